@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"guildhall/modules/auth"
+	"guildhall/platform"
+	"guildhall/platform/access"
+	"guildhall/platform/field"
+)
+
+// adminCommand names platform administrators. Only the command line can: no
+// request makes one.
+func adminCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "admin", Short: "Name platform administrators"}
+	create := &cobra.Command{
+		Use: "create EMAIL", Short: "Make an account that is a platform administrator", Args: cobra.ExactArgs(1),
+		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
+		RunE: withReady(createAdmin),
+	}
+	create.Flags().String("name", "Administrator", "the person's name")
+	cmd.AddCommand(create,
+		&cobra.Command{
+			Use: "grant EMAIL", Short: "Make somebody a platform administrator", Args: cobra.ExactArgs(1),
+			RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+				return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
+					if err := operators(k).Grant(ctx, id); err != nil {
+						return err
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), args[0], "is a platform administrator")
+					return nil
+				})
+			}),
+		},
+		&cobra.Command{
+			Use: "revoke EMAIL", Short: "Take the power from a platform administrator", Args: cobra.ExactArgs(1),
+			RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+				return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
+					was, err := operators(k).Revoke(ctx, id)
+					if err != nil {
+						return err
+					}
+					if !was {
+						return fmt.Errorf("%s is not a platform administrator", args[0])
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), args[0], "is no longer a platform administrator")
+					return nil
+				})
+			}),
+		},
+		&cobra.Command{
+			Use: "list", Short: "List platform administrators", Args: cobra.NoArgs,
+			RunE: withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+				list, err := operators(k).List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				for _, o := range list {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\tsince %s\n", o.UserID, o.Email, o.GrantedAt.UTC().Format(time.RFC3339))
+				}
+				return nil
+			}),
+		},
+	)
+	return cmd
+}
+
+func operators(k *platform.Kernel) *access.Operators { return access.NewOperators(k.DB, k.Now) }
+
+// withReady is withApp on a schema that the service could run on.
+func withReady(run func(*cobra.Command, []string, *platform.Kernel, *platform.App) error) func(*cobra.Command, []string) error {
+	return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+		if err := app.Prepare(cmd.Context()); err != nil {
+			return err
+		}
+		return run(cmd, args, k, app)
+	})
+}
+
+func forAccount(ctx context.Context, k *platform.Kernel, email string, act func(context.Context, uuid.UUID) error) error {
+	id, err := operators(k).Find(ctx, field.Login(email).CanonicalEmail())
+	if errors.Is(err, access.ErrUserNotFound) {
+		return fmt.Errorf("nobody has the email address %s", email)
+	}
+	if err != nil {
+		return err
+	}
+	return act(ctx, id)
+}
+
+func createAdmin(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+	var email field.Email
+	var name field.Name
+	var chosen field.NewPassword
+	given, err := cmd.Flags().GetString("name")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "Password (one line on standard input):")
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if err != nil && line == "" {
+		return errors.New("no password on standard input")
+	}
+	for _, problem := range []struct {
+		what string
+		err  error
+	}{
+		{"the email", email.UnmarshalText([]byte(args[0]))},
+		{"the name", name.UnmarshalText([]byte(given))},
+		{"the password", chosen.UnmarshalText([]byte(strings.TrimRight(line, "\r\n")))},
+	} {
+		if problem.err != nil {
+			return fmt.Errorf("%s %w", problem.what, problem.err)
+		}
+	}
+	for _, m := range wire(k) {
+		if auths, ok := m.(*auth.Module); ok {
+			id, err := auths.CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), email, "is a platform administrator:", id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+)
+
+// checkCommand is the production checklist, made executable.
+func checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Say what stands between this configuration and production", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(config.Options{Flags: cmd.Flags(), Environ: os.Environ()})
+			if err != nil {
+				return err
+			}
+			failed := 0
+			for _, f := range cfg.Check() {
+				fmt.Fprintln(cmd.OutOrStdout(), f)
+				if !f.OK {
+					failed++
+				}
+			}
+			if failed > 0 {
+				return fmt.Errorf("%d things stand between this configuration and production", failed)
+			}
+			return nil
+		},
+	}
+}
+
+// openAPICommand prints the document of this very binary; it touches no
+// database but an empty one of its own.
+func openAPICommand() *cobra.Command {
+	var yaml bool
+	cmd := &cobra.Command{
+		Use: "openapi", Short: "Print the OpenAPI document", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			app, done, err := describeOnly(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			if yaml {
+				document, err := app.API().YAML()
+				if err != nil {
+					return err
+				}
+				_, err = cmd.OutOrStdout().Write(document)
+				return err
+			}
+			document, err := app.API().JSON()
+			if err != nil {
+				return err
+			}
+			var indented any
+			if err := json.Unmarshal(document, &indented); err != nil {
+				return err
+			}
+			encoder := json.NewEncoder(cmd.OutOrStdout())
+			encoder.SetIndent("", "  ")
+			encoder.SetEscapeHTML(false)
+			return encoder.Encode(indented)
+		},
+	}
+	cmd.Flags().BoolVar(&yaml, "yaml", false, "as YAML instead of JSON")
+	return cmd
+}
+
+func describeOnly(cmd *cobra.Command) (*platform.App, func(), error) {
+	dir, err := os.MkdirTemp("", "guildhall-openapi-")
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := &config.Config{DatabaseURL: config.Secret("sqlite://" + filepath.Join(dir, "empty.db"))}
+	k, app, err := open(cmd.Context(), cfg, slog.New(slog.DiscardHandler), platform.Options{})
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	return app, func() { _ = k.DB.Close(); _ = os.RemoveAll(dir) }, nil
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+)
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "guildhall",
+		Short:         "Users, organizations and the roles between them",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          serve,
+	}
+	config.Flags(cmd.PersistentFlags())
+	cmd.AddCommand(
+		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
+		migrateCommand(), adminCommand(), checkCommand(), openAPICommand(),
+		&cobra.Command{
+			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+			Run: func(cmd *cobra.Command, _ []string) {
+				fmt.Fprintln(cmd.OutOrStdout(), "guildhall", version, runtime.Version())
+			},
+		},
+	)
+	return cmd
+}
+
+// load reads the configuration and sets up the log it asks for.
+func load(cmd *cobra.Command) (*config.Config, *slog.Logger, error) {
+	cfg, err := config.Load(config.Options{Flags: cmd.Flags(), Environ: os.Environ()})
+	if err != nil {
+		return nil, nil, err
+	}
+	return cfg, newLog(cfg), nil
+}
+
+func newLog(cfg *config.Config) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // validated
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// open builds the whole service, without serving.
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger, o platform.Options) (*platform.Kernel, *platform.App, error) {
+	k, err := platform.Open(ctx, cfg, log, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	app, err := platform.New(k, version, wire(k)...)
+	if err != nil {
+		_ = k.DB.Close()
+		return nil, nil, err
+	}
+	return k, app, nil
+}
+
+// withApp runs a command that needs the database.
+func withApp(run func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		cfg, log, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		k, app, err := open(cmd.Context(), cfg, log, platform.Options{})
+		if err != nil {
+			return err
+		}
+		defer k.DB.Close()
+		return run(cmd, args, k, app)
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+)
+
+func serve(cmd *cobra.Command, _ []string) error {
+	ctx := cmd.Context()
+	cfg, log, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	for _, w := range cfg.Warnings {
+		log.Warn("configuration", "warning", w)
+	}
+	if err := cfg.EnsureDevSecrets(); err != nil {
+		return err
+	}
+	k, app, err := open(ctx, cfg, log, platform.Options{})
+	if err != nil {
+		return err
+	}
+	defer k.DB.Close()
+	if err := app.Prepare(ctx); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return err
+	}
+	announce(cmd, cfg, listener.Addr())
+	return app.Run(ctx, listener)
+}
+
+// announce tells a person who just started the service what they need next.
+func announce(cmd *cobra.Command, cfg *config.Config, address net.Addr) {
+	if !cfg.Development() {
+		return
+	}
+	out, url := cmd.OutOrStdout(), "http://"+strings.Replace(address.String(), "127.0.0.1", "localhost", 1)
+	fmt.Fprintf(out, "Guildhall listens on %s\n", url)
+	fmt.Fprintf(out, "Data: %s (secrets beside it in %s)\n", maskedSetting(cfg, "DATABASE_URL"), cfg.DataDir)
+	if cfg.Debug {
+		fmt.Fprintf(out, "Documentation: %s/docs and %s/redoc\n", url, url)
+	}
+}
+
+func maskedSetting(cfg *config.Config, name string) string {
+	for _, s := range cfg.Masked() {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform"
+	"guildhall/platform/access"
+	"guildhall/platform/config"
+	"guildhall/platform/platformtest"
+)
+
+// service is the whole service, running on a database of its own.
+type service struct {
+	t          testing.TB
+	kernel     *platform.Kernel
+	app        *platform.App
+	log        *lockedBuffer
+	statements atomic.Int64
+	skew       atomic.Int64 // what the clock is ahead, in nanoseconds
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// each runs a test against the whole service on both databases.
+func each(t *testing.T, test func(t *testing.T, s *service), change ...func(*config.Config)) {
+	t.Helper()
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		test(t, start(t, databaseURL, change...))
+	})
+}
+
+func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *service {
+	t.Helper()
+	cfg := &config.Config{
+		Environment: "development", Debug: true,
+		DatabaseURL: config.Secret(databaseURL), DatabaseMaxConnections: 10, MigrateOnStart: true,
+		JWTSecretKey:        "an-access-key-for-tests-of-32-bytes-or-more",
+		JWTRefreshSecretKey: "a-refresh-key-for-tests-of-32-bytes-or-more",
+		JWTIssuer:           "guildhall", JWTAudience: "guildhall",
+		AccessTokenTTL: 30 * time.Minute, RefreshTokenTTL: 7 * 24 * time.Hour,
+		RefreshRotation: true, RefreshGrace: 10 * time.Second,
+		EnableRegistration: true, PasswordHashQueue: 1000, DrainTimeout: 5 * time.Second,
+		CORSOrigins: []string{"https://app.example.com"},
+	}
+	for _, c := range change {
+		c(cfg)
+	}
+	s := &service{t: t, log: &lockedBuffer{}}
+	log := slog.New(slog.NewJSONHandler(s.log, nil))
+	var err error
+	s.kernel, s.app, err = open(context.Background(), cfg, log, platform.Options{
+		Now:         func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
+		OnStatement: func(context.Context, string) { s.statements.Add(1) },
+	})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = s.kernel.DB.Close() })
+	if err := s.app.Prepare(context.Background()); err != nil {
+		t.Fatalf("prepare: %v", err)
+	}
+	return s
+}
+
+// later moves the service's clock.
+func (s *service) later(d time.Duration) { s.skew.Add(int64(d)) }
+
+// answer is what a client got.
+type answer struct {
+	t       testing.TB
+	request string
+	status  int
+	header  http.Header
+	body    []byte
+}
+
+func (s *service) do(method, path, token string, body any, headers ...string) answer {
+	s.t.Helper()
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	default:
+		encoded, err := json.Marshal(b)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		reader = bytes.NewReader(encoded)
+	}
+	r := httptest.NewRequest(method, path, reader)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.app.API().ServeHTTP(w, r)
+	a := answer{t: s.t, request: method + " " + path, status: w.Code, header: w.Header(), body: w.Body.Bytes()}
+	a.checkContract()
+	checkDocumented(s.t, s.app, method, path, a)
+	return a
+}
+
+// checkContract asserts what holds for every answer there is.
+func (a answer) checkContract() {
+	a.t.Helper()
+	if a.header.Get("X-Request-ID") == "" {
+		a.t.Errorf("%s: no X-Request-ID", a.request)
+	}
+	if a.status >= 500 && a.status != http.StatusServiceUnavailable {
+		a.t.Errorf("%s: %d %s", a.request, a.status, a.body)
+	}
+	if a.status < 400 {
+		return
+	}
+	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
+		a.t.Errorf("%s: %d with Content-Type %q", a.request, a.status, got)
+	}
+	var p struct {
+		Type, Title, Detail, Code string
+		Status                    int
+		RequestID                 string `json:"request_id"`
+	}
+	if err := json.Unmarshal(a.body, &p); err != nil || p.Status != a.status || p.Code == "" || p.Detail == "" || p.RequestID == "" {
+		a.t.Errorf("%s: no proper problem: %s", a.request, a.body)
+	}
+	if a.status == http.StatusUnauthorized && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
+		a.t.Errorf("%s: 401 without a Bearer challenge", a.request)
+	}
+}
+
+// is asserts the status and, for problems, the code.
+func (a answer) is(status int, code ...string) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("%s: got %d, want %d: %s", a.request, a.status, status, a.body)
+	}
+	if len(code) == 1 && a.code() != code[0] {
+		a.t.Fatalf("%s: got code %q, want %q: %s", a.request, a.code(), code[0], a.body)
+	}
+	return a
+}
+
+func (a answer) code() string {
+	code, _ := a.object()["code"].(string)
+	return code
+}
+
+func (a answer) object() map[string]any {
+	var m map[string]any
+	_ = json.Unmarshal(a.body, &m)
+	return m
+}
+
+func (a answer) list() []map[string]any {
+	a.t.Helper()
+	var l []map[string]any
+	if err := json.Unmarshal(a.body, &l); err != nil {
+		a.t.Fatalf("%s: no list: %s", a.request, a.body)
+	}
+	return l
+}
+
+// str reads a member by its path: "organization.name".
+func (a answer) str(path string) string {
+	var v any = a.object()
+	for _, name := range strings.Split(path, ".") {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// actor is somebody with an account, logged in.
+type actor struct {
+	s                          *service
+	id, email, access, refresh string
+	organization               string // the one made at registration
+}
+
+const password = "tr0ub4dor & 3 horses"
+
+var people atomic.Int64
+
+// person registers somebody.
+func (s *service) person(name string) *actor {
+	s.t.Helper()
+	email := fmt.Sprintf("%s.%d@example.com", strings.ToLower(name), people.Add(1))
+	a := s.do("POST", "/api/v1/auth/register", "", map[string]any{"email": email, "password": password, "name": name}).is(201)
+	return s.actorOf(a)
+}
+
+func (s *service) actorOf(a answer) *actor {
+	return &actor{
+		s: s, id: a.str("user_id"), email: a.str("email"), organization: a.str("organization_id"),
+		access: a.str("access_token"), refresh: a.str("refresh_token"),
+	}
+}
+
+// operator registers somebody and makes them a platform administrator.
+func (s *service) operator(name string) *actor {
+	s.t.Helper()
+	a := s.person(name)
+	if err := access.NewOperators(s.kernel.DB, s.kernel.Now).Grant(context.Background(), uuid.MustParse(a.id)); err != nil {
+		s.t.Fatal(err)
+	}
+	return a
+}
+
+func (a *actor) get(path string, headers ...string) answer {
+	a.s.t.Helper()
+	return a.s.do("GET", "/api/v1"+path, a.access, nil, headers...)
+}
+
+func (a *actor) post(path string, body any, headers ...string) answer {
+	a.s.t.Helper()
+	return a.s.do("POST", "/api/v1"+path, a.access, body, headers...)
+}
+
+func (a *actor) patch(path string, body any, headers ...string) answer {
+	a.s.t.Helper()
+	return a.s.do("PATCH", "/api/v1"+path, a.access, body, headers...)
+}
+
+func (a *actor) delete(path string, headers ...string) answer {
+	a.s.t.Helper()
+	return a.s.do("DELETE", "/api/v1"+path, a.access, nil, headers...)
+}
+
+// org is the path of the organization made at registration.
+func (a *actor) org(rest string) string { return "/organizations/" + a.organization + rest }
+
+// in makes the organization the active one of the actor's requests.
+func (a *actor) in(owner *actor) *actor {
+	a.s.t.Helper()
+	t := a.post("/auth/switch-organization", map[string]any{"organization_id": owner.organization}).is(200)
+	b := *a
+	b.access, b.refresh = t.str("access_token"), t.str("refresh_token")
+	return &b
+}
+
+// joins adds the person to the owner's organization, as an admin if asked.
+func (a *actor) joins(owner *actor, admin bool) *actor {
+	a.s.t.Helper()
+	owner.post(owner.org("/members"), map[string]any{"user_id": a.id}).is(201)
+	if admin {
+		owner.post(owner.org("/admins"), map[string]any{"user_id": a.id}).is(201)
+	}
+	return a.in(owner)
+}

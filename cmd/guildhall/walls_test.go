@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestWalls keeps the design: who may import whom.
+func TestWalls(t *testing.T) {
+	t.Parallel()
+	output, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports " "}}`, "guildhall/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	only := map[string][]string{ // a library and the only packages that import it
+		"github.com/spf13/viper":                 {"guildhall/platform/config"},
+		"github.com/golang-jwt/jwt/v5":           {"guildhall/platform/token"},
+		"gorm.io/driver/postgres":                {"guildhall/platform/database"},
+		"gorm.io/driver/sqlite":                  {"guildhall/platform/database"},
+		"github.com/mattn/go-sqlite3":            {"guildhall/platform/database"},
+		"github.com/go-gormigrate/gormigrate/v2": {"guildhall/platform/database"},
+		"github.com/jackc/pgx/v5":                {"guildhall/platform/database"},
+		"github.com/jackc/pgx/v5/stdlib":         {"guildhall/platform/database", "guildhall/platform/platformtest"},
+		"github.com/gin-gonic/gin":               {"guildhall/platform/httpapi"},
+		"guildhall/modules/auth":                 {"guildhall/cmd/guildhall"},
+		"guildhall/modules/user":                 {"guildhall/cmd/guildhall"},
+		"guildhall/modules/organization":         {"guildhall/cmd/guildhall"},
+		"guildhall/modules/membership":           {"guildhall/cmd/guildhall"},
+	}
+	found := map[string]bool{}
+	for line := range strings.Lines(string(output)) {
+		importer, imports, _ := strings.Cut(strings.TrimSpace(line), ":")
+		for _, imported := range strings.Fields(imports) {
+			allowed, guarded := only[imported]
+			if !guarded {
+				continue
+			}
+			found[imported] = true
+			if !slices.Contains(allowed, importer) {
+				t.Errorf("%s imports %s, which only %s may", importer, imported, strings.Join(allowed, " and "))
+			}
+		}
+	}
+	for library := range only {
+		if !found[library] {
+			t.Errorf("nobody imports %s: the test watches nothing", library)
+		}
+	}
+}

@@ -1,0 +1,20 @@
+package auth
+
+import "guildhall/platform/fault"
+
+var (
+	errRegistrationDisabled = fault.New(fault.Forbidden, "registration_disabled", "Registration is closed.")
+	errInvalidCredentials   = fault.New(fault.Unauthenticated, "invalid_credentials", "The email address or the password is wrong.")
+	errAccountSuspended     = fault.New(fault.Forbidden, "account_suspended", "This account is suspended.")
+	errAccountInactive      = fault.New(fault.Forbidden, "account_inactive", "This account has been deactivated.")
+	errAccountArchived      = fault.New(fault.Forbidden, "account_archived", "This account is archived.")
+	errInvalidRefreshToken  = fault.New(fault.Unauthenticated, "invalid_refresh_token", "The refresh token is invalid, has expired or has been revoked.")
+	errRefreshTokenReused   = fault.New(fault.Unauthenticated, "refresh_token_reused", "This refresh token was used before, so its session has been ended. Log in again.")
+	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The old password is wrong.")
+
+	// What others may answer here, for the OpenAPI document.
+	errEmailTaken  = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
+	errHashingBusy = fault.New(fault.Unavailable, "hashing_busy", "Too many log-ins are under way. Try again.")
+)
+
+func refusals(list ...*fault.Error) []*fault.Error { return list }

@@ -1,0 +1,100 @@
+package auth
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/field"
+	"guildhall/platform/httpapi"
+)
+
+type tokenView struct {
+	UserID         uuid.UUID     `json:"user_id"`
+	OrganizationID uuid.NullUUID `json:"organization_id"`
+	Email          string        `json:"email" format:"email" example:"ada@example.com"`
+	Name           string        `json:"name" example:"Ada Lovelace"`
+	AccessToken    string        `json:"access_token" example:"eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln"`
+	RefreshToken   string        `json:"refresh_token" example:"eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9.e30.c2ln"`
+	TokenType      string        `json:"token_type" enum:"bearer" example:"bearer"`
+	ExpiresIn      int           `json:"expires_in" example:"1800" description:"Seconds until the access token expires."`
+}
+
+type registerInput struct {
+	Email            field.Email       `json:"email" example:"ada@example.com"`
+	Password         field.NewPassword `json:"password" example:"correct horse battery staple"`
+	Name             field.Name        `json:"name" example:"Ada Lovelace"`
+	OrganizationName *field.Name       `json:"organization_name,omitempty" example:"Analytical Engines"`
+}
+
+type logInInput struct {
+	Username       field.Login    `json:"username" example:"ada@example.com" description:"The email address."`
+	Password       field.Password `json:"password" example:"correct horse battery staple"`
+	GrantType      *grantType     `json:"grant_type,omitempty"`
+	OrganizationID *uuid.UUID     `json:"organization_id,omitempty"`
+}
+
+type grantType string
+
+func (g *grantType) UnmarshalText(text []byte) error {
+	*g = grantType(text)
+	if *g != "password" {
+		return field.Problem("must be password.")
+	}
+	return nil
+}
+
+// Enum lists the values for the OpenAPI document.
+func (grantType) Enum() []any { return []any{"password"} }
+
+type refreshInput struct {
+	RefreshToken field.Credential `json:"refresh_token"`
+}
+
+type switchInput struct {
+	OrganizationID uuid.UUID `json:"organization_id"`
+}
+
+type logOutInput struct {
+	All *bool `json:"all,omitempty" description:"Whether to end every session of the caller."`
+}
+
+type changePasswordInput struct {
+	UserID      uuid.UUID         `path:"user_id"`
+	OldPassword field.Password    `json:"old_password" example:"correct horse battery staple"`
+	NewPassword field.NewPassword `json:"new_password" example:"five boxing wizards jump quickly"`
+}
+
+func (m *Module) register(ctx context.Context, in registerInput) (httpapi.Created[tokenView], error) {
+	view, err := m.signUp(ctx, in)
+	return httpapi.Created[tokenView]{Location: httpapi.BasePath + "/users/" + view.UserID.String(), Body: view}, err
+}
+
+func (m *Module) logIn(ctx context.Context, in logInInput) (tokenView, error) {
+	var asked uuid.NullUUID
+	if in.OrganizationID != nil {
+		asked = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
+	}
+	return m.signIn(ctx, in.Username.CanonicalEmail(), string(in.Password), asked)
+}
+
+func (m *Module) refresh(ctx context.Context, in refreshInput) (tokenView, error) {
+	return m.rotate(ctx, string(in.RefreshToken))
+}
+
+func (m *Module) switchOrganization(ctx context.Context, in switchInput) (tokenView, error) {
+	return m.enter(ctx, in.OrganizationID)
+}
+
+func (m *Module) logOut(ctx context.Context, in logOutInput) (httpapi.NoContent, error) {
+	caller := access.From(ctx)
+	if in.All != nil && *in.All {
+		return httpapi.NoContent{}, m.sessions.EndAll(ctx, caller.UserID, "logged_out_everywhere")
+	}
+	return httpapi.NoContent{}, m.sessions.end(ctx, caller.SessionID, "logged_out")
+}
+
+func (m *Module) changePassword(ctx context.Context, in changePasswordInput) (httpapi.NoContent, error) {
+	return httpapi.NoContent{}, m.replacePassword(ctx, in.UserID, string(in.OldPassword), string(in.NewPassword))
+}

@@ -1,0 +1,33 @@
+package auth
+
+import "guildhall/platform/database"
+
+func migrations() []database.Migration {
+	return []database.Migration{{
+		ID: "202611240600_auth_credentials",
+		Up: func(database.Driver) []string {
+			return []string{
+				`CREATE TABLE user_login_password (
+						user_id uuid NOT NULL PRIMARY KEY REFERENCES users (id),
+						password_hash text NOT NULL,
+						updated_at timestamptz NOT NULL
+					)`,
+				`CREATE TABLE sessions (
+						id uuid NOT NULL PRIMARY KEY,
+						user_id uuid NOT NULL REFERENCES users (id),
+						organization_id uuid REFERENCES organizations (id),
+						generation bigint NOT NULL CONSTRAINT sessions_generation_positive CHECK (generation >= 1),
+						created_at timestamptz NOT NULL,
+						rotated_at timestamptz NOT NULL,
+						expires_at timestamptz NOT NULL,
+						revoked_at timestamptz,
+						revoked_reason text
+					)`,
+				`CREATE INDEX sessions_of_user ON sessions (user_id, rotated_at)`,
+			}
+		},
+		Down: func(database.Driver) []string {
+			return []string{`DROP TABLE sessions`, `DROP TABLE user_login_password`}
+		},
+	}}
+}

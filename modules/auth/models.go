@@ -1,0 +1,31 @@
+package auth
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+type loginPassword struct {
+	UserID       uuid.UUID `gorm:"primaryKey"`
+	PasswordHash string    // PHC string, with its parameters
+	UpdatedAt    time.Time
+}
+
+func (loginPassword) TableName() string { return "user_login_password" }
+
+// session is the authority of a refresh token and of the access tokens issued
+// with it. Of its refresh tokens one generation is live.
+type session struct {
+	ID             uuid.UUID `gorm:"primaryKey"`
+	UserID         uuid.UUID
+	OrganizationID uuid.NullUUID // the active one
+	Generation     int64
+	CreatedAt      time.Time
+	RotatedAt      time.Time // when the live generation began
+	ExpiresAt      time.Time
+	RevokedAt      *time.Time
+	RevokedReason  *string
+}
+
+func (session) TableName() string { return "sessions" }

@@ -1,0 +1,101 @@
+// Package auth lets people in: registration, log-in, and the sessions behind
+// their tokens.
+package auth
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/module"
+	"guildhall/platform/password"
+	"guildhall/platform/token"
+)
+
+// Users is what this module needs of whoever keeps accounts.
+type Users interface {
+	// Create makes an account within the caller's transaction, or refuses
+	// (email_taken).
+	Create(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error)
+}
+
+// Organizations is what this module needs of whoever keeps them.
+type Organizations interface {
+	// Create founds an organization within the caller's transaction.
+	Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error)
+}
+
+// Options are the configured rules.
+type Options struct {
+	Registration    bool
+	Rotation        bool
+	Grace           time.Duration // in which the parent of a refresh token is taken again
+	SessionLifetime time.Duration
+}
+
+// Module is the room of credentials.
+type Module struct {
+	db            *database.DB
+	gate          *access.Gate
+	hasher        *password.Hasher
+	tokens        *token.Service
+	sessions      *Sessions
+	users         Users
+	organizations Organizations
+	options       Options
+	now           func() time.Time
+	store         *store
+}
+
+var _ module.Module = (*Module)(nil)
+
+// New returns the module.
+func New(db *database.DB, gate *access.Gate, hasher *password.Hasher, tokens *token.Service, sessions *Sessions,
+	users Users, organizations Organizations, options Options, now func() time.Time,
+) *Module {
+	return &Module{
+		db: db, gate: gate, hasher: hasher, tokens: tokens, sessions: sessions,
+		users: users, organizations: organizations, options: options, now: now, store: &store{db: db},
+	}
+}
+
+// Name implements module.Module.
+func (*Module) Name() string { return "auth" }
+
+// Migrations implements module.Module.
+func (*Module) Migrations() []database.Migration { return migrations() }
+
+// Routes implements module.Module.
+func (m *Module) Routes(r *httpapi.Router) {
+	httpapi.Post(r, "/auth/register", access.Public(), m.register, httpapi.Doc{
+		ID: "register", Summary: "Make an account and its first organization",
+		Refusals: refusals(errRegistrationDisabled, errEmailTaken, errHashingBusy),
+	})
+	httpapi.Post(r, "/auth/token", access.Public(), m.logIn, httpapi.Doc{
+		ID: "logIn", Summary: "Log in", Form: true,
+		Description: "OAuth 2.0's password form, or the same as JSON. The active organization is the one asked for, else the last one used, else the first joined that is in good standing.",
+		Refusals: refusals(errInvalidCredentials, errAccountSuspended, errAccountInactive, errAccountArchived,
+			access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive, errHashingBusy),
+	})
+	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
+		ID: "refresh", Summary: "Trade a refresh token for new tokens",
+		Description: "The token presented is spent. Presenting it again shortly after gives the same successor; anything older ends the session.",
+		Refusals:    refusals(errInvalidRefreshToken, errRefreshTokenReused),
+	})
+	httpapi.Post(r, "/auth/switch-organization", access.SignedIn(), m.switchOrganization, httpapi.Doc{
+		ID: "switchOrganization", Summary: "Make another organization the active one",
+		Refusals: refusals(access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive),
+	})
+	httpapi.Post(r, "/auth/logout", access.SignedIn(), m.logOut, httpapi.Doc{
+		ID: "logOut", Summary: "End this session, or all of one's sessions",
+	})
+	httpapi.Patch(r, "/users/:user_id/password", access.Self(), m.changePassword, httpapi.Doc{
+		ID: "changePassword", Summary: "Change one's password",
+		Description: "Every other session of the person ends.",
+		Refusals:    refusals(errWrongPassword, errHashingBusy),
+	})
+}

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/fault"
+)
+
+// rotate trades a refresh token for its successor (RFC 9700 §4.14.2). Of many
+// that present the live generation at once, one moves it on; the others find
+// themselves its parent and get the same successor within the grace. Anything
+// older is a stolen copy, or the owner's after a thief used it: the session ends.
+func (m *Module) rotate(ctx context.Context, presented string) (tokenView, error) {
+	claims, err := m.tokens.ParseRefresh(presented)
+	if err != nil {
+		return tokenView{}, errInvalidRefreshToken.WithCause(err)
+	}
+	var s session
+	var refused *fault.Error
+	err = m.db.InTx(ctx, func(ctx context.Context) (err error) {
+		refused = nil
+		s, refused, err = m.advance(ctx, claims.SessionID, claims.UserID, claims.Generation)
+		if err != nil || refused != nil {
+			return err // a refusal commits: the session it ended stays ended
+		}
+		s, refused, err = m.carryOn(ctx, s)
+		return err
+	})
+	if err != nil {
+		return tokenView{}, err
+	}
+	if refused != nil {
+		return tokenView{}, refused
+	}
+	p, err := m.store.find(ctx, s.UserID)
+	if err != nil {
+		return tokenView{}, err
+	}
+	return m.issue(p, s)
+}
+
+// advance moves the session on by one generation, by compare-and-swap.
+func (m *Module) advance(ctx context.Context, sessionID, userID uuid.UUID, generation int64) (session, *fault.Error, error) {
+	if m.options.Rotation {
+		moved, err := m.sessions.advance(ctx, sessionID, userID, generation)
+		if err != nil || moved != nil {
+			return value(moved), nil, err
+		}
+	}
+	s, err := m.sessions.live(ctx, sessionID, userID)
+	if err != nil {
+		return session{}, nil, err
+	}
+	if s == nil {
+		return session{}, errInvalidRefreshToken, nil
+	}
+	switch {
+	case generation == s.Generation: // only without rotation
+		return *s, nil, nil
+	case generation == s.Generation-1 && m.now().Sub(s.RotatedAt) <= m.options.Grace:
+		return *s, nil, nil
+	case generation < s.Generation:
+		return session{}, errRefreshTokenReused, m.sessions.end(ctx, sessionID, "refresh_token_reused")
+	default: // a generation that this database has not seen: it was restored
+		return session{}, errInvalidRefreshToken, nil
+	}
+}
+
+func value(s *session) session {
+	if s == nil {
+		return session{}
+	}
+	return *s
+}
+
+// carryOn checks what may have changed since the last refresh: the account, and
+// whether the person still has the session's organization.
+func (m *Module) carryOn(ctx context.Context, s session) (session, *fault.Error, error) {
+	standing, err := m.gate.Of(ctx, s.UserID, s.OrganizationID)
+	if err != nil {
+		return s, nil, err
+	}
+	if !standing.AccountGood() {
+		return s, errInvalidRefreshToken, m.sessions.end(ctx, s.ID, "account_not_in_good_standing")
+	}
+	if s.OrganizationID.Valid && !standing.Present() {
+		s.OrganizationID = uuid.NullUUID{}
+		return s, nil, m.sessions.forgetOrganization(ctx, s.ID)
+	}
+	return s, nil, nil
+}

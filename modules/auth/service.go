@@ -1,0 +1,267 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/field"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/password"
+)
+
+// signUp makes everything a person starts with, or nothing. The slow hash is
+// made before the transaction.
+func (m *Module) signUp(ctx context.Context, in registerInput) (tokenView, error) {
+	if !m.options.Registration {
+		return tokenView{}, errRegistrationDisabled
+	}
+	if problem := password.Check(string(in.Password), string(in.Email)); problem != "" {
+		return tokenView{}, httpapi.Invalid("body.password", problem)
+	}
+	hash, err := m.hasher.Hash(ctx, string(in.Password))
+	if err != nil {
+		return tokenView{}, err
+	}
+	organizationName := firstOrganizationName(string(in.Name))
+	if in.OrganizationName != nil {
+		organizationName = string(*in.OrganizationName)
+	}
+	p := person{email: string(in.Email), name: string(in.Name)}
+	var s session
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		if p.id, err = m.users.Create(ctx, p.email, in.Email.Canonical(), p.name); err != nil {
+			return err
+		}
+		organizationID, err := m.organizations.Create(ctx, p.id, organizationName)
+		if err != nil {
+			return err
+		}
+		if err := m.store.savePassword(ctx, p.id, hash, m.now()); err != nil {
+			return err
+		}
+		s, err = m.sessions.begin(ctx, p.id, uuid.NullUUID{UUID: organizationID, Valid: true}, m.options.SessionLifetime)
+		return err
+	})
+	if err != nil {
+		return tokenView{}, err
+	}
+	return m.issue(p, s)
+}
+
+// firstOrganizationName is "NAME's Organization", cut to the limit of names.
+func firstOrganizationName(name string) string {
+	const suffix = "'s Organization"
+	if most := 255 - len(suffix); utf8.RuneCountInString(name) > most {
+		name = strings.TrimSpace(string([]rune(name)[:most]))
+	}
+	return name + suffix
+}
+
+// signIn says nothing of an account before the right password is given: an
+// unknown address costs the same hash and answers the same.
+func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.NullUUID) (tokenView, error) {
+	p, err := m.store.findByEmail(ctx, email)
+	if err != nil {
+		return tokenView{}, err
+	}
+	if p == nil {
+		if err := m.hasher.VerifyAbsent(ctx, typed); err != nil {
+			return tokenView{}, err
+		}
+		return tokenView{}, errInvalidCredentials
+	}
+	ok, renew, err := m.hasher.Verify(ctx, p.hash, typed)
+	if err != nil {
+		return tokenView{}, err
+	}
+	if !ok {
+		return tokenView{}, errInvalidCredentials
+	}
+	renewed := ""
+	if renew {
+		if renewed, err = m.hasher.Hash(ctx, typed); err != nil {
+			return tokenView{}, err
+		}
+	}
+	var s session
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		// Under the account's lock, so that no session begins while the account is
+		// being suspended or its password changed.
+		if err := m.gate.LockUser(ctx, p.id); err != nil {
+			return err
+		}
+		if err := m.mayEnter(ctx, *p); err != nil {
+			return err
+		}
+		organizationID, err := m.choose(ctx, p.id, asked)
+		if err != nil {
+			return err
+		}
+		if renewed != "" {
+			if err := m.store.savePassword(ctx, p.id, renewed, m.now()); err != nil {
+				return err
+			}
+		}
+		s, err = m.sessions.begin(ctx, p.id, organizationID, m.options.SessionLifetime)
+		return err
+	})
+	if err != nil {
+		return tokenView{}, err
+	}
+	return m.issue(*p, s)
+}
+
+func (m *Module) mayEnter(ctx context.Context, p person) error {
+	current, err := m.store.hash(ctx, p.id)
+	if err != nil {
+		return err
+	}
+	if current != p.hash {
+		return errInvalidCredentials // changed while it was being verified
+	}
+	standing, err := m.gate.Of(ctx, p.id, uuid.NullUUID{})
+	switch {
+	case err != nil:
+		return err
+	case standing.AccountArchived:
+		return errAccountArchived
+	case standing.AccountSuspended:
+		return errAccountSuspended
+	case !standing.AccountActive:
+		return errAccountInactive
+	default:
+		return nil
+	}
+}
+
+// choose finds the active organization of a new session.
+func (m *Module) choose(ctx context.Context, userID uuid.UUID, asked uuid.NullUUID) (uuid.NullUUID, error) {
+	if asked.Valid {
+		return asked, m.mayAct(ctx, userID, asked.UUID)
+	}
+	return m.store.preferredOrganization(ctx, userID, m.now())
+}
+
+// mayAct says whether a person may make an organization their active one.
+func (m *Module) mayAct(ctx context.Context, userID, organizationID uuid.UUID) error {
+	s, err := m.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
+	switch {
+	case err != nil:
+		return err
+	case !s.Present():
+		return access.ErrOrganizationNotFound
+	case s.MembershipSuspended:
+		return access.ErrMembershipSuspended
+	case !s.MembershipActive:
+		return access.ErrMembershipInactive
+	case s.OrganizationSuspended:
+		return access.ErrOrganizationSuspended
+	default:
+		return nil
+	}
+}
+
+// enter makes another organization the active one of the caller's session.
+func (m *Module) enter(ctx context.Context, organizationID uuid.UUID) (tokenView, error) {
+	caller := access.From(ctx)
+	if err := m.mayAct(ctx, caller.UserID, organizationID); err != nil {
+		return tokenView{}, err
+	}
+	var s session
+	err := m.db.InTx(ctx, func(ctx context.Context) (err error) {
+		s, err = m.sessions.enter(ctx, caller.SessionID, organizationID, m.options.Rotation)
+		return err
+	})
+	if err != nil {
+		return tokenView{}, err
+	}
+	p, err := m.store.find(ctx, caller.UserID)
+	if err != nil {
+		return tokenView{}, err
+	}
+	return m.issue(p, s)
+}
+
+func (m *Module) replacePassword(ctx context.Context, userID uuid.UUID, old, chosen string) error {
+	p, err := m.store.find(ctx, userID)
+	if err != nil {
+		return err
+	}
+	if problem := password.Check(chosen, p.email); problem != "" {
+		return httpapi.Invalid("body.new_password", problem)
+	}
+	ok, _, err := m.hasher.Verify(ctx, p.hash, old)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errWrongPassword
+	}
+	hash, err := m.hasher.Hash(ctx, chosen)
+	if err != nil {
+		return err
+	}
+	return m.db.InTx(ctx, func(ctx context.Context) error {
+		if err := m.gate.LockUser(ctx, userID); err != nil {
+			return err
+		}
+		current, err := m.store.hash(ctx, userID)
+		if err != nil {
+			return err
+		}
+		if current != p.hash {
+			return errWrongPassword // changed while it was being verified
+		}
+		if err := m.store.savePassword(ctx, userID, hash, m.now()); err != nil {
+			return err
+		}
+		return m.sessions.endOthers(ctx, userID, access.From(ctx).SessionID, "password_changed")
+	})
+}
+
+// issue signs both tokens of a session's live generation.
+func (m *Module) issue(p person, s session) (tokenView, error) {
+	accessToken, expires, err := m.tokens.IssueAccess(p.id, s.ID, s.OrganizationID, s.ExpiresAt)
+	if err != nil {
+		return tokenView{}, err
+	}
+	refreshToken, err := m.tokens.IssueRefresh(p.id, s.ID, s.Generation, s.RotatedAt, s.ExpiresAt)
+	if err != nil {
+		return tokenView{}, err
+	}
+	return tokenView{
+		UserID: p.id, OrganizationID: s.OrganizationID, Email: p.email, Name: p.name,
+		AccessToken: accessToken, RefreshToken: refreshToken, TokenType: "bearer",
+		ExpiresIn: int(math.Ceil(expires.Sub(m.now()).Seconds())),
+	}, nil
+}
+
+// CreateAccount makes an account without an organization, for the command line;
+// and runs in the same transaction.
+func (m *Module) CreateAccount(ctx context.Context, email field.Email, name field.Name, chosen field.NewPassword,
+	and func(context.Context, uuid.UUID) error,
+) (id uuid.UUID, err error) {
+	if problem := password.Check(string(chosen), string(email)); problem != "" {
+		return uuid.Nil, fmt.Errorf("the password %s", problem)
+	}
+	hash, err := m.hasher.Hash(ctx, string(chosen))
+	if err != nil {
+		return uuid.Nil, err
+	}
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		if id, err = m.users.Create(ctx, string(email), email.Canonical(), string(name)); err != nil {
+			return err
+		}
+		if err := m.store.savePassword(ctx, id, hash, m.now()); err != nil {
+			return err
+		}
+		return and(ctx, id)
+	})
+	return id, err
+}

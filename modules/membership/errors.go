@@ -1,0 +1,16 @@
+package membership
+
+import "guildhall/platform/fault"
+
+var (
+	errMemberNotFound    = fault.New(fault.NotFound, "member_not_found", "There is no such member in this organization.")
+	errAdminNotFound     = fault.New(fault.NotFound, "admin_not_found", "There is no such admin in this organization.")
+	errAlreadyMember     = fault.New(fault.Conflict, "already_member", "This person is already a member.")
+	errNotAMember        = fault.New(fault.Conflict, "not_a_member", "This person is not a member of the organization.")
+	errAlreadyAdmin      = fault.New(fault.Conflict, "already_admin", "This person is already an admin.")
+	errAlreadyOwner      = fault.New(fault.Conflict, "already_owner", "This person already owns the organization.")
+	errOwnerRequired     = fault.New(fault.Conflict, "owner_required", "The owner can't leave or be removed: transfer the ownership first.")
+	errNotInGoodStanding = fault.New(fault.Conflict, "not_in_good_standing", "This person is suspended, inactive or archived.")
+)
+
+func refusals(list ...*fault.Error) []*fault.Error { return list }

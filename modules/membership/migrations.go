@@ -1,0 +1,53 @@
+package membership
+
+import "guildhall/platform/database"
+
+func migrations() []database.Migration {
+	return []database.Migration{{
+		ID: "202611240400_membership_roles",
+		Up: func(driver database.Driver) []string {
+			clustered := "" // by the primary key, as the lists are read
+			if driver == database.SQLite {
+				clustered = " WITHOUT ROWID"
+			}
+			statements := []string{
+				`CREATE TABLE organization_members (
+						organization_id uuid NOT NULL REFERENCES organizations (id),
+						user_id uuid NOT NULL REFERENCES users (id),
+						joined_at timestamptz NOT NULL,
+						PRIMARY KEY (organization_id, user_id)
+					)` + clustered,
+				`CREATE UNIQUE INDEX organization_members_of_user ON organization_members (user_id, organization_id)`,
+				`CREATE TABLE organization_admins (
+						organization_id uuid NOT NULL,
+						user_id uuid NOT NULL,
+						granted_at timestamptz NOT NULL,
+						granted_by uuid NOT NULL REFERENCES users (id),
+						PRIMARY KEY (organization_id, user_id),
+						CONSTRAINT organization_admins_are_members FOREIGN KEY (organization_id, user_id)
+							REFERENCES organization_members (organization_id, user_id) ON DELETE CASCADE
+					)` + clustered,
+				`CREATE TABLE organization_owners (
+						organization_id uuid NOT NULL PRIMARY KEY,
+						user_id uuid NOT NULL,
+						since timestamptz NOT NULL,
+						CONSTRAINT organization_owners_are_members FOREIGN KEY (organization_id, user_id)
+							REFERENCES organization_members (organization_id, user_id)
+					)` + clustered,
+				`CREATE INDEX organization_owners_of_user ON organization_owners (user_id)`,
+			}
+			if driver == database.Postgres {
+				statements = append(statements, `ALTER TABLE organizations ADD CONSTRAINT organizations_has_owner
+					FOREIGN KEY (id) REFERENCES organization_owners (organization_id) DEFERRABLE INITIALLY DEFERRED`)
+			}
+			return statements
+		},
+		Down: func(driver database.Driver) []string {
+			var statements []string
+			if driver == database.Postgres {
+				statements = append(statements, `ALTER TABLE organizations DROP CONSTRAINT organizations_has_owner`)
+			}
+			return append(statements, `DROP TABLE organization_owners`, `DROP TABLE organization_admins`, `DROP TABLE organization_members`)
+		},
+	}}
+}

@@ -1,0 +1,144 @@
+package membership
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+)
+
+// Found makes a person the first member and the owner of a new organization,
+// within the caller's transaction.
+func (m *Module) Found(ctx context.Context, organizationID, userID uuid.UUID) error {
+	now := m.now()
+	if _, err := m.store.add(ctx, organizationID, userID, now); err != nil {
+		return err
+	}
+	if err := m.store.setOwner(ctx, organizationID, userID, now); err != nil {
+		return err
+	}
+	return m.users.Welcome(ctx, userID, organizationID)
+}
+
+// join adds a person, named by id or else by canonical email.
+func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, email string) (view grantView, err error) {
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		if _, err := m.gate.Hold(ctx, organizationID, uuid.Nil); err != nil {
+			return err
+		}
+		found, err := m.store.account(ctx, userID, email)
+		if err != nil {
+			return err
+		}
+		view, err = m.store.add(ctx, organizationID, found, m.now())
+		if err != nil {
+			return err
+		}
+		return m.users.Welcome(ctx, found, organizationID)
+	})
+	return view, err
+}
+
+// leave removes a member: themselves, or somebody below the caller.
+func (m *Module) leave(ctx context.Context, organizationID, userID uuid.UUID) error {
+	return m.db.InTx(ctx, func(ctx context.Context) error {
+		held, err := m.gate.Hold(ctx, organizationID, userID)
+		if err != nil {
+			return err
+		}
+		oneself := userID == held.Caller.UserID
+		if !oneself && !held.Caller.May(access.Admin) {
+			return access.ErrInsufficientRole
+		}
+		if held.Target.Role == access.NoRole {
+			return errMemberNotFound
+		}
+		if !oneself {
+			if err := held.Over(); err != nil {
+				return err
+			}
+		}
+		if held.Target.Role == access.Owner {
+			return errOwnerRequired
+		}
+		return m.store.remove(ctx, organizationID, userID)
+	})
+}
+
+func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		held, err := m.gate.Hold(ctx, organizationID, userID)
+		if err != nil {
+			return err
+		}
+		switch {
+		case held.Target.Role == access.NoRole:
+			return errNotAMember
+		case userID == held.Caller.UserID:
+			return access.ErrOwnStanding
+		case held.Target.Role.Includes(access.Admin):
+			return errAlreadyAdmin
+		}
+		view, err = m.store.grant(ctx, organizationID, userID, held.Caller.UserID, m.now())
+		return err
+	})
+	return view, err
+}
+
+func (m *Module) demote(ctx context.Context, organizationID, userID uuid.UUID) error {
+	return m.db.InTx(ctx, func(ctx context.Context) error {
+		held, err := m.gate.Hold(ctx, organizationID, userID)
+		if err != nil {
+			return err
+		}
+		if held.Target.Role != access.Admin {
+			return errAdminNotFound
+		}
+		if err := held.Over(); err != nil {
+			return err
+		}
+		return m.store.revoke(ctx, organizationID, userID)
+	})
+}
+
+// handOver makes a member the owner and the former owner an admin. The new
+// owner's account is locked too, so that it is not archived meanwhile.
+func (m *Module) handOver(ctx context.Context, organizationID, newOwnerID uuid.UUID) error {
+	return m.db.InTx(ctx, func(ctx context.Context) error {
+		err := m.gate.LockUser(ctx, newOwnerID)
+		if errors.Is(err, access.ErrUserNotFound) {
+			return errNotAMember
+		}
+		if err != nil {
+			return err
+		}
+		held, err := m.gate.Hold(ctx, organizationID, newOwnerID)
+		if err != nil {
+			return err
+		}
+		switch {
+		case held.Target.Role == access.NoRole:
+			return errNotAMember
+		case held.Target.Role == access.Owner:
+			return errAlreadyOwner
+		case !held.Target.AccountGood() || !held.Target.MembershipGood():
+			return errNotInGoodStanding
+		}
+		return m.store.transfer(ctx, organizationID, newOwnerID, held.Caller.UserID, m.now())
+	})
+}
+
+// standingOf shows a member's standing to themselves and to admins.
+func (m *Module) standingOf(ctx context.Context, organizationID, userID uuid.UUID) (access.Standing, error) {
+	caller := access.From(ctx)
+	if userID != caller.UserID && !caller.May(access.Admin) {
+		return access.Standing{}, access.ErrInsufficientRole
+	}
+	s, err := m.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
+	if err == nil && s.Role == access.NoRole {
+		err = errMemberNotFound
+	}
+	return s, err
+}

@@ -1,0 +1,153 @@
+package membership
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+)
+
+type store struct{ db *database.DB }
+
+// account finds somebody who may be added, by id or else by canonical email.
+func (s *store) account(ctx context.Context, id uuid.UUID, email string) (uuid.UUID, error) {
+	condition, key := "u.id = ?", any(id)
+	if id == uuid.Nil && email != "" {
+		condition, key = "u.email_canonical = ?", email
+	}
+	var found uuid.UUID
+	err := s.db.Conn(ctx).Raw("SELECT u.id FROM users u WHERE "+condition+
+		" AND NOT EXISTS (SELECT 1 FROM user_archives ux WHERE ux.user_id = u.id AND ux.restored_at IS NULL)", key).Row().Scan(&found)
+	if database.IsNotFound(err) {
+		return uuid.Nil, access.ErrUserNotFound
+	}
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("find account: %w", err)
+	}
+	return found, nil
+}
+
+func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) (grantView, error) {
+	err := s.db.Conn(ctx).Create(&member{OrganizationID: organizationID, UserID: userID, JoinedAt: now}).Error
+	if database.IsDuplicate(err) {
+		return grantView{}, errAlreadyMember
+	}
+	if err != nil {
+		return grantView{}, fmt.Errorf("add member: %w", err)
+	}
+	return grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: now}, nil
+}
+
+// remove takes the admin grant with it, by the foreign key's cascade.
+func (s *store) remove(ctx context.Context, organizationID, userID uuid.UUID) error {
+	err := s.db.Conn(ctx).Where("organization_id = ? AND user_id = ?", organizationID, userID).Delete(&member{}).Error
+	if err != nil {
+		return fmt.Errorf("remove member: %w", err)
+	}
+	return nil
+}
+
+func (s *store) setOwner(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
+	if err := s.db.Conn(ctx).Create(&owner{OrganizationID: organizationID, UserID: userID, Since: now}).Error; err != nil {
+		return fmt.Errorf("set owner: %w", err)
+	}
+	return nil
+}
+
+func (s *store) grant(ctx context.Context, organizationID, userID, by uuid.UUID, now time.Time) (grantView, error) {
+	err := s.db.Conn(ctx).Create(&admin{OrganizationID: organizationID, UserID: userID, GrantedAt: now, GrantedBy: by}).Error
+	if err != nil {
+		return grantView{}, fmt.Errorf("grant admin: %w", err)
+	}
+	var m member
+	err = s.db.Conn(ctx).Where("organization_id = ? AND user_id = ?", organizationID, userID).Take(&m).Error
+	if err != nil {
+		return grantView{}, fmt.Errorf("find member: %w", err)
+	}
+	return grantView{OrganizationID: organizationID, UserID: userID, Role: access.Admin, JoinedAt: m.JoinedAt.UTC()}, nil
+}
+
+func (s *store) revoke(ctx context.Context, organizationID, userID uuid.UUID) error {
+	err := s.db.Conn(ctx).Where("organization_id = ? AND user_id = ?", organizationID, userID).Delete(&admin{}).Error
+	if err != nil {
+		return fmt.Errorf("revoke admin: %w", err)
+	}
+	return nil
+}
+
+func (s *store) transfer(ctx context.Context, organizationID, newOwnerID, by uuid.UUID, now time.Time) error {
+	conn := s.db.Conn(ctx)
+	var former owner
+	if err := conn.Where("organization_id = ?", organizationID).Take(&former).Error; err != nil {
+		return fmt.Errorf("find owner: %w", err)
+	}
+	if err := s.revoke(ctx, organizationID, newOwnerID); err != nil { // an owner needs no grant
+		return err
+	}
+	err := conn.Model(&owner{}).Where("organization_id = ?", organizationID).
+		Updates(map[string]any{"user_id": newOwnerID, "since": now}).Error
+	if err != nil {
+		return fmt.Errorf("change owner: %w", err)
+	}
+	err = conn.Create(&admin{OrganizationID: organizationID, UserID: former.UserID, GrantedAt: now, GrantedBy: by}).Error
+	if err != nil {
+		return fmt.Errorf("keep the former owner as admin: %w", err)
+	}
+	return nil
+}
+
+const (
+	memberColumns = `u.id, u.email, p.name, p.avatar_url, m.joined_at,
+	(CASE WHEN ow.user_id IS NOT NULL THEN 3 WHEN ad.user_id IS NOT NULL THEN 2 ELSE 1 END)`
+	memberJoins = `
+JOIN users u ON u.id = m.user_id
+JOIN user_profile p ON p.user_id = m.user_id
+LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id
+LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id`
+)
+
+func scanMember(scan func(...any) error) (v memberView, err error) {
+	err = scan(&v.ID, &v.Email, &v.Name, &v.AvatarURL, &v.JoinedAt, &v.Role)
+	v.JoinedAt = v.JoinedAt.UTC()
+	return v, err
+}
+
+// list reads one page of the members who stand in a table of memberships or of
+// grants. The page is cut first, so that its cost does not depend on what
+// follows it.
+func (s *store) list(ctx context.Context, table string, organizationID uuid.UUID, w httpapi.Window) (page httpapi.Page[memberView], err error) {
+	conn := s.db.Conn(ctx)
+	rows, err := conn.Raw("SELECT "+memberColumns+`
+		FROM (SELECT organization_id, user_id FROM `+table+`
+			WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) page
+		JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id`+memberJoins+`
+		ORDER BY page.user_id`, organizationID, w.After, w.Limit+1, w.Offset).Rows()
+	if err != nil {
+		return page, fmt.Errorf("list members: %w", err)
+	}
+	found, err := database.Collect(rows, scanMember)
+	if err != nil {
+		return page, fmt.Errorf("list members: %w", err)
+	}
+	page = httpapi.NewPage(found, w, func(v memberView) uuid.UUID { return v.ID })
+	if w.Count {
+		page.Total, err = database.Count(conn, "SELECT COUNT(*) FROM "+table+" WHERE organization_id = ?", organizationID)
+	}
+	return page, err
+}
+
+func (s *store) owner(ctx context.Context, organizationID uuid.UUID) (memberView, error) {
+	v, err := scanMember(s.db.Conn(ctx).Raw("SELECT "+memberColumns+`
+		FROM organization_owners o
+		JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id`+memberJoins+`
+		WHERE o.organization_id = ?`, organizationID).Row().Scan)
+	if err != nil {
+		return v, fmt.Errorf("find owner: %w", err)
+	}
+	return v, nil
+}

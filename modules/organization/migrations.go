@@ -1,0 +1,69 @@
+package organization
+
+import "guildhall/platform/database"
+
+func migrations() []database.Migration {
+	return []database.Migration{{
+		ID: "202611240200_organization_organizations",
+		Up: func(driver database.Driver) []string {
+			// Every organization has an owner, checked at commit. SQLite can't add
+			// a constraint later, so it names the table before membership makes it;
+			// on PostgreSQL that module's migration adds the same constraint.
+			hasOwner := ""
+			if driver == database.SQLite {
+				hasOwner = `,
+						CONSTRAINT organizations_has_owner FOREIGN KEY (id)
+							REFERENCES organization_owners (organization_id) DEFERRABLE INITIALLY DEFERRED`
+			}
+			return []string{
+				`CREATE TABLE organizations (
+						id uuid NOT NULL PRIMARY KEY,
+						name text NOT NULL CONSTRAINT organizations_name_length CHECK (length(name) BETWEEN 1 AND 255),
+						created_at timestamptz NOT NULL,
+						updated_at timestamptz NOT NULL` + hasOwner + `
+					)`,
+				`CREATE TABLE organization_active_status (
+						id uuid NOT NULL PRIMARY KEY,
+						organization_id uuid NOT NULL REFERENCES organizations (id),
+						activated_at timestamptz NOT NULL,
+						activated_by uuid NOT NULL REFERENCES users (id),
+						deactivated_at timestamptz,
+						deactivated_by uuid REFERENCES users (id)
+					)`,
+				`CREATE UNIQUE INDEX organization_active_status_open ON organization_active_status (organization_id)
+						WHERE deactivated_at IS NULL`,
+				`CREATE TABLE organization_suspensions (
+						id uuid NOT NULL PRIMARY KEY,
+						organization_id uuid NOT NULL REFERENCES organizations (id),
+						reason text NOT NULL CONSTRAINT organization_suspensions_reason_length CHECK (length(reason) BETWEEN 1 AND 1000),
+						by_operator boolean NOT NULL,
+						suspended_at timestamptz NOT NULL,
+						suspended_by uuid NOT NULL REFERENCES users (id),
+						suspended_until timestamptz,
+						lifted_at timestamptz,
+						lifted_by uuid REFERENCES users (id)
+					)`,
+				`CREATE UNIQUE INDEX organization_suspensions_open ON organization_suspensions (organization_id)
+						WHERE lifted_at IS NULL`,
+				`CREATE TABLE organization_archives (
+						id uuid NOT NULL PRIMARY KEY,
+						organization_id uuid NOT NULL REFERENCES organizations (id),
+						reason text NOT NULL CONSTRAINT organization_archives_reason_length CHECK (length(reason) BETWEEN 1 AND 1000),
+						archived_at timestamptz NOT NULL,
+						archived_by uuid NOT NULL REFERENCES users (id),
+						restored_at timestamptz,
+						restored_by uuid REFERENCES users (id),
+						restore_reason text
+					)`,
+				`CREATE UNIQUE INDEX organization_archives_open ON organization_archives (organization_id)
+						WHERE restored_at IS NULL`,
+			}
+		},
+		Down: func(database.Driver) []string {
+			return []string{
+				`DROP TABLE organization_archives`, `DROP TABLE organization_suspensions`,
+				`DROP TABLE organization_active_status`, `DROP TABLE organizations`,
+			}
+		},
+	}}
+}

@@ -1,0 +1,84 @@
+package organization
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/httpapi"
+)
+
+// Create founds an organization within the caller's transaction.
+func (m *Module) Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error) {
+	id, err := m.store.create(ctx, ownerID, name, m.now())
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return id, m.memberships.Found(ctx, id, ownerID)
+}
+
+func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (view organizationView, err error) {
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		id, err := m.Create(ctx, ownerID, name)
+		if err != nil {
+			return err
+		}
+		view, err = m.store.find(ctx, id, m.now())
+		return err
+	})
+	return view, err
+}
+
+// change runs one change: under the organization's lock, with the caller let
+// through the gate again, and shows the result.
+func (m *Module) change(ctx context.Context, id uuid.UUID, apply func(context.Context, access.Held) error) (view organizationView, err error) {
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		held, err := m.gate.Hold(ctx, id, uuid.Nil)
+		if err != nil {
+			return err
+		}
+		if err := apply(ctx, held); err != nil {
+			return err
+		}
+		view, err = m.store.find(ctx, id, m.now())
+		return err
+	})
+	return view, err
+}
+
+func (m *Module) beginSuspension(ctx context.Context, id uuid.UUID, reason string, until *time.Time) (organizationView, error) {
+	if until != nil && !until.After(m.now()) {
+		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
+	}
+	return m.change(ctx, id, func(ctx context.Context, held access.Held) error {
+		return m.store.suspend(ctx, id, reason, until, held.Caller.UserID, held.Caller.ActsAsOperator(access.Owner), m.now())
+	})
+}
+
+// endSuspension leaves a platform administrator's to platform administrators.
+func (m *Module) endSuspension(ctx context.Context, id uuid.UUID) (organizationView, error) {
+	return m.change(ctx, id, func(ctx context.Context, held access.Held) error {
+		if held.Organization.SuspendedByOperator && !held.Caller.Operator {
+			return access.ErrSuspendedByTheOperator
+		}
+		return m.store.liftSuspension(ctx, id, held.Caller.UserID, m.now())
+	})
+}
+
+// ArchiveWithOwner archives the organizations that a person is alone in, and
+// refuses (owner_required) while they own one that others are in. It runs in the
+// transaction that archives the person.
+func (m *Module) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason string) error {
+	owned, err := m.store.lockOwned(ctx, userID)
+	if err != nil {
+		return err
+	}
+	for _, o := range owned {
+		if o.members > 1 {
+			return errOwnerRequired
+		}
+	}
+	return m.store.archiveAll(ctx, owned, reason, access.From(ctx).UserID, m.now())
+}

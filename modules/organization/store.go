@@ -1,0 +1,159 @@
+package organization
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"guildhall/platform/database"
+)
+
+type store struct {
+	db                                   *database.DB
+	findSQL, mineSQL, allSQL, choicesSQL string
+}
+
+func (s *store) create(ctx context.Context, by uuid.UUID, name string, now time.Time) (uuid.UUID, error) {
+	id := uuid.Must(uuid.NewV7())
+	if err := s.db.Conn(ctx).Create(&organization{ID: id, Name: name, CreatedAt: now, UpdatedAt: now}).Error; err != nil {
+		return uuid.Nil, fmt.Errorf("create organization: %w", err)
+	}
+	return id, s.open(ctx, id, by, now)
+}
+
+// open begins a span of activity where none is open.
+func (s *store) open(ctx context.Context, id, by uuid.UUID, now time.Time) error {
+	err := s.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&activeStatus{
+		ID: uuid.Must(uuid.NewV7()), OrganizationID: id, ActivatedAt: now, ActivatedBy: by,
+	}).Error
+	if err != nil {
+		return fmt.Errorf("activate organization: %w", err)
+	}
+	return nil
+}
+
+func (s *store) rename(ctx context.Context, id uuid.UUID, name string, now time.Time) error {
+	err := s.db.Conn(ctx).Model(&organization{}).Where("id = ?", id).
+		Updates(map[string]any{"name": name, "updated_at": now}).Error
+	if err != nil {
+		return fmt.Errorf("rename organization: %w", err)
+	}
+	return nil
+}
+
+// settle closes a suspension whose time has passed, at that time and by nobody.
+func (s *store) settle(ctx context.Context, id uuid.UUID, now time.Time) error {
+	err := s.db.Conn(ctx).Model(&suspension{}).
+		Where("organization_id = ? AND lifted_at IS NULL AND suspended_until <= ?", id, now).
+		Update("lifted_at", gorm.Expr("suspended_until")).Error
+	if err != nil {
+		return fmt.Errorf("settle suspension: %w", err)
+	}
+	return nil
+}
+
+func (s *store) suspend(ctx context.Context, id uuid.UUID, reason string, until *time.Time, by uuid.UUID, byOperator bool, now time.Time) error {
+	if err := s.settle(ctx, id, now); err != nil {
+		return err
+	}
+	err := s.db.Conn(ctx).Create(&suspension{
+		ID: uuid.Must(uuid.NewV7()), OrganizationID: id, Reason: reason, ByOperator: byOperator,
+		SuspendedAt: now, SuspendedBy: by, SuspendedUntil: until,
+	}).Error
+	if database.IsDuplicate(err) {
+		return errAlreadySuspended
+	}
+	if err != nil {
+		return fmt.Errorf("suspend organization: %w", err)
+	}
+	return nil
+}
+
+func (s *store) liftSuspension(ctx context.Context, id, by uuid.UUID, now time.Time) error {
+	if err := s.settle(ctx, id, now); err != nil {
+		return err
+	}
+	err := s.db.Conn(ctx).Model(&suspension{}).Where("organization_id = ? AND lifted_at IS NULL", id).
+		Updates(map[string]any{"lifted_at": now, "lifted_by": by}).Error
+	if err != nil {
+		return fmt.Errorf("lift suspension: %w", err)
+	}
+	return nil
+}
+
+// archive also ends the organization's activity: archived means not active.
+func (s *store) archive(ctx context.Context, id uuid.UUID, reason string, by uuid.UUID, now time.Time) error {
+	return s.archiveAll(ctx, []ownedOrganization{{id: id}}, reason, by, now)
+}
+
+func (s *store) archiveAll(ctx context.Context, owned []ownedOrganization, reason string, by uuid.UUID, now time.Time) error {
+	if len(owned) == 0 {
+		return nil
+	}
+	ids := make([]uuid.UUID, len(owned))
+	rows := make([]archive, len(owned))
+	for i, o := range owned {
+		ids[i] = o.id
+		rows[i] = archive{ID: uuid.Must(uuid.NewV7()), OrganizationID: o.id, Reason: reason, ArchivedAt: now, ArchivedBy: by}
+	}
+	err := s.db.Conn(ctx).Create(&rows).Error
+	if database.IsDuplicate(err) {
+		return errAlreadyArchived
+	}
+	if err != nil {
+		return fmt.Errorf("archive organizations: %w", err)
+	}
+	err = s.db.Conn(ctx).Model(&activeStatus{}).Where("organization_id IN ? AND deactivated_at IS NULL", ids).
+		Updates(map[string]any{"deactivated_at": now, "deactivated_by": by}).Error
+	if err != nil {
+		return fmt.Errorf("deactivate organizations: %w", err)
+	}
+	return nil
+}
+
+func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uuid.UUID, now time.Time) error {
+	r := s.db.Conn(ctx).Model(&archive{}).Where("organization_id = ? AND restored_at IS NULL", id).
+		Updates(map[string]any{"restored_at": now, "restored_by": by, "restore_reason": reason})
+	if r.Error != nil {
+		return fmt.Errorf("restore organization: %w", r.Error)
+	}
+	if r.RowsAffected == 0 {
+		return errNotArchived
+	}
+	return s.open(ctx, id, by, now)
+}
+
+type ownedOrganization struct {
+	id      uuid.UUID
+	members int // counted no further than two
+}
+
+// lockOwned locks the organizations that a person owns and that are not
+// archived, in the order of their ids, so that nobody joins one meanwhile.
+func (s *store) lockOwned(ctx context.Context, userID uuid.UUID) ([]ownedOrganization, error) {
+	rows, err := s.db.Conn(ctx).Raw(`SELECT o.id FROM organizations o
+		WHERE o.id IN (SELECT ow.organization_id FROM organization_owners ow WHERE ow.user_id = ?)
+		AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = o.id AND oa.restored_at IS NULL)
+		ORDER BY o.id`+s.db.ForUpdate(), userID).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("lock owned organizations: %w", err)
+	}
+	ids, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	// Counted in a statement of its own, which sees what the lock waited for.
+	rows, err = s.db.Conn(ctx).Raw(`SELECT o.id, (SELECT COUNT(*) FROM (SELECT 1 AS one FROM organization_members m
+		WHERE m.organization_id = o.id LIMIT 2) first)
+		FROM organizations o WHERE o.id IN ?`, ids).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("count members: %w", err)
+	}
+	return database.Collect(rows, func(scan func(...any) error) (o ownedOrganization, err error) {
+		return o, scan(&o.id, &o.members)
+	})
+}

@@ -1,0 +1,143 @@
+package organization
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+)
+
+// The columns of an organizationView and the joins that they need, over o
+// (organizations) and k.now.
+const (
+	viewColumns = `o.id, o.name, o.created_at, o.updated_at,
+	(CASE WHEN sa.id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN ss.id IS NULL THEN 0 ELSE 2 END) + (CASE WHEN sx.id IS NULL THEN 0 ELSE 4 END)`
+	viewJoins = `
+LEFT JOIN organization_active_status sa ON sa.organization_id = o.id AND sa.deactivated_at IS NULL
+LEFT JOIN organization_suspensions ss ON ss.organization_id = o.id AND ss.lifted_at IS NULL
+	AND (ss.suspended_until IS NULL OR ss.suspended_until > k.now)
+LEFT JOIN organization_archives sx ON sx.organization_id = o.id AND sx.restored_at IS NULL`
+	roleColumn = `(CASE WHEN m.user_id IS NULL THEN 0 WHEN ow.user_id IS NOT NULL THEN 3 WHEN ad.user_id IS NOT NULL THEN 2 ELSE 1 END)`
+	roleJoins  = `
+LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id
+LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id`
+	// Which of a person's organizations a list shows: those that are not
+	// archived, and, where asked for, archived ones that they own.
+	visible = `
+	AND (NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = om.organization_id AND a.restored_at IS NULL)
+		OR (%[3]s = 1 AND EXISTS (SELECT 1 FROM organization_owners w WHERE w.organization_id = om.organization_id AND w.user_id = om.user_id)))`
+)
+
+func newStore(db *database.DB) *store {
+	id, now, flag := db.Param("uuid"), db.Param("timestamptz"), db.Param("int")
+	build := func(query string) string { return fmt.Sprintf(query, id, now, flag) }
+	return &store{
+		db: db,
+		findSQL: build("SELECT " + viewColumns + `
+			FROM (SELECT %[1]s AS id, %[2]s AS now) k JOIN organizations o ON o.id = k.id` + viewJoins),
+		// The page is cut first, so that its cost does not depend on what follows it.
+		mineSQL: build("SELECT " + roleColumn + ", m.joined_at, " + viewColumns + `
+			FROM (SELECT om.organization_id, om.user_id, om.joined_at FROM organization_members om
+				WHERE om.user_id = ? AND om.organization_id > ?` + visible + `
+				ORDER BY om.organization_id LIMIT ? OFFSET ?) m
+			CROSS JOIN (SELECT %[2]s AS now) k
+			JOIN organizations o ON o.id = m.organization_id` + roleJoins + viewJoins + `
+			ORDER BY o.id`),
+		allSQL: build("SELECT " + roleColumn + ", m.joined_at, " + viewColumns + `
+			FROM (SELECT p.id FROM organizations p WHERE p.id > ?
+				AND (%[3]s = 1 OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = p.id AND a.restored_at IS NULL))
+				ORDER BY p.id LIMIT ? OFFSET ?) page
+			CROSS JOIN (SELECT %[1]s AS user_id, %[2]s AS now) k
+			JOIN organizations o ON o.id = page.id
+			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + roleJoins + viewJoins + `
+			ORDER BY o.id`),
+		choicesSQL: "SELECT " + roleColumn + `, m.joined_at, o.id, o.name
+			FROM organization_members m
+			JOIN organizations o ON o.id = m.organization_id` + roleJoins + `
+			WHERE m.user_id = ?
+			AND NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = m.organization_id AND a.restored_at IS NULL)
+			ORDER BY m.organization_id`,
+	}
+}
+
+func scanView(scan func(...any) error, first ...any) (v organizationView, err error) {
+	var standing int64
+	err = scan(append(first, &v.ID, &v.Name, &v.CreatedAt, &v.UpdatedAt, &standing)...)
+	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
+	v.IsActive, v.IsSuspended, v.IsArchived = standing&1 != 0, standing&2 != 0, standing&4 != 0
+	return v, err
+}
+
+func (s *store) find(ctx context.Context, id uuid.UUID, now time.Time) (organizationView, error) {
+	v, err := scanView(s.db.Conn(ctx).Raw(s.findSQL, id, now).Row().Scan)
+	if database.IsNotFound(err) {
+		return v, access.ErrOrganizationNotFound
+	}
+	if err != nil {
+		return v, fmt.Errorf("find organization: %w", err)
+	}
+	return v, nil
+}
+
+func (s *store) list(ctx context.Context, userID uuid.UUID, all, archived bool, w httpapi.Window, now time.Time) (page httpapi.Page[membershipView], err error) {
+	includeArchived := 0
+	if archived {
+		includeArchived = 1
+	}
+	query, args := s.mineSQL, []any{userID, w.After, includeArchived, w.Limit + 1, w.Offset, now}
+	if all {
+		query, args = s.allSQL, []any{w.After, includeArchived, w.Limit + 1, w.Offset, userID, now}
+	}
+	rows, err := s.db.Conn(ctx).Raw(query, args...).Rows()
+	if err != nil {
+		return page, fmt.Errorf("list organizations: %w", err)
+	}
+	found, err := database.Collect(rows, scanMembership)
+	if err != nil {
+		return page, fmt.Errorf("list organizations: %w", err)
+	}
+	page = httpapi.NewPage(found, w, func(v membershipView) uuid.UUID { return v.ID })
+	if w.Count {
+		page.Total, err = s.count(ctx, userID, all, includeArchived)
+	}
+	return page, err
+}
+
+func scanMembership(scan func(...any) error) (v membershipView, err error) {
+	var role access.Role
+	var joined sql.NullTime
+	v.organizationView, err = scanView(scan, &role, &joined)
+	if joined.Valid {
+		at := joined.Time.UTC()
+		v.Role, v.JoinedAt = &role, &at
+	}
+	return v, err
+}
+
+func (s *store) count(ctx context.Context, userID uuid.UUID, all bool, includeArchived int) (*int64, error) {
+	flag := s.db.Param("int")
+	if all {
+		return database.Count(s.db.Conn(ctx), `SELECT COUNT(*) FROM organizations o WHERE `+flag+` = 1
+			OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = o.id AND a.restored_at IS NULL)`, includeArchived)
+	}
+	return database.Count(s.db.Conn(ctx), "SELECT COUNT(*) FROM organization_members om WHERE om.user_id = ?"+
+		fmt.Sprintf(visible, "", "", flag), userID, includeArchived)
+}
+
+func (s *store) choices(ctx context.Context, userID uuid.UUID) ([]choiceView, error) {
+	rows, err := s.db.Conn(ctx).Raw(s.choicesSQL, userID).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("list choices: %w", err)
+	}
+	return database.Collect(rows, func(scan func(...any) error) (c choiceView, err error) {
+		err = scan(&c.Role, &c.JoinedAt, &c.ID, &c.Name)
+		c.JoinedAt = c.JoinedAt.UTC()
+		return c, err
+	})
+}

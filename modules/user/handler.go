@@ -1,0 +1,131 @@
+package user
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/field"
+	"guildhall/platform/httpapi"
+)
+
+// userView shows a person; their standing is that of the account and of the
+// viewer's active organization together.
+type userView struct {
+	ID          uuid.UUID `json:"id"`
+	Email       string    `json:"email" format:"email" example:"ada@example.com"`
+	Name        string    `json:"name" example:"Ada Lovelace"`
+	Bio         *string   `json:"bio" example:"Wrote the first program."`
+	AvatarURL   *string   `json:"avatar_url" format:"uri" example:"https://example.com/ada.png"`
+	IsActive    bool      `json:"is_active" example:"true"`
+	IsSuspended bool      `json:"is_suspended" example:"false"`
+	IsArchived  bool      `json:"is_archived" example:"false"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+type activeOrganizationView struct {
+	ID   uuid.UUID   `json:"id"`
+	Name string      `json:"name" example:"Analytical Engines"`
+	Role access.Role `json:"role"`
+}
+
+type meView struct {
+	userView
+	Organization *activeOrganizationView `json:"organization"`
+}
+
+type userPath struct {
+	UserID uuid.UUID `path:"user_id"`
+}
+
+type listInput struct {
+	httpapi.PageInput
+	Scope *field.All `query:"scope"`
+}
+
+type profileInput struct {
+	userPath
+	Name      *field.Name                     `json:"name,omitempty" example:"Ada Lovelace"`
+	Bio       field.Nullable[field.Bio]       `json:"bio,omitempty" example:"Wrote the first program."`
+	AvatarURL field.Nullable[field.AvatarURL] `json:"avatar_url,omitempty" example:"https://example.com/ada.png"`
+}
+
+type standingInput struct {
+	userPath
+	Scope *standingScope `json:"scope,omitempty"`
+}
+
+type suspendInput struct {
+	userPath
+	Reason         field.Reason   `json:"reason" example:"Under investigation."`
+	SuspendedUntil *field.Time    `json:"suspended_until,omitempty" description:"When it ends by itself; without it, until somebody lifts it."`
+	Scope          *standingScope `json:"scope,omitempty"`
+}
+
+type archiveInput struct {
+	userPath
+	Reason field.Reason `json:"reason" example:"Left the company."`
+}
+
+type unarchiveInput struct {
+	userPath
+	Reason *field.Reason `json:"reason,omitempty" example:"Came back."`
+}
+
+func (m *Module) me(ctx context.Context, _ struct{}) (meView, error) {
+	caller := access.From(ctx)
+	return m.store.me(ctx, caller.UserID, caller.OrganizationID, caller.Role, m.now())
+}
+
+func (m *Module) list(ctx context.Context, in listInput) (httpapi.Page[userView], error) {
+	w, err := in.Window()
+	if err != nil {
+		return httpapi.Page[userView]{}, err
+	}
+	return m.people(ctx, w, in.Scope != nil)
+}
+
+func (m *Module) get(ctx context.Context, in userPath) (userView, error) {
+	return m.view(ctx, in.UserID)
+}
+
+func (m *Module) updateProfile(ctx context.Context, in profileInput) (userView, error) {
+	changes := map[string]any{}
+	if in.Name != nil {
+		changes["name"] = string(*in.Name)
+	}
+	if in.Bio.Set {
+		changes["bio"] = in.Bio.Value
+	}
+	if in.AvatarURL.Set {
+		changes["avatar_url"] = in.AvatarURL.Value
+	}
+	return m.changeProfile(ctx, in.UserID, changes)
+}
+
+func (m *Module) activate(ctx context.Context, in standingInput) (userView, error) {
+	return m.restoreStanding(ctx, in.UserID, in.Scope.isAccount())
+}
+
+func (m *Module) deactivate(ctx context.Context, in standingInput) (userView, error) {
+	return m.endActivity(ctx, in.UserID, in.Scope.isAccount())
+}
+
+func (m *Module) suspend(ctx context.Context, in suspendInput) (userView, error) {
+	var until *time.Time
+	if in.SuspendedUntil != nil {
+		until = &in.SuspendedUntil.Time
+	}
+	return m.beginSuspension(ctx, in.UserID, in.Scope.isAccount(), string(in.Reason), until)
+}
+
+func (m *Module) archive(ctx context.Context, in archiveInput) (userView, error) {
+	return m.archiveAccount(ctx, in.UserID, string(in.Reason))
+}
+
+func (m *Module) unarchive(ctx context.Context, in unarchiveInput) (userView, error) {
+	return m.restoreAccount(ctx, in.UserID, (*string)(in.Reason))
+}

@@ -1,0 +1,82 @@
+package user
+
+import "guildhall/platform/database"
+
+func migrations() []database.Migration {
+	return []database.Migration{
+		{
+			ID: "202611240100_user_accounts",
+			Up: func(database.Driver) []string {
+				return []string{
+					`CREATE TABLE users (
+						id uuid NOT NULL PRIMARY KEY,
+						email text NOT NULL,
+						email_canonical text NOT NULL CONSTRAINT users_email_canonical_key UNIQUE,
+						created_at timestamptz NOT NULL,
+						updated_at timestamptz NOT NULL
+					)`,
+					`CREATE TABLE user_profile (
+						user_id uuid NOT NULL PRIMARY KEY REFERENCES users (id),
+						name text NOT NULL CONSTRAINT user_profile_name_length CHECK (length(name) BETWEEN 1 AND 255),
+						bio text CONSTRAINT user_profile_bio_length CHECK (length(bio) <= 2000),
+						avatar_url text CONSTRAINT user_profile_avatar_url_length CHECK (length(avatar_url) <= 2048)
+					)`,
+				}
+			},
+			Down: func(database.Driver) []string {
+				return []string{`DROP TABLE user_profile`, `DROP TABLE users`}
+			},
+		},
+		{
+			// After organizations, to which standing within one refers.
+			ID: "202611240300_user_standing",
+			Up: func(database.Driver) []string {
+				return []string{
+					`CREATE TABLE user_active_status (
+						id uuid NOT NULL PRIMARY KEY,
+						user_id uuid NOT NULL REFERENCES users (id),
+						organization_id uuid REFERENCES organizations (id),
+						activated_at timestamptz NOT NULL,
+						activated_by uuid REFERENCES users (id),
+						deactivated_at timestamptz,
+						deactivated_by uuid REFERENCES users (id)
+					)`,
+					`CREATE UNIQUE INDEX user_active_status_open_account ON user_active_status (user_id)
+						WHERE organization_id IS NULL AND deactivated_at IS NULL`,
+					`CREATE UNIQUE INDEX user_active_status_open_membership ON user_active_status (user_id, organization_id)
+						WHERE organization_id IS NOT NULL AND deactivated_at IS NULL`,
+					`CREATE INDEX user_active_status_history ON user_active_status (user_id, organization_id)`,
+					`CREATE TABLE user_suspensions (
+						id uuid NOT NULL PRIMARY KEY,
+						user_id uuid NOT NULL REFERENCES users (id),
+						organization_id uuid REFERENCES organizations (id),
+						reason text NOT NULL CONSTRAINT user_suspensions_reason_length CHECK (length(reason) BETWEEN 1 AND 1000),
+						suspended_at timestamptz NOT NULL,
+						suspended_by uuid NOT NULL REFERENCES users (id),
+						suspended_until timestamptz,
+						lifted_at timestamptz,
+						lifted_by uuid REFERENCES users (id)
+					)`,
+					`CREATE UNIQUE INDEX user_suspensions_open_account ON user_suspensions (user_id)
+						WHERE organization_id IS NULL AND lifted_at IS NULL`,
+					`CREATE UNIQUE INDEX user_suspensions_open_membership ON user_suspensions (user_id, organization_id)
+						WHERE organization_id IS NOT NULL AND lifted_at IS NULL`,
+					`CREATE TABLE user_archives (
+						id uuid NOT NULL PRIMARY KEY,
+						user_id uuid NOT NULL REFERENCES users (id),
+						reason text NOT NULL CONSTRAINT user_archives_reason_length CHECK (length(reason) BETWEEN 1 AND 1000),
+						archived_at timestamptz NOT NULL,
+						archived_by uuid NOT NULL REFERENCES users (id),
+						restored_at timestamptz,
+						restored_by uuid REFERENCES users (id),
+						restore_reason text
+					)`,
+					`CREATE UNIQUE INDEX user_archives_open ON user_archives (user_id) WHERE restored_at IS NULL`,
+				}
+			},
+			Down: func(database.Driver) []string {
+				return []string{`DROP TABLE user_archives`, `DROP TABLE user_suspensions`, `DROP TABLE user_active_status`}
+			},
+		},
+	}
+}

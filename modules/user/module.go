@@ -1,0 +1,102 @@
+// Package user keeps accounts: who people are, what they say of themselves, and
+// their standing, as a whole and within each organization.
+package user
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/module"
+)
+
+// Sessions is what this module needs of whoever keeps them.
+type Sessions interface {
+	// EndAll ends every session of a person, within the caller's transaction.
+	EndAll(ctx context.Context, userID uuid.UUID, reason string) error
+}
+
+// ArchiveHook runs inside the transaction that archives an account and may
+// refuse it.
+type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) error
+
+// Module is the room of accounts.
+type Module struct {
+	db       *database.DB
+	gate     *access.Gate
+	sessions Sessions
+	now      func() time.Time
+	hooks    []ArchiveHook
+	store    *store
+}
+
+var _ module.Module = (*Module)(nil)
+
+// New returns the module.
+func New(db *database.DB, gate *access.Gate, sessions Sessions, now func() time.Time) *Module {
+	return &Module{db: db, gate: gate, sessions: sessions, now: now, store: newStore(db)}
+}
+
+// BeforeArchive adds a hook; wire.go does, before anything is served.
+func (m *Module) BeforeArchive(hook ArchiveHook) { m.hooks = append(m.hooks, hook) }
+
+// Name implements module.Module.
+func (*Module) Name() string { return "user" }
+
+// Migrations implements module.Module.
+func (*Module) Migrations() []database.Migration { return migrations() }
+
+// Routes implements module.Module.
+func (m *Module) Routes(r *httpapi.Router) {
+	httpapi.Get(r, "/auth/me", access.SignedIn(), m.me, httpapi.Doc{
+		ID: "getMe", Summary: "Who am I",
+		Description: "`organization` is the active one, null where there is none or it has been lost.",
+	})
+	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
+		ID: "listUsers", Summary: "List the people of the active organization",
+		Refusals: refusals(access.ErrOperatorRequired),
+	})
+	httpapi.Get(r, "/users/:user_id", access.Acquaintance(), m.get, httpapi.Doc{
+		ID: "getUser", Summary: "Show a person",
+	})
+	httpapi.Patch(r, "/users/:user_id/profile", access.Self(), m.updateProfile, httpapi.Doc{
+		ID: "updateProfile", Summary: "Change one's profile",
+		Description: "Members left out stay as they are; `null` clears `bio` and `avatar_url`.",
+	})
+	over := refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrOperatorRequired)
+	httpapi.Post(r, "/users/:user_id/activate", access.OverUser(access.Admin), m.activate, httpapi.Doc{
+		ID: "activateUser", Summary: "Restore a person's good standing",
+		Description: "Active again, and any open suspension lifted, in the active organization or, with `scope: account`, as a whole.",
+		Refusals:    append(over, errArchived),
+	})
+	httpapi.Post(r, "/users/:user_id/deactivate", access.OverUser(access.Admin), m.deactivate, httpapi.Doc{
+		ID: "deactivateUser", Summary: "Deactivate a person", Refusals: append(over, errOwnerRequired),
+	})
+	httpapi.Post(r, "/users/:user_id/suspend", access.OverUser(access.Admin), m.suspend, httpapi.Doc{
+		ID: "suspendUser", Summary: "Suspend a person", Refusals: append(over, errOwnerRequired, errAlreadySuspended),
+	})
+	httpapi.Post(r, "/users/:user_id/archive", access.SelfOrOperator(), m.archive, httpapi.Doc{
+		ID: "archiveUser", Summary: "Archive an account",
+		Description: "Organizations that the person is alone in are archived with it.",
+		Refusals:    refusals(errOwnsOrganization, errAlreadyArchived),
+	})
+	httpapi.Post(r, "/users/:user_id/unarchive", access.OperatorOnly(), m.unarchive, httpapi.Doc{
+		ID: "unarchiveUser", Summary: "Restore an archived account", Refusals: refusals(errNotArchived),
+	})
+}
+
+// Create makes an account in good standing, within the caller's transaction.
+// It refuses an email that is taken in any spelling (email_taken).
+func (m *Module) Create(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error) {
+	return m.store.create(ctx, email, canonicalEmail, name, m.now())
+}
+
+// Welcome gives a person who joins an organization good standing there, unless
+// they have a standing on record: being removed and added back clears nothing.
+func (m *Module) Welcome(ctx context.Context, userID, organizationID uuid.UUID) error {
+	return m.store.welcome(ctx, userID, organizationID, m.now())
+}

@@ -1,0 +1,121 @@
+package user
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+)
+
+// The columns of a userView and the joins that they need, over u (users), m
+// (the membership in the viewer's active organization, if any) and k.now.
+const (
+	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, u.created_at, u.updated_at,
+	(CASE WHEN ua.id IS NOT NULL AND (m.user_id IS NULL OR ma.id IS NOT NULL) THEN 1 ELSE 0 END)
+	+ (CASE WHEN us.id IS NOT NULL OR (m.user_id IS NOT NULL AND ms.id IS NOT NULL) THEN 2 ELSE 0 END)
+	+ (CASE WHEN ux.id IS NOT NULL THEN 4 ELSE 0 END)`
+	viewJoins = `
+JOIN user_profile p ON p.user_id = u.id
+LEFT JOIN user_active_status ua ON ua.user_id = u.id AND ua.organization_id IS NULL AND ua.deactivated_at IS NULL
+LEFT JOIN user_suspensions us ON us.user_id = u.id AND us.organization_id IS NULL AND us.lifted_at IS NULL
+	AND (us.suspended_until IS NULL OR us.suspended_until > k.now)
+LEFT JOIN user_archives ux ON ux.user_id = u.id AND ux.restored_at IS NULL
+LEFT JOIN user_active_status ma ON ma.user_id = u.id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
+LEFT JOIN user_suspensions ms ON ms.user_id = u.id AND ms.organization_id = m.organization_id AND ms.lifted_at IS NULL
+	AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)`
+	oneUser = `
+FROM (SELECT %[1]s AS user_id, %[1]s AS organization_id, %[2]s AS now) k
+JOIN users u ON u.id = k.user_id
+LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
+	// The page is cut first, so that its cost does not depend on what follows it.
+	memberPage = `
+FROM (SELECT organization_id, user_id FROM organization_members
+	WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) m
+CROSS JOIN (SELECT %[2]s AS now) k
+JOIN users u ON u.id = m.user_id`
+	everybodyPage = `
+FROM (SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ? OFFSET ?) page
+CROSS JOIN (SELECT %[1]s AS organization_id, %[2]s AS now) k
+JOIN users u ON u.id = page.id
+LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
+)
+
+func newStore(db *database.DB) *store {
+	build := func(columns, from string) string {
+		return fmt.Sprintf("SELECT "+columns+from+viewJoins, db.Param("uuid"), db.Param("timestamptz"))
+	}
+	return &store{
+		db:       db,
+		findSQL:  build(viewColumns, oneUser),
+		meSQL:    build("o.name, "+viewColumns, oneUser+"\nLEFT JOIN organizations o ON o.id = k.organization_id"),
+		pagedSQL: build(viewColumns, memberPage) + "\nORDER BY u.id",
+		allSQL:   build(viewColumns, everybodyPage) + "\nORDER BY u.id",
+	}
+}
+
+// scanView reads viewColumns, after whatever else the query selects first.
+func scanView(scan func(...any) error, first ...any) (v userView, err error) {
+	var standing int64
+	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.CreatedAt, &v.UpdatedAt, &standing)...)
+	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
+	v.IsActive, v.IsSuspended, v.IsArchived = standing&1 != 0, standing&2 != 0, standing&4 != 0
+	return v, err
+}
+
+func (s *store) find(ctx context.Context, id uuid.UUID, viewedFrom uuid.NullUUID, now time.Time) (userView, error) {
+	v, err := scanView(s.db.Conn(ctx).Raw(s.findSQL, id, viewedFrom, now).Row().Scan)
+	if database.IsNotFound(err) {
+		return v, access.ErrUserNotFound
+	}
+	if err != nil {
+		return v, fmt.Errorf("find user: %w", err)
+	}
+	return v, nil
+}
+
+func (s *store) me(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID, role access.Role, now time.Time) (me meView, err error) {
+	var organization *string
+	me.userView, err = scanView(s.db.Conn(ctx).Raw(s.meSQL, id, organizationID, now).Row().Scan, &organization)
+	if err != nil {
+		return me, fmt.Errorf("find caller: %w", err)
+	}
+	if organization != nil && role != access.NoRole {
+		me.Organization = &activeOrganizationView{ID: organizationID.UUID, Name: *organization, Role: role}
+	}
+	return me, nil
+}
+
+func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w httpapi.Window, now time.Time) (httpapi.Page[userView], error) {
+	page, err := s.page(ctx, w, s.pagedSQL, organizationID, w.After, w.Limit+1, w.Offset, now)
+	if err != nil || !w.Count {
+		return page, err
+	}
+	page.Total, err = database.Count(s.db.Conn(ctx), "SELECT COUNT(*) FROM organization_members WHERE organization_id = ?", organizationID)
+	return page, err
+}
+
+func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi.Window, now time.Time) (httpapi.Page[userView], error) {
+	page, err := s.page(ctx, w, s.allSQL, w.After, w.Limit+1, w.Offset, viewedFrom, now)
+	if err != nil || !w.Count {
+		return page, err
+	}
+	page.Total, err = database.Count(s.db.Conn(ctx), "SELECT COUNT(*) FROM users")
+	return page, err
+}
+
+func (s *store) page(ctx context.Context, w httpapi.Window, query string, args ...any) (httpapi.Page[userView], error) {
+	rows, err := s.db.Conn(ctx).Raw(query, args...).Rows()
+	if err != nil {
+		return httpapi.Page[userView]{}, fmt.Errorf("list users: %w", err)
+	}
+	users, err := database.Collect(rows, func(scan func(...any) error) (userView, error) { return scanView(scan) })
+	if err != nil {
+		return httpapi.Page[userView]{}, fmt.Errorf("list users: %w", err)
+	}
+	return httpapi.NewPage(users, w, func(v userView) uuid.UUID { return v.ID }), nil
+}

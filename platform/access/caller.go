@@ -1,0 +1,53 @@
+package access
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// Caller is who the gate let through, and as what.
+type Caller struct {
+	UserID    uuid.UUID
+	SessionID uuid.UUID
+	Operator  bool // a platform administrator
+
+	// The organization that the request is about: the one in the path, else
+	// X-Organization-ID, else the token's. Role is theirs in it, NoRole where they
+	// are not a member in good standing; then only an operator acts in it.
+	OrganizationID uuid.NullUUID
+	Role           Role
+
+	rule    Rule
+	request Request
+}
+
+// ActsAsOperator says whether the power used is that of a platform
+// administrator, because the role in the organization would not do.
+func (c Caller) ActsAsOperator(needed Role) bool { return !c.Role.Includes(needed) && c.Operator }
+
+// Active returns the organization to act in.
+func (c Caller) Active() (uuid.UUID, error) {
+	if !c.OrganizationID.Valid {
+		return uuid.Nil, ErrOrganizationRequired
+	}
+	return c.OrganizationID.UUID, nil
+}
+
+type callerKey struct{}
+
+// With keeps the caller for the handler; From finds it. A context without one
+// has the zero Caller, which may do nothing.
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From returns the caller of the request.
+func From(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// May says whether the caller has the role in the organization, or the power of
+// a platform administrator over it.
+func (c Caller) May(needed Role) bool { return c.Operator || c.Role.Includes(needed) }

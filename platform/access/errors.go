@@ -1,0 +1,23 @@
+package access
+
+import "guildhall/platform/fault"
+
+// Every refusal of the gate. None says more than the caller may know.
+var (
+	ErrAuthenticationRequired = fault.New(fault.Unauthenticated, "authentication_required", "This needs an access token: log in and send it as a Bearer token.")
+	ErrInvalidToken           = fault.New(fault.Unauthenticated, "invalid_token", "The access token is invalid, has expired or has been revoked.")
+
+	ErrOrganizationNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no such organization.")
+	ErrUserNotFound         = fault.New(fault.NotFound, "user_not_found", "There is no such user.")
+
+	ErrOrganizationRequired   = fault.New(fault.Forbidden, "organization_required", "No organization is active: switch to one or send X-Organization-ID.")
+	ErrInsufficientRole       = fault.New(fault.Forbidden, "insufficient_role", "Your role does not allow this.")
+	ErrNotYours               = fault.New(fault.Forbidden, "not_yourself", "Only the person themselves may do this.")
+	ErrOperatorRequired       = fault.New(fault.Forbidden, "platform_administrator_required", "Only a platform administrator may do this.")
+	ErrOwnStanding            = fault.New(fault.Forbidden, "own_standing", "Nobody may change their own standing or role.")
+	ErrEqualOrHigherRole      = fault.New(fault.Forbidden, "equal_or_higher_role", "This person's role is not below yours.")
+	ErrMembershipSuspended    = fault.New(fault.Forbidden, "membership_suspended", "You are suspended in this organization.")
+	ErrMembershipInactive     = fault.New(fault.Forbidden, "membership_inactive", "You have been deactivated in this organization.")
+	ErrOrganizationSuspended  = fault.New(fault.Forbidden, "organization_suspended", "This organization is suspended.")
+	ErrSuspendedByTheOperator = fault.New(fault.Forbidden, "suspended_by_platform", "A platform administrator suspended this organization; only they can lift it.")
+)

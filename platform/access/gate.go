@@ -1,0 +1,212 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/token"
+)
+
+// Gate decides on every request.
+type Gate struct {
+	db          *database.DB
+	tokens      *token.Service
+	now         func() time.Time
+	standingSQL string
+	sharedSQL   string
+}
+
+// NewGate returns the gate over the tables of all modules.
+func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate {
+	return &Gate{
+		db:          db,
+		tokens:      tokens,
+		now:         now,
+		standingSQL: fmt.Sprintf(standingQuery, db.Param("uuid"), db.Param("timestamptz")),
+		sharedSQL:   fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
+	}
+}
+
+// Request is what the gate looks at.
+type Request struct {
+	Organization       uuid.NullUUID // named in the path, else in X-Organization-ID
+	OrganizationInPath bool
+	User               uuid.UUID // named in the path, where the rule is about a person
+}
+
+// Authenticate reads an access token. Whether it still holds is for Admit.
+func (g *Gate) Authenticate(raw string) (token.Access, error) {
+	if raw == "" {
+		return token.Access{}, ErrAuthenticationRequired
+	}
+	claims, err := g.tokens.ParseAccess(raw)
+	if err != nil {
+		return token.Access{}, ErrInvalidToken.WithCause(err)
+	}
+	return claims, nil
+}
+
+// Admit lets the bearer of the claims through, or says why not.
+func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, request Request) (Caller, error) {
+	named := request.Organization.Valid
+	if !named {
+		request.Organization = claims.OrganizationID
+	}
+	standing, err := g.read(ctx, claims.UserID, claims.SessionID, request.Organization, g.now())
+	if err != nil {
+		return Caller{}, err
+	}
+	if !standing.SessionLive || !standing.AccountGood() {
+		return Caller{}, ErrInvalidToken
+	}
+	caller := Caller{
+		UserID:         claims.UserID,
+		SessionID:      claims.SessionID,
+		Operator:       standing.Operator,
+		OrganizationID: request.Organization,
+		rule:           rule,
+		request:        request,
+	}
+	if standing.MembershipGood() {
+		caller.Role = standing.Role
+	}
+	if err := g.decide(ctx, &caller, standing, named); err != nil {
+		return Caller{}, err
+	}
+	return caller, nil
+}
+
+func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) error {
+	switch c.rule.scope {
+	case pathOrg:
+		return decideOrganization(c.rule, s)
+	case activeOrg, overUser:
+		if !c.OrganizationID.Valid {
+			if c.Operator {
+				return nil
+			}
+			return ErrOrganizationRequired
+		}
+		err := decideOrganization(c.rule, s)
+		if err != nil && c.rule.scope == overUser && ErrInsufficientRole.Is(err) {
+			return g.refuseAbout(ctx, c, err)
+		}
+		return err
+	case self:
+		if c.request.User == c.UserID || (c.rule.min == Owner && c.Operator) {
+			return g.decideNamed(c, s, named)
+		}
+		return g.refuseAbout(ctx, c, ErrNotYours)
+	case acquaintance:
+		if err := g.decideNamed(c, s, named); err != nil {
+			return err
+		}
+		return g.refuseAbout(ctx, c, nil)
+	case operator:
+		if c.Operator {
+			return g.decideNamed(c, s, named)
+		}
+		return g.refuseAbout(ctx, c, ErrOperatorRequired)
+	case signedIn:
+		return g.decideNamed(c, s, named)
+	default:
+		return fmt.Errorf("access: rule %q can't be decided", c.rule)
+	}
+}
+
+// decideOrganization orders the answers so that each says only what the caller
+// may know: first whether there is such an organization for them, then their
+// own standing in it, then the organization's, then their role.
+func decideOrganization(rule Rule, s Standing) error {
+	known := s.OrganizationExists && (s.Role >= Member || s.Operator)
+	if !known {
+		return ErrOrganizationNotFound
+	}
+	if s.OrganizationArchived && !(rule.archived && (s.Operator || (s.MembershipGood() && s.Role == Owner))) {
+		return ErrOrganizationNotFound
+	}
+	if s.Operator {
+		return nil
+	}
+	if s.MembershipSuspended {
+		return ErrMembershipSuspended
+	}
+	if !s.MembershipActive {
+		return ErrMembershipInactive
+	}
+	if s.OrganizationSuspended && !rule.suspended {
+		return ErrOrganizationSuspended
+	}
+	if !s.Role.Includes(rule.min) {
+		return ErrInsufficientRole
+	}
+	return nil
+}
+
+// decideNamed is for routes that concern the person and only look at the active
+// organization: one that was asked for by name must be theirs, one that a token
+// still carries may have been lost since, and is then none.
+func (g *Gate) decideNamed(c *Caller, s Standing, named bool) error {
+	switch {
+	case !c.OrganizationID.Valid:
+	case s.OrganizationExists && s.Operator && !s.OrganizationArchived:
+	case s.Present() && s.MembershipGood():
+	case !named:
+		c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole
+	case !s.Present():
+		return ErrOrganizationNotFound
+	case s.MembershipSuspended:
+		return ErrMembershipSuspended
+	default:
+		return ErrMembershipInactive
+	}
+	return nil
+}
+
+// refuseAbout answers the refusal about a person whom the caller may see, and
+// for everybody else that there is no such person.
+func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error {
+	if c.rule.scope == overUser && c.request.User == uuid.Nil {
+		return refusal
+	}
+	visible, err := g.acquainted(ctx, *c, c.request.User)
+	if err != nil {
+		return err
+	}
+	if !visible {
+		return ErrUserNotFound
+	}
+	return refusal
+}
+
+// sharedQuery finds one organization in which the viewer, in good standing
+// there, and the other are both members. Whoever asks about themselves or is a
+// platform administrator needs none.
+const sharedQuery = `
+SELECT COUNT(*) FROM (SELECT %[1]s AS viewer, %[1]s AS other, %[2]s AS now) k
+JOIN users u ON u.id = k.other
+WHERE k.viewer = k.other
+OR EXISTS (SELECT 1 FROM platform_administrators pa WHERE pa.user_id = k.viewer)
+OR EXISTS (
+	SELECT 1 FROM organization_members mine
+	JOIN organization_members theirs ON theirs.organization_id = mine.organization_id AND theirs.user_id = k.other
+	JOIN user_active_status ma ON ma.user_id = k.viewer AND ma.organization_id = mine.organization_id AND ma.deactivated_at IS NULL
+	WHERE mine.user_id = k.viewer
+	AND NOT EXISTS (SELECT 1 FROM user_suspensions ms WHERE ms.user_id = k.viewer AND ms.organization_id = mine.organization_id
+		AND ms.lifted_at IS NULL AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now))
+	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = mine.organization_id AND oa.restored_at IS NULL)
+	AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = mine.organization_id
+		AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now)))`
+
+func (g *Gate) acquainted(ctx context.Context, c Caller, other uuid.UUID) (bool, error) {
+	var n int64
+	err := g.db.Conn(ctx).Raw(g.sharedSQL, c.UserID, other, g.now()).Row().Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for a shared organization: %w", err)
+	}
+	return n > 0, nil
+}

@@ -1,0 +1,99 @@
+package access
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+)
+
+// Held is what is true of the caller, the organization and a target until the
+// transaction ends.
+type Held struct {
+	Caller       Caller
+	Organization Standing // the caller's standing
+	Target       Standing
+	targetID     uuid.UUID
+}
+
+// Hold locks the organization's row for the rest of the transaction and lets the
+// caller pass the gate again, so that of two operations on roles at once the
+// second sees what the first did. Without it two owners removed at once left an
+// organization with none in 99 of 100 tries.
+//
+// The target is a person in that organization, or uuid.Nil.
+func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (Held, error) {
+	caller := From(ctx)
+	if caller.UserID == uuid.Nil {
+		return Held{}, errNoCaller
+	}
+	if err := g.lockOrganization(ctx, organizationID); err != nil {
+		return Held{}, err
+	}
+	id := uuid.NullUUID{UUID: organizationID, Valid: true}
+	standing, err := g.read(ctx, caller.UserID, caller.SessionID, id, g.now())
+	if err != nil {
+		return Held{}, err
+	}
+	if !standing.SessionLive || !standing.AccountGood() {
+		return Held{}, ErrInvalidToken
+	}
+	if err := decideOrganization(caller.rule, standing); err != nil {
+		return Held{}, err
+	}
+	caller.OrganizationID, caller.Operator, caller.Role = id, standing.Operator, NoRole
+	if standing.MembershipGood() {
+		caller.Role = standing.Role
+	}
+	held := Held{Caller: caller, Organization: standing, targetID: targetID}
+	if targetID != uuid.Nil {
+		held.Target, err = g.Of(ctx, targetID, id)
+	}
+	return held, err
+}
+
+func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
+	var found uuid.UUID
+	err := g.db.Conn(ctx).Raw("SELECT id FROM organizations WHERE id = ?"+g.db.ForUpdate(), id).Row().Scan(&found)
+	if database.IsNotFound(err) {
+		return ErrOrganizationNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("lock organization: %w", err)
+	}
+	return nil
+}
+
+// Over refuses acting on oneself and, for those who are not platform
+// administrators, on somebody whose role is not below theirs.
+func (h Held) Over() error {
+	if h.targetID == h.Caller.UserID {
+		return ErrOwnStanding
+	}
+	if h.Caller.Operator {
+		return nil
+	}
+	if !h.Caller.Role.Includes(Admin) {
+		return ErrInsufficientRole
+	}
+	if h.Target.Role.Includes(h.Caller.Role) {
+		return ErrEqualOrHigherRole
+	}
+	return nil
+}
+
+// LockUser locks a person's row for the rest of the transaction, so that what
+// is read of their account next stays true until it ends.
+func (g *Gate) LockUser(ctx context.Context, id uuid.UUID) error {
+	var found uuid.UUID
+	err := g.db.Conn(ctx).Raw("SELECT id FROM users WHERE id = ?"+g.db.ForUpdate(), id).Row().Scan(&found)
+	if database.IsNotFound(err) {
+		return ErrUserNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("lock user: %w", err)
+	}
+	return nil
+}

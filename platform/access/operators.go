@@ -1,0 +1,83 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm/clause"
+
+	"guildhall/platform/database"
+)
+
+// platformAdministrator stands outside organizations. Only the command line
+// writes this table: no request can make one.
+type platformAdministrator struct {
+	UserID    uuid.UUID `gorm:"primaryKey"`
+	GrantedAt time.Time
+}
+
+func (platformAdministrator) TableName() string { return "platform_administrators" }
+
+// Operators is the list of platform administrators, for the command line.
+type Operators struct {
+	db  *database.DB
+	now func() time.Time
+}
+
+// NewOperators returns the list.
+func NewOperators(db *database.DB, now func() time.Time) *Operators {
+	return &Operators{db: db, now: now}
+}
+
+// Grant makes a user a platform administrator; granting again changes nothing.
+func (o *Operators) Grant(ctx context.Context, userID uuid.UUID) error {
+	return o.db.InTx(ctx, func(ctx context.Context) error {
+		return o.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).
+			Create(&platformAdministrator{UserID: userID, GrantedAt: o.now()}).Error
+	})
+}
+
+// Revoke says whether the user was one.
+func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID) (bool, error) {
+	var gone int64
+	err := o.db.InTx(ctx, func(ctx context.Context) error {
+		r := o.db.Conn(ctx).Where("user_id = ?", userID).Delete(&platformAdministrator{})
+		gone = r.RowsAffected
+		return r.Error
+	})
+	return gone > 0, err
+}
+
+// Operator is one line of the list.
+type Operator struct {
+	UserID    uuid.UUID
+	Email     string
+	GrantedAt time.Time
+}
+
+// List returns all, the longest-serving first.
+func (o *Operators) List(ctx context.Context) ([]Operator, error) {
+	rows, err := o.db.Conn(ctx).Raw(`SELECT pa.user_id, u.email, pa.granted_at
+		FROM platform_administrators pa JOIN users u ON u.id = pa.user_id
+		ORDER BY pa.granted_at, pa.user_id`).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("list platform administrators: %w", err)
+	}
+	return database.Collect(rows, func(scan func(...any) error) (op Operator, err error) {
+		return op, scan(&op.UserID, &op.Email, &op.GrantedAt)
+	})
+}
+
+// Find returns the account with a canonical email.
+func (o *Operators) Find(ctx context.Context, canonicalEmail string) (id uuid.UUID, err error) {
+	err = o.db.Conn(ctx).Raw("SELECT id FROM users WHERE email_canonical = ?", canonicalEmail).Row().Scan(&id)
+	if database.IsNotFound(err) {
+		return id, ErrUserNotFound
+	}
+	if err != nil {
+		return id, fmt.Errorf("find account: %w", err)
+	}
+	return id, nil
+}

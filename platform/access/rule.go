@@ -1,0 +1,150 @@
+package access
+
+import (
+	"strings"
+
+	"guildhall/platform/fault"
+)
+
+// Rule says who may call a route. It is declared where the route is, checked by
+// the Gate and printed in the route table.
+type Rule struct {
+	scope     scope
+	min       Role
+	suspended bool
+	archived  bool
+}
+
+type scope int8
+
+const (
+	undeclared scope = iota
+	public
+	signedIn
+	self         // the person in the path
+	acquaintance // the person in the path, or anybody who shares an organization with them
+	activeOrg    // the organization of the token or of X-Organization-ID
+	overUser     // like activeOrg; without one, platform administrators for an account
+	pathOrg      // the organization in the path
+	operator     // platform administrators
+)
+
+// Path parameters that rules read.
+const (
+	OrganizationParam = "organization_id"
+	UserParam         = "user_id"
+)
+
+// Public routes ask for no credential.
+func Public() Rule { return Rule{scope: public} }
+
+// SignedIn routes concern the caller alone, whatever their organization.
+func SignedIn() Rule { return Rule{scope: signedIn} }
+
+// Self routes act on the caller's own account, named in the path.
+func Self() Rule { return Rule{scope: self} }
+
+// SelfOrOperator routes act on the account in the path, by its holder or a
+// platform administrator.
+func SelfOrOperator() Rule { return Rule{scope: self, min: Owner} }
+
+// Acquaintance routes show the person in the path to those who share an
+// organization with them.
+func Acquaintance() Rule { return Rule{scope: acquaintance} }
+
+// OperatorOnly routes are for platform administrators.
+func OperatorOnly() Rule { return Rule{scope: operator} }
+
+// Active routes act in the active organization of the caller.
+func Active(min Role) Rule { return Rule{scope: activeOrg, min: min} }
+
+// OverUser routes act on the standing of the person in the path: within the
+// active organization for those with the role, anywhere for platform administrators.
+func OverUser(min Role) Rule { return Rule{scope: overUser, min: min} }
+
+// Org routes act in the organization named in the path.
+func Org(min Role) Rule { return Rule{scope: pathOrg, min: min} }
+
+// WhileSuspended lets members through although the organization is suspended.
+func (r Rule) WhileSuspended() Rule { r.suspended = true; return r }
+
+// WhileArchived lets the owner through although the organization is archived.
+func (r Rule) WhileArchived() Rule { r.archived = true; return r }
+
+// Declared is false for the zero Rule: a route without one does not start.
+func (r Rule) Declared() bool { return r.scope != undeclared }
+
+// IsPublic says whether the route asks for no credential.
+func (r Rule) IsPublic() bool { return r.scope == public }
+
+// InPath says whether the path names the organization, so that nothing else does.
+func (r Rule) InPath() bool { return r.scope == pathOrg }
+
+// Refusals lists what the gate may answer for the rule, beyond a bad token.
+func (r Rule) Refusals() []*fault.Error {
+	var list []*fault.Error
+	switch r.scope {
+	case undeclared, public:
+		return nil
+	case signedIn:
+		return []*fault.Error{ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
+	case acquaintance:
+		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
+	case self:
+		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrNotYours, ErrMembershipSuspended, ErrMembershipInactive}
+	case operator:
+		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrOperatorRequired}
+	case overUser:
+		list = append(list, ErrUserNotFound, ErrOrganizationRequired)
+	case activeOrg:
+		list = append(list, ErrOrganizationRequired)
+	case pathOrg:
+	}
+	list = append(list, ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive)
+	if !r.suspended {
+		list = append(list, ErrOrganizationSuspended)
+	}
+	if r.min > Member {
+		list = append(list, ErrInsufficientRole)
+	}
+	return list
+}
+
+// String is the rule as the route table and the OpenAPI document print it.
+func (r Rule) String() string {
+	var s string
+	switch r.scope {
+	case public:
+		return "anyone"
+	case signedIn:
+		return "signed in"
+	case self:
+		if r.min == Owner {
+			return "self or platform administrator"
+		}
+		return "self"
+	case acquaintance:
+		return "self or shares an organization"
+	case operator:
+		return "platform administrator"
+	case activeOrg:
+		s = r.min.String() + " of the active organization"
+	case overUser:
+		s = r.min.String() + " over them in the active organization"
+	case pathOrg:
+		s = r.min.String() + " of the organization"
+	default:
+		return "undeclared"
+	}
+	var while []string
+	if r.suspended {
+		while = append(while, "suspended")
+	}
+	if r.archived {
+		while = append(while, "archived")
+	}
+	if len(while) > 0 {
+		s += " (also while " + strings.Join(while, " or ") + ")"
+	}
+	return s
+}

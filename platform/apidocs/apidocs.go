@@ -1,0 +1,111 @@
+// Package apidocs serves the documentation pages, Swagger UI at /docs and ReDoc
+// at /redoc. Everything they need is in the binary; nothing is fetched from
+// elsewhere. scripts/docs-assets refreshes the assets.
+package apidocs
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// page is one documentation page: where it is, its files, and what its browser
+// may do. Each policy allows what that page needs and nothing from elsewhere.
+type page struct{ prefix, dir, policy string }
+
+const common = "default-src 'none'; script-src 'self'; connect-src 'self'; font-src 'self' data:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+
+func pages() []page {
+	return []page{
+		// Both set style attributes, for which no hash can be given.
+		{"/docs", "assets/swagger-ui", common + "style-src 'self' 'unsafe-inline'; img-src 'self' data:"},
+		// ReDoc searches in a worker that it makes from a blob. Its logo is refused.
+		{"/redoc", "assets/redoc", common + "style-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src blob:"},
+	}
+}
+
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".txt":  "text/plain; charset=utf-8",
+}
+
+// Handler serves both pages and their assets.
+func Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range pages() {
+			if r.URL.Path == p.prefix || strings.HasPrefix(r.URL.Path, p.prefix+"/") {
+				p.serve(w, r)
+				return
+			}
+		}
+		http.NotFound(w, r)
+	})
+}
+
+func (p page) serve(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, p.prefix), "/")
+	if name == "" {
+		name = "index.html"
+	}
+	contentType, known := contentTypes[path.Ext(name)]
+	if !known || strings.Contains(name, "/") {
+		http.NotFound(w, r)
+		return
+	}
+	content, zipped, err := read(p.dir + "/" + name)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Security-Policy", p.policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Vary", "Accept-Encoding")
+	sum := sha256.Sum256(content)
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	h.Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if !zipped {
+		_, _ = w.Write(content)
+		return
+	}
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		_, _ = w.Write(content)
+		return
+	}
+	plain, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		http.Error(w, "unreadable asset", http.StatusInternalServerError)
+		return
+	}
+	_, _ = io.Copy(w, plain) //nolint:gosec // our own asset, of known size
+}
+
+// read finds a file, the large ones compressed.
+func read(name string) (content []byte, zipped bool, err error) {
+	if content, err = fs.ReadFile(assets, name); err == nil {
+		return content, false, nil
+	}
+	content, err = fs.ReadFile(assets, name+".gz")
+	return content, true, err
+}

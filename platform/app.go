@@ -1,0 +1,186 @@
+// Package platform is the kernel: it checks, migrates, mounts, runs and drains.
+// It imports no module.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"guildhall/platform/access"
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/module"
+	"guildhall/platform/password"
+	"guildhall/platform/token"
+)
+
+// Kernel is what modules are built from.
+type Kernel struct {
+	Config *config.Config
+	DB     *database.DB
+	Gate   *access.Gate
+	Tokens *token.Service
+	Hasher *password.Hasher
+	Log    *slog.Logger
+	Now    func() time.Time
+}
+
+// Now is the clock: UTC, to the microsecond that both databases keep.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// Options that are not configuration; tests set them.
+type Options struct {
+	Now         func() time.Time
+	OnStatement func(ctx context.Context, sql string)
+}
+
+// Open connects to the database and makes the kernel. Its Config must have been
+// validated.
+func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) (*Kernel, error) {
+	if o.Now == nil {
+		o.Now = Now
+	}
+	db, err := database.Open(ctx, database.Options{
+		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections,
+		Now: o.Now, Log: log, OnStatement: o.OnStatement,
+	})
+	if err != nil {
+		return nil, err
+	}
+	tokens := token.New(token.Config{
+		AccessKey: []byte(cfg.JWTSecretKey.Reveal()), RefreshKey: []byte(cfg.JWTRefreshSecretKey.Reveal()),
+		Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience, AccessTTL: cfg.AccessTokenTTL, Now: o.Now,
+	})
+	return &Kernel{
+		Config: cfg, DB: db, Log: log, Now: o.Now, Tokens: tokens,
+		Gate:   access.NewGate(db, tokens, o.Now),
+		Hasher: password.New(password.Options{Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue}),
+	}, nil
+}
+
+// App is the service with all its modules.
+type App struct {
+	kernel     *Kernel
+	api        *httpapi.API
+	migrations []database.Migration
+}
+
+// New mounts the modules.
+func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
+	a := &App{kernel: k}
+	sources := []database.Source{{Module: access.Name, Migrations: access.Migrations()}}
+	for _, m := range modules {
+		sources = append(sources, database.Source{Module: m.Name(), Migrations: m.Migrations()})
+	}
+	var err error
+	if a.migrations, err = database.Merge(sources...); err != nil {
+		return nil, err
+	}
+	a.api, err = httpapi.New(httpapi.Options{
+		Gate: k.Gate, Log: k.Log, Version: version,
+		Debug: k.Config.Debug, CORSOrigins: k.Config.CORSOrigins, TrustedProxies: k.Config.TrustedProxies,
+		Ready: a.ready, StorageFault: database.Fault,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range modules {
+		m.Routes(a.api.For(m.Name()))
+	}
+	return a, nil
+}
+
+// API serves the routes of all modules.
+func (a *App) API() *httpapi.API { return a.api }
+
+// Migrations are those of all modules, in order.
+func (a *App) Migrations() []database.Migration { return a.migrations }
+
+// Prepare brings the schema up to date, or says why the service can't run on it.
+func (a *App) Prepare(ctx context.Context) error {
+	if a.kernel.Config.MigrateOnStart {
+		applied, err := a.kernel.DB.Migrate(ctx, a.migrations)
+		if err == nil && len(applied) > 0 {
+			a.kernel.Log.InfoContext(ctx, "migrated", "applied", len(applied))
+		}
+		return err
+	}
+	status, err := a.kernel.DB.Status(ctx, a.migrations)
+	switch {
+	case err != nil:
+		return err
+	case len(status.Unknown) > 0:
+		return database.ErrSchemaNewer
+	case len(status.Pending) > 0:
+		return fmt.Errorf("%d migrations are pending: run `guildhall migrate up`, or set MIGRATE_ON_START=true", len(status.Pending))
+	default:
+		return nil
+	}
+}
+
+// ready says why the service can't serve.
+func (a *App) ready(ctx context.Context) error {
+	status, err := a.kernel.DB.Status(ctx, a.migrations)
+	if err == nil && (len(status.Pending) > 0 || len(status.Unknown) > 0) {
+		err = errors.New("the schema is not the one this version needs")
+	}
+	return err
+}
+
+// Timeouts on every connection, so that none is held for longer than its use.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 12 << 10 // the server adds 4 KiB to this
+)
+
+// Run serves on the listener until the context ends, then drains: /readyz says
+// no at once, requests are still taken for DrainDelay while proxies notice, and
+// those in flight have DrainTimeout to finish.
+func (a *App) Run(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           a.api,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(quietHandshakes{a.kernel.Log.Handler()}, slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	cfg := a.kernel.Config
+	a.kernel.Log.Info("draining", "delay", cfg.DrainDelay.String(), "timeout", cfg.DrainTimeout.String())
+	a.api.Drain()
+	time.Sleep(cfg.DrainDelay)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		return fmt.Errorf("requests were cut off after %s: %w", cfg.DrainTimeout, err)
+	}
+	return nil
+}
+
+// quietHandshakes keeps what any scanner can cause out of the warnings.
+type quietHandshakes struct{ slog.Handler }
+
+func (h quietHandshakes) Handle(ctx context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "TLS handshake") {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}

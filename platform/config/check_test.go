@@ -1,0 +1,71 @@
+package config
+
+import "testing"
+
+func failures(cfg *Config) map[string]string {
+	failed := map[string]string{}
+	for _, f := range cfg.Check() {
+		if !f.OK {
+			failed[f.Name] = f.Message
+		}
+	}
+	return failed
+}
+
+func TestCheckPassesProduction(t *testing.T) {
+	cfg := mustLoad(t, Options{Environ: inProduction("CORS_ORIGINS=https://a.example", "ENABLE_REGISTRATION=true", "LOG_FORMAT=text")})
+	if failed := failures(cfg); len(failed) != 0 {
+		t.Errorf("fails: %v", failed)
+	}
+}
+
+func TestCheckOfDevelopmentSaysWhatIsToDo(t *testing.T) {
+	cfg := inDevelopment(t, t.TempDir(), "CORS_ORIGINS=http://localhost:3000,http://a.example,*", "RATE_LIMIT_ENABLED=false", "TRUSTED_PROXIES=0.0.0.0/0")
+	if err := cfg.EnsureDevSecrets(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"ENVIRONMENT":            "is development: set it to production",
+		"DEBUG":                  "is on: turn it off",
+		"JWT_SECRET_KEY":         "is not set",
+		"JWT_REFRESH_SECRET_KEY": "is not set",
+		"DATABASE_URL":           "is not set",
+		"CORS_ORIGINS":           `"http://a.example" is not https, "*" is a wildcard; list the origins`,
+		"RATE_LIMIT_ENABLED":     "is off: passwords can be guessed without end",
+		"TRUSTED_PROXIES":        "0.0.0.0/0 lets anyone choose the address they are counted under",
+	}
+	failed := failures(cfg)
+	for name, message := range want {
+		if failed[name] != message {
+			t.Errorf("%s: got %q, want %q", name, failed[name], message)
+		}
+	}
+	if len(failed) != len(want) {
+		t.Errorf("got %v", failed)
+	}
+}
+
+func TestCheckOfTheDatabase(t *testing.T) {
+	for given, ok := range map[string]bool{
+		"sqlite:///var/lib/guildhall.db":                    true,
+		"postgres://u:p@db/d?sslmode=require":               true,
+		"postgres://u:p@db/d?sslmode=verify-ca":             true,
+		"postgres://u:p@localhost/d":                        true,
+		"postgres://u:p@127.0.0.1:5432/d":                   true,
+		"postgres://u:p@[::1]/d?sslmode=disable":            true,
+		"postgres:///d?host=/var/run/postgresql":            true,
+		"postgres://u:p@db/d":                               false,
+		"postgres://u:p@db/d?sslmode=prefer":                false,
+		"postgres://u:p@localhost:1,db:2/d":                 false,
+		"postgres://localhost/d?host=db":                    false,
+		"postgres:///d?host=::ffff:10.0.0.1":                false,
+		"postgresql+asyncpg://u:p@prod-db/d":                false,
+		"postgres://u:p@localhost.evil.example/d":           false,
+		"postgres://u:p@[2001:db8::1]:5432/d?sslmode=allow": false,
+	} {
+		_, failed := failures(mustLoad(t, Options{Environ: inProduction("DATABASE_URL=" + given)}))["DATABASE_URL"]
+		if failed == ok {
+			t.Errorf("%s: ok is %v", given, !failed)
+		}
+	}
+}

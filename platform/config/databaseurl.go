@@ -1,0 +1,110 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+const (
+	sqliteScheme   = "sqlite"
+	postgresScheme = "postgres"
+)
+
+type databaseURL struct{ target *Secret }
+
+func (d databaseURL) kind() string   { return "string" }
+func (d databaseURL) masked() string { return maskURL(d.target.Reveal()) }
+
+// parse takes SQLAlchemy's name of the scheme, so that the FastAPI service's
+// setting can be kept as it is. No error quotes the URL or what url.Parse says
+// of it: both may hold the password.
+func (d databaseURL) parse(text string) error {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return errors.New("has a control character in it")
+	}
+	scheme, rest, _ := strings.Cut(text, "://")
+	switch scheme {
+	case sqliteScheme:
+		if err := checkSQLitePath(rest); err != nil {
+			return err
+		}
+		*d.target = Secret(text)
+		return nil
+	case postgresScheme, "postgresql", "postgresql+asyncpg":
+		if scheme == "postgresql+asyncpg" {
+			scheme = postgresScheme
+		}
+		return d.parsePostgres(scheme + "://" + rest)
+	}
+	return errors.New("begins with none of sqlite://, postgres://, postgresql:// and postgresql+asyncpg://")
+}
+
+func (d databaseURL) parsePostgres(text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("is not a valid URL (special characters in the password must be percent-encoded)")
+	}
+	if u.Query().Has("ssl") {
+		return errors.New("has asyncpg's ssl=…; here it is sslmode=…")
+	}
+	*d.target = Secret(text)
+	return nil
+}
+
+// checkSQLitePath refuses databases in memory: each connection would see its
+// own, and a restart would lose everything that was acknowledged.
+func checkSQLitePath(rest string) error {
+	path, query, _ := strings.Cut(rest, "?")
+	if path == "" || strings.HasSuffix(path, "/") {
+		return errors.New("names no file after sqlite://")
+	}
+	if strings.Contains(path, ":memory:") || strings.Contains(query, "mode=memory") {
+		return errors.New("names a database in memory, which a restart loses")
+	}
+	return nil
+}
+
+func isSQLite(database Secret) bool {
+	return strings.HasPrefix(database.Reveal(), sqliteScheme+"://")
+}
+
+// crossesNetworkInClear reports whether a PostgreSQL URL lets the connection
+// to another machine go unencrypted. "prefer", the drivers' default, does: who
+// can listen can also answer that TLS is not available.
+func crossesNetworkInClear(database Secret) bool {
+	u, err := url.Parse(database.Reveal())
+	if err != nil {
+		return true
+	}
+	query := u.Query()
+	switch query.Get("sslmode") {
+	case "require", "verify-ca", "verify-full":
+		return false
+	}
+	hosts := u.Host
+	if query.Has("host") {
+		hosts = query.Get("host")
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		if !isLocal(host) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLocal takes HOST or HOST:PORT; empty and a path are a Unix socket.
+func isLocal(hostPort string) bool {
+	host := hostPort
+	if net.ParseIP(host) == nil { // an IPv6 address without brackets has no port
+		host = (&url.URL{Host: hostPort}).Hostname()
+	}
+	if host == "" || host == "localhost" || strings.HasPrefix(host, "/") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

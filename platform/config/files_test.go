@@ -1,0 +1,97 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestValueFromFile(t *testing.T) {
+	dir := files(t, map[string]string{
+		"run/key":  goodSecret + "\n",
+		"run/crlf": otherSecret + "\r\n",
+		"run/port": "9000",
+	})
+	cfg := mustLoad(t, Options{
+		Dir:     dir,
+		Environ: []string{"JWT_SECRET_KEY_FILE=run/key", "PORT_FILE=" + dir + "/run/port"},
+		Flags:   flags(t, "--jwt-refresh-secret-key-file", "run/crlf"),
+	})
+	if cfg.JWTSecretKey.Reveal() != goodSecret || cfg.JWTRefreshSecretKey.Reveal() != otherSecret || cfg.Port != 9000 {
+		t.Errorf("got %q, %q, %d", cfg.JWTSecretKey.Reveal(), cfg.JWTRefreshSecretKey.Reveal(), cfg.Port)
+	}
+}
+
+func TestFileOfAHigherLevelWins(t *testing.T) {
+	dir := files(t, map[string]string{"port": "9000\n", ".env": "PORT=1\n"})
+	if cfg := mustLoad(t, Options{Dir: dir, Environ: []string{"PORT_FILE=port"}}); cfg.Port != 9000 {
+		t.Errorf("port %d", cfg.Port)
+	}
+}
+
+func TestFileFaults(t *testing.T) {
+	dir := files(t, map[string]string{"empty": "\n", "key": goodSecret})
+	for name, test := range map[string]struct {
+		environ []string
+		want    string
+	}{
+		"both":    {[]string{"JWT_SECRET_KEY=" + otherSecret, "JWT_SECRET_KEY_FILE=key"}, "JWT_SECRET_KEY: both JWT_SECRET_KEY and JWT_SECRET_KEY_FILE are set (environment)"},
+		"missing": {[]string{"JWT_SECRET_KEY_FILE=" + goodSecret}, "JWT_SECRET_KEY: the file that JWT_SECRET_KEY_FILE names can't be read: no such file or directory (environment)"},
+		"empty":   {[]string{"JWT_SECRET_KEY_FILE=empty"}, "JWT_SECRET_KEY: the file that JWT_SECRET_KEY_FILE names is empty"},
+		"endless": {[]string{"JWT_SECRET_KEY_FILE=/dev/zero"}, "is larger than 1 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environ := append(test.environ, "ENVIRONMENT=production", "DATABASE_URL=sqlite://x.db", "JWT_REFRESH_SECRET_KEY=e8RtY1uIo5PaSdF7gHjK3lZxC9vBnM2qWsEdXXX")
+			got := problemsOf(t, Options{Dir: dir, Environ: environ})
+			contains(t, got, test.want, "has 1 problem(s)")
+			containsNone(t, got, goodSecret, otherSecret)
+		})
+	}
+}
+
+func TestYAMLFaults(t *testing.T) {
+	for name, test := range map[string]struct{ yaml, want string }{
+		"typo":           {"DATABSE_URL: sqlite://x.db", `configs/guildhall.yaml: "DATABSE_URL" is not a setting`},
+		"case":           {"PORT: 1\nport: 2", `configs/guildhall.yaml: "port" is not a setting`},
+		"repeated":       {"PORT: 1\nPORT: 2", "configs/guildhall.yaml: line 2 is not valid YAML, repeats a name"},
+		"nested":         {"PORT:\n  http: 1", "PORT: has settings below it (configs/guildhall.yaml)"},
+		"list":           {"PORT: [1]", "PORT: is a list"},
+		"items":          {"CORS_ORIGINS: [1]", "CORS_ORIGINS: has an item that is not text"},
+		"number secret":  {"JWT_SECRET_KEY: 12345678901234567890123456789012345", "JWT_SECRET_KEY: has to be in quotes"},
+		"yes":            {"DEBUG: yes", `DEBUG: "yes" is neither true nor false (configs/guildhall.yaml)`},
+		"fraction":       {"PORT: 80.5", `PORT: "80.5" is not a whole number`},
+		"both":           {"PORT: 1\nPORT_FILE: x", "PORT: both PORT and PORT_FILE are set"},
+		"no map":         {goodSecret, "configs/guildhall.yaml: line 1 is not valid YAML"},
+		"undefined name": {"JWT_SECRET_KEY: *" + goodSecret, "configs/guildhall.yaml: it is not valid YAML"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := problemsOf(t, Options{Dir: files(t, map[string]string{defaultYAML: test.yaml})})
+			contains(t, got, test.want)
+			containsNone(t, got, goodSecret, goodSecret[:10], "1234567")
+		})
+	}
+}
+
+func TestDotenvFaultsQuoteNothing(t *testing.T) {
+	for _, content := range []string{"JWT_SECRET_KEY='" + goodSecret, "bad-name=" + goodSecret, goodSecret + "\n"} {
+		got := problemsOf(t, Options{Dir: files(t, map[string]string{".env": content})})
+		contains(t, got, ".env: is not made of NAME=value lines")
+		containsNone(t, got, goodSecret[:10])
+	}
+}
+
+func TestDotenvThatIsADirectory(t *testing.T) {
+	dir := files(t, map[string]string{".env/x": ""})
+	contains(t, problemsOf(t, Options{Dir: dir}), ".env: can't be read")
+}
+
+func TestHelpShowsNoSecretsAndAllSettings(t *testing.T) {
+	help := flags(t).FlagUsages()
+	for _, k := range keys() {
+		contains(t, help, "--"+k.flag())
+	}
+	contains(t, help, "--config string", "--port int", "--jwt-secret-key-file", "(default 8000)")
+	containsNone(t, help, "--port-file", `(default "")`)
+	if strings.Contains(help, "[=") {
+		t.Errorf("flags of booleans look odd:\n%s", help)
+	}
+}

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// Options are what Load looks at; it touches nothing else of the process.
+type Options struct {
+	Dir     string         // where .env, configs/ and relative NAME_FILEs are; empty: the working directory
+	Environ []string       // as os.Environ gives it; nil is an empty environment
+	Flags   *pflag.FlagSet // registered by Flags and parsed; nil when there are none
+}
+
+// Load returns the configuration: flags before the environment before .env
+// before the YAML file before defaults. The error, if any, is of type
+// Problems and names everything that is wrong.
+func Load(o Options) (*Config, error) {
+	var problems Problems
+	cfg := &Config{}
+
+	// The levels are merged here rather than by viper's BindEnv and BindPFlag,
+	// which read the process's environment and know neither .env nor NAME_FILE.
+	store := viper.New()
+	for _, level := range o.levels(&problems) {
+		if err := store.MergeConfigMap(level.resolve(o, &problems, cfg.setSource)); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range keys() {
+		store.SetDefault(k.name, k.defaultIn(store.GetString("ENVIRONMENT"), store.GetString("DATA_DIR")))
+		cfg.set(k, store.GetString(k.name), &problems)
+	}
+	cfg.validate(&problems)
+
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return cfg, nil
+}
+
+// set parses one setting. One that a source has already failed to give is left
+// alone: its fault has been named.
+func (c *Config) set(k key, text string, problems *Problems) {
+	if text == "" || problems.has(k.name) {
+		return
+	}
+	source := c.source(k.name)
+	if err := k.bind(c).parse(text); err != nil {
+		problems.add(k.name, "%v (%s)", err, source)
+	}
+}
+
+const (
+	sourceDefault = "default"
+	sourceMade    = "made for development"
+)
+
+func (c *Config) source(name string) string {
+	if source, ok := c.sources[name]; ok {
+		return source
+	}
+	return sourceDefault
+}
+
+func (c *Config) setSource(name, source string) {
+	if c.sources == nil {
+		c.sources = map[string]string{}
+	}
+	c.sources[name] = source
+}

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"fmt"
+	"io"
+)
+
+// Setting is one setting fit to print.
+type Setting struct {
+	Name   string
+	Value  string // secrets and the passwords of URLs are masked
+	Source string // "flag", "environment", ".env", the YAML file's path, "default", …
+}
+
+func (s Setting) String() string { return fmt.Sprintf("%s=%s (%s)", s.Name, s.Value, s.Source) }
+
+// Masked returns all settings, in the order of the documentation.
+func (c *Config) Masked() []Setting {
+	table := keys()
+	settings := make([]Setting, 0, len(table))
+	for _, k := range table {
+		settings = append(settings, Setting{k.name, k.bind(c).masked(), c.source(k.name)})
+	}
+	return settings
+}
+
+// Print writes all settings, masked, one a line.
+func (c *Config) Print(w io.Writer) error {
+	for _, setting := range c.Masked() {
+		if _, err := fmt.Fprintln(w, setting); err != nil {
+			return err
+		}
+	}
+	return nil
+}

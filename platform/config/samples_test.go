@@ -1,0 +1,117 @@
+package config
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The sample files are written by hand and held to the table: every setting
+// once, none that is unknown, each under its description, with its default in
+// development, and all of it commented out, since the YAML file is read where
+// it stands and defaults differ between environments.
+func TestSamplesAgreeWithTheTable(t *testing.T) {
+	for _, sample := range []struct{ path, target, separator string }{
+		{"../../configs/guildhall.yaml", defaultYAML, ": "},
+		{"../../configs/.env.sample", ".env", "="},
+	} {
+		t.Run(sample.path, func(t *testing.T) {
+			content, err := os.ReadFile(sample.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.Split(string(content), "\n")
+			described := map[string]string{}
+			for i, line := range lines {
+				if line != "" && !strings.HasPrefix(line, "#") {
+					t.Errorf("line %d is active", i+1)
+				}
+				name, ok := settingOf(line, sample.separator)
+				if !ok {
+					continue
+				}
+				if _, twice := described[name]; twice {
+					t.Errorf("%s is there twice", name)
+				}
+				described[name] = strings.TrimPrefix(lines[i-1], "# ")
+				lines[i] = strings.TrimPrefix(line, "# ")
+			}
+			for _, k := range keys() {
+				if described[k.name] != k.describe() {
+					t.Errorf("%s: described as %q, want %q", k.name, described[k.name], k.describe())
+				}
+				delete(described, k.name)
+			}
+			for name := range described {
+				t.Errorf("%s is not a setting", name)
+			}
+
+			uncommented := strings.Join(lines, "\n")
+			compareWithDefaults(t, mustLoad(t, Options{Dir: files(t, map[string]string{sample.target: uncommented})}), sample.target)
+			compareWithDefaults(t, mustLoad(t, Options{Dir: files(t, map[string]string{sample.target: string(content)})}), sourceDefault)
+		})
+	}
+}
+
+func settingOf(line, separator string) (string, bool) {
+	match := regexp.MustCompile(`^# ([A-Z][A-Z0-9_]*)` + separator).FindStringSubmatch(line)
+	if match == nil {
+		return "", false
+	}
+	return match[1], true
+}
+
+// compareWithDefaults also refuses a sample secret that would be fit for use:
+// somebody would use it.
+func compareWithDefaults(t *testing.T, cfg *Config, source string) {
+	t.Helper()
+	defaults := mustLoad(t, Options{}).Masked()
+	for i, got := range cfg.Masked() {
+		if got.Source != source {
+			t.Errorf("%s comes from %s, want %s", got.Name, got.Source, source)
+		}
+		if !strings.HasSuffix(got.Name, "SECRET_KEY") && got.Value != defaults[i].Value {
+			t.Errorf("%s is %s, want %s", got.Name, got.Value, defaults[i].Value)
+		}
+	}
+	if source == sourceDefault {
+		return
+	}
+	for _, s := range []Secret{cfg.JWTSecretKey, cfg.JWTRefreshSecretKey} {
+		if secretWeakness(s) != "is a placeholder" {
+			t.Error("a sample secret would be accepted")
+		}
+	}
+}
+
+// A setting that is in the table but not bound to a field, or bound to
+// another's, would be silently zero.
+func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range keys() {
+		if seen[k.name] || strings.HasSuffix(k.name, "_FILE") {
+			t.Errorf("%s can't be a name", k.name)
+		}
+		seen[k.name] = true
+	}
+	environ := []string{
+		"ENVIRONMENT=development", "DATA_DIR=d", "DEBUG=false", "HOST=h", "PORT=1", "DATABASE_URL=sqlite://x.db",
+		"DATABASE_MAX_CONNECTIONS=2", "MIGRATE_ON_START=false", "JWT_SECRET_KEY=" + goodSecret, "JWT_REFRESH_SECRET_KEY=" + otherSecret,
+		"JWT_ISSUER=i", "JWT_AUDIENCE=a", "JWT_ACCESS_TOKEN_EXPIRE_MINUTES=3", "JWT_REFRESH_TOKEN_EXPIRE_DAYS=4",
+		"JWT_REFRESH_ROTATION=false", "JWT_REFRESH_GRACE_SECONDS=5", "ENABLE_REGISTRATION=false", `CORS_ORIGINS=["https://a.example"]`,
+		`TRUSTED_PROXIES=["10.0.0.0/8"]`, "RATE_LIMIT_ENABLED=false", "PASSWORD_HASH_CONCURRENCY=6", "PASSWORD_HASH_QUEUE=7",
+		"LOG_LEVEL=warn", "LOG_FORMAT=json", "DRAIN_DELAY_SECONDS=8", "DRAIN_TIMEOUT_SECONDS=9",
+	}
+	cfg := mustLoad(t, Options{Environ: environ})
+	settings := cfg.Masked()
+	if len(settings) != len(environ) {
+		t.Fatalf("%d settings, %d in this test", len(settings), len(environ))
+	}
+	given := environValues(environ)
+	for _, s := range settings {
+		if s.Value != given[s.Name] && s.Value != mask {
+			t.Errorf("%s is %s, want %s", s.Name, s.Value, given[s.Name])
+		}
+	}
+}

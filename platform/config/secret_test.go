@@ -1,0 +1,71 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestSecretMasksItself(t *testing.T) {
+	s := Secret("hunter2")
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10s", "%t"} {
+		fmt.Fprintf(&out, verb+"\n", s)
+		fmt.Fprintf(&out, verb+"\n", struct{ S Secret }{s})
+		fmt.Fprintf(&out, verb+"\n", []Secret{s})
+	}
+	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "s", s, "in", struct{ S Secret }{s})
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "s", s, "in", struct{ S Secret }{s})
+	if err := json.NewEncoder(&out).Encode(map[Secret]Secret{s: s}); err != nil {
+		t.Fatal(err)
+	}
+	containsNone(t, strings.ToLower(out.String()), "hunter2", fmt.Sprintf("%x", "hunter2"), "104 117")
+	contains(t, out.String(), mask, `config.Secret("********")`)
+	if s.Reveal() != "hunter2" || Secret("").String() != "" {
+		t.Error("a secret is what it is, and none shows as none")
+	}
+}
+
+func TestMaskURL(t *testing.T) {
+	for given, want := range map[string]string{
+		"postgres://u:hunter2@h:5/d?sslmode=require":      "postgres://u:********@h:5/d?sslmode=require",
+		"postgres://u:hunter2@hunter2@h/d":                "postgres://u:********@h/d",
+		"postgres://u:hunter2/@h/d":                       "postgres://u:********@h/d",
+		"postgres://u:hunter2?x@h/d":                      "postgres://u:********@h/d",
+		"postgres://u@h/d":                                "postgres://u@h/d",
+		"postgres://h/d?user=u&password=hunter2&x=y":      "postgres://h/d?user=u&password=********&x=y",
+		"postgres://h/d?p%61ssword=hunter2":               "postgres://h/d?p%61ssword=********",
+		"postgres://h/d?password=hunter2&x=a@b":           "postgres://********@b",
+		"postgres://h/d?sslpassword=hunter2&PASS=hunter2": "postgres://h/d?sslpassword=********&PASS=********",
+		"sqlite://data/guildhall.db":                      "sqlite://data/guildhall.db",
+		"https://a.example":                               "https://a.example",
+		"*":                                               "*",
+	} {
+		if got := maskURL(given); got != want {
+			t.Errorf("%s became %s", given, got)
+		}
+	}
+}
+
+func TestPrintMasks(t *testing.T) {
+	cfg := mustLoad(t, Options{Environ: inProduction("CORS_ORIGINS=https://a.example")})
+	var out bytes.Buffer
+	if err := cfg.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&out, "%v %+v %#v", cfg, cfg, *cfg)
+	if err := json.NewEncoder(&out).Encode(cfg); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, out.String(),
+		"DATABASE_URL=postgres://app:********@db.internal/guildhall?sslmode=verify-full (environment)\n",
+		"JWT_SECRET_KEY=******** (environment)\n", `CORS_ORIGINS=["https://a.example"] (environment)`+"\n",
+		"JWT_REFRESH_TOKEN_EXPIRE_DAYS=7 (default)\n")
+	containsNone(t, out.String(), "hunter2", goodSecret, otherSecret)
+	if len(cfg.Masked()) != len(keys()) {
+		t.Error("not all settings are printed")
+	}
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"net"
+)
+
+// validate looks at what one setting alone doesn't tell. What would be
+// dangerous in production is a problem in every environment but development,
+// where it is a warning; what only development may do (DEBUG, no secret yet)
+// is not even that there.
+func (c *Config) validate(problems *Problems) {
+	weak := problems.add
+	if c.Development() {
+		weak = c.warn
+	} else {
+		c.requireSettings(problems)
+	}
+
+	checkSecret(weak, "JWT_SECRET_KEY", c.JWTSecretKey)
+	checkSecret(weak, "JWT_REFRESH_SECRET_KEY", c.JWTRefreshSecretKey)
+	if c.sameSecrets() {
+		problems.add("JWT_REFRESH_SECRET_KEY", "is the same as JWT_SECRET_KEY")
+	}
+	if c.Debug && !c.Development() {
+		problems.add("DEBUG", "is on outside development")
+	}
+	for _, origin := range c.CORSOrigins {
+		if fault := originFault(origin); fault != "" {
+			weak("CORS_ORIGINS", "%q %s", maskURL(origin), fault)
+		}
+	}
+	for _, proxy := range c.TrustedProxies {
+		if trustsEverybody(proxy) {
+			c.warn("TRUSTED_PROXIES", "%s lets anyone choose the address they are counted under", proxy)
+		}
+	}
+}
+
+// requireSettings leaves out those whose own fault has been named.
+func (c *Config) requireSettings(problems *Problems) {
+	for _, k := range keys() {
+		if k.required && c.source(k.name) == sourceDefault && !problems.has(k.name) {
+			problems.add(k.name, "has to be set outside development")
+		}
+	}
+}
+
+func (c *Config) sameSecrets() bool {
+	return c.JWTSecretKey != "" && c.JWTSecretKey == c.JWTRefreshSecretKey
+}
+
+func (c *Config) warn(name, format string, args ...any) {
+	c.Warnings = append(c.Warnings, name+": "+fmt.Sprintf(format, args...))
+}
+
+// checkSecret is silent on a missing one: outside development that is
+// requireSettings' to say.
+func checkSecret(weak func(name, format string, args ...any), name string, s Secret) {
+	if s == "" {
+		return
+	}
+	if weakness := secretWeakness(s); weakness != "" {
+		weak(name, "%s", weakness)
+	}
+}
+
+func trustsEverybody(proxy string) bool {
+	_, network, err := net.ParseCIDR(proxy)
+	if err != nil {
+		return false
+	}
+	ones, _ := network.Mask.Size()
+	return ones == 0
+}

@@ -1,0 +1,206 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// value is the typed side of a setting: a pointer into a Config and how text
+// becomes what it points to. Errors of parse read as the end of a sentence
+// that begins with the setting's name; they quote no secret.
+type value interface {
+	parse(text string) error
+	masked() string // fit to print, in a form that parse accepts
+	kind() string
+}
+
+type text struct {
+	target *string
+	check  func(string) error
+}
+
+func (t text) kind() string   { return "string" }
+func (t text) masked() string { return *t.target }
+
+func (t text) parse(s string) error {
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return errors.New("has a control character in it")
+	}
+	if err := t.check(s); err != nil {
+		return fmt.Errorf("%q %w", s, err)
+	}
+	*t.target = s
+	return nil
+}
+
+type secret struct{ target *Secret }
+
+func (s secret) kind() string   { return "string" }
+func (s secret) masked() string { return s.target.String() }
+
+func (s secret) parse(text string) error {
+	*s.target = Secret(text)
+	return nil
+}
+
+type boolean struct{ target *bool }
+
+func (b boolean) kind() string   { return "bool" }
+func (b boolean) masked() string { return strconv.FormatBool(*b.target) }
+
+func (b boolean) parse(text string) error {
+	v, err := strconv.ParseBool(text)
+	if err != nil {
+		return fmt.Errorf("%q is neither true nor false", text)
+	}
+	*b.target = v
+	return nil
+}
+
+type number struct {
+	target   *int
+	min, max int
+}
+
+func (n number) kind() string   { return "int" }
+func (n number) masked() string { return strconv.Itoa(*n.target) }
+
+func (n number) parse(text string) error {
+	v, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number from %d to %d", text, n.min, n.max)
+	}
+	if v < n.min || v > n.max {
+		return fmt.Errorf("%d is not from %d to %d", v, n.min, n.max)
+	}
+	*n.target = v
+	return nil
+}
+
+// span is a duration given as a whole number of the unit in its name.
+type span struct {
+	target   *time.Duration
+	unit     time.Duration
+	min, max int
+}
+
+func (s span) kind() string   { return "int" }
+func (s span) masked() string { return strconv.Itoa(int(*s.target / s.unit)) }
+
+func (s span) parse(text string) error {
+	var n int
+	if err := (number{&n, s.min, s.max}).parse(text); err != nil {
+		return err
+	}
+	*s.target = time.Duration(n) * s.unit
+	return nil
+}
+
+type list struct {
+	target *[]string
+	check  func(string) error
+}
+
+func (l list) kind() string { return "list" }
+
+func (l list) masked() string {
+	items := make([]string, 0, len(*l.target))
+	for _, item := range *l.target {
+		items = append(items, maskURL(item))
+	}
+	return jsonText(items)
+}
+
+func (l list) parse(text string) error {
+	items, err := splitList(text)
+	if err != nil {
+		return err
+	}
+	var faults []string
+	for _, item := range items {
+		if err := l.check(item); err != nil {
+			faults = append(faults, fmt.Sprintf("%q %v", maskURL(item), err))
+		}
+	}
+	if faults != nil {
+		return errors.New(strings.Join(faults, ", "))
+	}
+	*l.target = items
+	return nil
+}
+
+// splitList takes what the FastAPI service took, a JSON array, and what people
+// write by hand, commas.
+func splitList(text string) ([]string, error) {
+	if strings.HasPrefix(strings.TrimSpace(text), "[") {
+		var items []string
+		if err := json.Unmarshal([]byte(text), &items); err != nil {
+			return nil, errors.New("begins with [ but is not a JSON array of strings")
+		}
+		return items, nil
+	}
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items, nil
+}
+
+func jsonText(items []string) string {
+	b, _ := json.Marshal(items) // strings always marshal
+	return string(b)
+}
+
+func anything(string) error { return nil }
+
+func oneOf(words ...string) func(string) error {
+	return func(s string) error {
+		if !slices.Contains(words, s) {
+			return fmt.Errorf("is not one of %s", strings.Join(words, ", "))
+		}
+		return nil
+	}
+}
+
+// lowerCaseWord keeps "Production " from being a third environment.
+func lowerCaseWord(s string) error {
+	if !onlyContains(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") {
+		return errors.New("is not a word of lower-case letters, digits, - and _")
+	}
+	return nil
+}
+
+func hostName(s string) error {
+	if net.ParseIP(s) != nil || isHostName(s) {
+		return nil
+	}
+	return errors.New("is neither an IP address nor a host name (the port is PORT's)")
+}
+
+func isHostName(s string) bool {
+	return s != "" && onlyContains(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-_.")
+}
+
+func onlyContains(s, alphabet string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(alphabet, r) })
+}
+
+// addressOrRange parses as Gin will, so that what passes here is taken there.
+func addressOrRange(s string) error {
+	if net.ParseIP(s) != nil {
+		return nil
+	}
+	if _, _, err := net.ParseCIDR(s); err == nil {
+		return nil
+	}
+	return errors.New("is neither an IP address nor a CIDR range")
+}

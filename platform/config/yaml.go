@@ -1,0 +1,107 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// yamlLevel reads the YAML file that was asked for, or the default one if it
+// is there.
+func (o Options) yamlLevel(path string, problems *Problems) level {
+	asked := path != ""
+	if !asked {
+		path = defaultYAML
+	}
+	content, err := o.read(path)
+	if errors.Is(err, fs.ErrNotExist) && !asked {
+		return level{}
+	}
+	if err != nil {
+		problems.add(path, "%v", err)
+		return level{}
+	}
+	return level{path, parseYAML(path, content, problems)}
+}
+
+// parseYAML takes a flat map of settings. It decodes with viper's codec but
+// not through ReadConfig, which would fold the names' case and so let the last
+// of PORT and port win by chance.
+func parseYAML(path string, content []byte, problems *Problems) map[string]string {
+	decoder, err := viper.NewCodecRegistry().Decoder("yaml")
+	if err != nil {
+		problems.add(path, "%v", err)
+		return nil
+	}
+	raw := map[string]any{}
+	if err := decoder.Decode(content, raw); err != nil {
+		problems.add(path, "%s is not valid YAML, repeats a name, or is not NAME: value", faultyLine(err))
+		return nil
+	}
+
+	kinds := map[string]string{}
+	for _, k := range keys() {
+		kinds[k.name], kinds[k.file()] = k.kind(), "string"
+	}
+	values := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		kind, known := kinds[name]
+		if !known {
+			problems.add(path, "%q is not a setting", name)
+			continue
+		}
+		text, err := yamlText(kind, raw[name])
+		if err != nil {
+			problems.add(strings.TrimSuffix(name, "_FILE"), "%v (%s)", err, path)
+			continue
+		}
+		values[name] = text
+	}
+	return values
+}
+
+// yamlText makes of a YAML value the text that the environment would have had.
+func yamlText(kind string, raw any) (string, error) {
+	switch v := raw.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case []any:
+		if kind != "list" {
+			return "", errors.New("is a list")
+		}
+		items := make([]string, 0, len(v))
+		for _, item := range v {
+			text, ok := item.(string)
+			if !ok {
+				return "", errors.New("has an item that is not text")
+			}
+			items = append(items, text)
+		}
+		return jsonText(items), nil
+	case map[string]any, map[any]any:
+		return "", errors.New("has settings below it")
+	}
+	if kind == "string" || kind == "list" {
+		// 0123 and 1e9 have been rewritten by now: a secret would not be what
+		// the file says.
+		return "", errors.New("has to be in quotes")
+	}
+	return fmt.Sprint(raw), nil
+}
+
+// faultyLine keeps only the line's number of what the YAML decoder says: the
+// rest may quote the file.
+func faultyLine(err error) string {
+	if line := regexp.MustCompile(`line \d+`).FindString(err.Error()); line != "" {
+		return line
+	}
+	return "it"
+}

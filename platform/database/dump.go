@@ -1,0 +1,46 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// DumpSchema describes the whole schema as text, always in the same order, for
+// a golden file that a person reviews.
+func (d *DB) DumpSchema(ctx context.Context) (string, error) {
+	query := `SELECT COALESCE(sql, '') FROM sqlite_schema
+		WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> '` + migrationTable + `' AND sql IS NOT NULL ORDER BY tbl_name, type DESC, name`
+	if d.driver == Postgres {
+		query = postgresSchema
+	}
+	rows, err := d.reader.WithContext(ctx).Raw(query).Rows()
+	if err != nil {
+		return "", fmt.Errorf("dump schema: %w", err)
+	}
+	lines, err := Collect(rows, func(scan func(...any) error) (line string, err error) { return line, scan(&line) })
+	if err != nil {
+		return "", fmt.Errorf("dump schema: %w", err)
+	}
+	for i, line := range lines {
+		lines[i] = strings.ReplaceAll(line, "\n\t\t\t\t\t", "\n") + ";"
+	}
+	return strings.Join(lines, "\n") + "\n", nil
+}
+
+const postgresSchema = `
+SELECT line FROM (
+	SELECT c.relname AS tbl, 1 AS kind, lpad(a.attnum::text, 3, '0') AS name,
+		'COLUMN ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+		|| CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END AS line
+	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+	WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+	UNION ALL
+	SELECT c.relname, 2, o.conname, 'CONSTRAINT ' || c.relname || '.' || o.conname || ' ' || pg_get_constraintdef(o.oid)
+	FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid
+	WHERE c.relnamespace = 'public'::regnamespace
+	UNION ALL
+	SELECT t.relname, 3, i.relname, pg_get_indexdef(x.indexrelid)
+	FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
+	WHERE t.relnamespace = 'public'::regnamespace
+) s WHERE tbl <> '` + migrationTable + `' ORDER BY tbl, kind, name COLLATE "C"`

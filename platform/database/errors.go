@@ -1,0 +1,70 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/mattn/go-sqlite3"
+	"gorm.io/gorm"
+
+	"guildhall/platform/fault"
+)
+
+// ErrUnavailable is the answer while the database can't be reached or written.
+var ErrUnavailable = fault.New(fault.Unavailable, "storage_unavailable",
+	"The database can't be reached or written right now. Try again.").WithRetryAfter(time.Second)
+
+// IsDuplicate says whether a unique constraint refused a write.
+func IsDuplicate(err error) bool { return errors.Is(err, gorm.ErrDuplicatedKey) }
+
+// IsForeignKey says whether a foreign key refused a write.
+func IsForeignKey(err error) bool { return errors.Is(err, gorm.ErrForeignKeyViolated) }
+
+// isRetryable says whether the same transaction may succeed when it runs again.
+func isRetryable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "40001" || pg.Code == "40P01"
+	}
+	var lite sqlite3.Error
+	return errors.As(err, &lite) && (lite.Code == sqlite3.ErrBusy || lite.Code == sqlite3.ErrLocked)
+}
+
+// Fault recognises errors that are the database's and not the request's.
+func Fault(err error) *fault.Error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	if isRetryable(err) || unreachable(err) {
+		return ErrUnavailable.WithCause(err)
+	}
+	return nil
+}
+
+func unreachable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		// 08 connection, 53 resources (disk full, too many connections), 57P
+		// shut down, 25006 read-only: a standby, or a primary that became one.
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") ||
+			strings.HasPrefix(pg.Code, "57P") || pg.Code == "25006"
+	}
+	var lite sqlite3.Error
+	if errors.As(err, &lite) {
+		switch lite.Code {
+		case sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrCantOpen, sqlite3.ErrReadonly:
+			return true
+		}
+		return false
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+}

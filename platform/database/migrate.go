@@ -1,0 +1,236 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-gormigrate/gormigrate/v2"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+const migrationTable = "schema_migrations"
+
+// advisoryLock is the key of PostgreSQL's lock on migrating ("guildhal").
+const advisoryLock = 0x6775696c6468616c
+
+// ErrSchemaNewer is a database that a newer version of the service migrated.
+var ErrSchemaNewer = errors.New("the database schema is newer than this version of guildhall: start the newer version, or roll its migrations back with it")
+
+var migrationID = regexp.MustCompile(`^\d{12}_([a-z]+)_[a-z0-9_]+$`)
+
+// Source is a module's migrations.
+type Source struct {
+	Module     string
+	Migrations []Migration
+}
+
+// Merge puts the migrations of all modules into the order of their ids.
+func Merge(sources ...Source) ([]Migration, error) {
+	var merged []Migration
+	var problems []error
+	for _, source := range sources {
+		for _, m := range source.Migrations {
+			match := migrationID.FindStringSubmatch(m.ID)
+			switch {
+			case match == nil:
+				problems = append(problems, fmt.Errorf("migration %q is not named YYYYMMDDhhmm_module_what", m.ID))
+			case match[1] != source.Module:
+				problems = append(problems, fmt.Errorf("migration %q is not named after its module %q", m.ID, source.Module))
+			case m.Up == nil || m.Down == nil:
+				problems = append(problems, fmt.Errorf("migration %q does not go both ways", m.ID))
+			}
+			merged = append(merged, m)
+		}
+	}
+	slices.SortFunc(merged, func(a, b Migration) int { return strings.Compare(a.ID, b.ID) })
+	for i := 1; i < len(merged); i++ {
+		if merged[i].ID == merged[i-1].ID {
+			problems = append(problems, fmt.Errorf("migration %q exists twice", merged[i].ID))
+		}
+	}
+	return merged, errors.Join(problems...)
+}
+
+// Status compares the migrations known here with those applied there.
+type Status struct {
+	Applied, Pending []string
+	Unknown          []string // applied by a newer version
+}
+
+// Status reads which migrations have been applied; it changes nothing.
+func (d *DB) Status(ctx context.Context, known []Migration) (Status, error) {
+	return statusOf(d.reader.WithContext(ctx), known)
+}
+
+func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
+	var s Status
+	var done []string
+	if conn.Migrator().HasTable(migrationTable) {
+		if err := conn.Raw("SELECT id FROM " + migrationTable + " ORDER BY id").Scan(&done).Error; err != nil {
+			return s, fmt.Errorf("read applied migrations: %w", err)
+		}
+	}
+	for _, m := range known {
+		if i := slices.Index(done, m.ID); i >= 0 {
+			s.Applied = append(s.Applied, m.ID)
+			done = slices.Delete(done, i, i+1)
+		} else {
+			s.Pending = append(s.Pending, m.ID)
+		}
+	}
+	s.Unknown = done
+	return s, nil
+}
+
+// Statements is the SQL of one direction of a migration, for this database.
+func (d *DB) Statements(direction func(Driver) []string) []string {
+	statements := direction(d.driver)
+	if d.driver == SQLite {
+		for i, s := range statements {
+			statements[i] = sqliteTypes(s)
+		}
+	}
+	return statements
+}
+
+var (
+	uuidType = regexp.MustCompile(`(?i)\b(\w+)(\s+)uuid\b`)
+	timeType = regexp.MustCompile(`(?i)\btimestamptz\b`)
+)
+
+// sqliteTypes gives columns an affinity that keeps what is written (a uuid
+// column would be numeric) and a type that the driver reads times from.
+func sqliteTypes(statement string) string {
+	statement = uuidType.ReplaceAllString(statement, "${1}${2}TEXT")
+	return timeType.ReplaceAllString(statement, "DATETIME")
+}
+
+// Migrate applies what is pending and returns the ids. All or nothing: one
+// transaction, which no two processes run at once.
+func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, err error) {
+	err = d.migrating(ctx, func(tx *gorm.DB) error {
+		status, err := statusOf(tx, known)
+		if err != nil {
+			return err
+		}
+		if len(status.Unknown) > 0 {
+			return ErrSchemaNewer
+		}
+		if len(status.Pending) == 0 {
+			return nil
+		}
+		applied = status.Pending
+		if err := d.gormigrate(tx, known).Migrate(); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		return d.checkForeignKeys(tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return applied, nil
+}
+
+// Rollback undoes the last n migrations, newest first, all or none.
+func (d *DB) Rollback(ctx context.Context, known []Migration, n int) (undone []string, err error) {
+	err = d.migrating(ctx, func(tx *gorm.DB) error {
+		undone = nil
+		status, err := statusOf(tx, known)
+		if err != nil {
+			return err
+		}
+		if len(status.Unknown) > 0 {
+			return ErrSchemaNewer
+		}
+		if n > len(status.Applied) {
+			return fmt.Errorf("only %d migrations have been applied", len(status.Applied))
+		}
+		g := d.gormigrate(tx, known)
+		for range n {
+			id := status.Applied[len(status.Applied)-1-len(undone)]
+			if err := g.RollbackLast(); err != nil {
+				return fmt.Errorf("roll back %s: %w", id, err)
+			}
+			undone = append(undone, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return undone, nil
+}
+
+func (d *DB) gormigrate(tx *gorm.DB, known []Migration) *gormigrate.Gormigrate {
+	run := func(direction func(Driver) []string) func(*gorm.DB) error {
+		return func(tx *gorm.DB) error {
+			for _, s := range d.Statements(direction) {
+				if err := tx.Exec(s).Error; err != nil {
+					return fmt.Errorf("%s: %w", firstLine(s), err)
+				}
+			}
+			return nil
+		}
+	}
+	steps := make([]*gormigrate.Migration, len(known))
+	for i, m := range known {
+		steps[i] = &gormigrate.Migration{ID: m.ID, Migrate: run(m.Up), Rollback: run(m.Down)}
+	}
+	return gormigrate.New(tx, &gormigrate.Options{
+		TableName: migrationTable, IDColumnName: "id", IDColumnSize: 255,
+		UseTransaction: false, ValidateUnknownMigrations: true, // the transaction is ours, with the lock
+	}, steps)
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return line
+}
+
+// migrating runs fn in one transaction that excludes every other migrator.
+func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if d.driver == Postgres {
+		return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(advisoryLock)).Error; err != nil {
+				return fmt.Errorf("lock for migrating: %w", err)
+			}
+			return fn(tx)
+		})
+	}
+	// SQLite's own procedure for changing a schema: without foreign keys, which
+	// would turn DROP TABLE into deletes, and with a check before the commit.
+	pool, err := sql.Open("sqlite3", sqliteDSN(d.sqlitePath, "_txlock=immediate&_foreign_keys=off"))
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	pool.SetMaxOpenConns(1)
+	config := d.gormConfig()
+	config.PrepareStmt = false
+	conn, err := gorm.Open(sqlite.Dialector{Conn: pool}, config)
+	if err != nil {
+		return err
+	}
+	return conn.WithContext(ctx).Transaction(fn)
+}
+
+func (d *DB) checkForeignKeys(tx *gorm.DB) error {
+	if d.driver == Postgres {
+		return nil
+	}
+	var table string
+	err := tx.Raw("SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1").Row().Scan(&table)
+	if IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check foreign keys: %w", err)
+	}
+	return fmt.Errorf("after migrating, rows of %s refer to rows that don't exist", table)
+}

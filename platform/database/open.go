@@ -1,0 +1,172 @@
+// Package database opens SQLite or PostgreSQL as DATABASE_URL says, runs
+// transactions that nested calls join, and applies the modules' migrations. It
+// is the only importer of the drivers.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Options say where the data is.
+type Options struct {
+	URL            string
+	MaxConnections int // of PostgreSQL
+	Now            func() time.Time
+	Log            *slog.Logger
+	// OnStatement is told of every statement; nil but in tests.
+	OnStatement func(ctx context.Context, sql string)
+}
+
+// DB is an open database.
+type DB struct {
+	driver         Driver
+	writer, reader *gorm.DB
+	writePool      *sql.DB
+	readPool       *sql.DB // the same as writePool on PostgreSQL
+	sqlitePath     string
+	options        Options
+}
+
+// Open connects and checks that the database answers. Its errors never hold a
+// password.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+	}
+	driver, rest, err := parseURL(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{driver: driver, options: o}
+	if driver == SQLite {
+		err = d.openSQLite(rest)
+	} else {
+		err = d.openPostgres(rest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Ping(ctx); err != nil {
+		_ = d.Close()
+		return nil, fmt.Errorf("the database does not answer: %w", redact(err, o.URL))
+	}
+	return d, nil
+}
+
+// parseURL tells the driver by the scheme and returns what that driver opens.
+func parseURL(raw string) (Driver, string, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return "", "", errors.New("DATABASE_URL must be sqlite://path or postgres://user@host/database")
+	}
+	switch scheme {
+	case "sqlite":
+		path, _, _ := strings.Cut(rest, "?")
+		if path == "" || strings.Contains(path, ":memory:") {
+			return "", "", errors.New("DATABASE_URL must name a file after sqlite://")
+		}
+		return SQLite, path, nil
+	case "postgres", "postgresql", "postgresql+asyncpg":
+		return Postgres, "postgres://" + rest, nil
+	default:
+		return "", "", fmt.Errorf("DATABASE_URL has the scheme %q; it must be sqlite or postgres", scheme)
+	}
+}
+
+// redact takes the password out of whatever a driver said.
+func redact(err error, raw string) error {
+	text := err.Error()
+	for _, secret := range secretsIn(raw) {
+		text = strings.ReplaceAll(text, secret, "********")
+	}
+	return errors.New(text)
+}
+
+func secretsIn(raw string) []string {
+	var secrets []string
+	add := func(s string) {
+		if s != "" {
+			secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s))
+		}
+	}
+	if _, rest, ok := strings.Cut(raw, "://"); ok {
+		if i := strings.LastIndex(rest, "@"); i >= 0 {
+			if _, password, ok := strings.Cut(rest[:i], ":"); ok {
+				add(password)
+			}
+		}
+	}
+	if u, err := url.Parse(raw); err == nil {
+		if password, ok := u.User.Password(); ok {
+			add(password)
+		}
+		for _, name := range []string{"password", "sslpassword"} {
+			add(u.Query().Get(name))
+		}
+	}
+	return secrets
+}
+
+func (d *DB) gormConfig() *gorm.Config {
+	return &gorm.Config{
+		Logger:                 &statementLog{log: d.options.Log, on: d.options.OnStatement},
+		NowFunc:                d.options.Now,
+		TranslateError:         true,
+		QueryFields:            true,
+		SkipDefaultTransaction: true,
+		PrepareStmt:            d.driver == SQLite, // pgx keeps its own
+		DisableAutomaticPing:   true,
+	}
+}
+
+// Driver says which database this is.
+func (d *DB) Driver() Driver { return d.driver }
+
+// Param is a placeholder whose type PostgreSQL is told, for hand-written SQL.
+func (d *DB) Param(sqlType string) string {
+	if d.driver == Postgres {
+		return "CAST(? AS " + sqlType + ")"
+	}
+	return "?"
+}
+
+// ForUpdate locks the rows of a SELECT until the transaction ends. On SQLite
+// the write transaction excludes every other already. Not the stronger FOR
+// UPDATE, which would make rows that refer to the locked one wait.
+func (d *DB) ForUpdate() string {
+	if d.driver == Postgres {
+		return " FOR NO KEY UPDATE"
+	}
+	return ""
+}
+
+// Ping says whether the database answers.
+func (d *DB) Ping(ctx context.Context) error {
+	var one int
+	if err := d.readPool.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		return err
+	}
+	return d.writePool.PingContext(ctx)
+}
+
+// Close lets go of the database. SQLite's log is folded back into the file.
+func (d *DB) Close() error {
+	if d.driver == Postgres {
+		return d.writePool.Close()
+	}
+	err := d.readPool.Close()
+	_, _ = d.writePool.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+	return errors.Join(err, d.writePool.Close())
+}

@@ -1,0 +1,38 @@
+package database
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+)
+
+func (d *DB) openPostgres(dsn string) error {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL is not a PostgreSQL URL: %w", redact(err, d.options.URL))
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 5 * time.Second
+	}
+	config.RuntimeParams["timezone"] = "UTC"
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "guildhall"
+	}
+	d.writePool = stdlib.OpenDB(*config)
+	most := max(d.options.MaxConnections, 2)
+	d.writePool.SetMaxOpenConns(most)
+	d.writePool.SetMaxIdleConns(most)
+	d.writePool.SetConnMaxIdleTime(5 * time.Minute)
+	d.writePool.SetConnMaxLifetime(time.Hour)
+	d.readPool = d.writePool
+	d.writer, err = gorm.Open(postgres.New(postgres.Config{Conn: d.writePool}), d.gormConfig())
+	if err != nil {
+		return fmt.Errorf("open PostgreSQL: %w", redact(err, d.options.URL))
+	}
+	d.reader = d.writer
+	return nil
+}

@@ -1,0 +1,60 @@
+package database
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+// openSQLite opens one connection that writes and several that read. Several
+// writers would only wait for each other inside SQLite, deaf to their contexts.
+func (d *DB) openSQLite(path string) error {
+	if err := createPrivate(path); err != nil {
+		return fmt.Errorf("open the SQLite file: %w", err)
+	}
+	d.sqlitePath = path
+	var err error
+	if d.writePool, err = sql.Open("sqlite3", sqliteDSN(path, "_txlock=immediate&_foreign_keys=on")); err != nil {
+		return err
+	}
+	d.writePool.SetMaxOpenConns(1)
+	if d.readPool, err = sql.Open("sqlite3", sqliteDSN(path, "_query_only=1&_foreign_keys=on")); err != nil {
+		return err
+	}
+	readers := max(4, runtime.GOMAXPROCS(0)*2)
+	d.readPool.SetMaxOpenConns(readers)
+	d.readPool.SetMaxIdleConns(readers)
+	if d.writer, err = gorm.Open(sqlite.Dialector{Conn: d.writePool}, d.gormConfig()); err != nil {
+		return fmt.Errorf("open the SQLite file %s: %w", path, err)
+	}
+	if d.reader, err = gorm.Open(sqlite.Dialector{Conn: d.readPool}, d.gormConfig()); err != nil {
+		return fmt.Errorf("open the SQLite file %s: %w", path, err)
+	}
+	return nil
+}
+
+// sqliteDSN asks for the write-ahead log and for an fsync at every commit: what
+// was acknowledged survives a power cut.
+func sqliteDSN(path, extra string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&" + extra
+}
+
+// createPrivate makes the file before SQLite does, for its owner alone; the log
+// beside it takes over the mode.
+func createPrivate(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,91 @@
+package field
+
+import (
+	"encoding/base64"
+	"strconv"
+
+	"github.com/google/uuid"
+	"github.com/swaggest/jsonschema-go"
+)
+
+const (
+	maxLimit     = 1000
+	defaultLimit = 100
+	maxOffset    = 1_000_000_000
+)
+
+// Limit is how many items a page has at most: 1 to 1,000, 100 when not asked.
+type Limit int
+
+func (l *Limit) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > maxLimit {
+		return Problem("must be a whole number from 1 to 1000.")
+	}
+	*l = Limit(n)
+	return nil
+}
+
+// N is the limit, or the default where none was given.
+func (l *Limit) N() int {
+	if l == nil {
+		return defaultLimit
+	}
+	return int(*l)
+}
+
+func (Limit) InlineJSONSchema() {}
+
+func (Limit) JSONSchema() (jsonschema.Schema, error) {
+	var s jsonschema.Schema
+	s.AddType(jsonschema.Integer)
+	s.WithMinimum(1).WithMaximum(maxLimit).WithDefault(defaultLimit).
+		WithDescription("How many items to answer at most.")
+	return s, nil
+}
+
+// Offset skips items; its cost grows with its size. For clients of the FastAPI
+// service: others page by cursor.
+type Offset int
+
+func (o *Offset) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 0 || n > maxOffset {
+		return Problem("must be a whole number from 0 to 1000000000.")
+	}
+	*o = Offset(n)
+	return nil
+}
+
+func (Offset) InlineJSONSchema() {}
+
+func (Offset) JSONSchema() (jsonschema.Schema, error) {
+	var s jsonschema.Schema
+	s.AddType(jsonschema.Integer)
+	s.WithMinimum(0).WithMaximum(maxOffset).WithDefault(0).
+		WithDescription("How many items to skip; costs more the larger it is. Prefer `cursor`.")
+	return s, nil
+}
+
+// Cursor is the place after the last item seen. Opaque to clients.
+type Cursor uuid.UUID
+
+func (c *Cursor) UnmarshalText(text []byte) error {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
+	if err != nil || len(b) != len(c) {
+		return Problem("must be a cursor that a Link header gave.")
+	}
+	copy(c[:], b)
+	return nil
+}
+
+func (c Cursor) String() string { return base64.RawURLEncoding.EncodeToString(c[:]) }
+
+func (Cursor) InlineJSONSchema() {}
+
+func (Cursor) JSONSchema() (jsonschema.Schema, error) {
+	s := stringSchema()
+	s.WithMinLength(22).WithMaxLength(22).WithPattern("^[A-Za-z0-9_-]{22}$").
+		WithDescription("Where to go on: the cursor in the `Link` header of the page before.")
+	return s, nil
+}

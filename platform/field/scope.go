@@ -1,0 +1,15 @@
+package field
+
+// All is the scope that widens a list to everything there is.
+type All string
+
+func (a *All) UnmarshalText(text []byte) error {
+	*a = All(text)
+	if *a != "all" {
+		return Problem("must be all.")
+	}
+	return nil
+}
+
+// Enum lists the values for the OpenAPI document.
+func (All) Enum() []any { return []any{"all"} }

@@ -1,0 +1,165 @@
+package field
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/swaggest/jsonschema-go"
+)
+
+var (
+	nameLimits     = limits{1, 255, "must have 1 to 255 characters.", true}
+	bioLimits      = limits{0, 2000, "must have at most 2,000 characters.", false}
+	reasonLimits   = limits{1, 1000, "must have 1 to 1,000 characters.", true}
+	avatarLimits   = limits{1, 2048, "must have 1 to 2,048 characters.", false}
+	loginLimits    = limits{1, 1024, "must have 1 to 1,024 characters.", false}
+	passwordBounds = Problem("must have 8 to 1,024 bytes.")
+)
+
+// Name of a person or an organization: 1 to 255 characters after trimming.
+type Name string
+
+func (n *Name) UnmarshalText(text []byte) error {
+	s, err := nameLimits.parse(text)
+	*n = Name(s)
+	return err
+}
+
+func (Name) InlineJSONSchema() {}
+
+func (Name) JSONSchema() (jsonschema.Schema, error) { return nameLimits.schema(), nil }
+
+// Bio is what a person says of themselves, at most 2,000 characters.
+type Bio string
+
+func (b *Bio) UnmarshalText(text []byte) error {
+	s, err := bioLimits.parse(text)
+	*b = Bio(s)
+	return err
+}
+
+func (Bio) InlineJSONSchema() {}
+
+func (Bio) JSONSchema() (jsonschema.Schema, error) { return bioLimits.schema(), nil }
+
+// Reason for a suspension or an archive: 1 to 1,000 characters after trimming.
+type Reason string
+
+func (r *Reason) UnmarshalText(text []byte) error {
+	s, err := reasonLimits.parse(text)
+	*r = Reason(s)
+	return err
+}
+
+func (Reason) InlineJSONSchema() {}
+
+func (Reason) JSONSchema() (jsonschema.Schema, error) { return reasonLimits.schema(), nil }
+
+// AvatarURL is shown by clients and never fetched by the service. Only https
+// and only host names: another scheme would be a script in somebody's page, an
+// address would be a probe of their network.
+type AvatarURL string
+
+func (a *AvatarURL) UnmarshalText(text []byte) error {
+	s, err := avatarLimits.parse(text)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(s)
+	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" || u.User != nil || strings.ContainsAny(s, " \t\r\n\"<>\\") {
+		return Problem("must be an https URL.")
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return Problem("must name a host, not an address.")
+	}
+	*a = AvatarURL(s)
+	return nil
+}
+
+func (AvatarURL) InlineJSONSchema() {}
+
+func (AvatarURL) JSONSchema() (jsonschema.Schema, error) {
+	s := avatarLimits.schema()
+	s.WithFormat("uri").WithPattern("^[hH][tT][tT][pP][sS]://")
+	return s, nil
+}
+
+// Login is what a person types as their user name. Anything readable is
+// looked up, so that a malformed address and an unknown one answer alike.
+type Login string
+
+func (l *Login) UnmarshalText(text []byte) error {
+	s, err := loginLimits.parse(text)
+	*l = Login(s)
+	return err
+}
+
+func (Login) InlineJSONSchema() {}
+
+func (Login) JSONSchema() (jsonschema.Schema, error) { return loginLimits.schema(), nil }
+
+// Password as typed at log-in: whatever was once accepted, here or elsewhere.
+type Password string
+
+func (p *Password) UnmarshalText(text []byte) error {
+	s, err := loginLimits.parse(text)
+	if err == nil && len(s) > 1024 {
+		err = loginLimits.problem
+	}
+	*p = Password(s)
+	return err
+}
+
+func (Password) String() string { return "[password]" }
+
+func (Password) InlineJSONSchema() {}
+
+func (Password) JSONSchema() (jsonschema.Schema, error) {
+	s := loginLimits.schema()
+	s.WithFormat("password")
+	return s, nil
+}
+
+// NewPassword is a password somebody chooses: 8 to 1,024 bytes, any
+// characters (NIST SP 800-63B: no rules of composition).
+type NewPassword string
+
+func (p *NewPassword) UnmarshalText(text []byte) error {
+	if len(text) < 8 || len(text) > 1024 {
+		return passwordBounds
+	}
+	s, err := limits{0, 1024, passwordBounds, false}.parse(text)
+	*p = NewPassword(s)
+	return err
+}
+
+func (NewPassword) String() string { return "[password]" }
+
+func (NewPassword) InlineJSONSchema() {}
+
+func (NewPassword) JSONSchema() (jsonschema.Schema, error) {
+	s := stringSchema()
+	// Characters in the document, bytes in the rule: only the upper bound is
+	// the same for every text, so the lower one stands in the description.
+	s.WithMinLength(2).WithMaxLength(1024).WithFormat("password").
+		WithDescription("8 to 1,024 bytes, any characters; not a common password and not the email address.")
+	return s, nil
+}
+
+// Credential is a token that a client hands back: opaque, at most 4,096 bytes.
+type Credential string
+
+func (c *Credential) UnmarshalText(text []byte) error {
+	s, err := limits{1, 4096, "must have 1 to 4,096 characters.", false}.parse(text)
+	*c = Credential(s)
+	return err
+}
+
+func (Credential) String() string { return "[credential]" }
+
+func (Credential) InlineJSONSchema() {}
+
+func (Credential) JSONSchema() (jsonschema.Schema, error) {
+	return limits{min: 1, max: 4096}.schema(), nil
+}

@@ -1,0 +1,164 @@
+// Package httpapi turns one line into an endpoint. From
+//
+//	httpapi.Post(r, "/organizations/:organization_id/suspend", access.Org(access.Owner), h.suspend, httpapi.Doc{…})
+//
+// come the Gin route, the authorization, the binding and validation, the
+// encoding, the problem documents and the OpenAPI operation. A route without a
+// rule does not start.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/rs/cors"
+
+	"guildhall/platform/access"
+	"guildhall/platform/apidocs"
+	"guildhall/platform/fault"
+)
+
+// BasePath is where every endpoint of a module is.
+const BasePath = "/api/v1"
+
+// Options of the HTTP interface.
+type Options struct {
+	Gate           *access.Gate
+	Log            *slog.Logger
+	Version        string
+	Debug          bool // serve the documentation pages
+	CORSOrigins    []string
+	TrustedProxies []string
+	// Ready says why the service can't serve, nil when it can.
+	Ready func(context.Context) error
+	// StorageFault recognises errors of the database that are not the client's.
+	StorageFault func(error) *fault.Error
+}
+
+// API collects the routes of all modules and serves them.
+type API struct {
+	gate         *access.Gate
+	log          *slog.Logger
+	version      string
+	ready        func(context.Context) error
+	storageFault func(error) *fault.Error
+
+	engine     *gin.Engine
+	handler    http.Handler
+	routes     []Route
+	draining   atomic.Bool
+	operations []operation
+	document   func() (*document, error)
+}
+
+// New returns an API without any module's route.
+func New(o Options) (*API, error) {
+	gin.SetMode(gin.ReleaseMode)
+	a := &API{
+		gate: o.Gate, log: o.Log, version: o.Version,
+		ready: o.Ready, storageFault: o.StorageFault,
+		engine: gin.New(),
+	}
+	a.document = sync.OnceValues(a.buildDocument)
+	a.engine.HandleMethodNotAllowed = true
+	a.engine.RedirectTrailingSlash = false
+	a.engine.UseRawPath = true
+	if err := a.engine.SetTrustedProxies(o.TrustedProxies); err != nil {
+		return nil, err
+	}
+	a.engine.Use(a.observe, a.recover, secure)
+	a.engine.NoRoute(func(c *gin.Context) { a.refuse(c, errRouteNotFound) })
+	a.engine.NoMethod(func(c *gin.Context) { a.refuse(c, errMethodNotAllowed) })
+	a.mountOperational(o.Debug)
+	a.handler = withoutTrailingSlash(withRequestID(corsFor(o.CORSOrigins).Handler(a.engine)))
+	return a, nil
+}
+
+// ServeHTTP serves everything, for the server and for tests.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+// Router is a module's view of the API.
+type Router struct {
+	api *API
+	tag string
+}
+
+// For returns the router on which a module declares its routes; its name is
+// their tag in the OpenAPI document.
+func (a *API) For(module string) *Router { return &Router{api: a, tag: module} }
+
+// Route is one line of the route table.
+type Route struct {
+	Method, Path string
+	Rule         access.Rule
+}
+
+// Routes returns the route table in the order of declaration.
+func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
+
+// Drain makes /readyz answer 503 from now on, so that a proxy sends no more.
+func (a *API) Drain() { a.draining.Store(true) }
+
+func (a *API) mountOperational(debug bool) {
+	a.engine.GET("/livez", func(c *gin.Context) {
+		_ = writeJSON(c, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	a.engine.GET("/readyz", func(c *gin.Context) {
+		if a.draining.Load() {
+			a.writeProblem(c, errNotReady)
+			return
+		}
+		ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
+		defer cancel()
+		if err := a.ready(ctx); err != nil {
+			a.log.WarnContext(ctx, "not ready", "cause", err)
+			a.writeProblem(c, errNotReady)
+			return
+		}
+		_ = writeJSON(c, http.StatusOK, map[string]string{"status": "ready"})
+	})
+	a.engine.GET("/openapi.json", a.serveDocument("application/json", func(d *document) []byte { return d.json }))
+	a.engine.GET("/openapi.yaml", a.serveDocument("application/yaml", func(d *document) []byte { return d.yaml }))
+	if debug {
+		pages := gin.WrapH(apidocs.Handler())
+		for _, path := range []string{"/docs", "/docs/*asset", "/redoc", "/redoc/*asset"} {
+			a.engine.GET(path, pages)
+		}
+	}
+}
+
+func (a *API) serveDocument(contentType string, part func(*document) []byte) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		d, err := a.document()
+		if err != nil {
+			a.refuse(c, err)
+			return
+		}
+		c.Data(http.StatusOK, contentType, part(d))
+	}
+}
+
+// corsFor allows exact origins. No credentials: tokens travel in a header that
+// a page sets itself, never in a cookie.
+func corsFor(origins []string) *cors.Cors {
+	return cors.New(cors.Options{
+		// The library takes an empty list for "all".
+		AllowOriginFunc: func(origin string) bool {
+			for _, o := range origins {
+				if o == origin || o == "*" {
+					return true
+				}
+			}
+			return false
+		},
+		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "X-Organization-ID", "X-Request-ID"},
+		ExposedHeaders: []string{"Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
+		MaxAge:         600, // seconds
+	})
+}

@@ -1,0 +1,64 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+const maxBody = 64 << 10 // bytes
+
+type bodyKind int
+
+const (
+	noBody bodyKind = iota
+	jsonBody
+	formBody
+)
+
+// readBody reads at most 64 KiB of a type that is read here. Where no byte was
+// sent there is no body, whatever the headers say.
+func readBody(c *gin.Context, form bool) ([]byte, bodyKind, error) {
+	r := c.Request
+	if r.ContentLength > maxBody {
+		return nil, noBody, errBodyTooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, noBody, errBodyTooLarge
+	}
+	if err != nil {
+		return nil, noBody, errMalformedBody.WithCause(err)
+	}
+	if len(body) == 0 {
+		return nil, noBody, nil
+	}
+	kind, err := mediaType(r.Header, form)
+	return body, kind, err
+}
+
+func mediaType(h http.Header, form bool) (bodyKind, error) {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return noBody, errMediaType
+	}
+	media, parameters, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return noBody, errMediaType.WithCause(err)
+	}
+	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return noBody, errMediaType
+	}
+	switch {
+	case media == "application/json":
+		return jsonBody, nil
+	case form && media == "application/x-www-form-urlencoded":
+		return formBody, nil
+	default:
+		return noBody, errMediaType
+	}
+}

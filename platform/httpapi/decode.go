@@ -1,0 +1,277 @@
+package httpapi
+
+import (
+	"encoding"
+	"errors"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"guildhall/platform/fault"
+	"guildhall/platform/field"
+)
+
+// inputField is one value of an input struct: which source it comes from and
+// under which name, as its tag says (path, query or json).
+type inputField struct {
+	index    []int
+	source   string
+	name     string
+	typ      reflect.Type
+	required bool
+	nullable bool
+}
+
+// input is the plan for decoding one input type, made when the route is.
+type input struct {
+	path, query, body []inputField
+	bodyRequired      bool
+	form              bool
+}
+
+func planInput(t reflect.Type, form bool) input {
+	in := input{form: form}
+	for _, sf := range reflect.VisibleFields(t) {
+		if sf.Anonymous {
+			continue
+		}
+		for _, source := range []string{"path", "query", "json"} {
+			tag, ok := sf.Tag.Lookup(source)
+			if !ok {
+				continue
+			}
+			name, options, _ := strings.Cut(tag, ",")
+			f := inputField{
+				index:  sf.Index,
+				source: map[string]string{"path": "path.", "query": "query.", "json": "body."}[source],
+				name:   name,
+				typ:    sf.Type,
+				// As the OpenAPI document says: what may be left out is marked so.
+				required: source == "path" || (source == "json" && options != "omitempty"),
+			}
+			_, f.nullable = reflect.New(sf.Type).Interface().(nullable)
+			switch source {
+			case "path":
+				in.path = append(in.path, f)
+			case "query":
+				in.query = append(in.query, f)
+			case "json":
+				in.body = append(in.body, f)
+				in.bodyRequired = in.bodyRequired || f.required
+			}
+		}
+	}
+	return in
+}
+
+// decode fills target (a pointer to the input struct) from every source, then
+// answers all the values at fault together.
+func (in *input) decode(c *gin.Context, target reflect.Value) error {
+	var bad []fault.Field
+	report := func(f inputField, err error) {
+		bad = append(bad, fault.Field{Location: f.source + f.name, Message: message(err)})
+	}
+	for _, f := range in.path {
+		if err := setText(target.FieldByIndex(f.index), c.Param(f.name)); err != nil {
+			report(f, err)
+		}
+	}
+	if len(in.query) > 0 && c.Request.URL.RawQuery != "" {
+		values, err := url.ParseQuery(c.Request.URL.RawQuery)
+		if err != nil {
+			return errMalformedQuery.WithCause(err)
+		}
+		in.decodeTexts(in.query, values, target, report)
+	}
+	if len(in.body) > 0 {
+		if err := in.decodeBody(c, target, report, &bad); err != nil {
+			return err
+		}
+	}
+	if len(bad) > 0 {
+		return errInvalid.WithFields(bad...)
+	}
+	return nil
+}
+
+// decodeTexts reads what comes as text: queries and forms. A name that is
+// repeated is refused, for two programs may not pick the same one.
+func (in *input) decodeTexts(fields []inputField, values url.Values, target reflect.Value, report func(inputField, error)) {
+	for _, f := range fields {
+		given := values[f.name]
+		switch {
+		case len(given) == 0 && f.required:
+			report(f, field.Problem("is required."))
+		case len(given) > 1:
+			report(f, field.Problem("must be given once."))
+		case len(given) == 1:
+			if err := setText(target.FieldByIndex(f.index), given[0]); err != nil {
+				report(f, err)
+			}
+		}
+	}
+}
+
+func (in *input) decodeBody(c *gin.Context, target reflect.Value, report func(inputField, error), bad *[]fault.Field) error {
+	body, kind, err := readBody(c, in.form)
+	if err != nil {
+		return err
+	}
+	if kind == formBody {
+		values, err := url.ParseQuery(string(body))
+		if err != nil {
+			return errMalformedForm.WithCause(err)
+		}
+		in.decodeTexts(in.body, values, target, report)
+		return nil
+	}
+	if len(body) == 0 {
+		if in.bodyRequired {
+			return errMalformedBody
+		}
+		return nil
+	}
+	members, err := parseObject(body)
+	if err != nil {
+		return err
+	}
+	for _, f := range in.body {
+		raw, given := members[f.name]
+		delete(members, f.name)
+		switch {
+		case !given && f.required:
+			report(f, field.Problem("is required."))
+		case !given:
+		case raw.Kind() == 'n' && !f.nullable:
+			report(f, field.Problem("must not be null."))
+		default:
+			if err := setJSON(target.FieldByIndex(f.index), raw); err != nil {
+				report(f, err)
+			}
+		}
+	}
+	for name := range members {
+		*bad = append(*bad, fault.Field{Location: "body." + clip(name), Message: "is not a known field."})
+	}
+	return nil
+}
+
+// parseObject refuses what encoding/json lets pass in silence: repeated names,
+// invalid UTF-8 and anything but one object.
+func parseObject(body []byte) (map[string]jsontext.Value, error) {
+	var members map[string]jsontext.Value
+	err := json.Unmarshal(body, &members, jsontext.AllowInvalidUTF8(true))
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		location := "body"
+		if errors.As(err, &syntax) {
+			location += "." + clip(syntax.JSONPointer.LastToken())
+		}
+		return nil, Invalid(location, "is given twice.")
+	case errors.As(err, &syntax):
+		return nil, errMalformedBody.WithCause(err)
+	case err != nil || members == nil:
+		return nil, Invalid("body", "must be a JSON object.")
+	case !utf8.Valid(body):
+		return nil, Invalid("body", "must be valid UTF-8.")
+	}
+	return members, nil
+}
+
+// message is what the client is told of a value that does not decode.
+func message(err error) string {
+	var p field.Problem
+	if errors.As(err, &p) {
+		return string(p)
+	}
+	return "is not acceptable."
+}
+
+// nullable is a field.Nullable of any type.
+type nullable interface {
+	Null()
+	Fill() any
+}
+
+// setJSON sets one value from a member of the body. All values of the contract
+// are texts and booleans.
+func setJSON(v reflect.Value, raw jsontext.Value) error {
+	if n, ok := v.Addr().Interface().(nullable); ok {
+		if raw.Kind() == 'n' {
+			n.Null()
+			return nil
+		}
+		v = reflect.ValueOf(n.Fill()).Elem()
+	}
+	if v.Kind() == reflect.Bool || v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Bool {
+		if raw.Kind() != 't' && raw.Kind() != 'f' {
+			return field.Problem("must be true or false.")
+		}
+		return setText(v, string(raw))
+	}
+	if raw.Kind() != '"' {
+		return field.Problem("must be a string.")
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return field.Problem("must be valid UTF-8.") // an escaped lone surrogate
+	}
+	return setText(v, text)
+}
+
+const notUUID = "must be a UUID."
+
+// setText sets one value from text.
+func setText(v reflect.Value, text string) error {
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	switch target := v.Addr().Interface().(type) {
+	case *uuid.UUID:
+		id, err := parseID(text)
+		*target = id
+		return err
+	case encoding.TextUnmarshaler:
+		return target.UnmarshalText([]byte(text))
+	case *bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return field.Problem("must be true or false.")
+		}
+		*target = b
+		return nil
+	default:
+		panic("httpapi: no way to read a " + v.Type().String() + " from text")
+	}
+}
+
+// parseID takes the canonical form alone: uuid.Parse also reads braces, URNs
+// and bare hexadecimals, which would be other names for the same thing.
+func parseID(text string) (uuid.UUID, error) {
+	if len(text) != 36 {
+		return uuid.Nil, field.Problem(notUUID)
+	}
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.Nil, field.Problem(notUUID)
+	}
+	return id, nil
+}
+
+// clip keeps an answer from echoing more of a client's text than a name.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+)
+
+const (
+	requestIDHeader = "X-Request-ID"
+	callerKey       = "guildhall.caller"
+	codeKey         = "guildhall.code"
+)
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// withRequestID takes over a request id that a proxy gave, if it is harmless in
+// a log, and makes one otherwise. Every response carries it.
+func withRequestID(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(requestIDHeader)
+		if !requestIDPattern.MatchString(id) {
+			id = uuid.Must(uuid.NewV7()).String()
+		}
+		w.Header().Set(requestIDHeader, id)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func requestID(c *gin.Context) string { return c.Writer.Header().Get(requestIDHeader) }
+
+// withoutTrailingSlash makes /organizations/ the same resource as
+// /organizations without a redirect, which would lose a body.
+func withoutTrailingSlash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") {
+			u := *r.URL
+			u.Path = p[:len(p)-1]
+			u.RawPath = strings.TrimSuffix(u.RawPath, "/")
+			clone := *r
+			clone.URL = &u
+			r = &clone
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// observe writes a line per request: never a token, a password, an email or a
+// body, and the route instead of the path, which may hold anything.
+func (a *API) observe(c *gin.Context) {
+	start := time.Now()
+	c.Next()
+	level := slog.LevelInfo
+	if c.Writer.Status() >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	ctx := c.Request.Context()
+	if !a.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", c.Request.Method),
+		slog.String("route", c.FullPath()),
+		slog.Int("status", c.Writer.Status()),
+		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+		slog.String("request_id", requestID(c)),
+	}
+	if code := c.GetString(codeKey); code != "" {
+		attrs = append(attrs, slog.String("code", code))
+	}
+	if v, ok := c.Get(callerKey); ok {
+		caller := v.(access.Caller)
+		attrs = append(attrs, slog.String("user_id", caller.UserID.String()))
+		if caller.OrganizationID.Valid {
+			attrs = append(attrs, slog.String("organization_id", caller.OrganizationID.UUID.String()))
+		}
+	}
+	a.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// recover turns a panic into a 500 whose cause only the log has.
+func (a *API) recover(c *gin.Context) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		if cause == http.ErrAbortHandler {
+			panic(cause)
+		}
+		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "panic",
+			slog.String("request_id", requestID(c)), slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+		if !c.Writer.Written() {
+			a.writeProblem(c, errInternal)
+		}
+		c.Abort()
+	}()
+	c.Next()
+}
+
+// secure sets what every answer says to browsers and caches: answers depend on
+// who asks and are never kept.
+func secure(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	c.Next()
+}

@@ -1,0 +1,349 @@
+package httpapi
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/google/uuid"
+	"github.com/swaggest/jsonschema-go"
+	"github.com/swaggest/openapi-go"
+	"github.com/swaggest/openapi-go/openapi31"
+
+	"guildhall/platform/access"
+	"guildhall/platform/fault"
+)
+
+// operation is what a route says of itself.
+type operation struct {
+	method, path string
+	rule         access.Rule
+	doc          Doc
+	tag          string
+	in           input
+	input        any // pointer to the zero input
+	output       any
+}
+
+// document is the OpenAPI description in both its encodings.
+type document struct{ json, yaml []byte }
+
+const description = `Users, organizations and the roles between them.
+
+Log in at ` + "`/auth/token`" + `, send the access token as ` + "`Authorization: Bearer …`" + `. The token names the
+active organization; ` + "`X-Organization-ID`" + ` overrides it for one request. Role and standing are read on
+every request, so that a removal, a suspension or a logout takes effect on the very next one.
+
+Every error is ` + "`application/problem+json`" + ` (RFC 9457) with a stable ` + "`code`" + `. What you may not see and
+what does not exist answer the same ` + "`404`" + `.`
+
+// JSON is the OpenAPI 3.1 document, built once from the routes.
+func (a *API) JSON() ([]byte, error) {
+	d, err := a.document()
+	if err != nil {
+		return nil, err
+	}
+	return d.json, nil
+}
+
+// YAML is the same document.
+func (a *API) YAML() ([]byte, error) {
+	d, err := a.document()
+	if err != nil {
+		return nil, err
+	}
+	return d.yaml, nil
+}
+
+func (a *API) buildDocument() (*document, error) {
+	b := newBuilder(a.version)
+	if err := b.addProblem(); err != nil {
+		return nil, fmt.Errorf("describe problems: %w", err)
+	}
+	for _, op := range a.operations {
+		if err := b.add(op); err != nil {
+			return nil, fmt.Errorf("describe %s %s: %w", op.method, op.path, err)
+		}
+	}
+	j, err := b.reflector.Spec.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	y, err := b.reflector.Spec.MarshalYAML()
+	if err != nil {
+		return nil, err
+	}
+	return &document{json: j, yaml: y}, nil
+}
+
+type builder struct {
+	reflector *openapi31.Reflector
+	current   operation
+	names     map[string]reflect.Type
+	tags      map[string]bool
+}
+
+func newBuilder(version string) *builder {
+	b := &builder{reflector: openapi31.NewReflector(), names: map[string]reflect.Type{}, tags: map[string]bool{}}
+	spec := b.reflector.Spec
+	spec.Info.WithTitle("Guildhall").WithVersion(version).WithDescription(description).
+		WithLicense(openapi31.License{Name: "MIT", Identifier: new("MIT")})
+	spec.WithServers(openapi31.Server{URL: "/"})
+	components := spec.ComponentsEns()
+	components.WithSecuritySchemesItem("bearer", openapi31.SecuritySchemeOrReference{SecurityScheme: (&openapi31.SecurityScheme{
+		Description: new("An access token."),
+		HTTPBearer:  &openapi31.SecuritySchemeHTTPBearer{Scheme: "bearer", BearerFormat: new("JWT")},
+	})})
+	components.WithSecuritySchemesItem("password", openapi31.SecuritySchemeOrReference{SecurityScheme: (&openapi31.SecurityScheme{
+		Description: new("Log in with an email address and a password."),
+		Oauth2: &openapi31.SecuritySchemeOauth2{Flows: openapi31.OauthFlows{Password: &openapi31.OauthFlowsDefsPassword{
+			TokenURL: BasePath + "/auth/token", Scopes: map[string]string{},
+		}}},
+	})})
+	for name, h := range map[string]openapi31.Header{
+		requestIDHeader:    header("Identifies the request in the log.", "string"),
+		"Location":         header("The path of the created resource.", "string"),
+		"Link":             header("`rel=\"next\"` where more items follow (RFC 8288).", "string"),
+		"X-Total-Count":    header("How many items there are, where `count=true` was asked for.", "integer"),
+		"WWW-Authenticate": header("A Bearer challenge (RFC 6750).", "string"),
+		"Retry-After":      header("Seconds to wait before trying again.", "integer"),
+	} {
+		components.WithHeadersItem(name, openapi31.HeaderOrReference{Header: &h})
+	}
+	components.WithParametersItem("X-Organization-ID", openapi31.ParameterOrReference{Parameter: &openapi31.Parameter{
+		Name: "X-Organization-ID", In: openapi31.ParameterInHeader,
+		Description: new("Overrides the active organization of the token for this request."),
+		Schema:      map[string]any{"type": "string", "format": "uuid"},
+	}})
+
+	id := jsonschema.Schema{}
+	id.AddType(jsonschema.String)
+	id.WithFormat("uuid").WithExamples("0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70")
+	b.reflector.AddTypeMapping(uuid.UUID{}, id)
+	b.reflector.DefaultOptions = append(b.reflector.DefaultOptions,
+		jsonschema.InterceptDefName(func(t reflect.Type, _ string) string { return b.name(t) }),
+		jsonschema.InterceptProp(requireUnlessOmitted),
+		jsonschema.InterceptNullability(func(p jsonschema.InterceptNullabilityParams) {
+			if p.Type.Kind() == reflect.Slice { // lists are [], never null
+				p.Schema.RemoveType(jsonschema.Null)
+			}
+		}),
+	)
+	return b
+}
+
+// addProblem adds the schema that every error refers to.
+func (b *builder) addProblem() error {
+	_, err := b.reflector.Reflect(problem{}, jsonschema.RootRef,
+		jsonschema.DefinitionsPrefix("#/components/schemas/"),
+		jsonschema.CollectDefinitions(func(name string, schema jsonschema.Schema) {
+			if simple, err := schema.ToSchemaOrBool().ToSimpleMap(); err == nil {
+				b.reflector.Spec.ComponentsEns().WithSchemasItem(name, simple)
+			}
+		}))
+	return err
+}
+
+func header(text, jsonType string) openapi31.Header {
+	return openapi31.Header{Description: &text, Schema: map[string]any{"type": jsonType}}
+}
+
+// requireUnlessOmitted says of every member what its tag says: present, unless
+// it is marked omitempty.
+func requireUnlessOmitted(p jsonschema.InterceptPropParams) error {
+	if !p.Processed {
+		return nil
+	}
+	tag, ok := p.Field.Tag.Lookup("json")
+	if ok && !strings.Contains(tag, ",omitempty") && !slices.Contains(p.ParentSchema.Required, p.Name) {
+		p.ParentSchema.Required = append(p.ParentSchema.Required, p.Name)
+	}
+	return nil
+}
+
+// name gives a schema a short name: "organizationView" is Organization, the
+// body of an operation is called after the operation.
+func (b *builder) name(t reflect.Type) string {
+	name := strings.TrimSuffix(t.Name(), "View")
+	if t == reflect.TypeFor[fault.Field]() {
+		name = "FieldError"
+	}
+	if strings.HasSuffix(name, "Input") || strings.HasSuffix(name, "Path") {
+		return upperFirst(b.current.doc.ID) + "Request"
+	}
+	name = upperFirst(name)
+	if seen, ok := b.names[name]; ok && seen != t {
+		panic(fmt.Sprintf("httpapi: both %s and %s would be the schema %s", seen, t, name))
+	}
+	b.names[name] = t
+	return name
+}
+
+func upperFirst(s string) string {
+	r := []rune(s)
+	r[0] = unicode.ToUpper(r[0])
+	return string(r)
+}
+
+func (b *builder) add(op operation) error {
+	b.current = op
+	if !b.tags[op.tag] {
+		b.tags[op.tag] = true
+		b.reflector.Spec.Tags = append(b.reflector.Spec.Tags, openapi31.Tag{Name: op.tag})
+	}
+	oc, err := b.reflector.NewOperationContext(op.method, BasePath+bracePath(op.path))
+	if err != nil {
+		return err
+	}
+	o := oc.(openapi31.OperationExposer).Operation()
+	o.WithID(op.doc.ID).WithTags(op.tag).WithSummary(op.doc.Summary)
+	text := "**Who:** " + op.rule.String() + "."
+	if op.doc.Description != "" {
+		text += "\n\n" + op.doc.Description
+	}
+	o.WithDescription(text)
+	oc.AddReqStructure(op.input)
+	o.Security = []map[string][]string{}
+	if !op.rule.IsPublic() {
+		o.Security = append(o.Security, map[string][]string{"bearer": {}}, map[string][]string{"password": {}})
+	}
+	status, body := success(op.output)
+	oc.AddRespStructure(body, openapi.WithHTTPStatus(status))
+	if err := b.reflector.AddOperation(oc); err != nil {
+		return err
+	}
+	return b.reflector.Spec.SetupOperation(op.method, BasePath+bracePath(op.path), func(o *openapi31.Operation) error {
+		finishRequest(o, op)
+		finishResponses(o, op, status)
+		return nil
+	})
+}
+
+func finishRequest(o *openapi31.Operation, op operation) {
+	if !op.rule.IsPublic() && !op.rule.InPath() {
+		o.Parameters = append(o.Parameters, openapi31.ParameterOrReference{Reference: &openapi31.Reference{
+			Ref: "#/components/parameters/X-Organization-ID",
+		}})
+	}
+	if o.RequestBody == nil || o.RequestBody.RequestBody == nil {
+		return
+	}
+	body := o.RequestBody.RequestBody
+	body.WithRequired(op.in.bodyRequired)
+	if op.doc.Form {
+		body.Content["application/x-www-form-urlencoded"] = body.Content["application/json"]
+	}
+}
+
+func finishResponses(o *openapi31.Operation, op operation, status int) {
+	responses := o.ResponsesEns().MapOfResponseOrReferenceValues
+	ok := responses[strconv.Itoa(status)].Response
+	ok.Headers = headerRefs(requestIDHeader)
+	if ok.Description == "" {
+		ok.Description = http.StatusText(status)
+	}
+	switch op.output.(type) {
+	case creation:
+		ok.Headers = headerRefs(requestIDHeader, "Location")
+	case paged:
+		ok.Headers = headerRefs(requestIDHeader, "Link", "X-Total-Count")
+	}
+	byStatus := map[int][]*fault.Error{}
+	for _, f := range op.refusals() {
+		s := statusOf[f.Kind]
+		if !slices.ContainsFunc(byStatus[s], func(g *fault.Error) bool { return g.Code == f.Code }) {
+			byStatus[s] = append(byStatus[s], f)
+		}
+	}
+	for status, refusals := range byStatus {
+		responses[strconv.Itoa(status)] = openapi31.ResponseOrReference{Response: problemResponse(status, refusals)}
+	}
+}
+
+func problemResponse(status int, refusals []*fault.Error) *openapi31.Response {
+	r := &openapi31.Response{Headers: headerRefs(requestIDHeader)}
+	switch status {
+	case http.StatusUnauthorized:
+		maps.Copy(r.Headers, headerRefs("WWW-Authenticate"))
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		maps.Copy(r.Headers, headerRefs("Retry-After"))
+	}
+	examples := map[string]openapi31.ExampleOrReference{}
+	codes := make([]string, 0, len(refusals))
+	for _, f := range refusals {
+		codes = append(codes, "`"+f.Code+"`")
+		var value any = problemOf(f, "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70")
+		if f.Code == errInvalid.Code {
+			value = problemOf(f.WithFields(fault.Field{Location: "body.name", Message: "is required."}), "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70")
+		}
+		examples[f.Code] = openapi31.ExampleOrReference{Example: &openapi31.Example{Summary: &f.Detail, Value: &value}}
+	}
+	sort.Strings(codes)
+	r.Description = http.StatusText(status) + ": " + strings.Join(codes, ", ") + "."
+	r.Content = map[string]openapi31.MediaType{"application/problem+json": {
+		Schema:   map[string]any{"$ref": "#/components/schemas/Problem"},
+		Examples: examples,
+	}}
+	return r
+}
+
+// refusals is every error the route can answer: what its rule and its input
+// imply, what any route may meet, and what the module declared.
+func (op operation) refusals() []*fault.Error {
+	list := []*fault.Error{errInternal, errTimeout, errStorage}
+	if !op.rule.IsPublic() {
+		list = append(list, access.ErrAuthenticationRequired, access.ErrInvalidToken)
+	}
+	list = append(list, op.rule.Refusals()...)
+	if len(op.in.query) > 0 {
+		list = append(list, errMalformedQuery)
+	}
+	if len(op.in.body) > 0 {
+		list = append(list, errMalformedBody, errBodyTooLarge, errMediaType)
+	}
+	if len(op.in.path)+len(op.in.query)+len(op.in.body) > 0 || !op.rule.IsPublic() {
+		list = append(list, errInvalid)
+	}
+	return append(list, op.doc.Refusals...)
+}
+
+func headerRefs(names ...string) map[string]openapi31.HeaderOrReference {
+	refs := map[string]openapi31.HeaderOrReference{}
+	for _, name := range names {
+		refs[name] = openapi31.HeaderOrReference{Reference: &openapi31.Reference{Ref: "#/components/headers/" + name}}
+	}
+	return refs
+}
+
+// success is the status and the body of the good answer.
+func success(output any) (int, any) {
+	switch o := output.(type) {
+	case NoContent:
+		return http.StatusNoContent, nil
+	case creation:
+		_, body := o.created()
+		return http.StatusCreated, body
+	case paged:
+		items, _, _ := o.page()
+		return http.StatusOK, items
+	default:
+		return http.StatusOK, output
+	}
+}
+
+// bracePath turns Gin's :name into OpenAPI's {name}.
+func bracePath(path string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if name, ok := strings.CutPrefix(s, ":"); ok {
+			segments[i] = "{" + name + "}"
+		}
+	}
+	return strings.Join(segments, "/")
+}

@@ -1,0 +1,140 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"guildhall/platform/fault"
+)
+
+// statusOf is the one mapping from the kind of a refusal to its HTTP status.
+var statusOf = map[fault.Kind]int{
+	fault.Malformed:            http.StatusBadRequest,
+	fault.Unauthenticated:      http.StatusUnauthorized,
+	fault.Forbidden:            http.StatusForbidden,
+	fault.NotFound:             http.StatusNotFound,
+	fault.MethodNotAllowed:     http.StatusMethodNotAllowed,
+	fault.Conflict:             http.StatusConflict,
+	fault.TooLarge:             http.StatusRequestEntityTooLarge,
+	fault.UnsupportedMediaType: http.StatusUnsupportedMediaType,
+	fault.Invalid:              http.StatusUnprocessableEntity,
+	fault.TooManyRequests:      http.StatusTooManyRequests,
+	fault.Unavailable:          http.StatusServiceUnavailable,
+	fault.Internal:             http.StatusInternalServerError,
+}
+
+// Refusals that any route may answer.
+var (
+	errInternal         = fault.New(fault.Internal, "internal_error", "Something went wrong here. Quote the request id when you report it.")
+	errTimeout          = fault.New(fault.Unavailable, "timeout", "The service could not answer in time. Try again.").WithRetryAfter(time.Second)
+	errRouteNotFound    = fault.New(fault.NotFound, "route_not_found", "There is nothing at this path.")
+	errMethodNotAllowed = fault.New(fault.MethodNotAllowed, "method_not_allowed", "This method is not allowed here; the Allow header lists those that are.")
+	errMalformedBody    = fault.New(fault.Malformed, "malformed_body", "The body is not well-formed JSON.")
+	errMalformedForm    = fault.New(fault.Malformed, "malformed_body", "The body is not a well-formed form.")
+	errMalformedQuery   = fault.New(fault.Malformed, "malformed_query", "The query string is not well-formed.")
+	errBodyTooLarge     = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 64 KiB.")
+	errMediaType        = fault.New(fault.UnsupportedMediaType, "unsupported_media_type", "The body must be application/json in UTF-8, without a content encoding.")
+	errInvalid          = fault.New(fault.Invalid, "validation_failed", "Some values are not acceptable; see errors.")
+	errStorage          = fault.New(fault.Unavailable, "storage_unavailable", "The database can't be reached or written right now. Try again.").WithRetryAfter(time.Second)
+	errNotReady         = fault.New(fault.Unavailable, "not_ready", "The service is not ready.").WithRetryAfter(time.Second)
+)
+
+// Invalid is for rules that a module checks itself, on one value.
+func Invalid(location, message string) error {
+	return errInvalid.WithFields(fault.Field{Location: location, Message: message})
+}
+
+// problem is the body of every error (RFC 9457).
+type problem struct {
+	Type      string        `json:"type" example:"urn:guildhall:problem:validation_failed" description:"A URN that ends in the code."`
+	Title     string        `json:"title" example:"Unprocessable Entity" description:"The status in words."`
+	Status    int           `json:"status" example:"422"`
+	Detail    string        `json:"detail" example:"Some values are not acceptable; see errors." description:"One plain sentence."`
+	Code      string        `json:"code" example:"validation_failed" description:"Stable; what programs switch on."`
+	RequestID string        `json:"request_id" example:"0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70" description:"As in X-Request-ID."`
+	Errors    []fault.Field `json:"errors,omitempty" description:"The values at fault, where some are."`
+}
+
+func problemOf(f *fault.Error, requestID string) problem {
+	status := statusOf[f.Kind]
+	return problem{
+		Type:      "urn:guildhall:problem:" + f.Code,
+		Title:     http.StatusText(status),
+		Status:    status,
+		Detail:    f.Detail,
+		Code:      f.Code,
+		RequestID: requestID,
+		Errors:    f.Fields,
+	}
+}
+
+// refuse writes an error. What is not a refusal is an accident: the log has its
+// cause, the client a request id.
+func (a *API) refuse(c *gin.Context, err error) {
+	f := a.classify(err)
+	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed",
+			slog.String("request_id", requestID(c)), slog.String("code", f.Code), slog.Any("cause", err))
+	} else if cause := errors.Unwrap(f); cause != nil {
+		a.log.LogAttrs(c.Request.Context(), slog.LevelDebug, "request refused",
+			slog.String("request_id", requestID(c)), slog.String("code", f.Code), slog.Any("cause", cause))
+	}
+	a.writeProblem(c, f)
+}
+
+func (a *API) classify(err error) *fault.Error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f
+	}
+	if a.storageFault != nil {
+		if f := a.storageFault(err); f != nil {
+			return f
+		}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return errTimeout
+	}
+	return errInternal
+}
+
+func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
+	h := c.Writer.Header()
+	for _, stale := range []string{"Location", "Link", "X-Total-Count"} {
+		h.Del(stale)
+	}
+	h.Set("Content-Type", "application/problem+json")
+	if f.Kind == fault.Unauthenticated {
+		h.Set("WWW-Authenticate", challenge(f))
+	}
+	if f.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+	}
+	body, err := json.Marshal(problemOf(f, requestID(c)))
+	if err != nil { // strings and numbers always encode
+		panic(err)
+	}
+	c.Set(codeKey, f.Code)
+	c.Writer.WriteHeader(statusOf[f.Kind])
+	_, _ = c.Writer.Write(body)
+	c.Abort()
+}
+
+// challenge is what RFC 6750 §3 asks of every 401: an error code only where a
+// credential was sent.
+func challenge(f *fault.Error) string {
+	const realm = `Bearer realm="guildhall"`
+	if !strings.Contains(f.Code, "token") {
+		return realm
+	}
+	return realm + `, error="invalid_token", error_description="` + strings.TrimSuffix(f.Detail, ".") + `"`
+}

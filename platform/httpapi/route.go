@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/fault"
+)
+
+// Doc is what the OpenAPI document says of a route beyond its types and rule.
+type Doc struct {
+	ID          string         // operation id, camelCase
+	Summary     string         // a few words
+	Description string         // optional, Markdown
+	Refusals    []*fault.Error // those of the module; the kernel's own are added
+	Form        bool           // the body may be a form as well as JSON
+}
+
+// handler is what a module writes: parsed input in, a view or a refusal out.
+type handler[I, O any] func(ctx context.Context, in I) (O, error)
+
+func Get[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
+	handle(r, http.MethodGet, path, rule, h, doc)
+}
+
+func Post[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
+	handle(r, http.MethodPost, path, rule, h, doc)
+}
+
+func Patch[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
+	handle(r, http.MethodPatch, path, rule, h, doc)
+}
+
+func Delete[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
+	handle(r, http.MethodDelete, path, rule, h, doc)
+}
+
+// handle puts the steps of a request in the order in which they may say
+// something: who is asking, which organization or person, whether they may, and
+// only then what is wrong with the rest of the request.
+func handle[I, O any](r *Router, method, path string, rule access.Rule, h handler[I, O], doc Doc) {
+	if !rule.Declared() {
+		panic(fmt.Sprintf("httpapi: %s %s has no rule", method, path))
+	}
+	a, in := r.api, planInput(reflect.TypeFor[I](), doc.Form)
+	names := paramNames(path)
+	a.routes = append(a.routes, Route{Method: method, Path: BasePath + path, Rule: rule})
+	a.operations = append(a.operations, operation{
+		method: method, path: path, rule: rule, doc: doc, tag: r.tag, in: in,
+		input: new(I), output: *new(O),
+	})
+	a.engine.Handle(method, BasePath+path, func(c *gin.Context) {
+		ctx := c.Request.Context()
+		if !rule.IsPublic() {
+			caller, err := a.admit(c, rule, names)
+			if err != nil {
+				a.refuse(c, err)
+				return
+			}
+			ctx = access.With(ctx, caller)
+		}
+		var input I
+		if err := in.decode(c, reflect.ValueOf(&input).Elem()); err != nil {
+			a.refuse(c, err)
+			return
+		}
+		output, err := h(ctx, input)
+		if err == nil {
+			err = respond(c, output)
+		}
+		if err != nil {
+			a.refuse(c, err)
+		}
+	})
+}
+
+// admit takes the caller through the gate.
+func (a *API) admit(c *gin.Context, rule access.Rule, names []string) (access.Caller, error) {
+	claims, err := a.gate.Authenticate(bearer(c.Request.Header))
+	if err != nil {
+		return access.Caller{}, err
+	}
+	request, err := gateRequest(c, names)
+	if err != nil {
+		// Whoever has no standing learns nothing of what is wrong with an id.
+		if _, refused := a.gate.Admit(c.Request.Context(), access.SignedIn(), claims, access.Request{}); refused != nil {
+			return access.Caller{}, refused
+		}
+		return access.Caller{}, err
+	}
+	caller, err := a.gate.Admit(c.Request.Context(), rule, claims, request)
+	if err != nil {
+		return caller, err
+	}
+	c.Set(callerKey, caller)
+	return caller, nil
+}
+
+// gateRequest reads the ids that rules are about, all bad ones at once.
+func gateRequest(c *gin.Context, names []string) (access.Request, error) {
+	var request access.Request
+	var bad []fault.Field
+	parse := func(location, text string) uuid.UUID {
+		id, err := parseID(text)
+		if err != nil {
+			bad = append(bad, fault.Field{Location: location, Message: notUUID})
+		}
+		return id
+	}
+	if values := c.Request.Header.Values("X-Organization-ID"); len(values) == 1 {
+		request.Organization = uuid.NullUUID{UUID: parse("header.X-Organization-ID", values[0]), Valid: true}
+	} else if len(values) > 1 {
+		bad = append(bad, fault.Field{Location: "header.X-Organization-ID", Message: "must be given once."})
+	}
+	for _, name := range names {
+		id := parse("path."+name, c.Param(name))
+		switch name {
+		case access.OrganizationParam:
+			request.Organization, request.OrganizationInPath = uuid.NullUUID{UUID: id, Valid: true}, true
+		case access.UserParam:
+			request.User = id
+		}
+	}
+	if len(bad) > 0 {
+		return request, errInvalid.WithFields(bad...)
+	}
+	return request, nil
+}
+
+// bearer is the token of RFC 6750 §2.1, the one way of sending it that is read.
+func bearer(h http.Header) string {
+	values := h.Values("Authorization")
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+func paramNames(path string) []string {
+	var names []string
+	for segment := range strings.SplitSeq(path, "/") {
+		if name, ok := strings.CutPrefix(segment, ":"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}

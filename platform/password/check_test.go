@@ -1,0 +1,87 @@
+package password
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCheck(t *testing.T) {
+	const (
+		length = "must have 8 to 1,024 bytes."
+		email  = "must not be the email address, nor the part of it before the @."
+		guess  = "must not be a common password that others would guess."
+	)
+	for _, c := range []struct{ password, email, problem string }{
+		{"correct horse battery", "ada@example.com", ""},
+		{"        ", "ada@example.com", ""},
+		{"日本語!", "ada@example.com", ""},
+		{strings.Repeat("x1", 512), "ada@example.com", ""},
+		{"", "ada@example.com", length},
+		{"sevenxx", "ada@example.com", length},
+		{strings.Repeat("x1", 512) + "x", "ada@example.com", length},
+		{"broken \xff utf", "ada@example.com", "must be valid UTF-8."},
+		{"broken \x00 nul", "ada@example.com", "must not hold a NUL character."},
+		{"ada@example.com", "ada@example.com", email},
+		{"ADA@Example.COM", "ada@example.com", email},
+		{"ada@example.com", " Ada@example.com ", email},
+		{"lovelace", "lovelace@example.com", email},
+		{"LoveLace", "LOVELACE@example.com", email},
+		{"lovelace1", "lovelace@example.com", ""},
+		{"example.com", "ada@example.com", ""},
+		{"password", "ada@example.com", guess},
+		{"PassWord", "ada@example.com", guess},
+		{"PASSWORD1", "", guess},
+		{"12345678", "", guess},
+		{"qwertyuiop", "", guess},
+		{"password\n", "", ""},
+		{"password\npassword1", "", ""},
+	} {
+		if got := Check(c.password, c.email); got != c.problem {
+			t.Errorf("%.40q of %s: %q, not %q", c.password, c.email, got, c.problem)
+		}
+	}
+}
+
+func TestCommonListIsSortedAndFoundWhole(t *testing.T) {
+	if !strings.HasSuffix(common, "\n") {
+		t.Fatal("the last line has no end")
+	}
+	lines := strings.Split(strings.TrimSuffix(common, "\n"), "\n")
+	if len(lines) < 10_000 {
+		t.Errorf("only %d entries", len(lines))
+	}
+	if !slices.IsSorted(lines) || len(slices.Compact(slices.Clone(lines))) != len(lines) {
+		t.Error("not in order, or not unique")
+	}
+	for _, line := range lines {
+		if len(line) < 8 || line != strings.ToLower(line) {
+			t.Errorf("%q can't be met", line)
+		}
+		if !isCommon(line) || !isCommon(strings.ToUpper(line)) {
+			t.Errorf("%q is not found", line)
+		}
+		for _, near := range []string{line[:len(line)-1], line + "\x01", "\x01" + line, line + "~~~~"} {
+			if isCommon(near) != found(lines, near) {
+				t.Errorf("%q: %v", near, isCommon(near))
+			}
+		}
+	}
+	for _, outside := range []string{"", "\x00", "\n", "\xff\xff", "~~~~~~~~~~", common[:40]} {
+		if isCommon(outside) {
+			t.Errorf("%q is found", outside)
+		}
+	}
+}
+
+func found(lines []string, word string) bool {
+	_, ok := slices.BinarySearch(lines, word)
+	return ok
+}
+
+func BenchmarkCheck(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = Check("correct horse battery", "ada@example.com")
+	}
+}

@@ -1,0 +1,114 @@
+// Package password turns passwords into hashes that are safe to store, verifies
+// them, and refuses the ones that everybody guesses first.
+//
+// A hash costs tens of milliseconds of a core and 19 MiB, on purpose. So no
+// more run at once than the machine has cores for, few wait, and the rest are
+// refused at once (OWASP: a hash function is a way to exhaust a server).
+package password
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+)
+
+// Options of a Hasher. The zero value is right for a server.
+type Options struct {
+	// Concurrency is how many hashes run at once, each on a core and in 19 MiB.
+	// 0: one for each core (GOMAXPROCS).
+	Concurrency int
+	// Queue is how many callers may wait for a turn; the next is refused.
+	// 0: 32 for each that runs, about a second of waiting. Negative: none.
+	Queue int
+}
+
+// Hasher makes and verifies password hashes. It is safe for concurrent use, and
+// one process needs one: the limits are the Hasher's.
+type Hasher struct {
+	turns  *turns
+	absent string
+}
+
+// New returns a Hasher.
+func New(o Options) *Hasher {
+	if o.Concurrency <= 0 {
+		o.Concurrency = runtime.GOMAXPROCS(0)
+	}
+	if o.Queue == 0 {
+		o.Queue = 32 * o.Concurrency
+	}
+	nobody := argon2idHash{params: today, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
+	return &Hasher{turns: newTurns(o.Concurrency, max(o.Queue, 0)), absent: nobody.encode()}
+}
+
+// Hash returns the PHC string to store for the password, with a salt of its own.
+// It answers fault.Unavailable "hashing_busy" when too many wait already, and
+// the context's error when that ends before the turn comes; so do the other two.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	var encoded string
+	err := h.turns.take(ctx, 1, func() { encoded = newArgon2id(password).encode() })
+	if err != nil {
+		return "", err
+	}
+	return encoded, nil
+}
+
+// Verify says whether the password is the one that was hashed: with argon2id,
+// as Hash writes it or with other parameters within reason, or with the bcrypt
+// of the former service. renew asks the caller to store a new Hash of this
+// password, because the stored one is not what Hash would write today; it is
+// never true unless ok is. A stored hash that can't be read is an error.
+//
+// bcrypt sees no more than 72 bytes, and the former service cut what was longer
+// in silence. Such a person is let in with the password they chose, of which
+// the first 72 bytes decide; renewing ends that, for all bytes count from then.
+func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, renew bool, err error) {
+	stored, err := parse(encoded)
+	if err != nil {
+		return false, false, err
+	}
+	err = h.turns.take(ctx, stored.turns(), func() { ok = stored.matches(password) })
+	if err != nil {
+		return false, false, err
+	}
+	return ok, ok && stored.outdated(), nil
+}
+
+// VerifyAbsent does what Verify does, for an account that does not exist, so
+// that the time an answer takes does not tell (ASVS 6.3.8). There is nothing to
+// learn from it but that hashing was possible.
+//
+// An account that still has a bcrypt hash takes as long as its cost says, until
+// its first log-in renews it.
+func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
+	_, _, err := h.Verify(ctx, h.absent, password)
+	return err
+}
+
+// Stats is how busy a Hasher is now, and how often it has refused.
+type Stats struct {
+	Running  int   // hashes being computed
+	Waiting  int   // callers waiting for a turn
+	Rejected int64 // callers refused since the start, because too many waited
+}
+
+// Stats costs a few atomic reads; the numbers need not be of the same instant.
+func (h *Hasher) Stats() Stats { return h.turns.stats() }
+
+// storedHash is a hash as it was read from the database.
+type storedHash interface {
+	matches(password string) bool // in constant time, given equal lengths
+	outdated() bool               // it is not what Hash writes today
+	turns() int                   // how many ordinary hashes its cost is worth
+}
+
+// errUnreadable is what every malformed hash wraps. No error repeats the hash.
+var errUnreadable = errors.New("unreadable password hash")
+
+func parse(encoded string) (storedHash, error) {
+	if strings.HasPrefix(encoded, "$2") {
+		return parseBcrypt(encoded)
+	}
+	return parseArgon2id(encoded)
+}

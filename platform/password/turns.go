@@ -1,0 +1,65 @@
+package password
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"guildhall/platform/fault"
+)
+
+var errBusy = fault.New(fault.Unavailable, "hashing_busy",
+	"The service is busy with other log-ins. Please try again in a moment.").WithRetryAfter(time.Second)
+
+// turns lets a fixed number of hashes run, in the order they came, and a fixed
+// number wait.
+type turns struct {
+	size    int64
+	free    *semaphore.Weighted
+	places  chan struct{} // one is taken by each caller that runs or waits
+	running atomic.Int64
+	refused atomic.Int64
+}
+
+func newTurns(running, waiting int) *turns {
+	return &turns{
+		size:   int64(running),
+		free:   semaphore.NewWeighted(int64(running)),
+		places: make(chan struct{}, running+waiting),
+	}
+}
+
+// take runs work when n turns are free. Work worth more turns than there are
+// takes them all.
+func (t *turns) take(ctx context.Context, n int, work func()) error {
+	select {
+	case t.places <- struct{}{}:
+		defer func() { <-t.places }()
+	default:
+		t.refused.Add(1)
+		return errBusy
+	}
+
+	weight := min(int64(n), t.size)
+	if err := t.free.Acquire(ctx, weight); err != nil {
+		return fmt.Errorf("wait to hash a password: %w", err)
+	}
+	defer t.free.Release(weight)
+
+	t.running.Add(1)
+	defer t.running.Add(-1)
+	work()
+	return nil
+}
+
+func (t *turns) stats() Stats {
+	running := int(t.running.Load())
+	return Stats{
+		Running:  running,
+		Waiting:  max(len(t.places)-running, 0),
+		Rejected: t.refused.Load(),
+	}
+}

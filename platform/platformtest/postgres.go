@@ -1,0 +1,220 @@
+// Package platformtest gives tests a real database of either kind.
+package platformtest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+// RequirePostgres is the variable that makes the lack of PostgreSQL a failure.
+const RequirePostgres = "GUILDHALL_TEST_REQUIRE_POSTGRES"
+
+// cluster is started once a test process, when a test first asks for it.
+var cluster = sync.OnceValues(startCluster)
+
+type clusterAt struct {
+	adminURL string
+	missing  bool
+}
+
+// PostgresURL returns the URL of a new, empty PostgreSQL database that is gone
+// when the test ends. It uses the server of TEST_DATABASE_URL or starts a
+// throwaway one; where there is neither, the test is skipped.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	c, err := cluster()
+	switch {
+	case c.missing && os.Getenv(RequirePostgres) != "":
+		t.Fatalf("%s is set and there is no PostgreSQL: %v", RequirePostgres, err)
+	case c.missing:
+		t.Skipf("NOT TESTED ON POSTGRESQL: %v; install PostgreSQL's server or set TEST_DATABASE_URL", err)
+	case err != nil:
+		t.Fatalf("start PostgreSQL: %v", err)
+	}
+	name := "guildhall_test_" + randomHex()
+	admin, err := sql.Open("pgx", c.adminURL)
+	if err != nil {
+		t.Fatalf("open PostgreSQL: %v", err)
+	}
+	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
+		t.Fatalf("create a test database: %v", err)
+	}
+	t.Cleanup(func() {
+		if _, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Errorf("drop the test database: %v", err)
+		}
+		_ = admin.Close()
+	})
+	u, err := url.Parse(c.adminURL)
+	if err != nil {
+		t.Fatalf("read the URL of PostgreSQL: %v", err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+// SQLiteURL returns the URL of a new SQLite file that is gone when the test ends.
+func SQLiteURL(t testing.TB) string {
+	t.Helper()
+	return "sqlite://" + filepath.Join(t.TempDir(), "guildhall.db")
+}
+
+// Each runs a test on both databases.
+func Each(t *testing.T, test func(t *testing.T, databaseURL string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, SQLiteURL(t))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, PostgresURL(t))
+	})
+}
+
+func startCluster() (clusterAt, error) {
+	if given := os.Getenv("TEST_DATABASE_URL"); given != "" {
+		return clusterAt{adminURL: given}, nil
+	}
+	bin, err := findServer()
+	if err != nil {
+		return clusterAt{missing: true}, err
+	}
+	dir, err := os.MkdirTemp("", "guildhall-postgres-")
+	if err != nil {
+		return clusterAt{}, err
+	}
+	identity, err := unprivileged(dir)
+	if err != nil {
+		return clusterAt{}, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return clusterAt{}, err
+	}
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "guildhall",
+		"--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+	initdb.SysProcAttr, initdb.Dir = identity, dir
+	if output, err := initdb.CombinedOutput(); err != nil {
+		return clusterAt{}, fmt.Errorf("initdb: %w: %s", err, output)
+	}
+	if err := supervise(bin, dir, port, identity); err != nil {
+		return clusterAt{}, err
+	}
+	at := clusterAt{adminURL: fmt.Sprintf("postgres://guildhall@127.0.0.1:%d/postgres?sslmode=disable", port)}
+	return at, waitFor(at.adminURL)
+}
+
+// supervise starts the server below a shell that waits for the end of its
+// input. This process holds the other end, so that however it ends, the server
+// is stopped and its files are removed.
+func supervise(bin, dir string, port int, identity *syscall.SysProcAttr) error {
+	script := `"$0/postgres" -D "$1/data" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 -c fsync=off \
+		-c synchronous_commit=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB \
+		-c autovacuum=off >"$1/log" 2>&1 </dev/null &
+	cat >/dev/null; kill -QUIT $!; wait $!; rm -rf "$1"`
+	shell := exec.Command("sh", "-c", script, bin, dir, strconv.Itoa(port))
+	attributes := *identity
+	attributes.Setpgid = true // an interrupt at the terminal is not for it
+	shell.SysProcAttr, shell.Dir = &attributes, dir
+	input, err := shell.StdinPipe()
+	if err != nil {
+		return err
+	}
+	keep = input
+	return shell.Start()
+}
+
+var keep io.WriteCloser // open for as long as the process lives
+
+func waitFor(adminURL string) error {
+	db, err := sql.Open("pgx", adminURL)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for range 300 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err = db.PingContext(ctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("PostgreSQL does not answer: %w", err)
+}
+
+// findServer looks on the PATH, whose links lead to where the server's other
+// files are, and where Debian keeps it.
+func findServer() (string, error) {
+	if initdb, err := exec.LookPath("initdb"); err == nil {
+		if real, err := filepath.EvalSymlinks(initdb); err == nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(real), "postgres")); err == nil {
+				return filepath.Dir(real), nil
+			}
+		}
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(found) == 0 {
+		return "", fmt.Errorf("found no initdb and postgres on the PATH or in /usr/lib/postgresql")
+	}
+	return filepath.Dir(slices.Max(found)), nil
+}
+
+// unprivileged hands the directory to another user where this process is root,
+// as which PostgreSQL does not run.
+func unprivileged(dir string) (*syscall.SysProcAttr, error) {
+	if os.Getuid() != 0 {
+		return &syscall.SysProcAttr{}, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		if u, err = user.Lookup("nobody"); err != nil {
+			return nil, err
+		}
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return nil, err
+	}
+	credential := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // ids are small
+	return &syscall.SysProcAttr{Credential: credential}, os.Chown(dir, uid, gid)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func randomHex() string {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,90 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Access is what a valid access token says.
+type Access struct {
+	UserID         uuid.UUID
+	SessionID      uuid.UUID
+	OrganizationID uuid.NullUUID // the active organization, if any
+	ID             string        // of the token itself (jti)
+	IssuedAt       time.Time
+	ExpiresAt      time.Time
+}
+
+// IssueAccess signs an access token that lasts for the configured time, and
+// never beyond notAfter, the end of the session. Times are cut to the second.
+// A session that has ended and an id that is nil are errors.
+func (s *Service) IssueAccess(userID, sessionID uuid.UUID, organizationID uuid.NullUUID, notAfter time.Time) (token string, expiresAt time.Time, err error) {
+	now := s.now()
+	if !notAfter.After(now) {
+		return "", time.Time{}, errors.New("issue access token: the session has ended")
+	}
+	if userID == uuid.Nil || sessionID == uuid.Nil || organizationID.Valid && organizationID.UUID == uuid.Nil {
+		return "", time.Time{}, errors.New("issue access token: an id is nil")
+	}
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("issue access token: %w", err)
+	}
+	expires := now.Add(s.accessTTL)
+	if notAfter.Before(expires) {
+		expires = notAfter
+	}
+
+	claims := &accessClaims{common: common{
+		Issuer:    s.issuer,
+		Audience:  s.audience,
+		Subject:   userID.String(),
+		SessionID: sessionID.String(),
+		ID:        id.String(),
+		IssuedAt:  now.Unix(),
+		NotBefore: now.Unix(),
+		ExpiresAt: expires.Unix(),
+	}}
+	if organizationID.Valid {
+		organization := organizationID.UUID.String()
+		claims.OrganizationID = &organization
+	}
+	if token, err = s.sign(s.access, claims); err != nil {
+		return "", time.Time{}, err
+	}
+	return token, seconds(claims.ExpiresAt), nil
+}
+
+// ParseAccess reads an access token. Whatever is wrong with it, the error is
+// ErrInvalid.
+func (s *Service) ParseAccess(token string) (Access, error) {
+	var c accessClaims
+	if err := s.read(s.access, token, &c); err != nil {
+		return Access{}, invalid(err)
+	}
+	user, session, err := c.identity()
+	if err != nil {
+		return Access{}, invalid(err)
+	}
+	var organization uuid.NullUUID
+	if c.OrganizationID != nil {
+		id, err := parseID(*c.OrganizationID)
+		if err != nil {
+			return Access{}, invalid(errors.New("organization_id is not an id"))
+		}
+		organization = uuid.NullUUID{UUID: id, Valid: true}
+	}
+	return Access{
+		UserID:         user,
+		SessionID:      session,
+		OrganizationID: organization,
+		ID:             c.ID,
+		IssuedAt:       seconds(c.IssuedAt),
+		ExpiresAt:      seconds(c.ExpiresAt),
+	}, nil
+}
+
+func seconds(s int64) time.Time { return time.Unix(s, 0).UTC() }

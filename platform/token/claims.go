@@ -1,0 +1,89 @@
+package token
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+)
+
+// latest is the last second of the year 9999: beyond it, times can't be written
+// and time.Unix at last wraps round.
+const latest = 253402300799
+
+// common is what both kinds of token claim (RFC 7519 §4.1, and sid). Times are
+// whole seconds. Every one of them is required.
+type common struct {
+	Issuer    string `json:"iss"`
+	Audience  string `json:"aud"`
+	Subject   string `json:"sub"`
+	SessionID string `json:"sid"`
+	ID        string `json:"jti"`
+	IssuedAt  int64  `json:"iat"`
+	NotBefore int64  `json:"nbf"`
+	ExpiresAt int64  `json:"exp"`
+}
+
+func (c common) GetIssuer() (string, error)                   { return c.Issuer, nil }
+func (c common) GetSubject() (string, error)                  { return c.Subject, nil }
+func (c common) GetAudience() (jwt.ClaimStrings, error)       { return jwt.ClaimStrings{c.Audience}, nil }
+func (c common) GetIssuedAt() (*jwt.NumericDate, error)       { return date(c.IssuedAt) }
+func (c common) GetNotBefore() (*jwt.NumericDate, error)      { return date(c.NotBefore) }
+func (c common) GetExpirationTime() (*jwt.NumericDate, error) { return date(c.ExpiresAt) }
+func (c common) identity() (user, session uuid.UUID, err error) {
+	if c.ID == "" {
+		return uuid.Nil, uuid.Nil, errors.New("no jti")
+	}
+	if user, err = parseID(c.Subject); err != nil {
+		return uuid.Nil, uuid.Nil, errors.New("sub is not an id")
+	}
+	if session, err = parseID(c.SessionID); err != nil {
+		return uuid.Nil, uuid.Nil, errors.New("sid is not an id")
+	}
+	return user, session, nil
+}
+
+// accessClaims and refreshClaims have an UnmarshalJSON because encoding/json,
+// which golang-jwt uses, takes the last of a repeated claim and does not mind
+// the case of its name. Claims that we don't know are ignored (RFC 7519 §4), so
+// that replicas of two versions can run side by side.
+type accessClaims struct {
+	common
+	OrganizationID *string `json:"organization_id,omitempty"`
+}
+
+func (c *accessClaims) UnmarshalJSON(text []byte) error {
+	type plain accessClaims
+	return json.Unmarshal(text, (*plain)(c))
+}
+
+type refreshClaims struct {
+	common
+	Generation *int64 `json:"generation"`
+}
+
+func (c *refreshClaims) UnmarshalJSON(text []byte) error {
+	type plain refreshClaims
+	return json.Unmarshal(text, (*plain)(c))
+}
+
+func date(seconds int64) (*jwt.NumericDate, error) {
+	if seconds <= 0 || seconds > latest {
+		return nil, errors.New("a time is missing or out of range")
+	}
+	return &jwt.NumericDate{Time: time.Unix(seconds, 0)}, nil
+}
+
+// parseID takes the canonical form alone; uuid.Parse takes several others.
+func parseID(s string) (uuid.UUID, error) {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if id == uuid.Nil || id.String() != s {
+		return uuid.Nil, errors.New("not a canonical id")
+	}
+	return id, nil
+}
