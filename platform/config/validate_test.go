@@ -90,7 +90,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 func TestWeakSecrets(t *testing.T) {
 	for weak, want := range map[string]string{
-		"short":                        "is shorter than 32 bytes",
+		"hunter2":                      "is shorter than 32 bytes",
 		"your-secret-key-here":         "is a published example",
 		"your-refresh-secret-key-here": "is a published example",
 		"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7": "is a published example",

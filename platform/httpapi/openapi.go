@@ -154,8 +154,8 @@ func header(text, jsonType string) openapi31.Header {
 	return openapi31.Header{Description: &text, Schema: map[string]any{"type": jsonType}}
 }
 
-// requireUnlessOmitted says of every member what its tag says: present, unless
-// it is marked omitempty.
+// requireUnlessOmitted says of every member what its tag and its type say:
+// present, unless it is marked omitempty; null, where it is a pointer.
 func requireUnlessOmitted(p jsonschema.InterceptPropParams) error {
 	if !p.Processed {
 		return nil
@@ -163,6 +163,13 @@ func requireUnlessOmitted(p jsonschema.InterceptPropParams) error {
 	tag, ok := p.Field.Tag.Lookup("json")
 	if ok && !strings.Contains(tag, ",omitempty") && !slices.Contains(p.ParentSchema.Required, p.Name) {
 		p.ParentSchema.Required = append(p.ParentSchema.Required, p.Name)
+	}
+	// A reference has no type of its own to which null could be added.
+	if schema := p.PropertySchema; schema != nil && schema.Ref != nil && p.Field.Type.Kind() == reflect.Pointer {
+		var reference, null jsonschema.Schema
+		reference.Ref, schema.Ref = schema.Ref, nil
+		null.AddType(jsonschema.Null)
+		schema.WithAnyOf(reference.ToSchemaOrBool(), null.ToSchemaOrBool())
 	}
 	return nil
 }
