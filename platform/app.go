@@ -86,7 +86,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	a.api, err = httpapi.New(httpapi.Options{
 		Gate: k.Gate, Log: k.Log, Version: version,
 		Debug: k.Config.Debug, CORSOrigins: k.Config.CORSOrigins, TrustedProxies: k.Config.TrustedProxies,
-		Ready: a.ready, StorageFault: database.Fault,
+		Ready: a.ready,
 	})
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ type service struct {
 	kernel     *platform.Kernel
 	app        *platform.App
 	log        *lockedBuffer
+	address    string // of the client
 	statements atomic.Int64
 	skew       atomic.Int64 // what the clock is ahead, in nanoseconds
 }
@@ -75,7 +76,7 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 	for _, c := range change {
 		c(cfg)
 	}
-	s := &service{t: t, log: &lockedBuffer{}}
+	s := &service{t: t, log: &lockedBuffer{}, address: "192.0.2.100:1234"}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	var err error
 	s.kernel, s.app, err = open(context.Background(), cfg, log, platform.Options{
@@ -104,6 +105,13 @@ type answer struct {
 	body    []byte
 }
 
+// from is do without a token, from another client's address.
+func (s *service) from(address, method, path string, body any, headers ...string) answer {
+	s.t.Helper()
+	elsewhere := &service{t: s.t, kernel: s.kernel, app: s.app, address: address}
+	return elsewhere.do(method, path, "", body, headers...)
+}
+
 func (s *service) do(method, path, token string, body any, headers ...string) answer {
 	s.t.Helper()
 	var reader io.Reader
@@ -119,6 +127,7 @@ func (s *service) do(method, path, token string, body any, headers ...string) an
 		reader = bytes.NewReader(encoded)
 	}
 	r := httptest.NewRequest(method, path, reader)
+	r.RemoteAddr = s.address
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

@@ -24,6 +24,7 @@ func wire(k *platform.Kernel) []module.Module {
 		Rotation:        cfg.RefreshRotation,
 		Grace:           cfg.RefreshGrace,
 		SessionLifetime: cfg.RefreshTokenTTL,
+		RateLimit:       cfg.RateLimitEnabled,
 	}, k.Now)
 	return []module.Module{auths, users, organizations, memberships}
 }

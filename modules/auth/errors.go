@@ -12,9 +12,8 @@ var (
 	errRefreshTokenReused   = fault.New(fault.Unauthenticated, "refresh_token_reused", "This refresh token was used before, so its session has been ended. Log in again.")
 	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The old password is wrong.")
 
-	// What others may answer here, for the OpenAPI document.
-	errEmailTaken  = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
-	errHashingBusy = fault.New(fault.Unavailable, "hashing_busy", "Too many log-ins are under way. Try again.")
+	// What the keeper of accounts may answer here, for the OpenAPI document.
+	errEmailTaken = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
 )
 
 func refusals(list ...*fault.Error) []*fault.Error { return list }

@@ -13,6 +13,7 @@ import (
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
+	"guildhall/platform/ratelimit"
 	"guildhall/platform/token"
 )
 
@@ -35,6 +36,7 @@ type Options struct {
 	Rotation        bool
 	Grace           time.Duration // in which the parent of a refresh token is taken again
 	SessionLifetime time.Duration
+	RateLimit       bool
 }
 
 // Module is the room of credentials.
@@ -49,6 +51,7 @@ type Module struct {
 	options       Options
 	now           func() time.Time
 	store         *store
+	limits        limits
 }
 
 var _ module.Module = (*Module)(nil)
@@ -59,7 +62,7 @@ func New(db *database.DB, gate *access.Gate, hasher *password.Hasher, tokens *to
 ) *Module {
 	return &Module{
 		db: db, gate: gate, hasher: hasher, tokens: tokens, sessions: sessions,
-		users: users, organizations: organizations, options: options, now: now, store: &store{db: db},
+		users: users, organizations: organizations, options: options, now: now, store: &store{db: db}, limits: newLimits(options.RateLimit, now),
 	}
 }
 
@@ -73,13 +76,14 @@ func (*Module) Migrations() []database.Migration { return migrations() }
 func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, "/auth/register", access.Public(), m.register, httpapi.Doc{
 		ID: "register", Summary: "Make an account and its first organization",
-		Refusals: refusals(errRegistrationDisabled, errEmailTaken, errHashingBusy),
+		Refusals: refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/token", access.Public(), m.logIn, httpapi.Doc{
 		ID: "logIn", Summary: "Log in", Form: true,
 		Description: "OAuth 2.0's password form, or the same as JSON. The active organization is the one asked for, else the last one used, else the first joined that is in good standing.",
 		Refusals: refusals(errInvalidCredentials, errAccountSuspended, errAccountInactive, errAccountArchived,
-			access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive, errHashingBusy),
+			access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive, password.ErrBusy,
+			ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
 		ID: "refresh", Summary: "Trade a refresh token for new tokens",
@@ -96,6 +100,6 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Patch(r, "/users/:user_id/password", access.Self(), m.changePassword, httpapi.Doc{
 		ID: "changePassword", Summary: "Change one's password",
 		Description: "Every other session of the person ends.",
-		Refusals:    refusals(errWrongPassword, errHashingBusy),
+		Refusals:    refusals(errWrongPassword, password.ErrBusy, ratelimit.Refusal()),
 	})
 }

@@ -21,6 +21,9 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (tokenView, error
 	if !m.options.Registration {
 		return tokenView{}, errRegistrationDisabled
 	}
+	if err := m.limits.register(ctx); err != nil {
+		return tokenView{}, err
+	}
 	if problem := password.Check(string(in.Password), string(in.Email)); problem != "" {
 		return tokenView{}, httpapi.Invalid("body.password", problem)
 	}
@@ -66,6 +69,9 @@ func firstOrganizationName(name string) string {
 // signIn says nothing of an account before the right password is given: an
 // unknown address costs the same hash and answers the same.
 func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.NullUUID) (tokenView, error) {
+	if err := m.limits.logIn(ctx, email); err != nil {
+		return tokenView{}, err
+	}
 	p, err := m.store.findByEmail(ctx, email)
 	if err != nil {
 		return tokenView{}, err
@@ -195,6 +201,9 @@ func (m *Module) replacePassword(ctx context.Context, userID uuid.UUID, old, cho
 	}
 	if problem := password.Check(chosen, p.email); problem != "" {
 		return httpapi.Invalid("body.new_password", problem)
+	}
+	if err := m.limits.changePassword(userID); err != nil {
+		return err
 	}
 	ok, _, err := m.hasher.Verify(ctx, p.hash, old)
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/apidocs"
-	"guildhall/platform/fault"
 )
 
 // BasePath is where every endpoint of a module is.
@@ -36,17 +35,14 @@ type Options struct {
 	TrustedProxies []string
 	// Ready says why the service can't serve, nil when it can.
 	Ready func(context.Context) error
-	// StorageFault recognises errors of the database that are not the client's.
-	StorageFault func(error) *fault.Error
 }
 
 // API collects the routes of all modules and serves them.
 type API struct {
-	gate         *access.Gate
-	log          *slog.Logger
-	version      string
-	ready        func(context.Context) error
-	storageFault func(error) *fault.Error
+	gate    *access.Gate
+	log     *slog.Logger
+	version string
+	ready   func(context.Context) error
 
 	engine     *gin.Engine
 	handler    http.Handler
@@ -61,7 +57,7 @@ func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
 		gate: o.Gate, log: o.Log, version: o.Version,
-		ready: o.Ready, storageFault: o.StorageFault,
+		ready: o.Ready,
 		engine: gin.New(),
 	}
 	a.document = sync.OnceValues(a.buildDocument)

@@ -17,6 +17,7 @@ import (
 	"github.com/swaggest/openapi-go/openapi31"
 
 	"guildhall/platform/access"
+	"guildhall/platform/database"
 	"guildhall/platform/fault"
 )
 
@@ -303,7 +304,7 @@ func problemResponse(status int, refusals []*fault.Error) *openapi31.Response {
 // refusals is every error the route can answer: what its rule and its input
 // imply, what any route may meet, and what the module declared.
 func (op operation) refusals() []*fault.Error {
-	list := []*fault.Error{errInternal, errTimeout, errStorage}
+	list := []*fault.Error{errInternal, errTimeout, database.ErrUnavailable}
 	if !op.rule.IsPublic() {
 		list = append(list, access.ErrAuthenticationRequired, access.ErrInvalidToken)
 	}

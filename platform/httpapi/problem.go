@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"guildhall/platform/database"
 	"guildhall/platform/fault"
 )
 
@@ -44,7 +45,6 @@ var (
 	errBodyTooLarge     = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 64 KiB.")
 	errMediaType        = fault.New(fault.UnsupportedMediaType, "unsupported_media_type", "The body must be application/json in UTF-8, without a content encoding.")
 	errInvalid          = fault.New(fault.Invalid, "validation_failed", "Some values are not acceptable; see errors.")
-	errStorage          = fault.New(fault.Unavailable, "storage_unavailable", "The database can't be reached or written right now. Try again.").WithRetryAfter(time.Second)
 	errNotReady         = fault.New(fault.Unavailable, "not_ready", "The service is not ready.").WithRetryAfter(time.Second)
 )
 
@@ -80,7 +80,7 @@ func problemOf(f *fault.Error, requestID string) problem {
 // refuse writes an error. What is not a refusal is an accident: the log has its
 // cause, the client a request id.
 func (a *API) refuse(c *gin.Context, err error) {
-	f := a.classify(err)
+	f := classify(err)
 	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
 		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed",
 			slog.String("request_id", requestID(c)), slog.String("code", f.Code), slog.Any("cause", err))
@@ -91,15 +91,13 @@ func (a *API) refuse(c *gin.Context, err error) {
 	a.writeProblem(c, f)
 }
 
-func (a *API) classify(err error) *fault.Error {
+func classify(err error) *fault.Error {
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return f
 	}
-	if a.storageFault != nil {
-		if f := a.storageFault(err); f != nil {
-			return f
-		}
+	if f := database.Fault(err); f != nil {
+		return f
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return errTimeout

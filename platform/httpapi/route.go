@@ -57,7 +57,7 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 		input: new(I), output: *new(O),
 	})
 	a.engine.Handle(method, BasePath+path, func(c *gin.Context) {
-		ctx := c.Request.Context()
+		ctx := withClientIP(c.Request.Context(), c.ClientIP())
 		if !rule.IsPublic() {
 			caller, err := a.admit(c, rule, names)
 			if err != nil {

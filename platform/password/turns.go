@@ -3,6 +3,7 @@ package password
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 	"guildhall/platform/fault"
 )
 
-var errBusy = fault.New(fault.Unavailable, "hashing_busy",
+// ErrBusy is the refusal while too many wait already.
+var ErrBusy = fault.New(fault.Unavailable, "hashing_busy",
 	"The service is busy with other log-ins. Please try again in a moment.").WithRetryAfter(time.Second)
 
 // turns lets a fixed number of hashes run, in the order they came, and a fixed
@@ -22,14 +24,22 @@ type turns struct {
 	places  chan struct{} // one is taken by each caller that runs or waits
 	running atomic.Int64
 	refused atomic.Int64
+	quiet   *time.Timer
 }
 
+// quietAfter is how long nobody must have hashed before the memory goes back to
+// the system; the collector alone would keep what a burst took for minutes.
+const quietAfter = 2 * time.Second
+
 func newTurns(running, waiting int) *turns {
-	return &turns{
+	t := &turns{
 		size:   int64(running),
 		free:   semaphore.NewWeighted(int64(running)),
 		places: make(chan struct{}, running+waiting),
+		quiet:  time.AfterFunc(time.Hour, debug.FreeOSMemory),
 	}
+	t.quiet.Stop()
+	return t
 }
 
 // take runs work when n turns are free. Work worth more turns than there are
@@ -40,7 +50,7 @@ func (t *turns) take(ctx context.Context, n int, work func()) error {
 		defer func() { <-t.places }()
 	default:
 		t.refused.Add(1)
-		return errBusy
+		return ErrBusy
 	}
 
 	weight := min(int64(n), t.size)
@@ -51,6 +61,7 @@ func (t *turns) take(ctx context.Context, n int, work func()) error {
 
 	t.running.Add(1)
 	defer t.running.Add(-1)
+	defer t.quiet.Reset(quietAfter)
 	work()
 	return nil
 }

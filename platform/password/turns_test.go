@@ -25,7 +25,7 @@ func TestNoMoreRunAndWaitThanAllowed(t *testing.T) {
 					time.Sleep(time.Second)
 					now.Add(-1)
 				})
-				if errors.Is(err, errBusy) {
+				if errors.Is(err, ErrBusy) {
 					refused.Add(1)
 				} else if err == nil {
 					done.Add(1)
