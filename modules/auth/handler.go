@@ -45,6 +45,8 @@ func (g *grantType) UnmarshalText(text []byte) error {
 	return nil
 }
 
+func (grantType) InlineJSONSchema() {}
+
 // Enum lists the values for the OpenAPI document.
 func (grantType) Enum() []any { return []any{"password"} }
 

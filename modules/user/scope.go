@@ -19,6 +19,8 @@ func (s *standingScope) UnmarshalText(text []byte) error {
 	return nil
 }
 
+func (standingScope) InlineJSONSchema() {}
+
 // Enum lists the values for the OpenAPI document.
 func (standingScope) Enum() []any { return []any{scopeOrganization, scopeAccount} }
 

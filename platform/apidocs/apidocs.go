@@ -30,7 +30,7 @@ func pages() []page {
 	return []page{
 		// Both set style attributes, for which no hash can be given.
 		{"/docs", "assets/swagger-ui", common + "style-src 'self' 'unsafe-inline'; img-src 'self' data:"},
-		// ReDoc searches in a worker that it makes from a blob. Its logo is refused.
+		// ReDoc searches in a worker that it makes from a blob.
 		{"/redoc", "assets/redoc", common + "style-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src blob:"},
 	}
 }

@@ -11,5 +11,7 @@ func (a *All) UnmarshalText(text []byte) error {
 	return nil
 }
 
+func (All) InlineJSONSchema() {}
+
 // Enum lists the values for the OpenAPI document.
 func (All) Enum() []any { return []any{"all"} }

@@ -129,7 +129,7 @@ func newBuilder(version string) *builder {
 	b.reflector.AddTypeMapping(uuid.UUID{}, id)
 	b.reflector.DefaultOptions = append(b.reflector.DefaultOptions,
 		jsonschema.InterceptDefName(func(t reflect.Type, _ string) string { return b.name(t) }),
-		jsonschema.InterceptProp(requireUnlessOmitted),
+		jsonschema.InterceptProp(describePresence),
 		jsonschema.InterceptNullability(func(p jsonschema.InterceptNullabilityParams) {
 			if p.Type.Kind() == reflect.Slice { // lists are [], never null
 				p.Schema.RemoveType(jsonschema.Null)
@@ -155,18 +155,25 @@ func header(text, jsonType string) openapi31.Header {
 	return openapi31.Header{Description: &text, Schema: map[string]any{"type": jsonType}}
 }
 
-// requireUnlessOmitted says of every member what its tag and its type say:
-// present, unless it is marked omitempty; null, where it is a pointer.
-func requireUnlessOmitted(p jsonschema.InterceptPropParams) error {
+// describePresence says of every member what its tag and its type say: present,
+// unless it is marked omitempty; null, where it is a pointer that is present. To
+// leave a value out is not the same as null, which the decoder refuses.
+func describePresence(p jsonschema.InterceptPropParams) error {
 	if !p.Processed {
 		return nil
 	}
-	tag, ok := p.Field.Tag.Lookup("json")
-	if ok && !strings.Contains(tag, ",omitempty") && !slices.Contains(p.ParentSchema.Required, p.Name) {
+	tag, isMember := p.Field.Tag.Lookup("json")
+	present := isMember && !strings.Contains(tag, ",omitempty")
+	if present && !slices.Contains(p.ParentSchema.Required, p.Name) {
 		p.ParentSchema.Required = append(p.ParentSchema.Required, p.Name)
 	}
-	// A reference has no type of its own to which null could be added.
-	if schema := p.PropertySchema; schema != nil && schema.Ref != nil && p.Field.Type.Kind() == reflect.Pointer {
+	schema, pointer := p.PropertySchema, p.Field.Type.Kind() == reflect.Pointer
+	switch {
+	case pointer && !present && schema.Ref == nil:
+		schema.RemoveType(jsonschema.Null)
+	case pointer && present && len(schema.Enum) > 0:
+		schema.Enum = append(schema.Enum, nil)
+	case pointer && present && schema.Ref != nil: // which has no type of its own to add null to
 		var reference, null jsonschema.Schema
 		reference.Ref, schema.Ref = schema.Ref, nil
 		null.AddType(jsonschema.Null)
