@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,18 +27,45 @@ func checkCommand() *cobra.Command {
 				return err
 			}
 			failed := 0
-			for _, f := range cfg.Check() {
+			for _, f := range append(cfg.Check(), checkStorage(cmd.Context(), cfg)...) {
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 				if !f.OK {
 					failed++
 				}
 			}
 			if failed > 0 {
-				return fmt.Errorf("%d things stand between this configuration and production", failed)
+				return fmt.Errorf("%d thing(s) stand between this configuration and production", failed)
 			}
 			return nil
 		},
 	}
+}
+
+// checkStorage looks at the database itself. It makes none: a SQLite file that
+// isn't there yet is only named.
+func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
+	const database, schema = "database", "schema"
+	if path, isFile := strings.CutPrefix(cfg.DatabaseURL.Reveal(), "sqlite://"); isFile {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return []config.Finding{{Name: database, Message: "is not there yet: run `guildhall migrate up`"}}
+		}
+	}
+	k, app, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
+	if err != nil {
+		return []config.Finding{{Name: database, Message: err.Error()}}
+	}
+	defer k.DB.Close()
+	answers := config.Finding{OK: true, Name: database, Message: "answers"}
+	status, err := k.DB.Status(ctx, app.Migrations())
+	switch {
+	case err != nil:
+		return []config.Finding{{Name: database, Message: err.Error()}}
+	case len(status.Unknown) > 0:
+		return []config.Finding{answers, {Name: schema, Message: "is newer than this version of guildhall"}}
+	case len(status.Pending) > 0:
+		return []config.Finding{answers, {Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))}}
+	}
+	return []config.Finding{answers, {OK: true, Name: schema, Message: "is up to date"}}
 }
 
 // openAPICommand prints the document of this very binary; it touches no

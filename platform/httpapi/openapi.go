@@ -127,6 +127,9 @@ func newBuilder(version string) *builder {
 	id.AddType(jsonschema.String)
 	id.WithFormat("uuid").WithExamples("0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70")
 	b.reflector.AddTypeMapping(uuid.UUID{}, id)
+	idOrNull := jsonschema.Schema{}
+	idOrNull.WithAnyOf(new(jsonschema.Schema).WithRef("#/components/schemas/UUID").ToSchemaOrBool(), jsonschema.Null.ToSchemaOrBool())
+	b.reflector.AddTypeMapping(uuid.NullUUID{}, idOrNull)
 	b.reflector.DefaultOptions = append(b.reflector.DefaultOptions,
 		jsonschema.InterceptDefName(func(t reflect.Type, _ string) string { return b.name(t) }),
 		jsonschema.InterceptProp(describePresence),
