@@ -1,0 +1,263 @@
+package main
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"guildhall/platform/config"
+)
+
+func (s *service) refresh(token string) answer {
+	s.t.Helper()
+	return s.do("POST", "/api/v1/auth/refresh", "", map[string]any{"refresh_token": token})
+}
+
+func TestRefreshRotates(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		first := s.refresh(ada.refresh).is(200)
+		second := s.actorOf(first)
+		if second.refresh == ada.refresh || second.access == ada.access || second.organization != ada.organization {
+			t.Errorf("refreshed: %s", first.body)
+		}
+		// The parent, again at once: a retry, or another tab.
+		if again := s.refresh(ada.refresh).is(200); again.str("refresh_token") != second.refresh {
+			t.Error("the parent gave another successor")
+		}
+		ada.get("/auth/me").is(200) // an access token lives until it expires
+		third := s.actorOf(s.refresh(second.refresh).is(200))
+		third.get("/auth/me").is(200)
+		_, before := claims(t, ada.access)
+		_, after := claims(t, third.access)
+		if before["sid"] != after["sid"] {
+			t.Error("another session")
+		}
+		if s.count("SELECT COUNT(*) FROM sessions") != 1 {
+			t.Error("a refresh made a session")
+		}
+	})
+}
+
+func TestAReusedRefreshTokenEndsTheSession(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		for name, reuse := range map[string]func(ada, second, third *actor) string{
+			"a grandparent": func(ada, _, _ *actor) string { return ada.refresh },
+			"a parent after the grace": func(_, second, _ *actor) string {
+				s.later(11 * time.Second)
+				return second.refresh
+			},
+		} {
+			ada := s.person("Ada")
+			elsewhere := s.actorOf(s.logIn(ada.email, password).is(200))
+			second := s.actorOf(s.refresh(ada.refresh).is(200))
+			third := s.actorOf(s.refresh(second.refresh).is(200))
+			s.refresh(reuse(ada, second, third)).is(401, "refresh_token_reused")
+			for _, dead := range []*actor{ada, second, third} {
+				dead.get("/auth/me").is(401, "invalid_token")
+				s.refresh(dead.refresh).is(401, "invalid_refresh_token")
+			}
+			elsewhere.get("/auth/me").is(200)
+			if t.Failed() {
+				t.Fatal(name)
+			}
+		}
+	})
+}
+
+func TestOneOfManyRefreshesWins(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		successors := make([]string, 32)
+		var wg sync.WaitGroup
+		for i := range successors {
+			wg.Go(func() { successors[i] = s.refresh(ada.refresh).str("refresh_token") })
+		}
+		wg.Wait()
+		for _, successor := range successors {
+			if successor == "" || successor != successors[0] {
+				t.Fatalf("there are several successors, or none: %v", successors)
+			}
+		}
+		if got := s.count("SELECT generation FROM sessions"); got != 2 {
+			t.Errorf("generation %d", got)
+		}
+		s.refresh(successors[0]).is(200)
+	})
+}
+
+func TestWithoutRotationOneRefreshTokenLasts(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for range 3 {
+			s.later(time.Hour)
+			a := s.refresh(ada.refresh).is(200)
+			if a.str("refresh_token") != ada.refresh {
+				t.Error("the refresh token changed")
+			}
+			s.actorOf(a).get("/auth/me").is(200)
+		}
+		ada = s.actorOf(s.refresh(ada.refresh))
+		ada.post("/auth/switch-organization", map[string]any{"organization_id": ada.organization}).is(200)
+		s.refresh(ada.refresh).is(200)
+		s.later(7 * 24 * time.Hour)
+		s.refresh(ada.refresh).is(401, "invalid_refresh_token")
+	}, func(c *config.Config) { c.RefreshRotation = false })
+}
+
+func TestASessionEndsForGood(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for range 6 {
+			s.later(24 * time.Hour)
+			ada = s.actorOf(s.refresh(ada.refresh).is(200))
+		}
+		s.later(23*time.Hour + 50*time.Minute)
+		a := s.refresh(ada.refresh).is(200)
+		if a.str("expires_in") == "1800" { // an access token does not outlive its session
+			t.Errorf("expires in %s s", a.str("expires_in"))
+		}
+		ada = s.actorOf(a)
+		s.later(11 * time.Minute)
+		ada.get("/auth/me").is(401, "invalid_token")
+		s.refresh(ada.refresh).is(401, "invalid_refresh_token")
+	})
+}
+
+func TestRefreshAfterTheOrganizationIsLost(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		inAda := grace.joins(ada, false)
+		ada.delete(ada.org("/members/" + grace.id)).is(204)
+		a := s.refresh(inAda.refresh).is(200)
+		if _, present := a.object()["organization_id"]; !present || a.object()["organization_id"] != nil {
+			t.Errorf("organization_id is not null: %s", a.body)
+		}
+		grace = s.actorOf(a)
+		if _, c := claims(t, grace.access); c["organization_id"] != nil {
+			t.Errorf("claims: %v", c)
+		}
+		grace.get("/auth/me").is(200)
+		grace.get("/users").is(403, "organization_required")
+		s.refresh(grace.refresh).is(200)
+	})
+}
+
+func TestASuspendedOrganizationStaysTheSessions(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		ada.post(ada.org("/suspend"), map[string]any{"reason": "r"}).is(200)
+		if got := s.refresh(ada.refresh).is(200).str("organization_id"); got != ada.organization {
+			t.Errorf("organization %q", got)
+		}
+	})
+}
+
+func TestForgedRefreshTokens(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for _, forged := range []string{
+			ada.access, "x", "a.b.c", ada.refresh[:len(ada.refresh)-2], ada.refresh + "A",
+			strings.Replace(ada.refresh, ".", ".e", 1), ada.refresh + " ",
+		} {
+			a := s.refresh(forged).is(401, "invalid_refresh_token")
+			if strings.Contains(string(a.body), forged) && len(forged) > 10 {
+				t.Error("the token is repeated")
+			}
+		}
+		s.refresh("").is(422, "validation_failed")
+		s.refresh(strings.Repeat("x", 5000)).is(422, "validation_failed")
+		s.refresh(ada.refresh).is(200)
+	})
+}
+
+func TestLogOutEndsThisSession(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		elsewhere := s.actorOf(s.logIn(ada.email, password).is(200))
+		ada.post("/auth/logout", nil).is(204)
+		ada.get("/auth/me").is(401, "invalid_token")
+		s.refresh(ada.refresh).is(401, "invalid_refresh_token")
+		ada.post("/auth/logout", nil).is(401, "invalid_token")
+		elsewhere.get("/auth/me").is(200)
+		elsewhere.post("/auth/logout", map[string]any{"all": false}).is(204)
+		elsewhere.get("/auth/me").is(401, "invalid_token")
+	})
+}
+
+func TestLogOutEverywhere(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		elsewhere := s.actorOf(s.logIn(ada.email, password).is(200))
+		ada.post("/auth/logout", map[string]any{"all": true}).is(204)
+		for _, a := range []*actor{ada, elsewhere} {
+			a.get("/auth/me").is(401, "invalid_token")
+			s.refresh(a.refresh).is(401, "invalid_refresh_token")
+		}
+		grace.get("/auth/me").is(200)
+	})
+}
+
+func TestANewPasswordEndsEveryOtherSession(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		elsewhere := s.actorOf(s.logIn(ada.email, password).is(200))
+		const chosen = "five boxing wizards"
+		change := func(a *actor, id, old, chosen string) answer {
+			return a.patch("/users/"+id+"/password", map[string]any{"old_password": old, "new_password": chosen})
+		}
+		change(ada, ada.id, "not the old one", chosen).is(403, "wrong_password")
+		change(ada, ada.id, password, "password123").is(422, "validation_failed")
+		change(ada, ada.id, password, strings.ToUpper(ada.email)).is(422, "validation_failed")
+		change(ada, ada.id, password, "short").is(422, "validation_failed")
+		change(ada, grace.id, password, chosen).is(404, "user_not_found")
+		elsewhere.get("/auth/me").is(200)
+
+		if a := change(ada, ada.id, password, chosen).is(204); len(a.body) != 0 {
+			t.Errorf("a body: %s", a.body)
+		}
+		ada.get("/auth/me").is(200)
+		s.refresh(ada.refresh).is(200)
+		elsewhere.get("/auth/me").is(401, "invalid_token")
+		s.refresh(elsewhere.refresh).is(401, "invalid_refresh_token")
+		s.logIn(ada.email, password).is(401, "invalid_credentials")
+		s.logIn(ada.email, chosen).is(200)
+		s.logIn(grace.email, password).is(200)
+	})
+}
+
+func TestSwitchOrganization(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace, charles := s.person("Ada"), s.person("Grace"), s.person("Charles")
+		ada.post(ada.org("/members"), map[string]any{"user_id": grace.id}).is(201)
+		to := func(id string) answer {
+			return grace.post("/auth/switch-organization", map[string]any{"organization_id": id})
+		}
+		to(charles.organization).is(404, "organization_not_found")
+		to("01900000-0000-7000-8000-000000000000").is(404, "organization_not_found")
+		a := to(ada.organization).is(200)
+		if a.str("organization_id") != ada.organization {
+			t.Errorf("switched: %s", a.body)
+		}
+		_, before := claims(t, grace.access)
+		_, after := claims(t, a.str("access_token"))
+		if before["sid"] != after["sid"] || after["organization_id"] != ada.organization {
+			t.Errorf("claims: %v", after)
+		}
+		if got := s.refresh(a.str("refresh_token")).is(200).str("organization_id"); got != ada.organization {
+			t.Error("a refresh forgets the switch")
+		}
+		ada.post("/users/"+grace.id+"/suspend", map[string]any{"reason": "r"}).is(200)
+		to(ada.organization).is(403, "membership_suspended")
+		ada.post("/users/"+grace.id+"/activate", nil).is(200)
+		ada.post("/users/"+grace.id+"/deactivate", nil).is(200)
+		to(ada.organization).is(403, "membership_inactive")
+		ada.post("/users/"+grace.id+"/activate", nil).is(200)
+		ada.post(ada.org("/suspend"), map[string]any{"reason": "r"}).is(200)
+		to(ada.organization).is(403, "organization_suspended")
+		ada.post(ada.org("/archive"), map[string]any{"reason": "r"}).is(200)
+		to(ada.organization).is(404, "organization_not_found")
+		to(grace.organization).is(200)
+	})
+}
