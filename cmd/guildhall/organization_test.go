@@ -1,0 +1,229 @@
+package main
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const nowhere = "01900000-0000-7000-8000-000000000000" // an id that nothing has
+
+func body(pairs ...any) map[string]any {
+	m := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		m[pairs[i].(string)] = pairs[i+1]
+	}
+	return m
+}
+
+func because() map[string]any { return body("reason", "because") }
+
+func TestFoundingAnOrganization(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		a := ada.post("/organizations/", body("name", "  Engines  ")).is(201)
+		if a.header.Get("Location") != "/api/v1/organizations/"+a.str("id") || a.str("name") != "Engines" ||
+			a.str("is_active") != "true" || a.str("is_suspended") != "false" || a.str("is_archived") != "false" {
+			t.Errorf("%s %s", a.header.Get("Location"), a.body)
+		}
+		for _, name := range []string{"created_at", "updated_at"} {
+			if at, err := time.Parse(time.RFC3339Nano, a.str(name)); err != nil || !strings.HasSuffix(a.str(name), "Z") || time.Since(at) > time.Minute {
+				t.Errorf("%s: %s", name, a.str(name))
+			}
+		}
+		owner := ada.get("/organizations/" + a.str("id") + "/owner").is(200)
+		if owner.str("id") != ada.id || owner.str("role") != "owner" {
+			t.Errorf("owner: %s", owner.body)
+		}
+		list := ada.get("/organizations").is(200).list()
+		if len(list) != 2 || list[1]["id"] != a.str("id") || list[1]["role"] != "owner" || list[1]["joined_at"] == nil {
+			t.Errorf("list: %v", list)
+		}
+		mine := ada.get("/auth/me/organizations").is(200)
+		if got := mine.object()["organizations"].([]any); len(got) != 2 || got[0].(map[string]any)["name"] != "Ada's Organization" {
+			t.Errorf("mine: %s", mine.body)
+		}
+	})
+}
+
+func TestUnknownAndForeignAreTheSame(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		stripped := func(a answer, id string) string {
+			text := strings.ReplaceAll(string(a.body), a.str("request_id"), "REQUEST")
+			return strings.ReplaceAll(text, id, "ID")
+		}
+		for _, ask := range []func(id string) answer{
+			func(id string) answer { return grace.get("/organizations/" + id) },
+			func(id string) answer { return grace.patch("/organizations/"+id, body("name", "Mine now")) },
+			func(id string) answer { return grace.post("/organizations/"+id+"/archive", because()) },
+			func(id string) answer { return grace.get("/organizations/" + id + "/members") },
+			func(id string) answer { return grace.post("/organizations/"+id+"/members", body("user_id", grace.id)) },
+			func(id string) answer { return grace.delete("/organizations/" + id + "/members/" + ada.id) },
+			func(id string) answer { return grace.get("/organizations/" + id + "/permissions/" + grace.id) },
+			func(id string) answer { return grace.get("/users", "X-Organization-ID", id) },
+			func(id string) answer { return grace.post("/auth/switch-organization", body("organization_id", id)) },
+		} {
+			foreign, unknown := ask(ada.organization).is(404), ask(nowhere).is(404)
+			if stripped(foreign, ada.organization) != stripped(unknown, nowhere) {
+				t.Errorf("%s\n%s", foreign.body, unknown.body)
+			}
+		}
+		for _, ask := range []func(id string) answer{
+			func(id string) answer { return grace.get("/users/" + id) },
+			func(id string) answer { return grace.patch("/users/"+id+"/profile", body("name", "Mine now")) },
+			func(id string) answer { return grace.post("/users/"+id+"/suspend", because()) },
+			func(id string) answer { return grace.post("/users/"+id+"/archive", because()) },
+			func(id string) answer { return grace.post("/users/"+id+"/unarchive", nil) },
+			func(id string) answer { return grace.delete(grace.org("/members/" + id)) },
+			func(id string) answer { return grace.post(grace.org("/admins"), body("user_id", id)) },
+			func(id string) answer { return grace.get(grace.org("/permissions/" + id)) },
+			func(id string) answer {
+				return grace.post(grace.org("/transfer-ownership"), body("new_owner_user_id", id))
+			},
+		} {
+			foreign, unknown := ask(ada.id), ask(nowhere)
+			if foreign.status < 400 || foreign.status != unknown.status || stripped(foreign, ada.id) != stripped(unknown, nowhere) {
+				t.Errorf("%d %s\n%d %s", foreign.status, foreign.body, unknown.status, unknown.body)
+			}
+		}
+	})
+}
+
+func TestRenamingAnOrganization(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		admin, member := s.person("Grace").joins(ada, true), s.person("Charles").joins(ada, false)
+		s.later(time.Second)
+		a := admin.patch(ada.org(""), body("name", "Difference Engines")).is(200)
+		if a.str("name") != "Difference Engines" || a.str("updated_at") <= a.str("created_at") {
+			t.Errorf("renamed: %s", a.body)
+		}
+		member.patch(ada.org(""), body("name", "Mine")).is(403, "insufficient_role")
+		if got := member.get(ada.org("")).is(200).str("name"); got != "Difference Engines" {
+			t.Errorf("name: %s", got)
+		}
+	})
+}
+
+func TestASuspendedOrganizationStandsStill(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		admin := s.person("Grace").joins(ada, true)
+		admin.post(ada.org("/suspend"), because()).is(403, "insufficient_role")
+		ada.post(ada.org("/suspend"), body("reason", "r", "suspended_until", s.kernel.Now().Add(-time.Second))).is(422, "validation_failed")
+		a := ada.post(ada.org("/suspend"), body("reason", "r", "suspended_until", s.kernel.Now().Add(time.Hour))).is(200)
+		if a.str("is_suspended") != "true" {
+			t.Errorf("suspended: %s", a.body)
+		}
+		ada.post(ada.org("/suspend"), because()).is(409, "already_suspended")
+		for _, who := range []*actor{ada, admin} {
+			who.get(ada.org("")).is(200)
+			who.get(ada.org("/members")).is(403, "organization_suspended")
+			who.patch(ada.org(""), body("name", "x")).is(403, "organization_suspended")
+			who.get("/users").is(403, "organization_suspended")
+			who.get("/organizations").is(200)
+		}
+		s.actorOf(s.logIn(admin.email, password).is(200)).get("/auth/me").is(200)
+
+		s.later(time.Hour + time.Second) // it ends by itself
+		admin.get(ada.org("/members")).is(401)
+		admin = s.actorOf(s.logIn(admin.email, password))
+		ada = &actor{s: s, id: ada.id, email: ada.email, organization: ada.organization, access: s.logIn(ada.email, password).str("access_token")}
+		admin.get(ada.org("/members")).is(200)
+		if got := ada.get(ada.org("")).str("is_suspended"); got != "false" {
+			t.Errorf("is_suspended: %s", got)
+		}
+		ada.post(ada.org("/suspend"), because()).is(200)
+		ada.post(ada.org("/activate"), nil).is(200)
+		ada.post(ada.org("/activate"), nil).is(200) // in good standing already
+		admin.get(ada.org("/members")).is(200)
+		if n := s.count("SELECT COUNT(*) FROM organization_suspensions"); n != 2 {
+			t.Errorf("%d suspensions on record", n)
+		}
+		if n := s.count("SELECT COUNT(*) FROM organization_suspensions WHERE lifted_at = suspended_until AND lifted_by IS NULL"); n != 1 {
+			t.Errorf("%d ended by themselves", n)
+		}
+		if n := s.count("SELECT COUNT(*) FROM organization_suspensions WHERE lifted_by = ?", ada.id); n != 1 {
+			t.Errorf("%d lifted by the owner", n)
+		}
+	})
+}
+
+func TestWhatThePlatformSuspendedAnOwnerCantLift(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		operator, ada := s.operator("Operator"), s.person("Ada")
+		operator.post(ada.org("/suspend"), because()).is(200)
+		ada.post(ada.org("/activate"), nil).is(403, "suspended_by_platform")
+		ada.get(ada.org("/members")).is(403, "organization_suspended")
+		operator.get(ada.org("/members")).is(200)
+		operator.post(ada.org("/activate"), nil).is(200)
+		ada.get(ada.org("/members")).is(200)
+	})
+}
+
+func TestAnArchivedOrganizationIsGone(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		operator, ada := s.operator("Operator"), s.person("Ada")
+		admin := s.person("Grace").joins(ada, true)
+		admin.post(ada.org("/archive"), because()).is(403, "insufficient_role")
+		a := ada.post(ada.org("/archive"), because()).is(200)
+		if a.str("is_archived") != "true" || a.str("is_active") != "false" {
+			t.Errorf("archived: %s", a.body)
+		}
+		ada.post(ada.org("/archive"), because()).is(409, "already_archived")
+		admin.get(ada.org("")).is(404, "organization_not_found")
+		admin.post(ada.org("/unarchive"), nil).is(404, "organization_not_found")
+		ada.get(ada.org("")).is(200)
+		ada.get(ada.org("/members")).is(404, "organization_not_found")
+		ada.patch(ada.org(""), body("name", "x")).is(404, "organization_not_found")
+
+		has := func(who *actor, query string, want bool) {
+			t.Helper()
+			found := strings.Contains(string(who.get("/organizations"+query).is(200).body), ada.organization)
+			if found != want {
+				t.Errorf("%s in %s: %v", who.email, query, found)
+			}
+		}
+		has(ada, "", false)
+		has(ada, "?include_archived=true", true)
+		has(admin, "?include_archived=true", false)
+		has(operator, "?scope=all", false)
+		has(operator, "?scope=all&include_archived=true", true)
+		admin.get("/organizations?scope=all").is(403, "platform_administrator_required")
+		if got := string(ada.get("/auth/me/organizations").body); strings.Contains(got, ada.organization) {
+			t.Errorf("choices: %s", got)
+		}
+
+		ada.post(ada.org("/unarchive"), body("reason", "It goes on.")).is(200)
+		ada.post(ada.org("/unarchive"), nil).is(409, "not_archived")
+		admin.get(ada.org("/members")).is(200)
+	})
+}
+
+func TestOfTwoSuspensionsOneIsOpen(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for range 4 {
+			statuses := make([]int, 4)
+			var wg sync.WaitGroup
+			for i := range statuses {
+				wg.Go(func() { statuses[i] = ada.post(ada.org("/suspend"), because()).status })
+			}
+			wg.Wait()
+			done := 0
+			for _, status := range statuses {
+				if status == 200 {
+					done++
+				} else if status != 409 {
+					t.Errorf("status %d", status)
+				}
+			}
+			if done != 1 {
+				t.Errorf("%v", statuses)
+			}
+			ada.post(ada.org("/activate"), nil).is(200)
+		}
+	})
+}

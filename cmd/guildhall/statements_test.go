@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestStatementsPerRequest holds every endpoint to a number of SQL statements
+// that does not grow with how much there is.
+func TestStatementsPerRequest(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		grace := s.person("Grace")
+		s.crowd(ada, 2, 2)
+		small := s.measure(ada, grace)
+		s.crowd(ada, 60, 60)
+		large := s.measure(ada, grace)
+		for i := range small {
+			if small[i].statements != large[i].statements {
+				t.Errorf("%s: %d statements with few, %d with many", small[i].name, small[i].statements, large[i].statements)
+			}
+			if large[i].statements > large[i].most {
+				t.Errorf("%s: %d statements, at most %d", large[i].name, large[i].statements, large[i].most)
+			}
+		}
+	})
+}
+
+type measured struct {
+	name             string
+	statements, most int64
+}
+
+// measure makes requests that leave everything as it was.
+func (s *service) measure(ada, grace *actor) (all []measured) {
+	s.t.Helper()
+	one := func(most int64, name string, do func() answer) answer {
+		s.t.Helper()
+		before := s.statements.Load()
+		a := do()
+		if a.status >= 300 {
+			s.t.Fatalf("%s: %d %s", name, a.status, a.body)
+		}
+		all = append(all, measured{name, s.statements.Load() - before, most})
+		return a
+	}
+	get := func(most int64, path string) {
+		one(most, "GET "+path, func() answer { return ada.get(path) })
+	}
+	post := func(most int64, path string, b map[string]any) {
+		one(most, "POST "+path, func() answer { return ada.post(path, b) })
+	}
+	get(2, "/auth/me")
+	get(2, "/auth/me/organizations")
+	get(2, "/users?limit=1000")
+	get(3, "/users?limit=5&count=true")
+	get(2, "/organizations?limit=1000")
+	get(3, "/organizations?include_archived=true&count=true")
+	get(2, ada.org(""))
+	get(2, ada.org("/members?limit=1000"))
+	get(2, ada.org("/admins?limit=1000"))
+	get(2, ada.org("/owner"))
+	get(2, ada.org("/permissions/"+ada.id))
+	get(3, "/users/"+ada.id)
+	one(4, "PATCH profile", func() answer { return ada.patch("/users/"+ada.id+"/profile", body("bio", "x")) })
+	one(6, "PATCH organization", func() answer { return ada.patch(ada.org(""), body("name", "x")) })
+	post(7, ada.org("/members"), body("user_id", grace.id))
+	post(7, ada.org("/admins"), body("user_id", grace.id))
+	post(8, "/users/"+grace.id+"/suspend", because())
+	post(9, "/users/"+grace.id+"/activate", body())
+	post(8, "/users/"+grace.id+"/deactivate", body())
+	post(9, "/users/"+grace.id+"/activate", body())
+	post(10, ada.org("/transfer-ownership"), body("new_owner_user_id", grace.id))
+	one(10, "POST transfer back", func() answer {
+		return grace.post(ada.org("/transfer-ownership"), body("new_owner_user_id", ada.id))
+	})
+	one(6, "DELETE admin", func() answer { return ada.delete(ada.org("/admins/" + grace.id)) })
+	one(6, "DELETE member", func() answer { return ada.delete(ada.org("/members/" + grace.id)) })
+	post(6, ada.org("/suspend"), because())
+	post(6, ada.org("/activate"), body())
+	post(6, ada.org("/archive"), because())
+	post(6, ada.org("/unarchive"), body())
+	post(6, "/auth/switch-organization", body("organization_id", ada.organization))
+	a := one(7, "log in", func() answer { return s.logIn(ada.email, password) })
+	one(5, "refresh", func() answer { return s.refresh(a.str("refresh_token")) })
+	one(3, "log out", func() answer { return s.actorOf(a).post("/auth/logout", nil) })
+	one(14, "register", func() answer {
+		return s.do("POST", "/api/v1/auth/register", "", body("email", fmt.Sprintf("r%d@example.com", people.Add(1)), "password", password, "name", "R"))
+	})
+	return all
+}
