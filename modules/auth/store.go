@@ -49,11 +49,11 @@ func (s *store) find(ctx context.Context, id uuid.UUID) (person, error) {
 }
 
 func (s *store) one(ctx context.Context, query string, key any) (p person, err error) {
-	return p, s.db.Conn(ctx).Raw(query, key).Row().Scan(&p.id, &p.email, &p.name, &p.hash)
+	return p, s.db.Row(ctx, query, key).Scan(&p.id, &p.email, &p.name, &p.hash)
 }
 
 func (s *store) hash(ctx context.Context, userID uuid.UUID) (hash string, err error) {
-	err = s.db.Conn(ctx).Raw("SELECT password_hash FROM user_login_password WHERE user_id = ?", userID).Row().Scan(&hash)
+	err = s.db.Row(ctx, "SELECT password_hash FROM user_login_password WHERE user_id = ?", userID).Scan(&hash)
 	if err != nil {
 		return "", fmt.Errorf("read password hash: %w", err)
 	}
@@ -74,7 +74,7 @@ func (s *store) savePassword(ctx context.Context, userID uuid.UUID, hash string,
 // preferredOrganization is the last one used, else the first joined, of those
 // in which the person may act; none otherwise.
 func (s *store) preferredOrganization(ctx context.Context, userID uuid.UUID, now time.Time) (id uuid.NullUUID, err error) {
-	err = s.db.Conn(ctx).Raw(`SELECT m.organization_id
+	err = s.db.Row(ctx, `SELECT m.organization_id
 		FROM (SELECT `+s.db.Param("uuid")+` AS user_id, `+s.db.Param("timestamptz")+` AS now) k
 		JOIN organization_members m ON m.user_id = k.user_id
 		JOIN user_active_status ma ON ma.user_id = m.user_id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
@@ -86,7 +86,7 @@ func (s *store) preferredOrganization(ctx context.Context, userID uuid.UUID, now
 		ORDER BY CASE WHEN m.organization_id = (SELECT s.organization_id FROM sessions s
 			WHERE s.user_id = k.user_id AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC LIMIT 1) THEN 0 ELSE 1 END,
 			m.joined_at, m.organization_id
-		LIMIT 1`, userID, now).Row().Scan(&id)
+		LIMIT 1`, userID, now).Scan(&id)
 	if database.IsNotFound(err) {
 		return uuid.NullUUID{}, nil
 	}

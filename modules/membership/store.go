@@ -21,8 +21,8 @@ func (s *store) account(ctx context.Context, id uuid.UUID, email string) (uuid.U
 		condition, key = "u.email_canonical = ?", email
 	}
 	var found uuid.UUID
-	err := s.db.Conn(ctx).Raw("SELECT u.id FROM users u WHERE "+condition+
-		" AND NOT EXISTS (SELECT 1 FROM user_archives ux WHERE ux.user_id = u.id AND ux.restored_at IS NULL)", key).Row().Scan(&found)
+	err := s.db.Row(ctx, "SELECT u.id FROM users u WHERE "+condition+
+		" AND NOT EXISTS (SELECT 1 FROM user_archives ux WHERE ux.user_id = u.id AND ux.restored_at IS NULL)", key).Scan(&found)
 	if database.IsNotFound(err) {
 		return uuid.Nil, access.ErrUserNotFound
 	}
@@ -142,10 +142,10 @@ func (s *store) list(ctx context.Context, table string, organizationID uuid.UUID
 }
 
 func (s *store) owner(ctx context.Context, organizationID uuid.UUID) (memberView, error) {
-	v, err := scanMember(s.db.Conn(ctx).Raw("SELECT "+memberColumns+`
+	v, err := scanMember(s.db.Row(ctx, "SELECT "+memberColumns+`
 		FROM organization_owners o
 		JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id`+memberJoins+`
-		WHERE o.organization_id = ?`, organizationID).Row().Scan)
+		WHERE o.organization_id = ?`, organizationID).Scan)
 	if err != nil {
 		return v, fmt.Errorf("find owner: %w", err)
 	}

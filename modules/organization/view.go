@@ -75,7 +75,7 @@ func scanView(scan func(...any) error, first ...any) (v organizationView, err er
 }
 
 func (s *store) find(ctx context.Context, id uuid.UUID, now time.Time) (organizationView, error) {
-	v, err := scanView(s.db.Conn(ctx).Raw(s.findSQL, id, now).Row().Scan)
+	v, err := scanView(s.db.Row(ctx, s.findSQL, id, now).Scan)
 	if database.IsNotFound(err) {
 		return v, access.ErrOrganizationNotFound
 	}

@@ -68,7 +68,7 @@ func scanView(scan func(...any) error, first ...any) (v userView, err error) {
 }
 
 func (s *store) find(ctx context.Context, id uuid.UUID, viewedFrom uuid.NullUUID, now time.Time) (userView, error) {
-	v, err := scanView(s.db.Conn(ctx).Raw(s.findSQL, id, viewedFrom, now).Row().Scan)
+	v, err := scanView(s.db.Row(ctx, s.findSQL, id, viewedFrom, now).Scan)
 	if database.IsNotFound(err) {
 		return v, access.ErrUserNotFound
 	}
@@ -80,7 +80,7 @@ func (s *store) find(ctx context.Context, id uuid.UUID, viewedFrom uuid.NullUUID
 
 func (s *store) me(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID, role access.Role, now time.Time) (me meView, err error) {
 	var organization *string
-	me.userView, err = scanView(s.db.Conn(ctx).Raw(s.meSQL, id, organizationID, now).Row().Scan, &organization)
+	me.userView, err = scanView(s.db.Row(ctx, s.meSQL, id, organizationID, now).Scan, &organization)
 	if err != nil {
 		return me, fmt.Errorf("find caller: %w", err)
 	}

@@ -204,7 +204,7 @@ OR EXISTS (
 
 func (g *Gate) acquainted(ctx context.Context, c Caller, other uuid.UUID) (bool, error) {
 	var n int64
-	err := g.db.Conn(ctx).Raw(g.sharedSQL, c.UserID, other, g.now()).Row().Scan(&n)
+	err := g.db.Row(ctx, g.sharedSQL, c.UserID, other, g.now()).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("look for a shared organization: %w", err)
 	}

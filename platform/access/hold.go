@@ -56,7 +56,7 @@ func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (He
 
 func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
 	var found uuid.UUID
-	err := g.db.Conn(ctx).Raw("SELECT id FROM organizations WHERE id = ?"+g.db.ForUpdate(), id).Row().Scan(&found)
+	err := g.db.Row(ctx, "SELECT id FROM organizations WHERE id = ?"+g.db.ForUpdate(), id).Scan(&found)
 	if database.IsNotFound(err) {
 		return ErrOrganizationNotFound
 	}
@@ -88,7 +88,7 @@ func (h Held) Over() error {
 // is read of their account next stays true until it ends.
 func (g *Gate) LockUser(ctx context.Context, id uuid.UUID) error {
 	var found uuid.UUID
-	err := g.db.Conn(ctx).Raw("SELECT id FROM users WHERE id = ?"+g.db.ForUpdate(), id).Row().Scan(&found)
+	err := g.db.Row(ctx, "SELECT id FROM users WHERE id = ?"+g.db.ForUpdate(), id).Scan(&found)
 	if database.IsNotFound(err) {
 		return ErrUserNotFound
 	}

@@ -72,7 +72,7 @@ func (o *Operators) List(ctx context.Context) ([]Operator, error) {
 
 // Find returns the account with a canonical email.
 func (o *Operators) Find(ctx context.Context, canonicalEmail string) (id uuid.UUID, err error) {
-	err = o.db.Conn(ctx).Raw("SELECT id FROM users WHERE email_canonical = ?", canonicalEmail).Row().Scan(&id)
+	err = o.db.Row(ctx, "SELECT id FROM users WHERE email_canonical = ?", canonicalEmail).Scan(&id)
 	if database.IsNotFound(err) {
 		return id, ErrUserNotFound
 	}

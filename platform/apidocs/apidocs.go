@@ -42,39 +42,33 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// Handler serves both pages and their assets.
-func Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, p := range pages() {
-			if r.URL.Path == p.prefix || strings.HasPrefix(r.URL.Path, p.prefix+"/") {
-				p.serve(w, r)
-				return
-			}
+// Serve answers a request for either page or one of its files; false, and
+// nothing is written, where there is no such file.
+func Serve(w http.ResponseWriter, r *http.Request) bool {
+	for _, p := range pages() {
+		if r.URL.Path == p.prefix || strings.HasPrefix(r.URL.Path, p.prefix+"/") {
+			return p.serve(w, r)
 		}
-		http.NotFound(w, r)
-	})
+	}
+	return false
 }
 
-func (p page) serve(w http.ResponseWriter, r *http.Request) {
+func (p page) serve(w http.ResponseWriter, r *http.Request) bool {
 	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, p.prefix), "/")
 	if name == "" {
 		name = "index.html"
 	}
 	contentType, known := contentTypes[path.Ext(name)]
 	if !known || strings.Contains(name, "/") {
-		http.NotFound(w, r)
-		return
+		return false
 	}
 	content, zipped, err := read(p.dir + "/" + name)
 	if err != nil {
-		http.NotFound(w, r)
-		return
+		return false
 	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Security-Policy", p.policy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Vary", "Accept-Encoding")
 	sum := sha256.Sum256(content)
@@ -82,23 +76,20 @@ func (p page) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("ETag", tag)
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
-		return
+		return true
 	}
-	if !zipped {
-		_, _ = w.Write(content)
-		return
-	}
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if zipped && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		_, _ = w.Write(content)
-		return
+		zipped = false
 	}
-	plain, err := gzip.NewReader(bytes.NewReader(content))
-	if err != nil {
-		http.Error(w, "unreadable asset", http.StatusInternalServerError)
-		return
+	body := io.Reader(bytes.NewReader(content))
+	if zipped {
+		if body, err = gzip.NewReader(body); err != nil {
+			return false
+		}
 	}
-	_, _ = io.Copy(w, plain) //nolint:gosec // our own asset, of known size
+	_, _ = io.Copy(w, body) //nolint:gosec // our own asset, of known size
+	return true
 }
 
 // read finds a file, the large ones compressed.

@@ -71,7 +71,11 @@ func (d *DB) Status(ctx context.Context, known []Migration) (Status, error) {
 func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
 	var s Status
 	var done []string
-	if conn.Migrator().HasTable(migrationTable) {
+	there, err := hasTable(conn, migrationTable)
+	if err != nil {
+		return s, fmt.Errorf("look for %s: %w", migrationTable, err)
+	}
+	if there {
 		if err := conn.Raw("SELECT id FROM " + migrationTable + " ORDER BY id").Scan(&done).Error; err != nil {
 			return s, fmt.Errorf("read applied migrations: %w", err)
 		}
@@ -86,6 +90,15 @@ func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
 	}
 	s.Unknown = done
 	return s, nil
+}
+
+func hasTable(conn *gorm.DB, name string) (bool, error) {
+	query := "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
+	if conn.Name() == "postgres" {
+		query = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = ?"
+	}
+	n, err := Count(conn, query, name)
+	return err == nil && *n > 0, err
 }
 
 // Statements is the SQL of one direction of a migration, for this database.
@@ -225,7 +238,7 @@ func (d *DB) checkForeignKeys(tx *gorm.DB) error {
 		return nil
 	}
 	var table string
-	err := tx.Raw("SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1").Row().Scan(&table)
+	err := row(tx, "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1").Scan(&table)
 	if IsNotFound(err) {
 		return nil
 	}

@@ -57,7 +57,7 @@ func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
 		gate: o.Gate, log: o.Log, version: o.Version,
-		ready: o.Ready,
+		ready:  o.Ready,
 		engine: gin.New(),
 	}
 	a.document = sync.OnceValues(a.buildDocument)
@@ -121,7 +121,11 @@ func (a *API) mountOperational(debug bool) {
 	a.engine.GET("/openapi.json", a.serveDocument("application/json", func(d *document) []byte { return d.json }))
 	a.engine.GET("/openapi.yaml", a.serveDocument("application/yaml", func(d *document) []byte { return d.yaml }))
 	if debug {
-		pages := gin.WrapH(apidocs.Handler())
+		pages := func(c *gin.Context) {
+			if !apidocs.Serve(c.Writer, c.Request) {
+				a.refuse(c, errRouteNotFound)
+			}
+		}
 		for _, path := range []string{"/docs", "/docs/*asset", "/redoc", "/redoc/*asset"} {
 			a.engine.GET(path, pages)
 		}

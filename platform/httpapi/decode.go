@@ -176,7 +176,7 @@ func parseObject(body []byte) (map[string]jsontext.Value, error) {
 			location += "." + clip(syntax.JSONPointer.LastToken())
 		}
 		return nil, Invalid(location, "is given twice.")
-	case errors.As(err, &syntax):
+	case errors.As(err, &syntax), err != nil && !wellFormed(body):
 		return nil, errMalformedBody.WithCause(err)
 	case err != nil || members == nil:
 		return nil, Invalid("body", "must be a JSON object.")
@@ -184,6 +184,11 @@ func parseObject(body []byte) (map[string]jsontext.Value, error) {
 		return nil, Invalid("body", "must be valid UTF-8.")
 	}
 	return members, nil
+}
+
+// wellFormed looks at the whole of a body that failed for its first value.
+func wellFormed(body []byte) bool {
+	return jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 // message is what the client is told of a value that does not decode.

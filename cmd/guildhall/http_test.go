@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"guildhall/platform/config"
+	"guildhall/platform/platformtest"
+)
+
+func TestPathsAndMethods(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		ada.get("/nothing").is(404, "route_not_found")
+		s.do("GET", "/", "", nil).is(404, "route_not_found")
+		a := ada.delete("/organizations").is(405, "method_not_allowed")
+		if got := a.header.Get("Allow"); !strings.Contains(got, "GET") || !strings.Contains(got, "POST") {
+			t.Errorf("Allow: %q", got)
+		}
+		s.do("PUT", "/livez", "", nil).is(405, "method_not_allowed")
+		ada.get("/organizations/").is(200)
+		ada.get(ada.org("/")).is(200)
+		ada.post("/organizations/", body("name", "x")).is(201) // no redirect in between
+		ada.get("/organizations//").is(404, "route_not_found")
+		ada.get(ada.org("%2Fmembers")).is(422, "validation_failed")
+	})
+}
+
+func TestEveryAnswersHeaders(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		for _, path := range []string{"/livez", "/api/v1/auth/me", "/nothing", "/openapi.json"} {
+			a := s.do("GET", path, "", nil)
+			for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"} {
+				if got := a.header.Get(name); got != want {
+					t.Errorf("%s: %s is %q", path, name, got)
+				}
+			}
+		}
+		for given, taken := range map[string]bool{
+			"abc-123": true, "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70": true, "a b": false, "a\nb": false, "<script>": false,
+			strings.Repeat("x", 129): false, "": false,
+		} {
+			a := s.do("GET", "/api/v1/auth/me", "", nil, "X-Request-ID", given)
+			if got := a.header.Get("X-Request-ID"); (got == given) != taken || got != a.str("request_id") {
+				t.Errorf("%q became %q", given, got)
+			}
+		}
+	})
+}
+
+func TestHealth(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.do("GET", "/livez", "", nil).is(200)
+		s.do("GET", "/readyz", "", nil).is(200)
+		s.exec("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')")
+		s.do("GET", "/readyz", "", nil).is(503, "not_ready")
+		s.exec("DELETE FROM schema_migrations WHERE id LIKE '2099%'")
+		s.do("GET", "/readyz", "", nil).is(200)
+		s.app.API().Drain()
+		a := s.do("GET", "/readyz", "", nil).is(503, "not_ready")
+		if a.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		s.do("GET", "/livez", "", nil).is(200)
+	})
+}
+
+// TestADiskThatIsFull: SQLite is not let grow any further.
+func TestADiskThatIsFull(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	ada := s.person("Ada")
+	var most int
+	ctx := context.Background()
+	err := s.kernel.DB.InTx(ctx, func(ctx context.Context) error {
+		return s.kernel.DB.Row(ctx, "PRAGMA max_page_count = 1").Scan(&most) // no less than there are
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := 0
+	for range 50 {
+		a := ada.post("/organizations", body("name", strings.Repeat("x", 255)))
+		if status = a.status; status != 201 {
+			if a.is(503, "storage_unavailable"); a.header.Get("Retry-After") == "" || strings.Contains(string(a.body), "full") {
+				t.Errorf("%v %s", a.header, a.body)
+			}
+			break
+		}
+	}
+	if status != 503 {
+		t.Errorf("the disk never filled: %d", status)
+	}
+	ada.get("/auth/me").is(200)
+	s.exec("PRAGMA max_page_count = 1000000")
+	ada.post("/organizations", body("name", "x")).is(201)
+}
+
+// TestPostgresThatGoesAway loses and finds the way to it.
+func TestPostgresThatGoesAway(t *testing.T) {
+	t.Parallel()
+	way := newWay(t, platformtest.PostgresURL(t))
+	s := start(t, way.url)
+	ada := s.person("Ada")
+	way.close()
+	s.do("GET", "/livez", "", nil).is(200)
+	s.do("GET", "/readyz", "", nil).is(503, "not_ready")
+	for _, a := range []answer{ada.get("/auth/me"), ada.post("/organizations", body("name", "x")), s.logIn(ada.email, password)} {
+		if a.is(503, "storage_unavailable"); a.header.Get("Retry-After") == "" || strings.Contains(string(a.body), "127.0.0.1") {
+			t.Errorf("%v %s", a.header, a.body)
+		}
+	}
+	way.open()
+	s.do("GET", "/readyz", "", nil).is(200)
+	ada.post("/organizations", body("name", "x")).is(201)
+}
+
+// way is a proxy to a server that can be shut.
+type way struct {
+	t             *testing.T
+	url, from, to string
+	mu            sync.Mutex
+	listener      net.Listener
+	connections   []net.Conn
+}
+
+func newWay(t *testing.T, databaseURL string) *way {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &way{t: t, from: "127.0.0.1:0", to: u.Host}
+	w.open()
+	u.Host = w.from
+	w.url = u.String()
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *way) open() {
+	l, err := net.Listen("tcp", w.from)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.listener, w.from = l, l.Addr().String()
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", w.to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			w.mu.Lock()
+			w.connections = append(w.connections, in, out)
+			w.mu.Unlock()
+			go func() { _, _ = io.Copy(in, out) }()
+			go func() { _, _ = io.Copy(out, in) }()
+		}
+	}()
+}
+
+func (w *way) close() {
+	_ = w.listener.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.connections {
+		_ = c.Close()
+	}
+	w.connections = nil
+}
+
+func TestCORSIsByExactOrigin(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	ask := func(method, origin string, headers ...string) answer {
+		return s.do(method, "/api/v1/auth/me", "", nil, append(headers, "Origin", origin)...)
+	}
+	preflight := []string{"Access-Control-Request-Method", "PATCH", "Access-Control-Request-Headers", "authorization,content-type,x-organization-id"}
+	a := ask("OPTIONS", "https://app.example.com", preflight...).is(204)
+	if a.header.Get("Access-Control-Allow-Origin") != "https://app.example.com" || a.header.Get("Access-Control-Allow-Methods") != "PATCH" ||
+		a.header.Get("Access-Control-Allow-Headers") == "" || a.header.Get("Access-Control-Allow-Credentials") != "" {
+		t.Errorf("preflight: %v", a.header)
+	}
+	if got := ask("GET", "https://app.example.com").is(401).header; got.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+		!strings.Contains(got.Get("Access-Control-Expose-Headers"), "X-Request-Id") && !strings.Contains(got.Get("Access-Control-Expose-Headers"), "X-Request-ID") {
+		t.Errorf("request: %v", got)
+	}
+	for _, origin := range []string{"https://app.example.com.evil.example", "http://app.example.com", "https://APP.example.com", "null", "https://evil.example"} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			if got := ask(method, origin, preflight...).header.Get("Access-Control-Allow-Origin"); got != "" {
+				t.Errorf("%s from %s is allowed as %q", method, origin, got)
+			}
+		}
+	}
+}
+
+func TestBodies(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		post := func(b string, headers ...string) answer { return ada.post("/organizations", b, headers...) }
+		const good = `{"name":"x"}`
+		post(good).is(201)
+		post(good, "Content-Type", "application/json; charset=UTF-8").is(201)
+		for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "", "x/y/z", "application/jsonx"} {
+			post(good, "Content-Type", media).is(415, "unsupported_media_type")
+		}
+		var zipped bytes.Buffer
+		w := gzip.NewWriter(&zipped)
+		_, _ = w.Write([]byte(good))
+		_ = w.Close()
+		post(zipped.String(), "Content-Encoding", "gzip").is(415, "unsupported_media_type")
+		fits := `{"name":"x"` + strings.Repeat(" ", 64<<10-12) + `}`
+		post(fits).is(201)
+		post(fits+" ").is(413, "body_too_large")
+		post(strings.Repeat("[", 60_000)).is(400, "malformed_body")
+		ada.post("/auth/logout", "").is(204) // an optional body that is not there
+	})
+}
+
+func TestDocumentationPages(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	for _, path := range []string{"/docs", "/docs/", "/redoc", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/start.js", "/redoc/redoc.standalone.js", "/redoc/start.js"} {
+		a := s.do("GET", path, "", nil).is(200)
+		csp := a.header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none'; script-src 'self';") || strings.Contains(csp, "http") || !strings.Contains(csp, "frame-ancestors 'none'") {
+			t.Errorf("%s: %s", path, csp)
+		}
+		if a.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s may be sniffed", path)
+		}
+		if again := s.do("GET", path, "", nil, "If-None-Match", a.header.Get("ETag")); again.status != 304 {
+			t.Errorf("%s: %d with its own ETag", path, again.status)
+		}
+		zipped := s.do("GET", path, "", nil, "Accept-Encoding", "gzip").is(200)
+		if zipped.header.Get("Content-Encoding") == "gzip" {
+			r, err := gzip.NewReader(bytes.NewReader(zipped.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plain, err := io.ReadAll(r); err != nil || !bytes.Equal(plain, a.body) {
+				t.Errorf("%s: the two encodings differ (%v)", path, err)
+			}
+		}
+		if strings.HasSuffix(path, "s") && strings.Contains(string(a.body), "src=\"http") {
+			t.Errorf("%s fetches from elsewhere", path)
+		}
+	}
+	for _, path := range []string{"/docs/nothing.js", "/docs/../start.js", "/redoc/LICENSE", "/docs/%2e%2e/start.js"} {
+		if a := s.do("GET", path, "", nil); a.status != 404 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+	off := start(t, platformtest.SQLiteURL(t), func(c *config.Config) { c.Debug = false })
+	for _, path := range []string{"/docs", "/redoc", "/docs/start.js"} {
+		off.do("GET", path, "", nil).is(404, "route_not_found")
+	}
+	off.do("GET", "/openapi.json", "", nil).is(200)
+}
+
+func TestTheLogTellsWhatHappenedAndNoSecret(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		ada.patch("/users/"+ada.id+"/profile", body("bio", "a private thought")).is(200)
+		ada.get("/users/" + ada.id + "?q=a-private-query").is(200)
+		s.logIn(ada.email, "a wrong guess").is(401)
+		s.refresh(ada.refresh).is(200)
+		log := s.log.String()
+		for _, secret := range []string{ada.email, ada.access, ada.refresh, password, "a wrong guess", "private", "argon2"} {
+			if strings.Contains(log, secret) {
+				t.Errorf("the log has %q", secret)
+			}
+		}
+		want := `"msg":"request","method":"PATCH","route":"/api/v1/users/:user_id/profile","status":200,"duration_ms":`
+		i := strings.Index(log, want)
+		if i < 0 {
+			t.Fatalf("no line for the request:\n%s", log)
+		}
+		line, _, _ := strings.Cut(log[i:], "\n")
+		for _, part := range []string{`"request_id":"`, `"user_id":"` + ada.id + `"`, `"organization_id":"` + ada.organization + `"`} {
+			if !strings.Contains(line, part) {
+				t.Errorf("no %s in %s", part, line)
+			}
+		}
+	})
+}
