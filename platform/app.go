@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"guildhall/platform/access"
@@ -147,8 +148,10 @@ const (
 // no at once, requests are still taken for DrainDelay while proxies notice, and
 // those in flight have DrainTimeout to finish.
 func (a *App) Run(ctx context.Context, listener net.Listener) error {
+	busy := &busyConnections{}
 	server := &http.Server{
 		Handler:           a.api,
+		ConnState:         busy.note,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -169,10 +172,39 @@ func (a *App) Run(ctx context.Context, listener net.Listener) error {
 	time.Sleep(cfg.DrainDelay)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
 	defer cancel()
+	// Shutdown drops a request that it finds only just arriving, so the door is
+	// closed first, and those who are inside are waited for.
+	_ = listener.Close()
+	<-failed // whoever was let in has been noted by then
+	busy.wait(last)
 	if err := server.Shutdown(last); err != nil {
+		_ = server.Close()
 		return fmt.Errorf("requests were cut off after %s: %w", cfg.DrainTimeout, err)
 	}
 	return nil
+}
+
+// busyConnections are those with a request under way, or yet to send their first.
+type busyConnections struct{ set sync.Map }
+
+func (b *busyConnections) note(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew, http.StateActive:
+		b.set.Store(c, true)
+	default:
+		b.set.Delete(c)
+	}
+}
+
+func (b *busyConnections) wait(ctx context.Context) {
+	for ctx.Err() == nil {
+		none := true
+		b.set.Range(func(any, any) bool { none = false; return false })
+		if none {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // quietHandshakes keeps what any scanner can cause out of the warnings.

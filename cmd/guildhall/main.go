@@ -4,10 +4,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"guildhall/platform/fault"
 )
 
 // version is set by the linker for a release.
@@ -20,6 +23,10 @@ func main() {
 	err := root().ExecuteContext(ctx)
 	stop()
 	if err != nil {
+		var refusal *fault.Error
+		if errors.As(err, &refusal) {
+			err = errors.New(refusal.Detail)
+		}
 		fmt.Fprintln(os.Stderr, "guildhall:", err)
 		os.Exit(1)
 	}

@@ -36,6 +36,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	announce(cmd, cfg, listener.Addr())
 	return app.Run(ctx, listener)
 }

@@ -76,7 +76,12 @@ func New(o Options) (*API, error) {
 }
 
 // ServeHTTP serves everything, for the server and for tests.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.draining.Load() {
+		w.Header().Set("Connection", "close") // the next request goes elsewhere
+	}
+	a.handler.ServeHTTP(w, r)
+}
 
 // Router is a module's view of the API.
 type Router struct {
@@ -97,7 +102,8 @@ type Route struct {
 // Routes returns the route table in the order of declaration.
 func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
 
-// Drain makes /readyz answer 503 from now on, so that a proxy sends no more.
+// Drain makes /readyz answer 503 from now on, so that a proxy sends no more, and
+// every answer the last on its connection.
 func (a *API) Drain() { a.draining.Store(true) }
 
 func (a *API) mountOperational(debug bool) {

@@ -1,0 +1,534 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"guildhall/platform/platformtest"
+)
+
+// TestMain makes this binary be guildhall where a test starts it as that.
+func TestMain(m *testing.M) {
+	if os.Getenv("GUILDHALL_TEST_AS_GUILDHALL") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const (
+	oneSecret     = "kX2vRt5wPm9sLc4nBd7fJg1yTuQe8hZa"
+	anotherSecret = "Zb3xYw6qNk0tMd5oCe8gKh2zUvRf9jAa"
+)
+
+// command is guildhall in a directory, with nothing of this process's environment.
+func command(dir string, environ []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{"GUILDHALL_TEST_AS_GUILDHALL=1", "HOME=" + dir, "GORACE=halt_on_error=1"}, environ...)
+	return cmd
+}
+
+// run lets a command end and returns what it printed and its exit status.
+func run(t testing.TB, dir string, environ []string, args ...string) (output string, status int) {
+	t.Helper()
+	return runWith(t, "", dir, environ, args...)
+}
+
+func runWith(t testing.TB, input, dir string, environ []string, args ...string) (output string, status int) {
+	t.Helper()
+	cmd := command(dir, environ, args...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func inProduction(databaseURL string, more ...string) []string {
+	return append([]string{
+		"ENVIRONMENT=production", "DATABASE_URL=" + databaseURL, "JWT_SECRET_KEY=" + oneSecret, "JWT_REFRESH_SECRET_KEY=" + anotherSecret,
+		"PORT=0", "HOST=127.0.0.1", "DRAIN_DELAY_SECONDS=0",
+	}, more...)
+}
+
+// process is a running guildhall.
+type process struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	base string
+	out  *lockedBuffer
+	done chan error
+}
+
+var listening = regexp.MustCompile(`(?:listens on http://|"address":")([^" \n]+)`)
+
+func serveProcess(t testing.TB, dir string, environ ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: command(dir, environ), out: &lockedBuffer{}, done: make(chan error, 1)}
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.done <- p.cmd.Wait() }()
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	for range 600 {
+		if match := listening.FindStringSubmatch(p.out.String()); match != nil {
+			p.base = "http://" + match[1]
+			return p
+		}
+		select {
+		case err := <-p.done:
+			t.Fatalf("ended with %v:\n%s", err, p.out)
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	t.Fatalf("does not listen:\n%s", p.out)
+	return nil
+}
+
+func (p *process) stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case err := <-p.done:
+		if err != nil {
+			p.t.Errorf("ended with %v:\n%s", err, p.out)
+		}
+	case <-time.After(20 * time.Second):
+		p.t.Fatalf("does not end:\n%s", p.out)
+	}
+}
+
+func (p *process) do(method, path, token string, b map[string]any) answer {
+	p.t.Helper()
+	encoded, err := json.Marshal(b)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r, err := http.NewRequest(method, p.base+path, bytes.NewReader(encoded))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return answer{t: p.t, request: method + " " + path, status: resp.StatusCode, header: resp.Header, body: content}
+}
+
+func TestNothingConfigured(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := serveProcess(t, dir, "PORT=0")
+	for _, line := range []string{"Data: sqlite://data/guildhall.db", "/docs and http://localhost:"} {
+		if !strings.Contains(p.out.String(), line) {
+			t.Errorf("not said: %s\n%s", line, p.out)
+		}
+	}
+	ada := p.do("POST", "/api/v1/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
+	p.stop()
+	for path, mode := range map[string]os.FileMode{
+		"data": 0o700, "data/guildhall.db": 0o600, "data/jwt_secret_key": 0o600, "data/jwt_refresh_secret_key": 0o600,
+	} {
+		info, err := os.Stat(filepath.Join(dir, path))
+		if err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v %v", path, info, err)
+		}
+	}
+
+	p = serveProcess(t, dir, "PORT=0") // and finds its data and its sessions again
+	p.do("GET", "/api/v1/auth/me", ada.str("access_token"), nil).is(200)
+	p.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", ada.str("refresh_token"))).is(200)
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(p.base, "http://"))
+	if out, status := run(t, t.TempDir(), []string{"PORT=" + port}); status == 0 || !strings.Contains(out, "address already in use") {
+		t.Errorf("a second one on the same port: %d\n%s", status, out)
+	}
+	p.stop()
+}
+
+// TestDrainLosesNothing stops a server under load: every request that it took
+// is answered in full.
+func TestDrainLosesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := serveProcess(t, dir, "PORT=0", "DRAIN_DELAY_SECONDS=1")
+	ada := p.do("POST", "/api/v1/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
+	var answered, drained atomic.Int64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r, _ := http.NewRequest("POST", p.base+"/api/v1/organizations", strings.NewReader(`{"name":"x"}`))
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("Authorization", "Bearer "+ada.str("access_token"))
+				resp, err := client.Do(r)
+				if err != nil {
+					// The door is closed. Those who had knocked and were not let in are reset
+					// by the kernel; the server never saw them, as the count below shows.
+					if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET) {
+						t.Errorf("lost: %v", err)
+					}
+					return
+				}
+				if content, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 201 || !json.Valid(content) {
+					t.Errorf("lost: %d %s %v", resp.StatusCode, content, err)
+				}
+				_ = resp.Body.Close()
+				answered.Add(1)
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond)
+	before := answered.Load()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		resp, err := http.Get(p.base + "/readyz")
+		if err != nil {
+			break
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode == 503 {
+			drained.Add(1)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	select {
+	case err := <-p.done:
+		if err != nil {
+			t.Errorf("ended with %v:\n%s", err, p.out)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("does not end")
+	}
+	close(stop)
+	wg.Wait()
+	if before == 0 || drained.Load() == 0 || answered.Load() <= before {
+		t.Errorf("%d answered before, %d in all, /readyz said no %d times", before, answered.Load(), drained.Load())
+	}
+	s := start(t, "sqlite://"+filepath.Join(dir, "data", "guildhall.db"))
+	if done := s.count("SELECT COUNT(*) FROM organizations") - 1; int64(done) != answered.Load() {
+		t.Errorf("%d requests were carried out, %d answered", done, answered.Load())
+	}
+}
+
+func TestDatabaseURLsThatAreWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "text.db"), bytes.Repeat([]byte("no database\n"), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"mysql://u:hunter2@h/d":                          "DATABASE_URL",
+		"hunter2":                                        "DATABASE_URL",
+		"postgres://u:hunter2@127.0.0.1:1/d":             "refused",
+		"postgres://u:hunter2@nowhere.invalid/d":         "nowhere.invalid",
+		"postgres://u:hunter2@127.0.0.1:1/d?sslmode=bad": "sslmode",
+		"postgres://u:hunter2@h:port/d":                  "DATABASE_URL",
+		"postgresql+asyncpg://u:hunter2@127.0.0.1:1/d":   "refused",
+		"sqlite://text.db":                               "not a database",
+		"sqlite://" + dir:                                "directory",
+		"sqlite://text.db/x.db":                          "not a directory",
+		"sqlite://":                                      "DATABASE_URL",
+		"sqlite://:memory:":                              "DATABASE_URL",
+	} {
+		out, status := run(t, dir, []string{"PORT=0", "DATABASE_URL=" + url})
+		if status != 1 || !strings.Contains(out, want) || strings.Contains(out, "hunter2") || strings.Contains(out, "goroutine") || strings.Count(out, "\n") > 3 {
+			t.Errorf("%s: %d, want %q\n%s", url, status, want, out)
+		}
+	}
+	real := platformtest.PostgresURL(t)
+	out, status := run(t, dir, []string{"PORT=0", "DATABASE_URL=" + regexp.MustCompile(`/guildhall_test_\w+`).ReplaceAllString(real, "/no_such_database")})
+	if status != 1 || !strings.Contains(out, "no_such_database") {
+		t.Errorf("no such database: %d\n%s", status, out)
+	}
+}
+
+func TestProductionsRules(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, status := run(t, dir, []string{"ENVIRONMENT=production", "DEBUG=true", "JWT_SECRET_KEY=short", "CORS_ORIGINS=*"})
+	for _, want := range []string{"DATABASE_URL", "JWT_SECRET_KEY", "JWT_REFRESH_SECRET_KEY", "DEBUG", "CORS_ORIGINS"} {
+		if status != 1 || !strings.Contains(out, "\n"+want+":") {
+			t.Errorf("%d, %s is not named:\n%s", status, want, out)
+		}
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("it left %v", entries)
+	}
+}
+
+func TestMigrationsByCommand(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir, environ := t.TempDir(), inProduction(databaseURL)
+		lines := func(want int, args ...string) string {
+			t.Helper()
+			out, status := run(t, dir, environ, args...)
+			if status != 0 || strings.Count(out, "\n") != want {
+				t.Fatalf("%v: %d, %d lines:\n%s", args, status, want, out)
+			}
+			return out
+		}
+		if out, status := run(t, dir, environ); status != 1 || !strings.Contains(out, "6 migrations are pending: run `guildhall migrate up`") {
+			t.Errorf("with pending migrations: %d\n%s", status, out)
+		}
+		if out, _ := run(t, dir, environ, "migrate", "plan"); !strings.Contains(out, "CREATE TABLE users") || strings.Count(out, "-- 2026") != 6 {
+			t.Errorf("plan:\n%s", out)
+		}
+		if out := lines(6, "migrate", "status"); strings.Count(out, "pending ") != 6 {
+			t.Errorf("status:\n%s", out)
+		}
+		lines(6, "migrate", "up")
+		lines(1, "migrate", "up")
+		lines(0, "migrate", "plan")
+		if out := lines(2, "migrate", "down", "2"); !strings.Contains(out, "rolled back 202611240600_auth_credentials\n") {
+			t.Errorf("down:\n%s", out)
+		}
+		if out := lines(6, "migrate", "status"); strings.Count(out, "pending ") != 2 || strings.Count(out, "applied ") != 4 {
+			t.Errorf("status:\n%s", out)
+		}
+		for _, bad := range []string{"0", "-1", "x", "99"} {
+			if out, status := run(t, dir, environ, "migrate", "down", "--", bad); status != 1 {
+				t.Errorf("down %s: %d\n%s", bad, status, out)
+			}
+		}
+		p := serveProcess(t, dir, append(environ, "MIGRATE_ON_START=true")...)
+		p.do("GET", "/readyz", "", nil).is(200)
+		p.stop()
+
+		s := start(t, databaseURL)
+		s.exec("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')")
+		for _, args := range [][]string{{"serve"}, {"migrate", "up"}, {"migrate", "down"}, {"admin", "list"}} {
+			for _, onStart := range []string{"true", "false"} {
+				if out, status := run(t, dir, append(environ, "MIGRATE_ON_START="+onStart), args...); status != 1 || !strings.Contains(out, "newer than this version") {
+					t.Errorf("%v on a newer schema: %d\n%s", args, status, out)
+				}
+			}
+		}
+	})
+}
+
+func TestManyProcessesMigrateOnce(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir := t.TempDir()
+		outs, statuses := make([]string, 8), make([]int, 8)
+		var wg sync.WaitGroup
+		for i := range outs {
+			wg.Go(func() { outs[i], statuses[i] = run(t, dir, inProduction(databaseURL), "migrate", "up") })
+		}
+		wg.Wait()
+		all := strings.Join(outs, "")
+		for i, status := range statuses {
+			if status != 0 {
+				t.Errorf("%d: %d\n%s", i, status, outs[i])
+			}
+		}
+		if strings.Count(all, "applied ") != 6 || strings.Count(all, "nothing to do") != 7 {
+			t.Errorf("all of them:\n%s", all)
+		}
+	})
+}
+
+func TestPlatformAdministratorsByCommand(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir, environ := t.TempDir(), inProduction(databaseURL, "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true")
+		admin := func(input string, args ...string) (string, int) {
+			t.Helper()
+			return runWith(t, input, dir, environ, append([]string{"admin"}, args...)...)
+		}
+		for _, bad := range [][2]string{{"ada@example.com", "short\n"}, {"ada@example.com", "password123\n"}, {"ada@example.com", ""}, {"no email", password}} {
+			if out, status := admin(bad[1], "create", bad[0]); status != 1 || bad[1] != "" && strings.Contains(out, strings.TrimSpace(bad[1])) {
+				t.Errorf("%v: %d\n%s", bad, status, out)
+			}
+		}
+		if out, status := admin(password+"\n", "create", "Ada@example.com", "--name", "Ada"); status != 0 || strings.Contains(out, password) {
+			t.Fatalf("create: %d\n%s", status, out)
+		}
+		if out, status := admin(password+"\n", "create", "ada@EXAMPLE.com"); status != 1 || !strings.Contains(out, "already has an account") {
+			t.Errorf("create again: %d\n%s", status, out)
+		}
+		p := serveProcess(t, dir, environ...)
+		logIn := func() string {
+			return p.do("POST", "/api/v1/auth/token", "", body("username", "ada@example.com", "password", password)).is(200).str("access_token")
+		}
+		everybody := "/api/v1/users?scope=all"
+		token := logIn()
+		p.do("GET", everybody, token, nil).is(200)
+		if out, _ := admin("", "list"); !strings.Contains(out, "Ada@example.com") {
+			t.Errorf("list:\n%s", out)
+		}
+		if out, status := admin("", "revoke", "ADA@example.com"); status != 0 {
+			t.Errorf("revoke: %d\n%s", status, out)
+		}
+		p.do("GET", everybody, token, nil).is(403) // on the very next request
+		if _, status := admin("", "revoke", "ada@example.com"); status != 1 {
+			t.Error("revoked twice")
+		}
+		for range 2 {
+			if out, status := admin("", "grant", "ada@example.com"); status != 0 {
+				t.Errorf("grant: %d\n%s", status, out)
+			}
+		}
+		p.do("GET", everybody, token, nil).is(200)
+		if _, status := admin("", "grant", "nobody@example.com"); status != 1 {
+			t.Error("granted to nobody")
+		}
+		p.stop()
+		for line := range strings.Lines(p.out.String()) { // outside development the log is JSON
+			if !json.Valid([]byte(line)) || strings.Contains(line, token) || strings.Contains(strings.ToLower(line), "ada@example.com") {
+				t.Errorf("log: %s", line)
+			}
+		}
+	})
+}
+
+func TestCheckSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, status := run(t, dir, nil, "check")
+	if status != 1 || !strings.Contains(out, "FAIL JWT_SECRET_KEY") || !strings.Contains(out, "FAIL ENVIRONMENT") {
+		t.Errorf("in development: %d\n%s", status, out)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("it left %v", entries)
+	}
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir, environ := t.TempDir(), inProduction(databaseURL)
+		if out, status := run(t, dir, environ, "check"); status != 1 || !strings.Contains(out, "migrate up") {
+			t.Errorf("before migrating: %d\n%s", status, out)
+		}
+		run(t, dir, environ, "migrate", "up")
+		if out, status := run(t, dir, environ, "check"); status != 0 || strings.Contains(out, "FAIL") {
+			t.Errorf("after it: %d\n%s", status, out)
+		}
+	})
+}
+
+func TestOtherCommands(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if out, status := run(t, dir, nil, "version"); status != 0 || !strings.HasPrefix(out, "guildhall dev go1.") {
+		t.Errorf("version: %d %s", status, out)
+	}
+	out, status := run(t, dir, nil, "openapi")
+	if want, err := os.ReadFile("testdata/openapi.json.golden"); err != nil || status != 0 || !sameJSON(t, out, string(want)) {
+		t.Errorf("openapi: %d %v", status, err)
+	}
+	if out, status := run(t, dir, nil, "openapi", "--yaml"); status != 0 || !strings.HasPrefix(out, "openapi: 3.1") {
+		t.Errorf("openapi --yaml: %d %.200s", status, out)
+	}
+	if out, status := run(t, dir, nil, "nothing"); status != 1 || !strings.Contains(out, "nothing") {
+		t.Errorf("an unknown command: %d %s", status, out)
+	}
+	if out, _ := run(t, dir, nil, "--help"); !strings.Contains(out, "--database-url") {
+		t.Errorf("help: %s", out)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("they left %v", entries)
+	}
+}
+
+func sameJSON(t testing.TB, a, b string) bool {
+	t.Helper()
+	var x, y any
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return false
+	}
+	return fmt.Sprint(x) == fmt.Sprint(y)
+}
+
+// A crash in the middle of a write loses nothing that was acknowledged.
+func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	acknowledged := map[string]bool{}
+	var token string
+	for round := range 4 {
+		p := serveProcess(t, dir, "PORT=0")
+		if round == 0 {
+			token = p.do("POST", "/api/v1/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201).str("access_token")
+		}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					r, _ := http.NewRequestWithContext(context.Background(), "POST", p.base+"/api/v1/organizations", strings.NewReader(`{"name":"x"}`))
+					r.Header.Set("Content-Type", "application/json")
+					r.Header.Set("Authorization", "Bearer "+token)
+					resp, err := http.DefaultClient.Do(r)
+					if err != nil {
+						return
+					}
+					content, err := io.ReadAll(resp.Body)
+					_ = resp.Body.Close()
+					if err != nil {
+						return
+					}
+					mu.Lock()
+					acknowledged[(answer{body: content}).str("id")] = true
+					mu.Unlock()
+				}
+			})
+		}
+		time.Sleep(150 * time.Millisecond)
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		wg.Wait()
+	}
+	p := serveProcess(t, dir, "PORT=0")
+	present := map[string]bool{}
+	for _, o := range p.do("GET", "/api/v1/auth/me/organizations", token, nil).is(200).object()["organizations"].([]any) {
+		present[o.(map[string]any)["id"].(string)] = true
+	}
+	if len(acknowledged) < 4 {
+		t.Errorf("only %d were acknowledged", len(acknowledged))
+	}
+	for id := range acknowledged {
+		if !present[id] {
+			t.Errorf("lost %s of %d", id, len(acknowledged))
+		}
+	}
+	p.stop()
+}
