@@ -30,6 +30,7 @@ type service struct {
 	app        *platform.App
 	log        *lockedBuffer
 	address    string // of the client
+	ctx        context.Context
 	statements atomic.Int64
 	skew       atomic.Int64 // what the clock is ahead, in nanoseconds
 }
@@ -76,7 +77,7 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 	for _, c := range change {
 		c(cfg)
 	}
-	s := &service{t: t, log: &lockedBuffer{}, address: "192.0.2.100:1234"}
+	s := &service{t: t, log: &lockedBuffer{}, ctx: context.Background(), address: "192.0.2.100:1234"}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	var err error
 	s.kernel, s.app, err = open(context.Background(), cfg, log, platform.Options{
@@ -108,7 +109,7 @@ type answer struct {
 // from is do without a token, from another client's address.
 func (s *service) from(address, method, path string, body any, headers ...string) answer {
 	s.t.Helper()
-	elsewhere := &service{t: s.t, kernel: s.kernel, app: s.app, address: address}
+	elsewhere := &service{t: s.t, kernel: s.kernel, app: s.app, ctx: s.ctx, address: address}
 	return elsewhere.do(method, path, "", body, headers...)
 }
 
@@ -126,7 +127,7 @@ func (s *service) do(method, path, token string, body any, headers ...string) an
 		}
 		reader = bytes.NewReader(encoded)
 	}
-	r := httptest.NewRequest(method, path, reader)
+	r := httptest.NewRequest(method, path, reader).WithContext(s.ctx)
 	r.RemoteAddr = s.address
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")

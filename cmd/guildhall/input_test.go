@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"guildhall/platform/httpapi"
+)
+
+// good bodies of every route that reads one, to be spoilt.
+func goodBodies(ada, grace *actor) map[string]map[string]any {
+	return map[string]map[string]any{
+		"POST /auth/register":                                     body("email", "new@example.com", "password", password, "name", "New", "organization_name", "New"),
+		"POST /auth/token":                                        body("username", ada.email, "password", password, "grant_type", "password", "organization_id", ada.organization),
+		"POST /auth/refresh":                                      body("refresh_token", ada.refresh),
+		"POST /auth/switch-organization":                          body("organization_id", ada.organization),
+		"POST /auth/logout":                                       body("all", true),
+		"PATCH /users/:user_id/password":                          body("old_password", password, "new_password", "five boxing wizards"),
+		"PATCH /users/:user_id/profile":                           body("name", "Ada", "bio", "x", "avatar_url", "https://example.com/a.png"),
+		"POST /users/:user_id/activate":                           body("scope", "organization"),
+		"POST /users/:user_id/deactivate":                         body("scope", "organization"),
+		"POST /users/:user_id/suspend":                            body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z", "scope", "organization"),
+		"POST /users/:user_id/archive":                            because(),
+		"POST /users/:user_id/unarchive":                          because(),
+		"POST /organizations":                                     body("name", "x"),
+		"PATCH /organizations/:organization_id":                   body("name", "x"),
+		"POST /organizations/:organization_id/suspend":            body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
+		"POST /organizations/:organization_id/archive":            because(),
+		"POST /organizations/:organization_id/unarchive":          because(),
+		"POST /organizations/:organization_id/members":            body("user_id", grace.id),
+		"POST /organizations/:organization_id/admins":             body("user_id", grace.id),
+		"POST /organizations/:organization_id/transfer-ownership": body("new_owner_user_id", grace.id),
+	}
+}
+
+// tables and how many rows each has.
+func (s *service) rows() string {
+	s.t.Helper()
+	var all []string
+	for _, table := range []string{
+		"organizations", "organization_active_status", "organization_suspensions", "organization_archives", "organization_members",
+		"organization_admins", "organization_owners", "users", "user_profile", "user_login_password", "user_active_status",
+		"user_suspensions", "user_archives", "sessions", "platform_administrators",
+	} {
+		all = append(all, fmt.Sprint(table, " ", s.count("SELECT COUNT(*) FROM "+table)))
+	}
+	return strings.Join(all, ", ")
+}
+
+// TestBadBodiesEverywhere spoils the body of every route in every way: the
+// contract's status and code, the value at fault named, and nothing written.
+func TestBadBodiesEverywhere(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.operator("Ada") // who may call everything
+		grace := s.person("Grace").joins(ada, false)
+		good := goodBodies(ada, grace)
+		before := s.rows()
+		for _, r := range s.app.API().Routes() {
+			path := strings.TrimPrefix(r.Path, httpapi.BasePath)
+			fields, reads := good[r.Method+" "+path]
+			if !reads {
+				if r.Method == http.MethodPost || r.Method == http.MethodPatch {
+					if path != "/organizations/:organization_id/activate" {
+						t.Errorf("%s %s is not tried", r.Method, path)
+					}
+				}
+				continue
+			}
+			user := grace.id
+			if strings.HasSuffix(path, "/password") || strings.HasSuffix(path, "/profile") {
+				user = ada.id
+			}
+			target := strings.NewReplacer(":organization_id", ada.organization, ":user_id", user).Replace(path)
+			send := func(text string, headers ...string) answer {
+				return s.do(r.Method, httpapi.BasePath+target, ada.access, text, headers...)
+			}
+			refused := func(location, text string) {
+				t.Helper()
+				a := send(text).is(422, "validation_failed")
+				if !strings.Contains(string(a.body), `"location":"`+location+`"`) {
+					t.Errorf("%s %s %s: %s is not named: %s", r.Method, path, text, location, a.body)
+				}
+			}
+			for _, malformed := range []string{"{", `{"a":}`, `{"a":1,}`, "nothing", `{"a":1}{}`, `{'a':1}`, "\ufeff{}", "// {}\n{}", `{"a":NaN}`} {
+				send(malformed).is(400, "malformed_body")
+			}
+			for _, other := range []string{"null", "[]", `"text"`, "1", "true", "[{}]"} {
+				refused("body", other)
+			}
+			whole := func(name, value string) string {
+				var members []string
+				for n, v := range fields {
+					text := fmt.Sprintf("%q", v)
+					if b, ok := v.(bool); ok {
+						text = fmt.Sprint(b)
+					}
+					if n == name {
+						text = value
+					}
+					members = append(members, fmt.Sprintf("%q:%s", n, text))
+				}
+				return "{" + strings.Join(members, ",") + "}"
+			}
+			refused("body.unknown", strings.TrimSuffix(whole("", ""), "}")+`,"unknown":1}`)
+			for name, value := range fields {
+				location := "body." + name
+				for _, wrong := range []string{"1", "{}", "[]", "1.5e300"} {
+					refused(location, whole(name, wrong))
+				}
+				if name != "bio" && name != "avatar_url" {
+					refused(location, whole(name, "null"))
+				}
+				if _, is := value.(bool); is {
+					refused(location, whole(name, `"true"`))
+					continue
+				}
+				refused(location, whole(name, "true"))
+				refused(location, whole(name, `"x\u0000y"`))
+				refused(location, whole(name, `"\ud800"`))
+				refused(location, whole(name, `"`+strings.Repeat("x", 8000)+`"`))
+				refused(location, strings.TrimSuffix(whole("", ""), "}")+fmt.Sprintf(`,%q:%q}`, name, value)) // twice
+				refused("body."+strings.ToUpper(name), strings.TrimSuffix(whole("", ""), "}")+fmt.Sprintf(`,%q:%q}`, strings.ToUpper(name), value))
+				send(whole(name, "\"\xff\xfe\"")).is(422, "validation_failed")
+			}
+			send(whole("", ""), "Content-Type", "text/plain").is(415, "unsupported_media_type")
+			send(strings.Repeat(" ", 70_000)).is(413, "body_too_large")
+		}
+		if after := s.rows(); after != before {
+			t.Errorf("something was written:\n%s\n%s", before, after)
+		}
+	})
+}
+
+func TestLimitsOfValues(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		grace := s.person("Grace").joins(ada, false)
+		long := func(n int) string { return strings.Repeat("é", n) }
+		profile := func(name, value string, want int) {
+			t.Helper()
+			ada.patch("/users/"+ada.id+"/profile", body(name, value)).is(want)
+		}
+		profile("name", long(255), 200)
+		profile("name", "  "+long(255)+"\t\n", 200)
+		profile("name", long(256), 422)
+		profile("name", " \u00a0\t", 422)
+		profile("name", "", 422)
+		profile("bio", long(2000), 200)
+		profile("bio", long(2001), 422)
+		profile("bio", "", 200)
+		profile("avatar_url", "https://example.com/"+strings.Repeat("x", 2028), 200)
+		profile("avatar_url", "https://example.com/"+strings.Repeat("x", 2029), 422)
+		for _, n := range []int{1, 1000} {
+			ada.post("/users/"+grace.id+"/suspend", body("reason", long(n))).is(200)
+			ada.post("/users/"+grace.id+"/activate", nil).is(200)
+		}
+		ada.post("/users/"+grace.id+"/suspend", body("reason", long(1001))).is(422)
+		ada.post("/users/"+grace.id+"/suspend", body("reason", "  ")).is(422)
+		for _, until := range []string{
+			"2020-01-01T00:00:00Z", "tomorrow", "2099-01-01", "2099-13-01T00:00:00Z", "2099-02-30T00:00:00Z", "2099-01-01T25:00:00Z",
+			"99999-01-01T00:00:00Z", "2099-01-01T00:00:00", "0000-00-00T00:00:00Z", s.kernel.Now().Add(-time.Second).Format(time.RFC3339), "-1", "1e9",
+		} {
+			a := ada.post("/users/"+grace.id+"/suspend", body("reason", "x", "suspended_until", until)).is(422, "validation_failed")
+			if !strings.Contains(string(a.body), "body.suspended_until") {
+				t.Errorf("%s: %s", until, a.body)
+			}
+		}
+		for _, until := range []string{"9999-12-31T23:59:59.999999999Z", "2099-01-01t00:00:00.5+14:00"} {
+			ada.post("/users/"+grace.id+"/suspend", body("reason", "x", "suspended_until", until)).is(200)
+			grace.get(ada.org("/members")).is(403)
+			ada.post("/users/"+grace.id+"/activate", nil).is(200)
+		}
+		register := func(email string, want int) {
+			t.Helper()
+			s.do("POST", "/api/v1/auth/register", "", body("email", email, "password", password, "name", "x")).is(want)
+		}
+		local, domain := strings.Repeat("l", 64), strings.Repeat("d", 63)+"."+strings.Repeat("d", 63)
+		register(local+"@"+domain+"."+strings.Repeat("d", 59)+".de", 422) // 255 in all
+		register(local+"@"+domain+"."+strings.Repeat("d", 58)+".de", 201) // 254
+		register("l"+local+"@example.com", 422)
+		for _, bad := range []string{"", "a", "@", "a@", "@b", "a@b@c", "a b@c", "a@b..c", ".a@b", "a.@b", "ä@example.com", "a@exämple.com", "a@-b", "a@b-", "a\x00@b", "<a@b>", "a@b\r\nc"} {
+			register(bad, 422)
+		}
+	})
+}
+
+func TestIdsThatAreNone(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.operator("Ada")
+		id := ada.organization
+		for _, bad := range []string{
+			"x", "1", "0", "-1", "{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""), id + "0", id[:35], "null", "undefined",
+			"%00", "..%2f..", "' OR 1=1", strings.Repeat("a", 36), strings.Replace(id, "-", "+", 1), strings.Repeat("9", 2000),
+		} {
+			escaped := strings.NewReplacer(" ", "%20").Replace(bad)
+			for _, path := range []string{"/organizations/" + escaped, "/organizations/" + escaped + "/members", "/users/" + escaped, ada.org("/permissions/") + escaped} {
+				a := ada.get(path)
+				if a.status != 422 && a.status != 404 || a.status == 404 && a.code() != "route_not_found" {
+					t.Errorf("%s: %d %s", path, a.status, a.body)
+				}
+			}
+			if !strings.ContainsAny(bad, "%") {
+				ada.get("/auth/me", "X-Organization-ID", bad).is(422, "validation_failed")
+			}
+			ada.post("/auth/switch-organization", body("organization_id", bad)).is(422, "validation_failed")
+		}
+		a := ada.delete("/organizations/x/members/y").is(422, "validation_failed")
+		if !strings.Contains(string(a.body), "path.organization_id") || !strings.Contains(string(a.body), "path.user_id") {
+			t.Errorf("not both are named: %s", a.body)
+		}
+		ada.get("/organizations/" + strings.ToUpper(id)).is(200) // RFC 9562 §4: read in either case
+		s.do("GET", "/api/v1/organizations/x", "", nil).is(401, "authentication_required")
+	})
+}
