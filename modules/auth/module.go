@@ -74,6 +74,7 @@ func (*Module) Migrations() []database.Migration { return migrations() }
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
+	r.Describe("Registration, log-in, and the sessions behind the tokens.")
 	httpapi.Post(r, "/auth/register", access.Public(), m.register, httpapi.Doc{
 		ID: "register", Summary: "Make an account and its first organization",
 		Refusals: refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),

@@ -44,6 +44,7 @@ func (*Module) Migrations() []database.Migration { return migrations() }
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
+	r.Describe("Members, admins and owners of an organization.")
 	const organization = "/organizations/:organization_id"
 	member, admin, owner := access.Org(access.Member), access.Org(access.Admin), access.Org(access.Owner)
 

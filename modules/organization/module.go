@@ -44,6 +44,7 @@ func (*Module) Migrations() []database.Migration { return migrations() }
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
+	r.Describe("Organizations and their standing.")
 	httpapi.Post(r, "/organizations", access.SignedIn(), m.create, httpapi.Doc{
 		ID: "createOrganization", Summary: "Found an organization",
 		Description: "The caller becomes its owner and first member.",

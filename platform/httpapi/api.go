@@ -49,6 +49,7 @@ type API struct {
 	routes     []Route
 	draining   atomic.Bool
 	operations []operation
+	tags       map[string]string // their descriptions
 	document   func() (*document, error)
 }
 
@@ -58,7 +59,7 @@ func New(o Options) (*API, error) {
 	a := &API{
 		gate: o.Gate, log: o.Log, version: o.Version,
 		ready:  o.Ready,
-		engine: gin.New(),
+		engine: gin.New(), tags: map[string]string{},
 	}
 	a.document = sync.OnceValues(a.buildDocument)
 	a.engine.HandleMethodNotAllowed = true
@@ -92,6 +93,9 @@ type Router struct {
 // For returns the router on which a module declares its routes; its name is
 // their tag in the OpenAPI document.
 func (a *API) For(module string) *Router { return &Router{api: a, tag: module} }
+
+// Describe says in a sentence what the module's routes are about.
+func (r *Router) Describe(text string) { r.api.tags[r.tag] = text }
 
 // Route is one line of the route table.
 type Route struct {

@@ -63,7 +63,7 @@ func (a *API) YAML() ([]byte, error) {
 }
 
 func (a *API) buildDocument() (*document, error) {
-	b := newBuilder(a.version)
+	b := newBuilder(a.version, a.tags)
 	if err := b.addProblem(); err != nil {
 		return nil, fmt.Errorf("describe problems: %w", err)
 	}
@@ -87,11 +87,11 @@ type builder struct {
 	reflector *openapi31.Reflector
 	current   operation
 	names     map[string]reflect.Type
-	tags      map[string]bool
+	tags      map[string]string // of modules yet to be described
 }
 
-func newBuilder(version string) *builder {
-	b := &builder{reflector: openapi31.NewReflector(), names: map[string]reflect.Type{}, tags: map[string]bool{}}
+func newBuilder(version string, tags map[string]string) *builder {
+	b := &builder{reflector: openapi31.NewReflector(), names: map[string]reflect.Type{}, tags: maps.Clone(tags)}
 	spec := b.reflector.Spec
 	spec.Info.WithTitle("Guildhall").WithVersion(version).WithDescription(description).
 		WithLicense(openapi31.License{Name: "MIT", Identifier: new("MIT")})
@@ -211,9 +211,9 @@ func upperFirst(s string) string {
 
 func (b *builder) add(op operation) error {
 	b.current = op
-	if !b.tags[op.tag] {
-		b.tags[op.tag] = true
-		b.reflector.Spec.Tags = append(b.reflector.Spec.Tags, openapi31.Tag{Name: op.tag})
+	if text, ok := b.tags[op.tag]; ok {
+		delete(b.tags, op.tag)
+		b.reflector.Spec.Tags = append(b.reflector.Spec.Tags, openapi31.Tag{Name: op.tag, Description: &text})
 	}
 	oc, err := b.reflector.NewOperationContext(op.method, BasePath+bracePath(op.path))
 	if err != nil {
@@ -227,9 +227,9 @@ func (b *builder) add(op operation) error {
 	}
 	o.WithDescription(text)
 	oc.AddReqStructure(op.input)
-	o.Security = []map[string][]string{}
+	o.Security = []map[string][]string{{}} // none is asked for
 	if !op.rule.IsPublic() {
-		o.Security = append(o.Security, map[string][]string{"bearer": {}}, map[string][]string{"password": {}})
+		o.Security = []map[string][]string{{"bearer": {}}, {"password": {}}}
 	}
 	status, body := success(op.output)
 	oc.AddRespStructure(body, openapi.WithHTTPStatus(status))
