@@ -175,7 +175,7 @@ func (a *App) Run(ctx context.Context, listener net.Listener) error {
 	// Shutdown drops a request that it finds only just arriving, so the door is
 	// closed first, and those who are inside are waited for.
 	_ = listener.Close()
-	<-failed // whoever was let in has been noted by then
+	a.kernel.Log.Debug("the door is closed", "cause", <-failed) // and whoever came in has been noted
 	busy.wait(last)
 	if err := server.Shutdown(last); err != nil {
 		_ = server.Close()

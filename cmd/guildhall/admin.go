@@ -96,7 +96,7 @@ func forAccount(ctx context.Context, k *platform.Kernel, email string, act func(
 	return act(ctx, id)
 }
 
-func createAdmin(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+func createAdmin(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
 	var email field.Email
 	var name field.Name
 	var chosen field.NewPassword

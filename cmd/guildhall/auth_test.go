@@ -50,7 +50,7 @@ func claims(t testing.TB, token string) (header, payload map[string]any) {
 // count runs a query for one number.
 func (s *service) count(query string, args ...any) (n int) {
 	s.t.Helper()
-	if err := s.kernel.DB.Conn(context.Background()).Raw(query, args...).Row().Scan(&n); err != nil {
+	if err := s.kernel.DB.Row(context.Background(), query, args...).Scan(&n); err != nil {
 		s.t.Fatal(err)
 	}
 	return n
@@ -311,7 +311,7 @@ func TestOldHashesAreVerifiedAndRenewed(t *testing.T) {
 		}
 		hash := func() (h string) {
 			t.Helper()
-			row := s.kernel.DB.Conn(context.Background()).Raw("SELECT password_hash FROM user_login_password WHERE user_id = ?", ada.id).Row()
+			row := s.kernel.DB.Row(context.Background(), "SELECT password_hash FROM user_login_password WHERE user_id = ?", ada.id)
 			if err := row.Scan(&h); err != nil {
 				t.Fatal(err)
 			}

@@ -56,14 +56,14 @@ func Acquaintance() Rule { return Rule{scope: acquaintance} }
 func OperatorOnly() Rule { return Rule{scope: operator} }
 
 // Active routes act in the active organization of the caller.
-func Active(min Role) Rule { return Rule{scope: activeOrg, min: min} }
+func Active(least Role) Rule { return Rule{scope: activeOrg, min: least} }
 
 // OverUser routes act on the standing of the person in the path: within the
 // active organization for those with the role, anywhere for platform administrators.
-func OverUser(min Role) Rule { return Rule{scope: overUser, min: min} }
+func OverUser(least Role) Rule { return Rule{scope: overUser, min: least} }
 
 // Org routes act in the organization named in the path.
-func Org(min Role) Rule { return Rule{scope: pathOrg, min: min} }
+func Org(least Role) Rule { return Rule{scope: pathOrg, min: least} }
 
 // WhileSuspended lets members through although the organization is suspended.
 func (r Rule) WhileSuspended() Rule { r.suspended = true; return r }

@@ -37,7 +37,7 @@ func keys() []key {
 		{name: "PORT", def: "8000",
 			usage: "TCP port to listen on, 0 for any free one",
 			bind:  func(c *Config) value { return number{&c.Port, 0, 65535} }},
-		{name: "DATABASE_URL", dev: "sqlite://${DATA_DIR}/guildhall.db", required: true,
+		{name: "DATABASE_URL", dev: "sqlite://${DATA_DIR}/guildhall.db", required: true, //nolint:gosec // an example of a URL
 			usage: "sqlite://path, postgres://user:password@host/name, or SQLAlchemy's postgresql+asyncpg://",
 			bind:  func(c *Config) value { return databaseURL{&c.DatabaseURL} }},
 		{name: "DATABASE_MAX_CONNECTIONS", def: "10",

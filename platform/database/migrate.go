@@ -103,7 +103,7 @@ func hasTable(conn *gorm.DB, name string) (bool, error) {
 
 // Statements is the SQL of one direction of a migration, for this database.
 func (d *DB) Statements(direction func(Driver) []string) []string {
-	statements := direction(d.driver)
+	statements := slices.Clone(direction(d.driver))
 	if d.driver == SQLite {
 		for i, s := range statements {
 			statements[i] = sqliteTypes(s)

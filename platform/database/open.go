@@ -167,6 +167,6 @@ func (d *DB) Close() error {
 		return d.writePool.Close()
 	}
 	err := d.readPool.Close()
-	_, _ = d.writePool.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+	_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	return errors.Join(err, d.writePool.Close())
 }

@@ -59,7 +59,7 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error
 		if attempt == maxAttempts || !isRetryable(err) {
 			return err
 		}
-		pause := time.Duration(1<<attempt)*time.Millisecond + time.Duration(rand.Int64N(int64(5*time.Millisecond)))
+		pause := time.Duration(1<<attempt)*time.Millisecond + time.Duration(rand.Int64N(int64(5*time.Millisecond))) //nolint:gosec // only spreads retries
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

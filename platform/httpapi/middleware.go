@@ -94,7 +94,7 @@ func (a *API) recover(c *gin.Context) {
 		if cause == nil {
 			return
 		}
-		if cause == http.ErrAbortHandler {
+		if cause == http.ErrAbortHandler { //nolint:errorlint // a sentinel, which net/http itself compares
 			panic(cause)
 		}
 		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "panic",

@@ -50,7 +50,7 @@ func newArgon2id(password string) argon2idHash {
 }
 
 func (p params) derive(password string, salt []byte, length int) []byte {
-	return argon2.IDKey([]byte(password), salt, p.passes, p.memory, p.lanes, uint32(length))
+	return argon2.IDKey([]byte(password), salt, p.passes, p.memory, p.lanes, uint32(length)) //nolint:gosec // at most 64
 }
 
 func (a argon2idHash) matches(password string) bool {
@@ -114,7 +114,7 @@ func parseParams(s string) (params, error) {
 	if !okM || !okT || !okP || memory < 8*lanes || memory*passes > maxWork {
 		return params{}, fmt.Errorf("%w: parameters out of bounds", errUnreadable)
 	}
-	return params{memory, passes, uint8(lanes)}, nil
+	return params{memory, passes, uint8(lanes)}, nil //nolint:gosec // at most maxLanes
 }
 
 // number reads a decimal without sign or leading zeros.

@@ -139,11 +139,11 @@ func supervise(bin, dir string, port int, identity *syscall.SysProcAttr) error {
 	if err != nil {
 		return err
 	}
-	keep = input
+	keep = append(keep, input)
 	return shell.Start()
 }
 
-var keep io.WriteCloser // open for as long as the process lives
+var keep []io.Closer // open for as long as the process lives
 
 func waitFor(adminURL string) error {
 	db, err := sql.Open("pgx", adminURL)
@@ -167,9 +167,9 @@ func waitFor(adminURL string) error {
 // files are, and where Debian keeps it.
 func findServer() (string, error) {
 	if initdb, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(initdb); err == nil {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(real), "postgres")); err == nil {
-				return filepath.Dir(real), nil
+		if target, err := filepath.EvalSymlinks(initdb); err == nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(target), "postgres")); err == nil {
+				return filepath.Dir(target), nil
 			}
 		}
 	}

@@ -1,0 +1,284 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+)
+
+// TestMain lets this binary be a process that migrates and is killed at it.
+func TestMain(m *testing.M) {
+	if url := os.Getenv("DATABASE_TEST_MIGRATE_SLOWLY"); url != "" {
+		db, err := database.Open(context.Background(), database.Options{URL: url})
+		if err == nil {
+			fmt.Println("migrating")
+			_, err = db.Migrate(context.Background(), []database.Migration{one, slow})
+		}
+		fmt.Println(err)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func statements(list ...string) func(database.Driver) []string {
+	return func(database.Driver) []string { return list }
+}
+
+var (
+	one = database.Migration{
+		ID: "202601010000_test_one", Up: statements("CREATE TABLE one (id bigint PRIMARY KEY, at timestamptz)"), Down: statements("DROP TABLE one"),
+	}
+	slow = database.Migration{
+		ID: "202601020000_test_slow", Down: statements("DROP TABLE slow"),
+		Up: func(d database.Driver) []string {
+			wait := "SELECT pg_sleep(60)"
+			if d == database.SQLite {
+				wait = "CREATE TABLE never AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 4000000000) SELECT COUNT(*) FROM c"
+			}
+			return []string{"CREATE TABLE slow (id bigint)", wait}
+		},
+	}
+	broken = database.Migration{
+		ID: "202601020000_test_broken", Up: statements("CREATE TABLE two (id bigint)", "CREATE TABLE one (id bigint)"), Down: statements("DROP TABLE two"),
+	}
+)
+
+func open(t testing.TB, url string) *database.DB {
+	t.Helper()
+	db, err := database.Open(context.Background(), database.Options{URL: url, MaxConnections: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func each(t *testing.T, test func(t *testing.T, db *database.DB, url string)) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		if _, err := db.Migrate(context.Background(), []database.Migration{one}); err != nil {
+			t.Fatal(err)
+		}
+		test(t, db, url)
+	})
+}
+
+func count(t testing.TB, db *database.DB) (n int) {
+	t.Helper()
+	if err := db.Row(context.Background(), "SELECT COUNT(*) FROM one").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestATransactionIsWholeAndJoinsWhatIsNested(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, _ string) {
+		ctx, refused := context.Background(), errors.New("refused")
+		insert := func(ctx context.Context, id int) error {
+			return db.Conn(ctx).Exec("INSERT INTO one (id) VALUES (?)", id).Error
+		}
+		ran := 0
+		err := db.InTx(ctx, func(ctx context.Context) error {
+			db.AfterCommit(ctx, func() { ran++ })
+			if err := insert(ctx, 1); err != nil {
+				return err
+			}
+			return db.InTx(ctx, func(ctx context.Context) error {
+				if err := insert(ctx, 2); err != nil {
+					return err
+				}
+				if ran != 0 {
+					t.Error("ran before the commit")
+				}
+				return nil
+			})
+		})
+		if err != nil || count(t, db) != 2 || ran != 1 {
+			t.Errorf("%v, %d rows, ran %d times", err, count(t, db), ran)
+		}
+		err = db.InTx(ctx, func(ctx context.Context) error {
+			db.AfterCommit(ctx, func() { ran++ })
+			_ = insert(ctx, 3)
+			return db.InTx(ctx, func(context.Context) error { return refused })
+		})
+		if !errors.Is(err, refused) || count(t, db) != 2 || ran != 1 {
+			t.Errorf("%v, %d rows, ran %d times", err, count(t, db), ran)
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_ = db.InTx(ctx, func(ctx context.Context) error {
+				_ = insert(ctx, 4)
+				panic("in the middle")
+			})
+		}()
+		if count(t, db) != 2 {
+			t.Error("a panic committed")
+		}
+		if err := db.InTx(ctx, func(ctx context.Context) error { return insert(ctx, 1) }); !database.IsDuplicate(err) {
+			t.Errorf("a duplicate: %v", err)
+		}
+		db.AfterCommit(ctx, func() { ran++ })
+		if ran != 2 {
+			t.Error("did not run at once outside of a transaction")
+		}
+		if db.Driver() == database.SQLite && insert(ctx, 9) == nil {
+			t.Error("wrote outside of a transaction")
+		}
+		canceled, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := db.InTx(canceled, func(ctx context.Context) error { return insert(ctx, 5) }); err == nil {
+			t.Error("a transaction of nobody")
+		}
+	})
+}
+
+// TestWhatCollidesIsTriedAgain: on PostgreSQL by deadlock, which SQLite's one
+// writer can't have.
+func TestWhatCollidesIsTriedAgain(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, _ string) {
+		ctx := context.Background()
+		if err := db.InTx(ctx, func(ctx context.Context) error {
+			return db.Conn(ctx).Exec("INSERT INTO one (id) VALUES (1), (2)").Error
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for i := range 8 {
+			first, second := 1+i%2, 2-i%2
+			wg.Go(func() {
+				err := db.InTx(ctx, func(ctx context.Context) error {
+					for _, id := range []int{first, second} {
+						if err := db.Conn(ctx).Exec("UPDATE one SET at = ? WHERE id = ?", time.Now(), id).Error; err != nil {
+							return err
+						}
+						time.Sleep(5 * time.Millisecond)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestAMigrationIsWholeOrNothing(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, _ string) {
+		ctx := context.Background()
+		before, _ := db.DumpSchema(ctx)
+		if _, err := db.Migrate(ctx, []database.Migration{one, broken}); err == nil || !strings.Contains(err.Error(), broken.ID) && !strings.Contains(err.Error(), "CREATE TABLE one") {
+			t.Errorf("a broken migration: %v", err)
+		}
+		after, err := db.DumpSchema(ctx)
+		if err != nil || after != before {
+			t.Errorf("%v\n%s\n%s", err, before, after)
+		}
+		s, err := db.Status(ctx, []database.Migration{one, broken})
+		if err != nil || len(s.Applied) != 1 || len(s.Pending) != 1 || len(s.Unknown) != 0 {
+			t.Errorf("%+v %v", s, err)
+		}
+		if _, err := db.Rollback(ctx, []database.Migration{one, broken}, 2); err == nil {
+			t.Error("rolled back more than there is")
+		}
+		if _, err := db.Migrate(ctx, []database.Migration{broken}); !errors.Is(err, database.ErrSchemaNewer) {
+			t.Errorf("a newer schema: %v", err)
+		}
+		if _, err := db.Rollback(ctx, []database.Migration{one}, 1); err != nil {
+			t.Error(err)
+		}
+		if empty, _ := db.DumpSchema(ctx); strings.TrimSpace(empty) != "" {
+			t.Errorf("still there: %s", empty)
+		}
+	})
+}
+
+func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, url string) {
+		ctx := context.Background()
+		before, err := db.DumpSchema(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "DATABASE_TEST_MIGRATE_SLOWLY="+url)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(400 * time.Millisecond) // it is in the second statement by now
+		_ = cmd.Process.Signal(syscall.SIGKILL)
+		_ = cmd.Wait()
+		if db.Driver() == database.Postgres { // which notices only when it next writes to the client
+			err := db.Conn(ctx).Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid() AND datname = current_database()").Error
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		two := database.Migration{ID: slow.ID, Up: statements("CREATE TABLE slow (id bigint)"), Down: slow.Down}
+		applied, err := db.Migrate(ctx, []database.Migration{one, two})
+		if err != nil || len(applied) != 1 {
+			t.Fatalf("the next one: %v %v", applied, err)
+		}
+		if _, err := db.Rollback(ctx, []database.Migration{one, two}, 1); err != nil {
+			t.Fatal(err)
+		}
+		if after, err := db.DumpSchema(ctx); err != nil || after != before {
+			t.Errorf("%v\n%s\n%s", err, before, after)
+		}
+	})
+}
+
+func TestMigrationsAreMergedByTheirIds(t *testing.T) {
+	t.Parallel()
+	up := statements("SELECT 1")
+	m := func(id string) database.Migration { return database.Migration{ID: id, Up: up, Down: up} }
+	merged, err := database.Merge(
+		database.Source{Module: "b", Migrations: []database.Migration{m("202601020000_b_x")}},
+		database.Source{Module: "a", Migrations: []database.Migration{m("202601030000_a_x"), m("202601010000_a_x")}},
+	)
+	if err != nil || merged[0].ID != "202601010000_a_x" || merged[1].ID != "202601020000_b_x" {
+		t.Errorf("%v %v", merged, err)
+	}
+	for _, bad := range [][]database.Migration{
+		{m("202601010000_b_x")}, {m("2026_a_x")}, {m("202601010000_a_x"), m("202601010000_a_x")}, {{ID: "202601010000_a_x", Up: up}}, {m("")},
+	} {
+		if _, err := database.Merge(database.Source{Module: "a", Migrations: bad}); err == nil {
+			t.Errorf("%v were merged", bad)
+		}
+	}
+}
+
+func TestErrorsOfTheDatabaseAreNotTheRequests(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB, _ string) {
+		ctx := context.Background()
+		err := db.Row(ctx, "SELECT nothing FROM nowhere").Scan(new(int))
+		if err == nil || database.Fault(err) != nil || database.IsNotFound(err) {
+			t.Errorf("a wrong statement: %v", err)
+		}
+		if err := db.Row(ctx, "SELECT id FROM one WHERE id = 99").Scan(new(int)); !database.IsNotFound(err) {
+			t.Errorf("no row: %v", err)
+		}
+		if database.Fault(nil) != nil || database.Fault(context.Canceled) != nil || database.Fault(errors.New("x")) != nil {
+			t.Error("no fault of the database is one")
+		}
+	})
+}

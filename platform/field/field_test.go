@@ -1,0 +1,81 @@
+package field
+
+import (
+	"encoding"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestValues(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("é", n) }
+	for _, c := range []struct {
+		into  encoding.TextUnmarshaler
+		text  string
+		fails bool
+	}{
+		{new(Name), "Ada", false}, {new(Name), long(255), false}, {new(Name), long(256), true}, {new(Name), " \t ", true},
+		{new(Bio), "", false}, {new(Bio), long(2001), true}, {new(Reason), "", true}, {new(Reason), long(1000), false},
+		{new(Name), "a\x00b", true}, {new(Name), "a\xffb", true},
+		{new(AvatarURL), "HTTPS://example.com", false}, {new(AvatarURL), "https://[::1]/", true}, {new(AvatarURL), "ftp://example.com", true},
+		{new(Email), "a.b+c@example.co.uk", false}, {new(Email), "a@localhost", false}, {new(Email), "a..b@example.com", true}, {new(Email), "a@example.com.", true},
+		{new(Login), "whatever", false}, {new(Login), "", true}, {new(Password), long(512), false}, {new(Password), long(513), true},
+		{new(NewPassword), "éééé", false}, {new(NewPassword), "ééé1", true}, {new(NewPassword), strings.Repeat("x", 1025), true}, {new(NewPassword), "12345\x006789", true},
+		{new(Credential), "x", false}, {new(Credential), strings.Repeat("x", 4097), true},
+		{new(Time), "2026-01-31T12:00:00Z", false}, {new(Time), "2026-01-31t12:00:00.123456789+02:00", false}, {new(Time), "2026-01-31", true},
+		{new(Limit), "1000", false}, {new(Limit), "1001", true}, {new(Offset), "0", false}, {new(Offset), "-1", true},
+		{new(Cursor), "AAAAAAAAAAAAAAAAAAAAAA", false}, {new(Cursor), "AAAAAAAAAAAAAAAAAAAAA=", true}, {new(All), "all", false}, {new(All), "ALL", true},
+	} {
+		err := c.into.UnmarshalText([]byte(c.text))
+		var problem Problem
+		if (err != nil) != c.fails || err != nil && (!errors.As(err, &problem) || !strings.HasSuffix(err.Error(), ".")) {
+			t.Errorf("%T %.40q: %v", c.into, c.text, err)
+		}
+	}
+	var at Time
+	if err := at.UnmarshalText([]byte("2026-01-31T14:00:00.123456789+02:00")); err != nil || at.String() != "2026-01-31 12:00:00.123456 +0000 UTC" {
+		t.Errorf("%v %v", at, err)
+	}
+	if NewPassword("secret").String() == "secret" || Password("secret").String() == "secret" || Credential("secret").String() == "secret" {
+		t.Error("a secret prints itself")
+	}
+}
+
+func TestEmailsAreOneWhateverTheirCase(t *testing.T) {
+	for given, want := range map[string]string{"Ada@Example.COM": "ada@example.com", " a@b ": "a@b", "İ@example.com": "İ@example.com", "\u212a@example.com": "\u212a@example.com"} {
+		if got := Login(given).CanonicalEmail(); got != want {
+			t.Errorf("%q became %q", given, got)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	for _, seed := range []string{"", "Ada", "a@b.c", "https://example.com/x", "2026-01-31T12:00:00Z", "AAAAAAAAAAAAAAAAAAAAAA", "\x00", "\xff", "1e3"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var name Name
+		var email Email
+		var chosen NewPassword
+		var at Time
+		for _, into := range []encoding.TextUnmarshaler{&name, new(Bio), new(Reason), new(AvatarURL), &email, new(Login), new(Password), &chosen, new(Credential), &at, new(Limit), new(Offset), new(Cursor), new(All)} {
+			err := into.UnmarshalText(text)
+			var problem Problem
+			if err != nil && !errors.As(err, &problem) {
+				t.Errorf("%T: %v is no answer to a client", into, err)
+			}
+		}
+		for _, kept := range []string{string(name), string(email), string(chosen)} {
+			if !utf8.ValidString(kept) || strings.ContainsRune(kept, 0) {
+				t.Errorf("%q was let through", kept)
+			}
+		}
+		if c := email.Canonical(); Email(c).Canonical() != c || len(c) > 254 {
+			t.Errorf("%q has the canonical form %q", email, c)
+		}
+		if y := at.UTC().Year(); !at.IsZero() && (y < 1 || y > 9999) {
+			t.Errorf("the year %d", y)
+		}
+	})
+}
