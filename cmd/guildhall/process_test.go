@@ -29,7 +29,17 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	// Where this binary counts coverage, so do those it starts, and say so if they can't.
+	counts, err := os.MkdirTemp("", "guildhall-coverage-")
+	if err == nil {
+		err = os.Setenv("GOCOVERDIR", counts)
+	}
+	if err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(counts)
+	os.Exit(status)
 }
 
 const (
@@ -41,7 +51,7 @@ const (
 func command(dir string, environ []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Dir = dir
-	cmd.Env = append([]string{"GUILDHALL_TEST_AS_GUILDHALL=1", "HOME=" + dir, "GORACE=halt_on_error=1"}, environ...)
+	cmd.Env = append([]string{"GUILDHALL_TEST_AS_GUILDHALL=1", "GOCOVERDIR=" + os.Getenv("GOCOVERDIR"), "HOME=" + dir, "GORACE=halt_on_error=1"}, environ...)
 	return cmd
 }
 

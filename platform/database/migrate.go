@@ -216,6 +216,10 @@ func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 			return fn(tx)
 		})
 	}
+	return retrying(ctx, openAttempts, func() error { return d.migratingSQLite(ctx, fn) })
+}
+
+func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	// SQLite's own procedure for changing a schema: without foreign keys, which
 	// would turn DROP TABLE into deletes, and with a check before the commit.
 	pool, err := sql.Open("sqlite3", sqliteDSN(d.sqlitePath, "_txlock=immediate&_foreign_keys=off"))

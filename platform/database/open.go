@@ -50,19 +50,29 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	d := &DB{driver: driver, options: o}
-	if driver == SQLite {
-		err = d.openSQLite(rest)
-	} else {
-		err = d.openPostgres(rest)
-	}
+	err = retrying(ctx, openAttempts, func() error { return d.connect(ctx, rest) })
 	if err != nil {
 		return nil, err
 	}
+	return d, nil
+}
+
+func (d *DB) connect(ctx context.Context, address string) error {
+	if d.driver == SQLite {
+		if err := d.openSQLite(address); err != nil {
+			return err
+		}
+	} else if err := d.openPostgres(address); err != nil {
+		return err
+	}
 	if err := d.Ping(ctx); err != nil {
 		_ = d.Close()
-		return nil, fmt.Errorf("the database does not answer: %w", redact(err, o.URL))
+		if isRetryable(err) {
+			return err
+		}
+		return fmt.Errorf("the database does not answer: %w", redact(err, d.options.URL))
 	}
-	return d, nil
+	return nil
 }
 
 // parseURL tells the driver by the scheme and returns what that driver opens.

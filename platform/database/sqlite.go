@@ -32,9 +32,11 @@ func (d *DB) openSQLite(path string) error {
 	d.readPool.SetMaxOpenConns(readers)
 	d.readPool.SetMaxIdleConns(readers)
 	if d.writer, err = gorm.Open(sqlite.Dialector{Conn: d.writePool}, d.gormConfig()); err != nil {
+		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}
 	if d.reader, err = gorm.Open(sqlite.Dialector{Conn: d.readPool}, d.gormConfig()); err != nil {
+		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}
 	return nil

@@ -8,7 +8,10 @@ import (
 	"gorm.io/gorm"
 )
 
-const maxAttempts = 6
+const (
+	txAttempts   = 6
+	openAttempts = 11 // of SQLite, which can't wait while another turns the file to WAL: 4 s
+)
 
 type txKey struct{}
 
@@ -44,19 +47,28 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error
 	if d.current(ctx) != nil {
 		return fn(ctx)
 	}
-	for attempt := 1; ; attempt++ {
+	return retrying(ctx, txAttempts, func() error {
 		t := &transaction{db: d}
 		err := d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			t.conn = tx
 			return fn(context.WithValue(ctx, txKey{}, t))
 		})
-		if err == nil {
-			for _, f := range t.afterCommit {
-				f()
-			}
-			return nil
+		if err != nil {
+			return err
 		}
-		if attempt == maxAttempts || !isRetryable(err) {
+		for _, f := range t.afterCommit {
+			f()
+		}
+		return nil
+	})
+}
+
+// retrying runs fn again while it fails for what others do at the same time.
+// The pauses double from 2 ms.
+func retrying(ctx context.Context, attempts int, fn func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := fn()
+		if err == nil || attempt == attempts || !isRetryable(err) {
 			return err
 		}
 		pause := time.Duration(1<<attempt)*time.Millisecond + time.Duration(rand.Int64N(int64(5*time.Millisecond))) //nolint:gosec // only spreads retries
