@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"guildhall/platform/config"
 	"guildhall/platform/platformtest"
@@ -178,6 +179,30 @@ func (w *way) close() {
 		_ = c.Close()
 	}
 	w.connections = nil
+}
+
+func TestARequestThatTakesTooLong(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		err := s.kernel.DB.InTx(context.Background(), func(ctx context.Context) error {
+			// Somebody else holds the organization.
+			if err := s.kernel.DB.Conn(ctx).Exec("UPDATE organizations SET name = name WHERE id = ?", ada.organization).Error; err != nil {
+				return err
+			}
+			hurried, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+			defer cancel()
+			s.ctx = hurried
+			defer func() { s.ctx = context.Background() }()
+			if a := ada.patch(ada.org(""), body("name", "x")).is(503, "timeout"); a.header.Get("Retry-After") == "" {
+				t.Errorf("no Retry-After: %v", a.header)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ada.patch(ada.org(""), body("name", "x")).is(200)
+	})
 }
 
 func TestCORSIsByExactOrigin(t *testing.T) {

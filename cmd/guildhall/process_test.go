@@ -166,6 +166,9 @@ func TestNothingConfigured(t *testing.T) {
 		}
 	}
 	ada := p.do("POST", "/api/v1/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
+	if head, err := http.Head(p.base + "/readyz"); err != nil || head.StatusCode != 200 {
+		t.Errorf("HEAD /readyz: %v %v", head, err)
+	}
 	p.stop()
 	for path, mode := range map[string]os.FileMode{
 		"data": 0o700, "data/guildhall.db": 0o600, "data/jwt_secret_key": 0o600, "data/jwt_refresh_secret_key": 0o600,

@@ -15,5 +15,3 @@ var (
 	// What the keeper of accounts may answer here, for the OpenAPI document.
 	errEmailTaken = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
 )
-
-func refusals(list ...*fault.Error) []*fault.Error { return list }

@@ -77,23 +77,23 @@ func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Registration, log-in, and the sessions behind the tokens.")
 	httpapi.Post(r, "/auth/register", access.Public(), m.register, httpapi.Doc{
 		ID: "register", Summary: "Make an account and its first organization",
-		Refusals: refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
+		Refusals: httpapi.Refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/token", access.Public(), m.logIn, httpapi.Doc{
 		ID: "logIn", Summary: "Log in", Form: true,
 		Description: "OAuth 2.0's password form, or the same as JSON. The active organization is the one asked for, else the last one used, else the first joined that is in good standing.",
-		Refusals: refusals(errInvalidCredentials, errAccountSuspended, errAccountInactive, errAccountArchived,
+		Refusals: httpapi.Refusals(errInvalidCredentials, errAccountSuspended, errAccountInactive, errAccountArchived,
 			access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive, password.ErrBusy,
 			ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
 		ID: "refresh", Summary: "Trade a refresh token for new tokens",
 		Description: "The token presented is spent. Presenting it again shortly after gives the same successor; anything older ends the session.",
-		Refusals:    refusals(errInvalidRefreshToken, errRefreshTokenReused),
+		Refusals:    httpapi.Refusals(errInvalidRefreshToken, errRefreshTokenReused),
 	})
 	httpapi.Post(r, "/auth/switch-organization", access.SignedIn(), m.switchOrganization, httpapi.Doc{
 		ID: "switchOrganization", Summary: "Make another organization the active one",
-		Refusals: refusals(access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive),
+		Refusals: httpapi.Refusals(access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive),
 	})
 	httpapi.Post(r, "/auth/logout", access.SignedIn(), m.logOut, httpapi.Doc{
 		ID: "logOut", Summary: "End this session, or all of one's sessions",
@@ -101,6 +101,6 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Patch(r, "/users/:user_id/password", access.Self(), m.changePassword, httpapi.Doc{
 		ID: "changePassword", Summary: "Change one's password",
 		Description: "Every other session of the person ends.",
-		Refusals:    refusals(errWrongPassword, password.ErrBusy, ratelimit.Refusal()),
+		Refusals:    httpapi.Refusals(errWrongPassword, password.ErrBusy, ratelimit.Refusal()),
 	})
 }

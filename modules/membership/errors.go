@@ -12,5 +12,3 @@ var (
 	errOwnerRequired     = fault.New(fault.Conflict, "owner_required", "The owner can't leave or be removed: transfer the ownership first.")
 	errNotInGoodStanding = fault.New(fault.Conflict, "not_in_good_standing", "This person is suspended, inactive or archived.")
 )
-
-func refusals(list ...*fault.Error) []*fault.Error { return list }

@@ -54,12 +54,12 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, organization+"/members", admin, m.add, httpapi.Doc{
 		ID: "addMember", Summary: "Add a person with an account as a member",
 		Description: "By `user_id` or by `email`, one of the two.",
-		Refusals:    refusals(access.ErrUserNotFound, errAlreadyMember),
+		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember),
 	})
 	httpapi.Delete(r, organization+"/members/:user_id", member, m.remove, httpapi.Doc{
 		ID: "removeMember", Summary: "Remove a member, or leave",
 		Description: "The admin grant goes with the membership.",
-		Refusals: refusals(errMemberNotFound, access.ErrInsufficientRole, access.ErrEqualOrHigherRole,
+		Refusals: httpapi.Refusals(errMemberNotFound, access.ErrInsufficientRole, access.ErrEqualOrHigherRole,
 			access.ErrOwnStanding, errOwnerRequired),
 	})
 	httpapi.Get(r, organization+"/admins", member, m.listAdmins, httpapi.Doc{
@@ -67,11 +67,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, organization+"/admins", owner, m.grant, httpapi.Doc{
 		ID: "grantAdmin", Summary: "Make a member an admin",
-		Refusals: refusals(errNotAMember, errAlreadyAdmin, access.ErrOwnStanding, access.ErrEqualOrHigherRole),
+		Refusals: httpapi.Refusals(errNotAMember, errAlreadyAdmin, access.ErrOwnStanding, access.ErrEqualOrHigherRole),
 	})
 	httpapi.Delete(r, organization+"/admins/:user_id", owner, m.revoke, httpapi.Doc{
 		ID: "revokeAdmin", Summary: "Make an admin a plain member again",
-		Refusals: refusals(errAdminNotFound, access.ErrOwnStanding, access.ErrEqualOrHigherRole),
+		Refusals: httpapi.Refusals(errAdminNotFound, access.ErrOwnStanding, access.ErrEqualOrHigherRole),
 	})
 	httpapi.Get(r, organization+"/owner", member, m.owner, httpapi.Doc{
 		ID: "getOwner", Summary: "Show the owner",
@@ -79,10 +79,10 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, organization+"/transfer-ownership", owner, m.transfer, httpapi.Doc{
 		ID: "transferOwnership", Summary: "Make another member the owner",
 		Description: "The former owner stays as an admin.",
-		Refusals:    refusals(errNotAMember, errAlreadyOwner, errNotInGoodStanding),
+		Refusals:    httpapi.Refusals(errNotAMember, errAlreadyOwner, errNotInGoodStanding),
 	})
 	httpapi.Get(r, organization+"/permissions/:user_id", member, m.permissions, httpapi.Doc{
 		ID: "getPermissions", Summary: "Show what a member may do",
-		Refusals: refusals(errMemberNotFound, access.ErrInsufficientRole),
+		Refusals: httpapi.Refusals(errMemberNotFound, access.ErrInsufficientRole),
 	})
 }

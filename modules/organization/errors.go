@@ -8,5 +8,3 @@ var (
 	errNotArchived      = fault.New(fault.Conflict, "not_archived", "This organization is not archived.")
 	errOwnerRequired    = fault.New(fault.Conflict, "owner_required", "This person owns an organization that others are in: transfer its ownership first.")
 )
-
-func refusals(list ...*fault.Error) []*fault.Error { return list }

@@ -52,7 +52,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Get(r, "/organizations", access.SignedIn(), m.list, httpapi.Doc{
 		ID: "listOrganizations", Summary: "List one's organizations",
 		Description: "`role` and `joined_at` are null for organizations that a platform administrator is not in.",
-		Refusals:    refusals(access.ErrOperatorRequired),
+		Refusals:    httpapi.Refusals(access.ErrOperatorRequired),
 	})
 	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.mine, httpapi.Doc{
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
@@ -65,15 +65,15 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	owner := access.Org(access.Owner).WhileSuspended()
 	httpapi.Post(r, "/organizations/:organization_id/suspend", owner, m.suspend, httpapi.Doc{
-		ID: "suspendOrganization", Summary: "Suspend an organization", Refusals: refusals(errAlreadySuspended),
+		ID: "suspendOrganization", Summary: "Suspend an organization", Refusals: httpapi.Refusals(errAlreadySuspended),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/activate", owner, m.activate, httpapi.Doc{
-		ID: "activateOrganization", Summary: "Lift a suspension", Refusals: refusals(access.ErrSuspendedByTheOperator),
+		ID: "activateOrganization", Summary: "Lift a suspension", Refusals: httpapi.Refusals(access.ErrSuspendedByTheOperator),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/archive", owner.WhileArchived(), m.archive, httpapi.Doc{
-		ID: "archiveOrganization", Summary: "Archive an organization", Refusals: refusals(errAlreadyArchived),
+		ID: "archiveOrganization", Summary: "Archive an organization", Refusals: httpapi.Refusals(errAlreadyArchived),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/unarchive", owner.WhileArchived(), m.unarchive, httpapi.Doc{
-		ID: "unarchiveOrganization", Summary: "Restore an archived organization", Refusals: refusals(errNotArchived),
+		ID: "unarchiveOrganization", Summary: "Restore an archived organization", Refusals: httpapi.Refusals(errNotArchived),
 	})
 }

@@ -11,5 +11,3 @@ var (
 	errOwnerRequired    = fault.New(fault.Conflict, "owner_required", "This person owns the organization: transfer its ownership first.")
 	errOwnsOrganization = fault.New(fault.Conflict, "owner_required", "This person owns an organization that others are in: transfer its ownership first.")
 )
-
-func refusals(list ...*fault.Error) []*fault.Error { return list }

@@ -59,7 +59,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
 		ID: "listUsers", Summary: "List the people of the active organization",
-		Refusals: refusals(access.ErrOperatorRequired),
+		Refusals: httpapi.Refusals(access.ErrOperatorRequired),
 	})
 	httpapi.Get(r, "/users/:user_id", access.Acquaintance(), m.get, httpapi.Doc{
 		ID: "getUser", Summary: "Show a person",
@@ -68,7 +68,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "updateProfile", Summary: "Change one's profile",
 		Description: "Members left out stay as they are; `null` clears `bio` and `avatar_url`.",
 	})
-	over := refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrOperatorRequired)
+	over := httpapi.Refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrOperatorRequired)
 	httpapi.Post(r, "/users/:user_id/activate", access.OverUser(access.Admin), m.activate, httpapi.Doc{
 		ID: "activateUser", Summary: "Restore a person's good standing",
 		Description: "Active again, and any open suspension lifted, in the active organization or, with `scope: account`, as a whole.",
@@ -83,10 +83,10 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, "/users/:user_id/archive", access.SelfOrOperator(), m.archive, httpapi.Doc{
 		ID: "archiveUser", Summary: "Archive an account",
 		Description: "Organizations that the person is alone in are archived with it.",
-		Refusals:    refusals(errOwnsOrganization, errAlreadyArchived),
+		Refusals:    httpapi.Refusals(errOwnsOrganization, errAlreadyArchived),
 	})
 	httpapi.Post(r, "/users/:user_id/unarchive", access.OperatorOnly(), m.unarchive, httpapi.Doc{
-		ID: "unarchiveUser", Summary: "Restore an archived account", Refusals: refusals(errNotArchived),
+		ID: "unarchiveUser", Summary: "Restore an archived account", Refusals: httpapi.Refusals(errNotArchived),
 	})
 }
 

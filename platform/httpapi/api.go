@@ -72,7 +72,7 @@ func New(o Options) (*API, error) {
 	a.engine.NoRoute(func(c *gin.Context) { a.refuse(c, errRouteNotFound) })
 	a.engine.NoMethod(func(c *gin.Context) { a.refuse(c, errMethodNotAllowed) })
 	a.mountOperational(o.Debug)
-	a.handler = withoutTrailingSlash(withRequestID(corsFor(o.CORSOrigins).Handler(a.engine)))
+	a.handler = headAsGet(withoutTrailingSlash(withRequestID(corsFor(o.CORSOrigins).Handler(a.engine))))
 	return a, nil
 }
 

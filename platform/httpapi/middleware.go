@@ -38,6 +38,19 @@ func withRequestID(next http.Handler) http.Handler {
 
 func requestID(c *gin.Context) string { return c.Writer.Header().Get(requestIDHeader) }
 
+// headAsGet answers HEAD wherever there is a GET (RFC 9110 §9.3.2); the server
+// keeps the body back.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			clone := *r
+			clone.Method = http.MethodGet
+			r = &clone
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // withoutTrailingSlash makes /organizations/ the same resource as
 // /organizations without a redirect, which would lose a body.
 func withoutTrailingSlash(next http.Handler) http.Handler {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -22,6 +23,13 @@ type Doc struct {
 	Refusals    []*fault.Error // those of the module; the kernel's own are added
 	Form        bool           // the body may be a form as well as JSON
 }
+
+// Refusals lists what a route may answer, for its Doc.
+func Refusals(list ...*fault.Error) []*fault.Error { return list }
+
+// requestTimeout is how long a request may take once its body has come, for one
+// that waits for a database that hangs.
+const requestTimeout = 20 * time.Second
 
 // handler is what a module writes: parsed input in, a view or a refusal out.
 type handler[I, O any] func(ctx context.Context, in I) (O, error)
@@ -57,9 +65,10 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 		input: new(I), output: *new(O),
 	})
 	a.engine.Handle(method, BasePath+path, func(c *gin.Context) {
-		ctx := withClientIP(c.Request.Context(), c.ClientIP())
+		ctx, cancel := context.WithTimeout(withClientIP(c.Request.Context(), c.ClientIP()), requestTimeout)
+		defer cancel()
 		if !rule.IsPublic() {
-			caller, err := a.admit(c, rule, names)
+			caller, err := a.admit(ctx, c, rule, names)
 			if err != nil {
 				a.refuse(c, err)
 				return
@@ -82,7 +91,7 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 }
 
 // admit takes the caller through the gate.
-func (a *API) admit(c *gin.Context, rule access.Rule, names []string) (access.Caller, error) {
+func (a *API) admit(ctx context.Context, c *gin.Context, rule access.Rule, names []string) (access.Caller, error) {
 	claims, err := a.gate.Authenticate(bearer(c.Request.Header))
 	if err != nil {
 		return access.Caller{}, err
@@ -90,12 +99,12 @@ func (a *API) admit(c *gin.Context, rule access.Rule, names []string) (access.Ca
 	request, err := gateRequest(c, names)
 	if err != nil {
 		// Whoever has no standing learns nothing of what is wrong with an id.
-		if _, refused := a.gate.Admit(c.Request.Context(), access.SignedIn(), claims, access.Request{}); refused != nil {
+		if _, refused := a.gate.Admit(ctx, access.SignedIn(), claims, access.Request{}); refused != nil {
 			return access.Caller{}, refused
 		}
 		return access.Caller{}, err
 	}
-	caller, err := a.gate.Admit(c.Request.Context(), rule, claims, request)
+	caller, err := a.gate.Admit(ctx, rule, claims, request)
 	if err != nil {
 		return caller, err
 	}
