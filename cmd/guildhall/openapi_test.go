@@ -65,17 +65,24 @@ func checkDocumented(t testing.TB, app *platform.App, method, path string, a ans
 	}
 }
 
-func TestOpenAPIDocumentIsValid(t *testing.T) {
-	t.Parallel()
-	s := start(t, platformtest.SQLiteURL(t))
+// document of the running service.
+func (s *service) document() (*openapi3.T, []byte) {
+	s.t.Helper()
 	raw, err := s.app.API().JSON()
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(raw)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
+	return doc, raw
+}
+
+func TestOpenAPIDocumentIsValid(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	doc, raw := s.document()
 	if err := doc.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
 		t.Errorf("the document is not valid: %v", err)
 	}

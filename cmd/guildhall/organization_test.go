@@ -2,7 +2,6 @@ package main
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -206,23 +205,7 @@ func TestOfTwoSuspensionsOneIsOpen(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
 		for range 4 {
-			statuses := make([]int, 4)
-			var wg sync.WaitGroup
-			for i := range statuses {
-				wg.Go(func() { statuses[i] = ada.post(ada.org("/suspend"), because()).status })
-			}
-			wg.Wait()
-			done := 0
-			for _, status := range statuses {
-				if status == 200 {
-					done++
-				} else if status != 409 {
-					t.Errorf("status %d", status)
-				}
-			}
-			if done != 1 {
-				t.Errorf("%v", statuses)
-			}
+			oneWins(t, 4, 200, 409, func(int) answer { return ada.post(ada.org("/suspend"), because()) })
 			ada.post(ada.org("/activate"), nil).is(200)
 		}
 	})

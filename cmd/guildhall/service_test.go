@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,6 +185,24 @@ func (a answer) is(status int, code ...string) answer {
 		a.t.Fatalf("%s: got code %q, want %q: %s", a.request, a.code(), code[0], a.body)
 	}
 	return a
+}
+
+// oneWins makes n requests at once and expects that one of them is answered with
+// the first status and all others with the second.
+func oneWins(t testing.TB, n, won, lost int, ask func(i int) answer) {
+	t.Helper()
+	statuses := make([]int, n)
+	var wg sync.WaitGroup
+	for i := range statuses {
+		wg.Go(func() { statuses[i] = ask(i).status })
+	}
+	wg.Wait()
+	slices.Sort(statuses)
+	want := slices.Repeat([]int{lost}, n)
+	want[0] = won // statuses of success are lower
+	if !slices.Equal(statuses, want) {
+		t.Errorf("answered %v, want one %d among %d", statuses, won, lost)
+	}
 }
 
 func (a answer) code() string {
