@@ -33,6 +33,7 @@ type service struct {
 	address    string // of the client
 	ctx        context.Context
 	statements atomic.Int64
+	texts      sync.Map     // of those statements
 	skew       atomic.Int64 // what the clock is ahead, in nanoseconds
 }
 
@@ -82,8 +83,11 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	var err error
 	s.kernel, s.app, err = open(context.Background(), cfg, log, platform.Options{
-		Now:         func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
-		OnStatement: func(context.Context, string) { s.statements.Add(1) },
+		Now: func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
+		OnStatement: func(_ context.Context, sql string) {
+			s.statements.Add(1)
+			s.texts.Store(sql, true)
+		},
 	})
 	if err != nil {
 		t.Fatalf("open: %v", err)

@@ -2,7 +2,13 @@ package main
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
+
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
 )
 
 // TestStatementsPerRequest holds every endpoint to a number of SQL statements
@@ -25,6 +31,49 @@ func TestStatementsPerRequest(t *testing.T) {
 		}
 	})
 }
+
+// TestNoStatementReadsAWholeTable asks SQLite how it would run what the endpoints
+// run. A scan is of one page cut before, or of a row of parameters, never of a
+// table; only lists of everything for platform administrators walk one, by key.
+func TestNoStatementReadsAWholeTable(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	ada, grace := s.person("Ada"), s.person("Grace")
+	s.crowd(ada, 50, 50)
+	s.texts.Clear()
+	s.measure(ada, grace)
+	explained := 0
+	s.texts.Range(func(key, _ any) bool {
+		text := key.(string)
+		if !slices.Contains([]string{"SELECT", "UPDATE", "DELETE", "INSERT"}, strings.Fields(text)[0]) {
+			return true
+		}
+		rows, err := s.kernel.DB.Conn(t.Context()).Raw("EXPLAIN QUERY PLAN "+text, slices.Repeat([]any{nil}, strings.Count(text, "?"))...).Rows()
+		if err != nil {
+			t.Errorf("%v: %s", err, text)
+			return true
+		}
+		steps, err := database.Collect(rows, func(scan func(...any) error) (step string, err error) {
+			var a, b, c int
+			return step, scan(&a, &b, &c, &step)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		explained++
+		for _, step := range steps {
+			if strings.HasPrefix(step, "SCAN ") && !wholeButSmall.MatchString(step) {
+				t.Errorf("%s\n\t%s\n%s", step, strings.Join(steps, "\n\t"), text)
+			}
+		}
+		return true
+	})
+	if explained < 40 {
+		t.Errorf("only %d statements were explained", explained)
+	}
+}
+
+var wholeButSmall = regexp.MustCompile(`^SCAN (k|page|m|first|CONSTANT ROW|\(subquery-\d+\))$`)
 
 type measured struct {
 	name             string
