@@ -25,6 +25,9 @@ import (
 // BasePath is where every endpoint of a module is.
 const BasePath = "/api/v1"
 
+// Where a supervisor and a proxy ask.
+const livePath, readyPath = "/livez", "/readyz"
+
 // Options of the HTTP interface.
 type Options struct {
 	Gate           *access.Gate
@@ -111,10 +114,10 @@ func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
 func (a *API) Drain() { a.draining.Store(true) }
 
 func (a *API) mountOperational(debug bool) {
-	a.engine.GET("/livez", func(c *gin.Context) {
+	a.engine.GET(livePath, func(c *gin.Context) {
 		_ = writeJSON(c, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	a.engine.GET("/readyz", func(c *gin.Context) {
+	a.engine.GET(readyPath, func(c *gin.Context) {
 		if a.draining.Load() {
 			a.writeProblem(c, errNotReady)
 			return

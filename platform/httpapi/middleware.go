@@ -73,8 +73,11 @@ func (a *API) observe(c *gin.Context) {
 	start := time.Now()
 	c.Next()
 	level := slog.LevelInfo
-	if c.Writer.Status() >= http.StatusInternalServerError {
+	switch {
+	case c.Writer.Status() >= http.StatusInternalServerError:
 		level = slog.LevelError
+	case c.FullPath() == livePath || c.FullPath() == readyPath: // every few seconds
+		level = slog.LevelDebug
 	}
 	ctx := c.Request.Context()
 	if !a.log.Enabled(ctx, level) {
