@@ -28,6 +28,9 @@ func TestGuessingIsSlowedDownForTheGuesserAlone(t *testing.T) {
 		}
 		guess(ada.email, password, "192.0.2.1:3").is(429, "too_many_requests")
 		guess(ada.email, password, "192.0.2.2:1").is(200) // the victim, from elsewhere
+		for range 12 { // as often as they like
+			guess(ada.email, password, "192.0.2.2:1").is(200)
+		}
 		ada.get("/auth/me").is(200)
 		s.later(31 * time.Second)
 		guess(ada.email, password, "192.0.2.1:4").is(200)

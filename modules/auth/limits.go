@@ -37,6 +37,11 @@ func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
 	return l.logIns.Allow(address + " " + canonicalEmail)
 }
 
+// loggedIn lets a person who knows the password log in as often as they like.
+func (l limits) loggedIn(ctx context.Context, canonicalEmail string) {
+	l.logIns.Forget(ratelimit.Address(httpapi.ClientIP(ctx)) + " " + canonicalEmail)
+}
+
 func (l limits) register(ctx context.Context) error {
 	return l.registrations.Allow(ratelimit.Address(httpapi.ClientIP(ctx)))
 }

@@ -89,6 +89,7 @@ func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.Nul
 	if !ok {
 		return tokenView{}, errInvalidCredentials
 	}
+	m.limits.loggedIn(ctx, email)
 	renewed := ""
 	if renew {
 		if renewed, err = m.hasher.Hash(ctx, typed); err != nil {

@@ -63,6 +63,16 @@ func (l *Limiter) Allow(key string) error {
 	return nil
 }
 
+// Forget gives the key its whole burst back, as after a success.
+func (l *Limiter) Forget(key string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.keys, key)
+}
+
 func (l *Limiter) makeRoom(now time.Time) {
 	if len(l.keys) < maxKeys {
 		return

@@ -30,10 +30,15 @@ func TestABurstAndThenOneInEachInterval(t *testing.T) {
 	if l.Allow("a") != nil || l.Allow("a") == nil {
 		t.Error("an interval later there is not exactly one more")
 	}
+	l.Forget("a")
+	if l.Allow("a") != nil || l.Allow("a") != nil {
+		t.Error("the burst is not back")
+	}
 }
 
 func TestNilAllowsEverything(t *testing.T) {
 	var l *Limiter
+	l.Forget("a")
 	if err := l.Allow("a"); err != nil {
 		t.Error(err)
 	}
