@@ -28,7 +28,7 @@ func TestGuessingIsSlowedDownForTheGuesserAlone(t *testing.T) {
 		}
 		guess(ada.email, password, "192.0.2.1:3").is(429, "too_many_requests")
 		guess(ada.email, password, "192.0.2.2:1").is(200) // the victim, from elsewhere
-		for range 12 { // as often as they like
+		for range 12 {                                    // as often as they like
 			guess(ada.email, password, "192.0.2.2:1").is(200)
 		}
 		ada.get("/auth/me").is(200)
