@@ -170,9 +170,6 @@ func (g *Gate) decideNamed(c *Caller, s Standing, named bool) error {
 // refuseAbout answers the refusal about a person whom the caller may see, and
 // for everybody else that there is no such person.
 func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error {
-	if c.rule.scope == overUser && c.request.User == uuid.Nil {
-		return refusal
-	}
 	visible, err := g.acquainted(ctx, *c, c.request.User)
 	if err != nil {
 		return err

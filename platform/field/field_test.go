@@ -24,6 +24,8 @@ func TestValues(t *testing.T) {
 		{new(NewPassword), "éééé", false}, {new(NewPassword), "ééé1", true}, {new(NewPassword), strings.Repeat("x", 1025), true}, {new(NewPassword), "12345\x006789", true},
 		{new(Credential), "x", false}, {new(Credential), strings.Repeat("x", 4097), true},
 		{new(Time), "2026-01-31T12:00:00Z", false}, {new(Time), "2026-01-31t12:00:00.123456789+02:00", false}, {new(Time), "2026-01-31", true},
+		{new(Time), "2026-01-31T1:00:00Z", true}, {new(Time), "2026-01-31T12:00:00,5Z", true}, {new(Time), "2026-01-31T12:00:00+24:00", true}, {new(Time), "2026-01-31T12:00:00+23:60", true},
+		{new(Limit), "+5", true}, {new(Offset), "+5", true}, {new(Cursor), "AAAAAAAAAAAAAAAAAAAAAA\n", true},
 		{new(Limit), "1000", false}, {new(Limit), "1001", true}, {new(Offset), "0", false}, {new(Offset), "-1", true},
 		{new(Cursor), "AAAAAAAAAAAAAAAAAAAAAA", false}, {new(Cursor), "AAAAAAAAAAAAAAAAAAAAA=", true}, {new(All), "all", false}, {new(All), "ALL", true},
 	} {
@@ -31,6 +33,16 @@ func TestValues(t *testing.T) {
 		var problem Problem
 		if (err != nil) != c.fails || err != nil && (!errors.As(err, &problem) || !strings.HasSuffix(err.Error(), ".")) {
 			t.Errorf("%T %.40q: %v", c.into, c.text, err)
+		}
+	}
+	for host, ok := range map[string]bool{
+		"example.com": true, "a.b.example.com:8443": true, "xn--bcher-kva.example": true, "EXAMPLE.COM": true, "1.example.com": true,
+		"2130706433": false, "127.1": false, "0x7f.0.0.1": false, "127.0.0.1": false, "127.0.0.1.": false, "\uff11\uff12\uff17.1": false, "localhost": false, ".": false, "a..b": false,
+		"example.com.": false, "-a.com": false, "a-.com": false, "a_b.com": false, "example.com:99999": false, "example.com:0": false, "example.com:": false, "[::1]": false, "u@example.com": false,
+		"example.com\u202e": false, "b\u00fccher.example": false, "example.0xff": false, strings.Repeat("a.", 127) + "com": false, strings.Repeat("a", 64) + ".com": false,
+	} {
+		if err := new(AvatarURL).UnmarshalText([]byte("https://" + host + "/x")); (err == nil) != ok {
+			t.Errorf("%q: %v", host, err)
 		}
 	}
 	var at Time

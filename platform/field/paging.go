@@ -18,7 +18,7 @@ const (
 type Limit int
 
 func (l *Limit) UnmarshalText(text []byte) error {
-	n, err := strconv.Atoi(string(text))
+	n, err := strconv.ParseUint(string(text), 10, 31) // not Atoi: it takes a sign
 	if err != nil || n < 1 || n > maxLimit {
 		return Problem("must be a whole number from 1 to 1000.")
 	}
@@ -49,8 +49,8 @@ func (Limit) JSONSchema() (jsonschema.Schema, error) {
 type Offset int
 
 func (o *Offset) UnmarshalText(text []byte) error {
-	n, err := strconv.Atoi(string(text))
-	if err != nil || n < 0 || n > maxOffset {
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	if err != nil || n > maxOffset {
 		return Problem("must be a whole number from 0 to 1000000000.")
 	}
 	*o = Offset(n)
@@ -72,7 +72,7 @@ type Cursor uuid.UUID
 
 func (c *Cursor) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
-	if err != nil || len(b) != len(c) {
+	if err != nil || len(b) != len(c) || len(text) != base64.RawURLEncoding.EncodedLen(len(c)) { // it skips line breaks
 		return Problem("must be a cursor that a Link header gave.")
 	}
 	copy(c[:], b)

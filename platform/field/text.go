@@ -1,8 +1,9 @@
 package field
 
 import (
-	"net/netip"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/swaggest/jsonschema-go"
@@ -57,9 +58,16 @@ func (Reason) InlineJSONSchema() {}
 func (Reason) JSONSchema() (jsonschema.Schema, error) { return reasonLimits.schema(), nil }
 
 // AvatarURL is shown by clients and never fetched by the service. Only https
-// and only host names: another scheme would be a script in somebody's page, an
-// address would be a probe of their network.
+// and only public host names: another scheme would be a script in somebody's
+// page, an address in any spelling a probe of their network.
 type AvatarURL string
+
+var (
+	printableASCII = regexp.MustCompile(`^[!-~]+$`)
+	// Two labels or more, the last of which begins with a letter (RFC 1123 §2.1):
+	// what is only digits or begins with 0x, browsers read as an IPv4 address.
+	hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]$`)
+)
 
 func (a *AvatarURL) UnmarshalText(text []byte) error {
 	s, err := avatarLimits.parse(text)
@@ -67,11 +75,16 @@ func (a *AvatarURL) UnmarshalText(text []byte) error {
 		return err
 	}
 	u, err := url.Parse(s)
-	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" || u.User != nil || strings.ContainsAny(s, " \t\r\n\"<>\\") {
+	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Host == "" || u.User != nil || !printableASCII.MatchString(s) || strings.ContainsAny(s, "\"<>\\") {
 		return Problem("must be an https URL.")
 	}
-	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return Problem("must name a host, not an address.")
+	if host := u.Hostname(); len(host) > 253 || !hostName.MatchString(host) {
+		return Problem("must name a host such as example.com, not an address.")
+	}
+	if port := u.Port(); u.Host != u.Hostname() {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return Problem("must have a port from 1 to 65535, or none.")
+		}
 	}
 	*a = AvatarURL(s)
 	return nil

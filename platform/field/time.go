@@ -1,11 +1,16 @@
 package field
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/swaggest/jsonschema-go"
 )
+
+// rfc3339 is its date-time (§5.6): time.Parse also reads shorter hours, decimal
+// commas and offsets of a day and more.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // Time is an instant, RFC 3339 in, UTC and microseconds inside: what both
 // databases keep.
@@ -13,7 +18,7 @@ type Time struct{ time.Time }
 
 func (t *Time) UnmarshalText(text []byte) error {
 	parsed, err := time.Parse(time.RFC3339Nano, strings.ToUpper(string(text)))
-	if err != nil || parsed.Year() < 1 || parsed.UTC().Year() > 9999 || parsed.UTC().Year() < 1 {
+	if err != nil || !rfc3339.Match(text) || parsed.Year() < 1 || parsed.UTC().Year() > 9999 || parsed.UTC().Year() < 1 {
 		return Problem("must be a time such as 2026-01-31T12:00:00Z.")
 	}
 	t.Time = parsed.UTC().Truncate(time.Microsecond)

@@ -3,9 +3,11 @@ package httpapi
 import (
 	"encoding"
 	"errors"
+	"maps"
+	"net/http"
 	"net/url"
 	"reflect"
-	"strconv"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -32,12 +34,13 @@ type inputField struct {
 // input is the plan for decoding one input type, made when the route is.
 type input struct {
 	path, query, body []inputField
+	takesBody         bool // by its method, whether or not a member of it is known
 	bodyRequired      bool
 	form              bool
 }
 
-func planInput(t reflect.Type, form bool) input {
-	in := input{form: form}
+func planInput(t reflect.Type, method string, form bool) input {
+	in := input{form: form, takesBody: method == http.MethodPost || method == http.MethodPatch}
 	for _, sf := range reflect.VisibleFields(t) {
 		if sf.Anonymous {
 			continue
@@ -90,7 +93,7 @@ func (in *input) decode(c *gin.Context, target reflect.Value) error {
 		}
 		in.decodeTexts(in.query, values, target, report)
 	}
-	if len(in.body) > 0 {
+	if in.takesBody {
 		if err := in.decodeBody(c, target, report, &bad); err != nil {
 			return err
 		}
@@ -157,11 +160,16 @@ func (in *input) decodeBody(c *gin.Context, target reflect.Value, report func(in
 			}
 		}
 	}
-	for name := range members {
+	unknown := slices.Sorted(maps.Keys(members))
+	for _, name := range unknown[:min(len(unknown), maxUnknown)] {
 		*bad = append(*bad, fault.Field{Location: "body." + clip(name), Message: "is not a known field."})
 	}
 	return nil
 }
+
+// maxUnknown is how many unknown fields an answer names: it must not be larger
+// than what it answers.
+const maxUnknown = 8
 
 // parseObject refuses what encoding/json lets pass in silence: repeated names,
 // invalid UTF-8 and anything but one object.
@@ -236,6 +244,9 @@ const notUUID = "must be a UUID."
 
 // setText sets one value from text.
 func setText(v reflect.Value, text string) error {
+	if n, ok := v.Addr().Interface().(nullable); ok {
+		v = reflect.ValueOf(n.Fill()).Elem()
+	}
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
@@ -248,15 +259,23 @@ func setText(v reflect.Value, text string) error {
 	case encoding.TextUnmarshaler:
 		return target.UnmarshalText([]byte(text))
 	case *bool:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return field.Problem("must be true or false.")
-		}
-		*target = b
-		return nil
+		return setBool(target, text)
 	default:
 		panic("httpapi: no way to read a " + v.Type().String() + " from text")
 	}
+}
+
+// setBool also takes what Python writes, and digits, as the FastAPI service did.
+func setBool(target *bool, text string) error {
+	switch text {
+	case "true", "True", "1":
+		*target = true
+	case "false", "False", "0":
+		*target = false
+	default:
+		return field.Problem("must be true or false.")
+	}
+	return nil
 }
 
 // parseID takes the canonical form alone: uuid.Parse also reads braces, URNs

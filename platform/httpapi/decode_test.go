@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
@@ -34,7 +35,7 @@ func decode(contentType, query, body string) (everything, error) {
 	c.Request.URL.RawQuery = query
 	c.Request.Header.Set("Content-Type", contentType)
 	c.Params = gin.Params{{Key: "id", Value: id}}
-	plan := planInput(reflect.TypeFor[everything](), true)
+	plan := planInput(reflect.TypeFor[everything](), http.MethodPost, true)
 	var got everything
 	err := plan.decode(c, reflect.ValueOf(&got).Elem())
 	return got, err

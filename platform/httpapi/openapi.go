@@ -322,10 +322,10 @@ func (op operation) refusals() []*fault.Error {
 	if len(op.in.query) > 0 {
 		list = append(list, errMalformedQuery)
 	}
-	if len(op.in.body) > 0 {
+	if op.in.takesBody {
 		list = append(list, errMalformedBody, errBodyTooLarge, errMediaType)
 	}
-	if len(op.in.path)+len(op.in.query)+len(op.in.body) > 0 || !op.rule.IsPublic() {
+	if len(op.in.path)+len(op.in.query) > 0 || op.in.takesBody || !op.rule.IsPublic() {
 		list = append(list, errInvalid)
 	}
 	return append(list, op.doc.Refusals...)

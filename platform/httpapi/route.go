@@ -57,7 +57,7 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 	if !rule.Declared() {
 		panic(fmt.Sprintf("httpapi: %s %s has no rule", method, path))
 	}
-	a, in := r.api, planInput(reflect.TypeFor[I](), doc.Form)
+	a, in := r.api, planInput(reflect.TypeFor[I](), method, doc.Form)
 	names := paramNames(path)
 	a.routes = append(a.routes, Route{Method: method, Path: BasePath + path, Rule: rule})
 	a.operations = append(a.operations, operation{

@@ -6,6 +6,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -74,6 +75,9 @@ func (s *Service) sign(k kind, claims jwt.Claims) (string, error) {
 func (s *Service) read(k kind, token string, claims jwt.Claims) error {
 	if len(token) > maxLength {
 		return fmt.Errorf("longer than %d bytes", maxLength)
+	}
+	if strings.ContainsAny(token, "\r\n") { // which encoding/base64 skips
+		return errors.New("holds a line break")
 	}
 	_, err := s.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		if t.Header["typ"] != k.typ {

@@ -1,0 +1,743 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+
+	"guildhall/platform/httpapi"
+)
+
+// inputRoute is a route with what the document says of it.
+type inputRoute struct {
+	httpapi.Route
+	relative  string // below the base path, as goodBodies names it
+	operation *openapi3.Operation
+}
+
+func (s *service) inputRoutes() []inputRoute {
+	s.t.Helper()
+	doc, _ := s.document()
+	var all []inputRoute
+	for _, r := range s.app.API().Routes() {
+		templated := r.Path
+		for _, name := range []string{"organization_id", "user_id"} {
+			templated = strings.ReplaceAll(templated, ":"+name, "{"+name+"}")
+		}
+		item := doc.Paths.Value(templated)
+		if item == nil || item.GetOperation(r.Method) == nil {
+			s.t.Fatalf("%s %s is not in the document", r.Method, r.Path)
+		}
+		all = append(all, inputRoute{r, strings.TrimPrefix(r.Path, httpapi.BasePath), item.GetOperation(r.Method)})
+	}
+	return all
+}
+
+// inputPath fills in the ids.
+func (r inputRoute) inputPath(organization, user string) string {
+	return strings.NewReplacer(":organization_id", organization, ":user_id", user).Replace(r.Path)
+}
+
+// ofSelf says whether a route acts on the caller's own account alone.
+func (r inputRoute) ofSelf() bool { return r.Rule.String() == "self" }
+
+// inputContents is every row of every table, so that a change is seen as well
+// as an insertion.
+func (s *service) inputContents() map[string][]string {
+	s.t.Helper()
+	all := map[string][]string{}
+	for line := range strings.SplitSeq(s.rows(), ", ") {
+		table, _, _ := strings.Cut(line, " ")
+		rows, err := s.kernel.DB.Conn(context.Background()).Raw("SELECT * FROM " + table).Rows()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		columns, err := rows.Columns()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(any)
+			}
+			if err := rows.Scan(values...); err != nil {
+				s.t.Fatal(err)
+			}
+			var text []string
+			for i, v := range values {
+				text = append(text, fmt.Sprintf("%s=%v", columns[i], *v.(*any)))
+			}
+			all[table] = append(all[table], strings.Join(text, " "))
+		}
+		if err := rows.Err(); err != nil {
+			s.t.Fatal(err)
+		}
+		_ = rows.Close()
+		slices.Sort(all[table])
+	}
+	return all
+}
+
+// inputUntouched runs bad requests and sees that they have written nothing.
+func (s *service) inputUntouched(try func()) {
+	s.t.Helper()
+	before := s.inputContents()
+	try()
+	after := s.inputContents()
+	for table, rows := range after {
+		if !slices.Equal(rows, before[table]) {
+			s.t.Errorf("%s was written to:\n%s\n%s", table, strings.Join(before[table], "\n"), strings.Join(rows, "\n"))
+		}
+	}
+}
+
+// inputLocations are those that a problem names.
+func inputLocations(a answer) []string {
+	var p struct {
+		Errors []struct{ Location, Message string }
+	}
+	_ = json.Unmarshal(a.body, &p)
+	var all []string
+	for _, e := range p.Errors {
+		if e.Message == "" {
+			a.t.Errorf("%s: %s has no message: %s", a.request, e.Location, a.body)
+		}
+		all = append(all, e.Location)
+	}
+	return all
+}
+
+// names asserts that the values at fault are these and no others.
+func inputNames(a answer, want ...string) {
+	a.t.Helper()
+	a.is(422, "validation_failed")
+	got := inputLocations(a)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		a.t.Errorf("%s: named %v, want %v: %s", a.request, got, want, a.body)
+	}
+}
+
+// inputStream is a body whose length nobody says beforehand.
+type inputStream struct{ io.Reader }
+
+func (s *service) inputChunked(method, path, token, contentType string, size int) answer {
+	s.t.Helper()
+	r := httptest.NewRequest(method, path, inputStream{io.LimitReader(inputSpaces{}, int64(size))})
+	r.ContentLength = -1
+	r.RemoteAddr = s.address
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	s.app.API().ServeHTTP(w, r)
+	a := answer{t: s.t, request: method + " " + path + " (chunked)", status: w.Code, header: w.Header(), body: w.Body.Bytes()}
+	a.checkContract()
+	return a
+}
+
+type inputSpaces struct{}
+
+func (inputSpaces) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// TestInputBodiesByTheDocument: what the document says of a body (required or
+// not, which media types, which members) is what the service does.
+func TestInputBodiesByTheDocument(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.operator("Ada")
+		grace := s.person("Grace").joins(ada, false)
+		good := goodBodies(ada, grace)
+		s.inputUntouched(func() {
+			for _, r := range s.inputRoutes() {
+				if r.operation.RequestBody == nil {
+					if _, reads := good[r.Method+" "+r.relative]; reads {
+						t.Errorf("%s %s: a body that the document does not know", r.Method, r.Path)
+					}
+					continue
+				}
+				documented := r.operation.RequestBody.Value
+				user := grace.id
+				if r.ofSelf() {
+					user = ada.id
+				}
+				send := func(text string, headers ...string) answer {
+					return s.do(r.Method, r.inputPath(ada.organization, user), ada.access, text, headers...)
+				}
+				fields := good[r.Method+" "+r.relative]
+				whole, err := json.Marshal(fields)
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				// Nothing where something is required.
+				if documented.Required {
+					send("").is(400, "malformed_body")
+					send("", "Content-Type", "").is(400, "malformed_body")
+					send(" \r\n\t").is(400, "malformed_body")
+					s.do(r.Method, r.inputPath(ada.organization, user), ada.access, nil).is(400, "malformed_body")
+				} else {
+					send(" ").is(400, "malformed_body")
+				}
+
+				// Other media types, and JSON that is not UTF-8 or is packed.
+				form := documented.Content["application/x-www-form-urlencoded"] != nil
+				for _, media := range []string{
+					"", "application/xml", "application/json, text/plain", "application/json; charset=utf-16", "application/json; charset",
+					"application/problem+json", "multipart/form-data; boundary=x", "\x00", "application/x-www-form-urlencoded",
+				} {
+					if !form || media != "application/x-www-form-urlencoded" {
+						send(string(whole), "Content-Type", media).is(415, "unsupported_media_type")
+					}
+				}
+				for _, encoding := range []string{"br", "gzip, identity"} {
+					send(string(whole), "Content-Encoding", encoding).is(415, "unsupported_media_type")
+				}
+
+				// Too much of it, whether or not its length is told.
+				tooLong := string(whole[:len(whole)-1]) + strings.Repeat(" ", 64<<10) + "}"
+				send(tooLong).is(413, "body_too_large")
+				send(tooLong, "Content-Type", "text/plain").is(413, "body_too_large")
+				s.inputChunked(r.Method, r.inputPath(ada.organization, user), ada.access, "application/json", 64<<10+1).is(413, "body_too_large")
+				s.inputChunked(r.Method, r.inputPath(ada.organization, user), ada.access, "application/json", 64<<10).is(400, "malformed_body")
+				send(strings.Repeat(`{"a":`, 12_000)).is(400, "malformed_body")
+
+				// The members, one by one.
+				schema := documented.Content["application/json"].Schema.Value
+				for name := range schema.Properties {
+					if _, tried := fields[name]; !tried && r.relative != "/organizations/:organization_id/members" {
+						t.Errorf("%s %s: %s is not tried", r.Method, r.Path, name)
+					}
+				}
+				if len(schema.Required) > 0 {
+					var all []string
+					for _, name := range schema.Required {
+						less := map[string]any{}
+						for n, v := range fields {
+							if n != name {
+								less[n] = v
+							}
+						}
+						text, _ := json.Marshal(less)
+						inputNames(send(string(text)), "body."+name)
+						all = append(all, "body."+name)
+					}
+					inputNames(send("{}"), all...) // all at once
+				}
+
+				// What only looks like a member of that name.
+				nested := `{"deep":{"x":1,"x":2}}`
+				if a := send(nested).is(422, "validation_failed"); !strings.Contains(string(a.body), "is given twice.") {
+					t.Errorf("%s: %s", nested, a.body)
+				}
+				for name := range fields {
+					for _, other := range []string{strings.ToUpper(name[:1]) + name[1:], " " + name, name + `\u0000`, strings.ReplaceAll(name, "s", "\u017f"), strings.ReplaceAll(name, "k", "\u212a"), strings.ReplaceAll(name, "_", "-")} {
+						if other == name {
+							continue
+						}
+						text := string(whole[:len(whole)-1]) + `,"` + other + `":"x"}`
+						a := send(text).is(422, "validation_failed")
+						if got := inputLocations(a); len(got) != 1 || !strings.HasPrefix(got[0], "body.") {
+							t.Errorf("%s: %s", text, a.body)
+						}
+					}
+					// An escaped name is the same name, and so given twice.
+					escaped := fmt.Sprintf(`\u%04x%s`, name[0], name[1:])
+					text := string(whole[:len(whole)-1]) + `,"` + escaped + `":"x"}`
+					inputNames(send(text), "body."+name)
+				}
+				a := send(string(whole[:len(whole)-1])+`,"`+strings.Repeat("é", 5000)+`":1}`).is(422, "validation_failed")
+				if len(a.body) > 1000 {
+					t.Errorf("%s: %d bytes of a client's own text come back", a.request, len(a.body))
+				}
+			}
+		})
+	})
+}
+
+// TestInputQueriesByTheDocument spoils every parameter of every query.
+func TestInputQueriesByTheDocument(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.operator("Ada")
+		grace := s.person("Grace").joins(ada, false)
+		bad := map[string][]string{
+			"limit":  {"", "+5", "0", "-1", "1001", "1e99", "1e2", "0x10", "1.0", " 1", "1 ", "١", "१", "NaN", "null", "true", "1,2", "9223372036854775808", "\x00", "\xff", "'"},
+			"offset": {"", "-1", "1000000001", "1e99", "0x10", "1.0", " 1", "null", "18446744073709551616", "\x00", "\xff", "'"},
+			"cursor": {"", "x", strings.Repeat("A", 21), strings.Repeat("A", 23), strings.Repeat("A", 22) + "==", "AAAAAAAAAAAAAAAAAAAAA+", strings.Repeat("A", 21) + "B",
+				ada.id, strings.Repeat("\x00", 22), strings.Repeat("A", 10_000)},
+			"count":            {"", "T", "2", "-1", "yes", "tRue", "null", " true", "true ", "\x00"},
+			"include_archived": {"", "2", "yes", "on", "null", "\x00"},
+			"scope":            {"", "ALL", "all ", "account", "organization", "*", "null", "\x00", "\xff"},
+		}
+		fine := map[string]string{"limit": "1", "offset": "1", "cursor": strings.Repeat("A", 22), "count": "true", "include_archived": "false", "scope": "all"}
+		tried := map[string]bool{}
+		s.inputUntouched(func() {
+			for _, r := range s.inputRoutes() {
+				path := r.inputPath(ada.organization, grace.id)
+				for _, p := range r.operation.Parameters {
+					if p.Value.In != "query" {
+						continue
+					}
+					name := p.Value.Name
+					first := !tried[name]
+					if tried[name] = true; bad[name] == nil {
+						t.Errorf("%s?%s is not tried", r.Path, name)
+						continue
+					}
+					ask := func(query string) answer { return s.do(r.Method, path+"?"+query, ada.access, nil) }
+					values := bad[name]
+					if !first && len(values) > 5 {
+						values = values[:5]
+					}
+					for _, value := range values {
+						inputNames(ask(name+"="+url.QueryEscape(value)), "query."+name)
+					}
+					inputNames(ask(name), "query."+name) // given, without a value
+					ask(name + "=" + fine[name]).is(200)
+					inputNames(ask(name+"="+fine[name]+"&"+name+"="+fine[name]), "query."+name)
+					inputNames(ask(name+"="+fine[name]+"&"+name+"=x"), "query."+name)
+					ask(strings.ToUpper(name) + "=x").is(200) // another name, and unknown ones are not looked at
+					ask(name+"=%").is(400, "malformed_query")
+					ask(name+"=x;y").is(400, "malformed_query")
+				}
+				if r.operation.Parameters.GetByInAndName("query", "limit") != nil {
+					inputNames(s.do(r.Method, path+"?limit=0&offset=-1&cursor=x&count=x", ada.access, nil), "query.limit", "query.offset", "query.cursor", "query.count")
+					inputNames(s.do(r.Method, path+"?offset=0&cursor="+fine["cursor"], ada.access, nil), "query.offset")
+					if a := s.do(r.Method, path+"?limit=1000&offset=1000000000&count=true", ada.access, nil).is(200); string(a.body) != "[]" {
+						t.Errorf("%s: %s", a.request, a.body)
+					}
+					for _, cursor := range []string{strings.Repeat("_", 21) + "w", "f" + strings.Repeat("_", 20) + "w"} { // the largest of all keys
+						if a := s.do(r.Method, path+"?cursor="+cursor, ada.access, nil).is(200); string(a.body) != "[]" {
+							t.Errorf("%s: %s", a.request, a.body)
+						}
+					}
+				}
+			}
+		})
+		for name := range bad {
+			if !tried[name] {
+				t.Errorf("no route has %s: the test tries nothing", name)
+			}
+		}
+	})
+}
+
+var inputNoIDs = []string{
+	"x", "0", "{ID}", "{id", "urn:uuid:ID", "URN:UUID:ID", "BARE", "ID0", "0ID", "ID ", " ID", "ID\x00", "ID\n", "SHORT", "null", "undefined", "*",
+	"' OR 1=1 --", strings.Repeat("g", 36), strings.Repeat("-", 36), strings.Repeat("é", 18), strings.Repeat("0", 36), strings.Repeat("9", 8000), "\xff\xfe", "../..", "ID,ID", "NODASH",
+}
+
+func inputNoID(text, id string) string {
+	return strings.NewReplacer("ID", id, "BARE", strings.ReplaceAll(id, "-", ""), "SHORT", id[:35], "NODASH", strings.Replace(id, "-", "0", 1)).Replace(text)
+}
+
+// TestInputIdsOnEveryRoute: what is no id is 422 wherever an id stands, and says
+// so only to somebody who is signed in.
+func TestInputIdsOnEveryRoute(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.operator("Ada")
+		grace := s.person("Grace").joins(ada, false)
+		good := goodBodies(ada, grace)
+		seen := map[string]int{}
+		s.inputUntouched(func() {
+			for _, r := range s.inputRoutes() {
+				if r.Rule.IsPublic() {
+					continue
+				}
+				sent := good[r.Method+" "+r.relative]
+				params := []string{}
+				for _, p := range r.operation.Parameters {
+					if p.Value.In == "path" {
+						params = append(params, p.Value.Name)
+					}
+				}
+				for _, param := range params {
+					texts := inputNoIDs[:4] // the others on two routes a parameter: there is one parser
+					if seen[param]++; seen[param] <= 2 {
+						texts = inputNoIDs
+					}
+					for _, text := range texts {
+						bad := strings.ReplaceAll(url.PathEscape(inputNoID(text, ada.organization)), "..", "%2e%2e")
+						organization, user := ada.organization, grace.id
+						if param == "user_id" {
+							user = bad
+						} else {
+							organization = bad
+						}
+						path := r.inputPath(organization, user)
+						inputNames(s.do(r.Method, path, ada.access, sent), "path."+param)
+					}
+					s.do(r.Method, r.inputPath("x", "x"), "", sent).is(401, "authentication_required")
+					s.do(r.Method, r.inputPath("x", "x"), ada.refresh, sent).is(401, "invalid_token")
+				}
+				if len(params) == 2 {
+					inputNames(s.do(r.Method, r.inputPath("x", "y"), ada.access, sent), "path.organization_id", "path.user_id")
+				}
+				// The header that names the organization.
+				for _, text := range []string{"", "x", "{ID}", "ID,ID"} {
+					bad := inputNoID(text, ada.organization)
+					a := s.do(r.Method, r.inputPath(ada.organization, grace.id), ada.access, sent, "X-Organization-ID", bad)
+					inputNames(a, "header.X-Organization-ID")
+				}
+				bad := append([]string{"header.X-Organization-ID"}, func() (all []string) {
+					for _, p := range params {
+						all = append(all, "path."+p)
+					}
+					return all
+				}()...)
+				inputNames(s.do(r.Method, r.inputPath("x", "y"), ada.access, sent, "X-Organization-ID", "z"), bad...)
+			}
+			// Sent twice, even the same, it is not for us to choose.
+			request := httptest.NewRequest(http.MethodGet, "/api/v1/auth/me", nil)
+			request.Header["X-Organization-Id"] = []string{ada.organization, ada.organization}
+			request.Header.Set("Authorization", "Bearer "+ada.access)
+			w := httptest.NewRecorder()
+			s.app.API().ServeHTTP(w, request)
+			inputNames(answer{t: t, request: "the header twice", status: w.Code, header: w.Header(), body: w.Body.Bytes()}, "header.X-Organization-ID")
+		})
+		// RFC 9562 §4: read in either case, written in lower.
+		upper := strings.ToUpper(ada.organization)
+		if got := ada.get("/organizations/" + upper).is(200).str("id"); got != ada.organization {
+			t.Errorf("%s is %s", upper, got)
+		}
+		if got := ada.get("/auth/me", "X-Organization-ID", upper).is(200).str("organization.id"); got != ada.organization {
+			t.Errorf("%s is %s", upper, got)
+		}
+		if got := ada.get("/users/" + strings.ToUpper(grace.id)).is(200).str("id"); got != grace.id {
+			t.Errorf("%s is %s", strings.ToUpper(grace.id), got)
+		}
+		if got := ada.post("/auth/switch-organization", body("organization_id", upper)).is(200).str("organization_id"); got != ada.organization {
+			t.Errorf("%s is %s", upper, got)
+		}
+	})
+}
+
+// TestInputIdsOfNobody: an id that is well-formed and nobody's is unknown,
+// whatever its version, also to those who may do everything; all answer alike.
+func TestInputIdsOfNobody(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		admin := s.person("Grace").joins(ada, true)
+		member := s.person("Charles").joins(ada, false)
+		operator := s.operator("Operator").joins(ada, false)
+		good := goodBodies(ada, admin)
+		ids := []string{uuid.NewString(), uuid.Nil.String(), uuid.Max.String()}
+		s.inputUntouched(func() {
+			for _, r := range s.inputRoutes() {
+				sent := good[r.Method+" "+r.relative]
+				for _, who := range []*actor{ada, admin, member, operator} {
+					unknown := ""
+					for _, id := range ids {
+						if strings.Contains(r.Path, ":organization_id") && (who == ada || who == operator) {
+							s.do(r.Method, r.inputPath(id, admin.id), who.access, sent).is(404, "organization_not_found")
+						}
+						if strings.Contains(r.Path, ":user_id") {
+							a := s.do(r.Method, r.inputPath(ada.organization, id), who.access, sent)
+							got := fmt.Sprint(a.status, " ", a.code())
+							if unknown == "" {
+								unknown = got
+							}
+							if got != unknown || a.status != 404 && a.status != 403 {
+								t.Errorf("%s: %s, but %s for others", a.request, got, unknown)
+							}
+						}
+						if !r.Rule.IsPublic() && !r.Rule.InPath() && !strings.HasSuffix(r.Path, "/unarchive") && who == member {
+							s.do(r.Method, r.inputPath("", who.id), who.access, sent, "X-Organization-ID", id).is(404, "organization_not_found")
+						}
+					}
+				}
+			}
+			for _, id := range ids {
+				for _, who := range []*actor{ada, operator} {
+					who.post(ada.org("/members"), body("user_id", id)).is(404, "user_not_found")
+					who.post(ada.org("/admins"), body("user_id", id)).is(409, "not_a_member")
+					who.post(ada.org("/transfer-ownership"), body("new_owner_user_id", id)).is(409, "not_a_member")
+					who.post("/auth/switch-organization", body("organization_id", id)).is(404, "organization_not_found")
+				}
+			}
+		})
+	})
+}
+
+// TestInputFormOfLogIn: the one route that reads a form reads it as strictly.
+func TestInputFormOfLogIn(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		const form = "application/x-www-form-urlencoded"
+		send := func(text string) answer {
+			return s.do("POST", "/api/v1/auth/token", "", text, "Content-Type", form)
+		}
+		user, secret := "username="+url.QueryEscape(ada.email), "password="+url.QueryEscape(password)
+		s.inputUntouched(func() {
+			inputNames(send("x=y"), "body.username", "body.password")
+			inputNames(send(user), "body.password")
+			inputNames(send(secret), "body.username")
+			inputNames(send("username=&password="), "body.username", "body.password")
+			inputNames(send(user+"&"+user+"&"+secret), "body.username")
+			inputNames(send(user+"&"+secret+"&password=x"), "body.password")
+			inputNames(send(user+"&"+secret+"&grant_type=authorization_code"), "body.grant_type")
+			inputNames(send(user+"&"+secret+"&grant_type="), "body.grant_type")
+			inputNames(send(user+"&"+secret+"&organization_id=x"), "body.organization_id")
+			inputNames(send(user+"&"+secret+"&organization_id="), "body.organization_id")
+			inputNames(send("username=a%00b&password=a%00b"), "body.username", "body.password")
+			inputNames(send("username=%ff&password=%ff"), "body.username", "body.password")
+			inputNames(send("username=%ed%a0%80&password=%ed%a0%80"), "body.username", "body.password") // a surrogate in UTF-8
+			inputNames(send("username="+strings.Repeat("x", 1025)+"&password="+strings.Repeat("x", 1025)), "body.username", "body.password")
+			send("username=%zz").is(400, "malformed_body")
+			send("username=a;password=b").is(400, "malformed_body")
+			send("").is(400, "malformed_body")
+			send(user+"&"+secret+"&x="+strings.Repeat("x", 64<<10)).is(413, "body_too_large")
+			s.do("POST", "/api/v1/auth/token", "", user+"&"+secret).is(400, "malformed_body") // a form called JSON
+			s.do("POST", "/api/v1/auth/token", "", `{"username":"x","password":"y"}`, "Content-Type", form).is(422, "validation_failed")
+			send("USERNAME=x&"+secret).is(422, "validation_failed")
+			send("username="+strings.Repeat("x", 1024)+"&password="+strings.Repeat("x", 1024)).is(401, "invalid_credentials")
+		})
+		send(user + "&" + secret + "&grant_type=password&scope=&client_id=x&client_secret=").is(200) // OAuth2 says more than we ask
+		send("username=" + url.QueryEscape(" "+strings.ToUpper(ada.email)) + "&" + secret).is(200)
+	})
+}
+
+// TestInputLimitsOfTheRest are those of values that TestLimitsOfValues leaves out.
+func TestInputLimitsOfTheRest(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		grace := s.person("Grace").joins(ada, false)
+		long := func(n int) string { return strings.Repeat("😀", n) } // two UTF-16 units, four bytes
+		register := func(pairs ...any) answer {
+			all := body("email", fmt.Sprintf("limit.%d@example.com", people.Add(1)), "password", password, "name", "x")
+			for i := 0; i < len(pairs); i += 2 {
+				all[pairs[i].(string)] = pairs[i+1]
+			}
+			return s.do("POST", "/api/v1/auth/register", "", all)
+		}
+		s.inputUntouched(func() {
+			for _, bad := range []string{"", " ", "\u2003\u3000\n", long(256)} {
+				inputNames(register("name", bad), "body.name")
+				inputNames(register("organization_name", bad), "body.organization_name")
+				inputNames(ada.post("/organizations", body("name", bad)), "body.name")
+				inputNames(ada.patch(ada.org(""), body("name", bad)), "body.name")
+			}
+			for _, bad := range []string{"", "1234567", "12345678", "password", "password1", strings.Repeat("x", 1025), strings.Repeat("é", 513)} {
+				inputNames(register("password", bad), "body.password")
+				inputNames(ada.patch("/users/"+ada.id+"/password", body("old_password", password, "new_password", bad)), "body.new_password")
+			}
+			inputNames(register("email", "ada.limit@example.com", "password", "Ada.Limit@Example.com"), "body.password")
+			inputNames(ada.patch("/users/"+ada.id+"/password", body("old_password", password, "new_password", strings.ToUpper(ada.email))), "body.new_password")
+			inputNames(ada.patch("/users/"+ada.id+"/password", body("old_password", strings.Repeat("x", 1025), "new_password", "five boxing wizards")), "body.old_password")
+			for _, bad := range []string{"", " ", "\t\r\n", long(1001)} {
+				for _, path := range []string{"/suspend", "/archive", "/unarchive"} {
+					inputNames(ada.post(ada.org(path), body("reason", bad)), "body.reason")
+				}
+				inputNames(ada.post("/users/"+grace.id+"/suspend", body("reason", bad)), "body.reason")
+				inputNames(ada.post("/users/"+ada.id+"/archive", body("reason", bad)), "body.reason")
+			}
+			now := s.kernel.Now()
+			for _, bad := range []string{
+				"", "0", "0001-01-01T00:00:00Z", "2020-01-01T00:00:00Z", now.Format(time.RFC3339Nano), now.Add(-time.Microsecond).Format(time.RFC3339Nano),
+				now.Add(time.Hour).In(time.FixedZone("", 7200)).Format("2006-01-02T15:04:05") + "+03:00", // later by the wall, earlier in fact
+				"10000-01-01T00:00:00Z", "+002099-01-01T00:00:00Z", "-2099-01-01T00:00:00Z", "9999-12-31T23:59:59-00:01", "2099-1-1T00:00:00Z", "2099-01-01 00:00:00Z",
+				"2099-01-01T00:00:60Z", "2099-01-01T24:00:00Z", "2099-02-29T00:00:00Z", "2099-01-01T00:00Z", "2099-01-01T00:00:00.Z", "2099-01-01T00:00:00+0100", "2099-01-01T00:00:00ZZ",
+				" 2099-01-01T00:00:00Z", "2099-W01-1T00:00:00Z", "4102444800", "٢٠٩٩-01-01T00:00:00Z", "infinity", "now",
+			} {
+				inputNames(ada.post("/users/"+grace.id+"/suspend", body("reason", "x", "suspended_until", bad)), "body.suspended_until")
+				inputNames(ada.post(ada.org("/suspend"), body("reason", "x", "suspended_until", bad)), "body.suspended_until")
+			}
+			for _, bad := range []string{
+				"", "http://example.com/a", "javascript:alert(1)", "data:image/png;base64,AA", "//example.com/a", "/a.png", "https:", "https://", "https:///a", "https:example.com",
+				"https://user@example.com/", "https://user:secret@example.com/", "https://127.0.0.1/a", "https://[::1]/a", "https://[::ffff:10.0.0.1]/", "https://[fe80::1%25eth0]/", "https://exa mple.com/", "https://example.com/a b",
+				"https://example.com/\n", " https://example.com", "https://example.com:port/", "https://example.com/\"onerror=", "https://example.com\\@evil.example/", "ht\u0000tps://example.com", "https://" + strings.Repeat("x", 2041),
+			} {
+				inputNames(ada.patch("/users/"+ada.id+"/profile", body("avatar_url", bad)), "body.avatar_url")
+			}
+			inputNames(s.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", "")), "body.refresh_token")
+			inputNames(s.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", strings.Repeat("x", 4097))), "body.refresh_token")
+			s.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", strings.Repeat("x", 4096))).is(401)
+			s.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", strings.Repeat("é", 4096))).is(401) // characters, though more bytes
+			inputNames(ada.post(ada.org("/members"), body()), "body")
+			inputNames(ada.post(ada.org("/members"), body("user_id", grace.id, "email", grace.email)), "body")
+			inputNames(ada.post(ada.org("/members"), body("email", "nobody")), "body.email")
+		})
+		// At the limit, and back again as it was sent.
+		if got := ada.post("/organizations", body("name", "\u2003"+long(255)+"\n")).is(201).str("name"); got != long(255) {
+			t.Errorf("the name came back as %q", got)
+		}
+		ada.patch(ada.org(""), body("name", long(255))).is(200)
+		register("name", long(255)).is(201) // "NAME's Organization" is cut
+		longest := strings.Repeat("é", 512) // 1,024 bytes
+		a := register("password", longest).is(201)
+		s.do("POST", "/api/v1/auth/token", "", body("username", a.str("email"), "password", longest)).is(200)
+		s.do("POST", "/api/v1/auth/token", "", body("username", a.str("email"), "password", longest[:1022]+"e")).is(401)
+	})
+}
+
+// TestInputTextIsKeptAsGiven: what is accepted comes back the same from either
+// database.
+func TestInputTextIsKeptAsGiven(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for _, text := range []string{
+			"é", "e\u0301", "😀", "\U0010ffff", "\ufffe\uffff", "\ufeffx", "\u202ex", "a\u2028b\u2029c", "\x01\x1f\x7f", "<script>&amp;</script>", `\u0000`, `%00`, `"'\`, "a\r\nb\tc",
+			"İıŞşÇç", "ﬃ", "\ufffd", "𐀀", "👩‍👩‍👧", "'; DROP TABLE users; --", "$1 ? :x @y {{.}} ${x}", "x\u0085y", "نص", "\u200b",
+		} {
+			got := ada.patch("/users/"+ada.id+"/profile", body("name", "<"+text+">", "bio", text)).is(200)
+			if got.str("name") != "<"+text+">" || got.str("bio") != text {
+				t.Errorf("%q came back as %q and %q", text, got.str("name"), got.str("bio"))
+			}
+			again := ada.get("/users/" + ada.id).is(200)
+			if again.str("name") != "<"+text+">" || again.str("bio") != text {
+				t.Errorf("%q is kept as %q and %q", text, again.str("name"), again.str("bio"))
+			}
+			if got := ada.patch(ada.org(""), body("name", "<"+text+">")).is(200).str("name"); got != "<"+text+">" {
+				t.Errorf("%q came back as %q", text, got)
+			}
+		}
+		// A pair of surrogates is one character.
+		if got := ada.patch("/users/"+ada.id+"/profile", `{"name":"\ud83d\ude00"}`).is(200).str("name"); got != "😀" {
+			t.Errorf("%q", got)
+		}
+		for _, half := range []string{`\ud83d`, `\ude00`, `\ude00\ud83d`, `\ud83dx`, `\ud83d\u0041`} {
+			inputNames(ada.patch("/users/"+ada.id+"/profile", `{"name":"`+half+`"}`), "body.name")
+		}
+		for _, malformed := range []string{`"\u00"`, `"\x00"`, "\"a\nb\"", "\"a\x00b\"", `"\ud83d\u"`, `'x'`, `"x`} {
+			ada.patch("/users/"+ada.id+"/profile", `{"name":`+malformed+`}`).is(400, "malformed_body")
+		}
+	})
+}
+
+// TestInputOnePath has other spellings of paths, none of which is another way in.
+func TestInputOnePath(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for _, path := range []string{
+			"/api/v1//users", "/api/v1/./users", "/api/v1/users/../users", "/API/v1/users", "/api/v1/Users", "/api/v1/users%2f", "/api/v1%2fusers", "/api/v1/%75sers/x/y", "/api/v1/users;x=1",
+			"/api/v1/organizations/" + ada.organization + "//members", "/api/v1/organizations/" + ada.organization + "/members/x/y", "/api/v2/users", "/api/v1", "/", "//", "/api/v1/users/%00/x",
+		} {
+			for _, token := range []string{"", ada.access} {
+				a := s.do("GET", path, token, nil)
+				if a.status != 404 && a.status != 401 && a.status != 422 {
+					t.Errorf("%s: %d %s", path, a.status, a.body)
+				}
+			}
+		}
+		for _, method := range []string{"PUT", "TRACE", "CONNECT", "get", "PROPFIND", "\x7f"} {
+			r := httptest.NewRequest("GET", "/api/v1/auth/me", nil)
+			r.Method = method
+			r.Header.Set("Authorization", "Bearer "+ada.access)
+			w := httptest.NewRecorder()
+			s.app.API().ServeHTTP(w, r)
+			if w.Code != 405 || w.Header().Get("Allow") == "" {
+				t.Errorf("%q: %d %v", method, w.Code, w.Header())
+			}
+		}
+	})
+}
+
+// TestInputCredentials: whatever stands in the header, it is 401 with a
+// challenge that RFC 6750 §3 allows, and never part of the answer.
+func TestInputCredentials(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for header, code := range map[string]string{
+			"":                                    "authentication_required",
+			"Bearer":                              "authentication_required",
+			"Bearer ":                             "authentication_required",
+			"Basic " + ada.access:                 "authentication_required",
+			ada.access:                            "authentication_required",
+			"Bearer\t" + ada.access:               "authentication_required",
+			"Bearer " + ada.refresh:               "invalid_token",
+			"Bearer " + ada.access + "x":          "invalid_token",
+			"Bearer " + ada.access + "," + "x":    "invalid_token",
+			"Bearer " + ada.access + " x":         "invalid_token",
+			"Bearer \"" + ada.access + "\"":       "invalid_token",
+			"Bearer ..":                           "invalid_token",
+			"Bearer " + strings.Repeat(".", 8000): "invalid_token",
+			"Bearer \x00\xff":                     "invalid_token",
+			"Bearer e30.e30.":                     "invalid_token",
+		} {
+			a := s.do("GET", "/api/v1/auth/me", "", nil, "Authorization", header).is(401, code)
+			challenge := a.header.Get("WWW-Authenticate")
+			if strings.Contains(challenge, "error=") != (code == "invalid_token") || strings.ContainsAny(challenge, "\\\r\n") || strings.Count(challenge, `"`)%2 != 0 {
+				t.Errorf("%.40q: %s", header, challenge)
+			}
+			if len(header) > 40 && bytes.Contains(a.body, []byte(header[20:40])) {
+				t.Errorf("%.40q comes back: %s", header, a.body)
+			}
+		}
+		for _, scheme := range []string{"bearer ", "BEARER ", "Bearer   "} {
+			s.do("GET", "/api/v1/auth/me", "", nil, "Authorization", scheme+ada.access).is(200)
+		}
+		s.do("GET", "/api/v1/auth/me?access_token="+ada.access, "", nil).is(401, "authentication_required")
+		s.do("POST", "/api/v1/auth/logout", "", "access_token="+ada.access, "Content-Type", "application/x-www-form-urlencoded").is(401, "authentication_required")
+		s.do("GET", "/api/v1/auth/me", "", nil, "Cookie", "access_token="+ada.access).is(401, "authentication_required")
+		twice := httptest.NewRequest("GET", "/api/v1/auth/me", nil)
+		twice.Header["Authorization"] = []string{"Bearer " + ada.access, "Bearer " + ada.access}
+		w := httptest.NewRecorder()
+		s.app.API().ServeHTTP(w, twice)
+		if w.Code != 401 {
+			t.Errorf("two credentials: %d", w.Code)
+		}
+	})
+}
+
+// FuzzInputRaw sends bytes instead of what the document says: any method, any
+// path, any headers, any body, as the one who may do everything.
+func FuzzInputRaw(f *testing.F) {
+	w := newFuzzWorld(f)
+	operator := w.people[len(w.people)-1]
+	ada := w.people[1]
+	f.Add("GET", "/api/v1/users", "limit=1", "application/json", "", "")
+	f.Add("POST", "/api/v1/organizations", "", "application/json", `{"name":"x"}`, ada.organization)
+	f.Add("PATCH", "/api/v1/users/"+operator.id+"/profile", "", "application/json; charset=utf-8", `{"bio":null}`, "")
+	f.Add("POST", "/api/v1/users/"+ada.id+"/suspend", "", "application/json", `{"reason":"x","scope":"account","suspended_until":"2099-01-01T00:00:00Z"}`, "")
+	f.Add("POST", "/api/v1/auth/refresh", "", "application/json", `{"refresh_token":"a.b.c"}`, "x")
+	f.Add("DELETE", "/api/v1/organizations/"+ada.organization+"/members/x%00", "%zz", "\x00", "{", "\xff")
+	f.Fuzz(func(t *testing.T, method, path, query, contentType, text, organization string) {
+		if strings.HasSuffix(strings.TrimSuffix(path, "/"), "/register") || strings.HasSuffix(strings.TrimSuffix(path, "/"), "/token") || strings.HasSuffix(strings.TrimSuffix(path, "/"), "/password") {
+			t.Skip() // a hash for each would make this slow
+		}
+		u, err := url.ParseRequestURI(path)
+		if err != nil || !strings.HasPrefix(path, "/") {
+			t.Skip() // net/http does not let it through
+		}
+		u.RawQuery = query
+		w.s.t = t
+		_ = w.s.kernel.DB.InTx(t.Context(), func(ctx context.Context) error {
+			r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(text)).WithContext(ctx)
+			r.Method, r.URL, r.RemoteAddr = method, u, w.s.address
+			r.Header.Set("Content-Type", contentType)
+			r.Header.Set("Authorization", "Bearer "+operator.access)
+			if organization != "" {
+				r.Header.Set("X-Organization-ID", organization)
+			}
+			recorder := httptest.NewRecorder()
+			w.s.app.API().ServeHTTP(recorder, r)
+			a := answer{t: t, request: fmt.Sprintf("%q %q?%q %q %q", method, path, query, contentType, text), status: recorder.Code, header: recorder.Header(), body: recorder.Body.Bytes()}
+			if a.status != 204 && method == http.MethodOptions {
+				return errRollBack
+			}
+			a.checkContract()
+			if media, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); a.status != 204 && (err != nil || media == "") {
+				t.Errorf("%s: %d of the type %q", a.request, a.status, a.header.Get("Content-Type"))
+			}
+			return errRollBack
+		})
+	})
+}
