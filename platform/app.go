@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
@@ -27,6 +28,7 @@ type Kernel struct {
 	Config *config.Config
 	DB     *database.DB
 	Gate   *access.Gate
+	Trail  *audit.Trail
 	Tokens *token.Service
 	Hasher *password.Hasher
 	Log    *slog.Logger
@@ -62,6 +64,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	return &Kernel{
 		Config: cfg, DB: db, Log: log, Now: o.Now, Tokens: tokens,
 		Gate:   access.NewGate(db, tokens, o.Now),
+		Trail:  audit.New(db, o.Now),
 		Hasher: password.New(password.Options{Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue}),
 	}, nil
 }
@@ -71,12 +74,16 @@ type App struct {
 	kernel     *Kernel
 	api        *httpapi.API
 	migrations []database.Migration
+	sweepers   []module.Sweeper
 }
 
 // New mounts the modules.
 func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	a := &App{kernel: k}
-	sources := []database.Source{{Module: access.Name, Migrations: access.Migrations()}}
+	sources := []database.Source{
+		{Module: access.Name, Migrations: access.Migrations()},
+		{Module: audit.Name, Migrations: audit.Migrations()},
+	}
 	for _, m := range modules {
 		sources = append(sources, database.Source{Module: m.Name(), Migrations: m.Migrations()})
 	}
@@ -85,7 +92,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		return nil, err
 	}
 	a.api, err = httpapi.New(httpapi.Options{
-		Gate: k.Gate, Log: k.Log, Version: version,
+		Gate: k.Gate, Trail: k.Trail, Now: k.Now, Log: k.Log, Version: version,
 		Debug: k.Config.Debug, CORSOrigins: k.Config.CORSOrigins, TrustedProxies: k.Config.TrustedProxies,
 		Ready: a.ready,
 	})
@@ -94,6 +101,9 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	}
 	for _, m := range modules {
 		m.Routes(a.api.For(m.Name()))
+		if s, ok := m.(module.Sweeper); ok {
+			a.sweepers = append(a.sweepers, s)
+		}
 	}
 	return a, nil
 }
@@ -159,6 +169,8 @@ func (a *App) Run(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(quietHandshakes{a.kernel.Log.Handler()}, slog.LevelWarn),
 	}
+	stopSweeping := a.sweepEvery(ctx, sweepInterval)
+	defer stopSweeping()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

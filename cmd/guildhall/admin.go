@@ -73,7 +73,9 @@ func adminCommand() *cobra.Command {
 	return cmd
 }
 
-func operators(k *platform.Kernel) *access.Operators { return access.NewOperators(k.DB, k.Now) }
+func operators(k *platform.Kernel) *access.Operators {
+	return access.NewOperators(k.DB, k.Trail, k.Now)
+}
 
 // withReady is withApp on a schema that the service could run on.
 func withReady(run func(*cobra.Command, []string, *platform.Kernel, *platform.App) error) func(*cobra.Command, []string) error {

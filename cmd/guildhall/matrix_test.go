@@ -122,7 +122,7 @@ func (w *matrixWorld) ask(method, path, about, who, standing string) string {
 			}
 		}
 		organization := w.people["owner"].organization
-		names := strings.NewReplacer("ORG", organization, "TARGET", w.target.id, "NEWCOMER", w.newcomer.id,
+		names := strings.NewReplacer(":session_id", "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70", "ORG", organization, "TARGET", w.target.id, "NEWCOMER", w.newcomer.id,
 			":organization_id", organization, ":user_id", subject)
 		cell = w.request(ctx, method, names.Replace(path), asker.access, names.Replace(matrixBodies[method+" "+path]), organization)
 		return errRollBack

@@ -272,7 +272,7 @@ func (s *service) actorOf(a answer) *actor {
 func (s *service) operator(name string) *actor {
 	s.t.Helper()
 	a := s.person(name)
-	if err := access.NewOperators(s.kernel.DB, s.kernel.Now).Grant(context.Background(), uuid.MustParse(a.id)); err != nil {
+	if err := access.NewOperators(s.kernel.DB, s.kernel.Trail, s.kernel.Now).Grant(context.Background(), uuid.MustParse(a.id)); err != nil {
 		s.t.Fatal(err)
 	}
 	return a

@@ -261,3 +261,71 @@ func TestSwitchOrganization(t *testing.T) {
 		to(grace.organization).is(200)
 	})
 }
+
+// TestSessionsThatAPersonSees: when, from where and with what; each can be ended
+// and none of somebody else's.
+func TestSessionsThatAPersonSees(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, eve := s.person("Ada"), s.person("Eve")
+		phone := s.actorOf(s.from("203.0.113.7:99", "POST", "/api/v1/auth/token", body("username", ada.email, "password", password), "User-Agent", "Phone/1\u202e\x01").is(200))
+		list := phone.get("/auth/sessions?count=true").is(200)
+		if got := list.header.Get("X-Total-Count"); got != "2" {
+			t.Errorf("%s sessions", got)
+		}
+		first, second := list.list()[0], list.list()[1]
+		if first["is_current"] != false || second["is_current"] != true || second["address"] != "203.0.113.7" || second["client"] != "Phone/1" ||
+			first["address"] != "192.0.2.100" || second["organization_id"] != ada.organization || second["created_at"] == "" || second["expires_at"] == "" {
+			t.Errorf("%s", list.body)
+		}
+		// A refresh from elsewhere shows.
+		s.later(time.Minute)
+		s.from("198.51.100.9:1", "POST", "/api/v1/auth/refresh", body("refresh_token", phone.refresh), "User-Agent", "Phone/2").is(200)
+		second = ada.get("/auth/sessions").is(200).list()[1]
+		if second["address"] != "198.51.100.9" || second["client"] != "Phone/2" || second["last_used_at"] == second["created_at"] {
+			t.Errorf("%v", second)
+		}
+		// Nobody ends or sees somebody else's, or one that is over.
+		id := second["id"].(string)
+		eve.delete("/auth/sessions/"+id).is(404, "session_not_found")
+		s.operator("Oz").delete("/auth/sessions/"+id).is(404, "session_not_found")
+		phone.get("/auth/me").is(200)
+		ada.delete("/auth/sessions/" + id).is(204)
+		phone.get("/auth/me").is(401, "invalid_token")
+		s.refresh(phone.refresh).is(401)
+		ada.delete("/auth/sessions/"+id).is(404, "session_not_found")
+		if n := len(ada.get("/auth/sessions").list()); n != 1 {
+			t.Errorf("%d sessions", n)
+		}
+		// One's own, now.
+		current := ada.get("/auth/sessions").list()[0]["id"].(string)
+		ada.delete("/auth/sessions/" + current).is(204)
+		ada.get("/auth/me").is(401)
+	})
+}
+
+// TestOldSessionsAreSwept, but for each person's last: it remembers their
+// organization. None that is live goes.
+func TestOldSessionsAreSwept(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		for range 3 {
+			s.logIn(ada.email, password).is(200)
+		}
+		s.later(36 * 24 * time.Hour)
+		if err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM sessions") != 5 {
+			t.Errorf("too early: %v, %d sessions", err, s.count("SELECT COUNT(*) FROM sessions"))
+		}
+		s.later(2 * 24 * time.Hour)
+		live := s.actorOf(s.logIn(ada.email, password).is(200))
+		if err := s.app.Sweep(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.count("SELECT COUNT(*) FROM sessions WHERE user_id = '" + ada.id + "'"); n != 1 {
+			t.Errorf("Ada has %d sessions", n)
+		}
+		if n := s.count("SELECT COUNT(*) FROM sessions WHERE user_id = '" + grace.id + "'"); n != 1 {
+			t.Errorf("Grace's last session is gone: %d", n)
+		}
+		live.get("/auth/me").is(200)
+	})
+}

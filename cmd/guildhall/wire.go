@@ -1,6 +1,7 @@
 package main
 
 import (
+	"guildhall/modules/audit"
 	"guildhall/modules/auth"
 	"guildhall/modules/membership"
 	"guildhall/modules/organization"
@@ -14,17 +15,17 @@ import (
 // the other modules.
 func wire(k *platform.Kernel) []module.Module {
 	cfg := k.Config
-	sessions := auth.NewSessions(k.DB, k.Now)
-	users := user.New(k.DB, k.Gate, sessions, k.Now)
-	memberships := membership.New(k.DB, k.Gate, users, k.Now)
-	organizations := organization.New(k.DB, k.Gate, memberships, k.Now)
+	sessions := auth.NewSessions(k.DB, k.Trail, k.Now)
+	users := user.New(k.DB, k.Gate, k.Trail, sessions, k.Now)
+	memberships := membership.New(k.DB, k.Gate, k.Trail, users, k.Now)
+	organizations := organization.New(k.DB, k.Gate, k.Trail, memberships, k.Now)
 	users.BeforeArchive(organizations.ArchiveWithOwner)
-	auths := auth.New(k.DB, k.Gate, k.Hasher, k.Tokens, sessions, users, organizations, auth.Options{
+	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, auth.Options{
 		Registration:    cfg.EnableRegistration,
 		Rotation:        cfg.RefreshRotation,
 		Grace:           cfg.RefreshGrace,
 		SessionLifetime: cfg.RefreshTokenTTL,
 		RateLimit:       cfg.RateLimitEnabled,
 	}, k.Now)
-	return []module.Module{auths, users, organizations, memberships}
+	return []module.Module{auths, users, organizations, memberships, audit.New(k.Gate, k.Trail)}
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,6 +20,21 @@ type tokenView struct {
 	RefreshToken   string        `json:"refresh_token" example:"eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9.e30.c2ln"`
 	TokenType      string        `json:"token_type" enum:"bearer" example:"bearer"`
 	ExpiresIn      int           `json:"expires_in" example:"1800" description:"Seconds until the access token expires."`
+}
+
+type sessionView struct {
+	ID             uuid.UUID     `json:"id"`
+	OrganizationID uuid.NullUUID `json:"organization_id" description:"The active one."`
+	CreatedAt      time.Time     `json:"created_at"`
+	LastUsedAt     time.Time     `json:"last_used_at" description:"The last log-in, refresh or switch."`
+	ExpiresAt      time.Time     `json:"expires_at"`
+	Address        string        `json:"address" example:"203.0.113.7" description:"Where it was last used from; empty where that is not known."`
+	Client         string        `json:"client" example:"Mozilla/5.0 (X11; Linux x86_64)" description:"What that client called itself (User-Agent)."`
+	IsCurrent      bool          `json:"is_current" example:"true" description:"Whether this request is made with it."`
+}
+
+type sessionPath struct {
+	SessionID uuid.UUID `path:"session_id"`
 }
 
 type registerInput struct {
@@ -94,7 +110,40 @@ func (m *Module) logOut(ctx context.Context, in logOutInput) (httpapi.NoContent,
 	if in.All != nil && *in.All {
 		return httpapi.NoContent{}, m.sessions.EndAll(ctx, caller.UserID, "logged_out_everywhere")
 	}
-	return httpapi.NoContent{}, m.sessions.end(ctx, caller.SessionID, "logged_out")
+	_, err := m.sessions.end(ctx, caller.UserID, caller.SessionID, "logged_out")
+	return httpapi.NoContent{}, err
+}
+
+func (m *Module) listSessions(ctx context.Context, in httpapi.PageInput) (page httpapi.Page[sessionView], err error) {
+	w, err := in.Window()
+	if err != nil {
+		return page, err
+	}
+	caller := access.From(ctx)
+	list, err := m.sessions.liveOf(ctx, caller.UserID, w.After, w.Limit+1, w.Offset)
+	if err != nil {
+		return page, err
+	}
+	views := make([]sessionView, len(list))
+	for i, s := range list {
+		views[i] = sessionView{
+			ID: s.ID, OrganizationID: s.OrganizationID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
+			Address: s.Address, Client: s.Client, IsCurrent: s.ID == caller.SessionID,
+		}
+	}
+	page = httpapi.NewPage(views, w, func(v sessionView) uuid.UUID { return v.ID })
+	if w.Count {
+		page.Total, err = m.sessions.countLive(ctx, caller.UserID)
+	}
+	return page, err
+}
+
+func (m *Module) endSession(ctx context.Context, in sessionPath) (httpapi.NoContent, error) {
+	ended, err := m.sessions.end(ctx, access.From(ctx).UserID, in.SessionID, "ended_by_the_person")
+	if err == nil && !ended {
+		err = errSessionNotFound
+	}
+	return httpapi.NoContent{}, err
 }
 
 func (m *Module) changePassword(ctx context.Context, in changePasswordInput) (httpapi.NoContent, error) {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"guildhall/platform/httpapi"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/request"
 )
 
 // limits on guessing and on what costs a hash. An unknown email address counts
@@ -30,7 +30,7 @@ func newLimits(enabled bool, now func() time.Time) limits {
 }
 
 func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
-	address := ratelimit.Address(httpapi.ClientIP(ctx))
+	address := ratelimit.Address(request.From(ctx).Address)
 	if err := l.addresses.Allow(address); err != nil {
 		return err
 	}
@@ -39,11 +39,11 @@ func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
 
 // loggedIn lets a person who knows the password log in as often as they like.
 func (l limits) loggedIn(ctx context.Context, canonicalEmail string) {
-	l.logIns.Forget(ratelimit.Address(httpapi.ClientIP(ctx)) + " " + canonicalEmail)
+	l.logIns.Forget(ratelimit.Address(request.From(ctx).Address) + " " + canonicalEmail)
 }
 
 func (l limits) register(ctx context.Context) error {
-	return l.registrations.Allow(ratelimit.Address(httpapi.ClientIP(ctx)))
+	return l.registrations.Allow(ratelimit.Address(request.From(ctx).Address))
 }
 
 func (l limits) changePassword(userID uuid.UUID) error {

@@ -29,5 +29,21 @@ func migrations() []database.Migration {
 		Down: func(database.Driver) []string {
 			return []string{`DROP TABLE sessions`, `DROP TABLE user_login_password`}
 		},
+	}, {
+		ID: "202611241310_auth_session_clients",
+		Up: func(database.Driver) []string {
+			return []string{
+				`ALTER TABLE sessions ADD COLUMN address text NOT NULL DEFAULT ''`,
+				`ALTER TABLE sessions ADD COLUMN client text NOT NULL DEFAULT ''`,
+				`CREATE INDEX sessions_by_end ON sessions (expires_at)`,
+			}
+		},
+		Down: func(database.Driver) []string {
+			return []string{
+				`DROP INDEX sessions_by_end`,
+				`ALTER TABLE sessions DROP COLUMN client`,
+				`ALTER TABLE sessions DROP COLUMN address`,
+			}
+		},
 	}}
 }

@@ -24,6 +24,8 @@ type session struct {
 	CreatedAt      time.Time
 	RotatedAt      time.Time // when the live generation began
 	ExpiresAt      time.Time
+	Address        string // of whoever used it last
+	Client         string
 	RevokedAt      *time.Time
 	RevokedReason  *string
 }

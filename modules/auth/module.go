@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
@@ -43,6 +44,7 @@ type Options struct {
 type Module struct {
 	db            *database.DB
 	gate          *access.Gate
+	trail         *audit.Trail
 	hasher        *password.Hasher
 	tokens        *token.Service
 	sessions      *Sessions
@@ -54,14 +56,17 @@ type Module struct {
 	limits        limits
 }
 
-var _ module.Module = (*Module)(nil)
+var (
+	_ module.Module  = (*Module)(nil)
+	_ module.Sweeper = (*Module)(nil)
+)
 
 // New returns the module.
-func New(db *database.DB, gate *access.Gate, hasher *password.Hasher, tokens *token.Service, sessions *Sessions,
+func New(db *database.DB, gate *access.Gate, trail *audit.Trail, hasher *password.Hasher, tokens *token.Service, sessions *Sessions,
 	users Users, organizations Organizations, options Options, now func() time.Time,
 ) *Module {
 	return &Module{
-		db: db, gate: gate, hasher: hasher, tokens: tokens, sessions: sessions,
+		db: db, gate: gate, trail: trail, hasher: hasher, tokens: tokens, sessions: sessions,
 		users: users, organizations: organizations, options: options, now: now, store: &store{db: db}, limits: newLimits(options.RateLimit, now),
 	}
 }
@@ -71,6 +76,9 @@ func (*Module) Name() string { return "auth" }
 
 // Migrations implements module.Module.
 func (*Module) Migrations() []database.Migration { return migrations() }
+
+// Sweep implements module.Sweeper.
+func (m *Module) Sweep(ctx context.Context) (int64, error) { return m.sessions.sweep(ctx) }
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
@@ -97,6 +105,13 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, "/auth/logout", access.SignedIn(), m.logOut, httpapi.Doc{
 		ID: "logOut", Summary: "End this session, or all of one's sessions",
+	})
+	httpapi.Get(r, "/auth/sessions", access.SignedIn(), m.listSessions, httpapi.Doc{
+		ID: "listSessions", Summary: "List one's live sessions", Description: "The oldest first.",
+	})
+	httpapi.Delete(r, "/auth/sessions/:session_id", access.SignedIn(), m.endSession, httpapi.Doc{
+		ID: "endSession", Summary: "End one of one's sessions",
+		Description: "Its access tokens end with it, at once.", Refusals: httpapi.Refusals(errSessionNotFound),
 	})
 	httpapi.Patch(r, "/users/:user_id/password", access.Self(), m.changePassword, httpapi.Doc{
 		ID: "changePassword", Summary: "Change one's password",

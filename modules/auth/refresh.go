@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/audit"
 	"guildhall/platform/fault"
 )
 
@@ -62,10 +63,19 @@ func (m *Module) advance(ctx context.Context, sessionID, userID uuid.UUID, gener
 	case generation == s.Generation-1 && m.now().Sub(s.RotatedAt) <= m.options.Grace:
 		return *s, nil, nil
 	case generation < s.Generation:
-		return session{}, errRefreshTokenReused, m.sessions.end(ctx, sessionID, "refresh_token_reused")
+		return session{}, errRefreshTokenReused, m.reused(ctx, userID, sessionID)
 	default: // a generation that this database has not seen: it was restored
 		return session{}, errInvalidRefreshToken, nil
 	}
+}
+
+func (m *Module) reused(ctx context.Context, userID, sessionID uuid.UUID) error {
+	if _, err := m.sessions.end(ctx, userID, sessionID, "refresh_token_reused"); err != nil {
+		return err
+	}
+	return m.trail.Record(ctx, audit.Event{
+		Action: audit.RefreshTokenReused, UserID: userID, Details: map[string]string{"session_id": sessionID.String()},
+	})
 }
 
 func value(s *session) session {
@@ -83,7 +93,8 @@ func (m *Module) carryOn(ctx context.Context, s session) (session, *fault.Error,
 		return s, nil, err
 	}
 	if !standing.AccountGood() {
-		return s, errInvalidRefreshToken, m.sessions.end(ctx, s.ID, "account_not_in_good_standing")
+		_, err := m.sessions.end(ctx, s.UserID, s.ID, "account_not_in_good_standing")
+		return s, errInvalidRefreshToken, err
 	}
 	if s.OrganizationID.Valid && !standing.Present() {
 		s.OrganizationID = uuid.NullUUID{}

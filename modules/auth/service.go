@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/password"
@@ -80,17 +83,36 @@ func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.Nul
 		if err := m.hasher.VerifyAbsent(ctx, typed); err != nil {
 			return tokenView{}, err
 		}
-		return tokenView{}, errInvalidCredentials
+		return tokenView{}, m.logInFailed(ctx, uuid.Nil, errInvalidCredentials)
 	}
 	ok, renew, err := m.hasher.Verify(ctx, p.hash, typed)
 	if err != nil {
 		return tokenView{}, err
 	}
 	if !ok {
-		return tokenView{}, errInvalidCredentials
+		return tokenView{}, m.logInFailed(ctx, p.id, errInvalidCredentials)
 	}
-	m.limits.loggedIn(ctx, email)
-	renewed := ""
+	view, err := m.letIn(ctx, *p, typed, renew, asked)
+	var refused *fault.Error
+	if errors.As(err, &refused) {
+		return tokenView{}, m.logInFailed(ctx, p.id, refused)
+	}
+	return view, err
+}
+
+// logInFailed records what it returns, for an account or for nobody's.
+func (m *Module) logInFailed(ctx context.Context, userID uuid.UUID, refusal *fault.Error) error {
+	err := m.trail.Record(ctx, audit.Event{Action: audit.LogInFailed, UserID: userID, Details: map[string]string{"code": refusal.Code}})
+	if err != nil {
+		return err
+	}
+	return refusal
+}
+
+// letIn begins a session for somebody who gave the right password.
+func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, asked uuid.NullUUID) (tokenView, error) {
+	m.limits.loggedIn(ctx, field.Login(p.email).CanonicalEmail())
+	renewed, err := "", error(nil)
 	if renew {
 		if renewed, err = m.hasher.Hash(ctx, typed); err != nil {
 			return tokenView{}, err
@@ -103,7 +125,7 @@ func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.Nul
 		if err := m.gate.LockUser(ctx, p.id); err != nil {
 			return err
 		}
-		if err := m.mayEnter(ctx, *p); err != nil {
+		if err := m.mayEnter(ctx, p); err != nil {
 			return err
 		}
 		organizationID, err := m.choose(ctx, p.id, asked)
@@ -121,7 +143,7 @@ func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.Nul
 	if err != nil {
 		return tokenView{}, err
 	}
-	return m.issue(*p, s)
+	return m.issue(p, s)
 }
 
 func (m *Module) mayEnter(ctx context.Context, p person) error {
@@ -182,7 +204,7 @@ func (m *Module) enter(ctx context.Context, organizationID uuid.UUID) (tokenView
 	}
 	var s session
 	err := m.db.InTx(ctx, func(ctx context.Context) (err error) {
-		s, err = m.sessions.enter(ctx, caller.SessionID, organizationID, m.options.Rotation)
+		s, err = m.sessions.enter(ctx, caller.UserID, caller.SessionID, organizationID, m.options.Rotation)
 		return err
 	})
 	if err != nil {
@@ -229,6 +251,9 @@ func (m *Module) replacePassword(ctx context.Context, userID uuid.UUID, old, cho
 			return errWrongPassword // changed while it was being verified
 		}
 		if err := m.store.savePassword(ctx, userID, hash, m.now()); err != nil {
+			return err
+		}
+		if err := m.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: userID}); err != nil {
 			return err
 		}
 		return m.sessions.endOthers(ctx, userID, access.From(ctx).SessionID, "password_changed")

@@ -3,68 +3,126 @@ package auth
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/request"
 )
 
 // Sessions keeps the sessions' rows. Other modules may end somebody's.
 type Sessions struct {
-	db  *database.DB
-	now func() time.Time
+	db    *database.DB
+	trail *audit.Trail
+	now   func() time.Time
 }
 
 // NewSessions returns the sessions' rows.
-func NewSessions(db *database.DB, now func() time.Time) *Sessions { return &Sessions{db: db, now: now} }
+func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Sessions {
+	return &Sessions{db: db, trail: trail, now: now}
+}
 
 // EndAll ends every session of a person, within the caller's transaction if
 // there is one.
 func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) error {
-	return k.revoke(ctx, reason, "user_id = ?", userID)
+	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason}, "1 = 1")
+	return err
 }
 
 func (k *Sessions) endOthers(ctx context.Context, userID, kept uuid.UUID, reason string) error {
-	return k.revoke(ctx, reason, "user_id = ? AND id <> ?", userID, kept)
+	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "kept_session_id": kept.String()}, "id <> ?", kept)
+	return err
 }
 
-func (k *Sessions) end(ctx context.Context, id uuid.UUID, reason string) error {
-	return k.revoke(ctx, reason, "id = ?", id)
+// end says whether the person had such a session, and it was live.
+func (k *Sessions) end(ctx context.Context, userID, id uuid.UUID, reason string) (bool, error) {
+	n, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "session_id": id.String()}, "id = ?", id)
+	return n > 0, err
 }
 
-func (k *Sessions) revoke(ctx context.Context, reason, which string, args ...any) error {
-	err := k.db.InTx(ctx, func(ctx context.Context) error {
-		return k.db.Conn(ctx).Model(&session{}).Where(which, args...).Where("revoked_at IS NULL").
-			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": reason}).Error
+func (k *Sessions) revoke(ctx context.Context, userID uuid.UUID, details map[string]string, which string, args ...any) (ended int64, err error) {
+	err = k.db.InTx(ctx, func(ctx context.Context) error {
+		now := k.now()
+		r := k.db.Conn(ctx).Model(&session{}).Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, now).Where(which, args...).
+			Updates(map[string]any{"revoked_at": now, "revoked_reason": details["reason"]})
+		if ended = r.RowsAffected; r.Error != nil || ended == 0 {
+			return r.Error
+		}
+		details["sessions"] = strconv.FormatInt(ended, 10)
+		return k.trail.Record(ctx, audit.Event{Action: audit.SessionEnded, UserID: userID, Details: details})
 	})
 	if err != nil {
-		return fmt.Errorf("end sessions: %w", err)
+		return 0, fmt.Errorf("end sessions: %w", err)
 	}
-	return nil
+	return ended, nil
 }
 
 func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID, lifetime time.Duration) (session, error) {
-	now := k.now()
+	now, from := k.now(), request.From(ctx)
 	s := session{
 		ID: uuid.Must(uuid.NewV7()), UserID: userID, OrganizationID: organizationID,
-		Generation: 1, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(lifetime),
+		Generation: 1, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(lifetime), Address: from.Address, Client: from.Client,
 	}
 	if err := k.db.Conn(ctx).Create(&s).Error; err != nil {
 		return s, fmt.Errorf("begin session: %w", err)
 	}
-	return s, nil
+	return s, k.trail.Record(ctx, audit.Event{
+		Action: audit.SessionStarted, UserID: userID, Actor: userID, Details: map[string]string{"session_id": s.ID.String()},
+	})
+}
+
+// liveOf are a person's sessions that have neither ended nor expired.
+func (k *Sessions) liveOf(ctx context.Context, userID, after uuid.UUID, limit, offset int) ([]session, error) {
+	var list []session
+	err := k.db.Conn(ctx).Where("user_id = ? AND id > ? AND revoked_at IS NULL AND expires_at > ?", userID, after, k.now()).
+		Order("id").Limit(limit).Offset(offset).Find(&list).Error
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return list, nil
+}
+
+func (k *Sessions) countLive(ctx context.Context, userID uuid.UUID) (*int64, error) {
+	return database.Count(k.db.Conn(ctx), "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
+}
+
+// How long the rows of ended sessions are kept, for whoever looks into a
+// break-in, and how many go at once.
+const (
+	sessionRetention = 30 * 24 * time.Hour
+	sweepBatch       = 500
+)
+
+// sweep forgets sessions that ended long ago, but for each person's last one:
+// it tells which organization they used last.
+func (k *Sessions) sweep(ctx context.Context) (swept int64, err error) {
+	before := k.now().Add(-sessionRetention)
+	err = k.db.InTx(ctx, func(ctx context.Context) error {
+		r := k.db.Conn(ctx).Exec(`DELETE FROM sessions WHERE id IN (
+			SELECT s.id FROM sessions s WHERE s.expires_at < ?
+			AND EXISTS (SELECT 1 FROM sessions later WHERE later.user_id = s.user_id AND later.rotated_at > s.rotated_at)
+			LIMIT ?)`, before, sweepBatch)
+		swept = r.RowsAffected
+		return r.Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweep sessions: %w", err)
+	}
+	return swept, nil
 }
 
 // advance makes the next generation the live one, if the given one still is;
 // nil if not. The database decides, so that of many at once one wins.
 func (k *Sessions) advance(ctx context.Context, id, userID uuid.UUID, generation int64) (*session, error) {
-	now := k.now()
+	now, from := k.now(), request.From(ctx)
 	r := k.db.Conn(ctx).Model(&session{}).
 		Where("id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?", id, userID, generation, now).
-		Updates(map[string]any{"generation": generation + 1, "rotated_at": now})
+		Updates(map[string]any{"generation": generation + 1, "rotated_at": now, "address": from.Address, "client": from.Client})
 	if r.Error != nil {
 		return nil, fmt.Errorf("advance session: %w", r.Error)
 	}
@@ -90,7 +148,7 @@ func (k *Sessions) live(ctx context.Context, id, userID uuid.UUID) (*session, er
 
 // enter changes the active organization. It moves the generation on as well:
 // an access token alone must not be worth a second refresh token.
-func (k *Sessions) enter(ctx context.Context, id, organizationID uuid.UUID, rotate bool) (session, error) {
+func (k *Sessions) enter(ctx context.Context, userID, id, organizationID uuid.UUID, rotate bool) (session, error) {
 	changes := map[string]any{"organization_id": organizationID}
 	if rotate {
 		changes["generation"] = gorm.Expr("generation + 1")
@@ -109,7 +167,9 @@ func (k *Sessions) enter(ctx context.Context, id, organizationID uuid.UUID, rota
 		return session{}, fmt.Errorf("find session: %w", err)
 	}
 	s.RotatedAt, s.ExpiresAt = s.RotatedAt.UTC(), s.ExpiresAt.UTC()
-	return s, nil
+	return s, k.trail.Record(ctx, audit.Event{
+		Action: audit.SessionSwitched, UserID: userID, Details: map[string]string{"session_id": id.String(), "organization_id": organizationID.String()},
+	})
 }
 
 func (k *Sessions) forgetOrganization(ctx context.Context, id uuid.UUID) error {

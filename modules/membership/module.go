@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
@@ -24,6 +25,7 @@ type Users interface {
 type Module struct {
 	db    *database.DB
 	gate  *access.Gate
+	trail *audit.Trail
 	users Users
 	now   func() time.Time
 	store *store
@@ -32,8 +34,8 @@ type Module struct {
 var _ module.Module = (*Module)(nil)
 
 // New returns the module.
-func New(db *database.DB, gate *access.Gate, users Users, now func() time.Time) *Module {
-	return &Module{db: db, gate: gate, users: users, now: now, store: &store{db: db}}
+func New(db *database.DB, gate *access.Gate, trail *audit.Trail, users Users, now func() time.Time) *Module {
+	return &Module{db: db, gate: gate, trail: trail, users: users, now: now, store: &store{db: db}}
 }
 
 // Name implements module.Module.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 )
 
 // Found makes a person the first member and the owner of a new organization,
@@ -36,9 +37,16 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 		if err != nil {
 			return err
 		}
-		return m.users.Welcome(ctx, found, organizationID)
+		if err := m.users.Welcome(ctx, found, organizationID); err != nil {
+			return err
+		}
+		return m.record(ctx, audit.MemberAdded, organizationID, found)
 	})
 	return view, err
+}
+
+func (m *Module) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID) error {
+	return m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(organizationID), UserID: userID})
 }
 
 // leave removes a member: themselves, or somebody below the caller.
@@ -63,7 +71,13 @@ func (m *Module) leave(ctx context.Context, organizationID, userID uuid.UUID) er
 		if held.Target.Role == access.Owner {
 			return errOwnerRequired
 		}
-		return m.store.remove(ctx, organizationID, userID)
+		if err := m.store.remove(ctx, organizationID, userID); err != nil {
+			return err
+		}
+		if oneself {
+			return m.record(ctx, audit.MemberLeft, organizationID, userID)
+		}
+		return m.record(ctx, audit.MemberRemoved, organizationID, userID)
 	})
 }
 
@@ -82,7 +96,10 @@ func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) 
 			return errAlreadyAdmin
 		}
 		view, err = m.store.grant(ctx, organizationID, userID, held.Caller.UserID, m.now())
-		return err
+		if err != nil {
+			return err
+		}
+		return m.record(ctx, audit.AdminGranted, organizationID, userID)
 	})
 	return view, err
 }
@@ -99,7 +116,10 @@ func (m *Module) demote(ctx context.Context, organizationID, userID uuid.UUID) e
 		if err := held.Over(); err != nil {
 			return err
 		}
-		return m.store.revoke(ctx, organizationID, userID)
+		if err := m.store.revoke(ctx, organizationID, userID); err != nil {
+			return err
+		}
+		return m.record(ctx, audit.AdminRevoked, organizationID, userID)
 	})
 }
 
@@ -126,7 +146,10 @@ func (m *Module) handOver(ctx context.Context, organizationID, newOwnerID uuid.U
 		case !held.Target.AccountGood() || !held.Target.MembershipGood():
 			return errNotInGoodStanding
 		}
-		return m.store.transfer(ctx, organizationID, newOwnerID, held.Caller.UserID, m.now())
+		if err := m.store.transfer(ctx, organizationID, newOwnerID, held.Caller.UserID, m.now()); err != nil {
+			return err
+		}
+		return m.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID)
 	})
 }
 

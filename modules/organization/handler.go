@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 )
@@ -102,7 +103,7 @@ func (m *Module) get(ctx context.Context, in organizationPath) (organizationView
 }
 
 func (m *Module) rename(ctx context.Context, in renameInput) (organizationView, error) {
-	return m.change(ctx, in.OrganizationID, func(ctx context.Context, _ access.Held) error {
+	return m.change(ctx, in.OrganizationID, audit.OrganizationRenamed, func(ctx context.Context, _ access.Held) error {
 		return m.store.rename(ctx, in.OrganizationID, string(in.Name), m.now())
 	})
 }
@@ -120,13 +121,13 @@ func (m *Module) activate(ctx context.Context, in organizationPath) (organizatio
 }
 
 func (m *Module) archive(ctx context.Context, in archiveInput) (organizationView, error) {
-	return m.change(ctx, in.OrganizationID, func(ctx context.Context, held access.Held) error {
+	return m.change(ctx, in.OrganizationID, audit.OrganizationArchive, func(ctx context.Context, held access.Held) error {
 		return m.store.archive(ctx, in.OrganizationID, string(in.Reason), held.Caller.UserID, m.now())
 	})
 }
 
 func (m *Module) unarchive(ctx context.Context, in unarchiveInput) (organizationView, error) {
-	return m.change(ctx, in.OrganizationID, func(ctx context.Context, held access.Held) error {
+	return m.change(ctx, in.OrganizationID, audit.OrganizationRestore, func(ctx context.Context, held access.Held) error {
 		return m.store.restore(ctx, in.OrganizationID, (*string)(in.Reason), held.Caller.UserID, m.now())
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/httpapi"
 )
 
@@ -16,7 +17,10 @@ func (m *Module) Create(ctx context.Context, ownerID uuid.UUID, name string) (uu
 	if err != nil {
 		return uuid.Nil, err
 	}
-	return id, m.memberships.Found(ctx, id, ownerID)
+	if err := m.memberships.Found(ctx, id, ownerID); err != nil {
+		return uuid.Nil, err
+	}
+	return id, m.trail.Record(ctx, audit.Event{Action: audit.OrganizationCreated, OrganizationID: audit.In(id), UserID: ownerID, Actor: ownerID})
 }
 
 func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (view organizationView, err error) {
@@ -33,13 +37,16 @@ func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (vie
 
 // change runs one change: under the organization's lock, with the caller let
 // through the gate again, and shows the result.
-func (m *Module) change(ctx context.Context, id uuid.UUID, apply func(context.Context, access.Held) error) (view organizationView, err error) {
+func (m *Module) change(ctx context.Context, id uuid.UUID, action audit.Action, apply func(context.Context, access.Held) error) (view organizationView, err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		held, err := m.gate.Hold(ctx, id, uuid.Nil)
 		if err != nil {
 			return err
 		}
 		if err := apply(ctx, held); err != nil {
+			return err
+		}
+		if err := m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id)}); err != nil {
 			return err
 		}
 		view, err = m.store.find(ctx, id, m.now())
@@ -52,14 +59,14 @@ func (m *Module) beginSuspension(ctx context.Context, id uuid.UUID, reason strin
 	if until != nil && !until.After(m.now()) {
 		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
-	return m.change(ctx, id, func(ctx context.Context, held access.Held) error {
+	return m.change(ctx, id, audit.OrganizationSuspend, func(ctx context.Context, held access.Held) error {
 		return m.store.suspend(ctx, id, reason, until, held.Caller.UserID, held.Caller.ActsAsOperator(access.Owner), m.now())
 	})
 }
 
 // endSuspension leaves a platform administrator's to platform administrators.
 func (m *Module) endSuspension(ctx context.Context, id uuid.UUID) (organizationView, error) {
-	return m.change(ctx, id, func(ctx context.Context, held access.Held) error {
+	return m.change(ctx, id, audit.OrganizationActivate, func(ctx context.Context, held access.Held) error {
 		if held.Organization.SuspendedByOperator && !held.Caller.Operator {
 			return access.ErrSuspendedByTheOperator
 		}
@@ -80,5 +87,13 @@ func (m *Module) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason 
 			return errOwnerRequired
 		}
 	}
-	return m.store.archiveAll(ctx, owned, reason, access.From(ctx).UserID, m.now())
+	if err := m.store.archiveAll(ctx, owned, reason, access.From(ctx).UserID, m.now()); err != nil {
+		return err
+	}
+	for _, o := range owned {
+		if err := m.trail.Record(ctx, audit.Event{Action: audit.OrganizationArchive, OrganizationID: audit.In(o.id), UserID: userID}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

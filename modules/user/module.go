@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
@@ -28,6 +29,7 @@ type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) erro
 type Module struct {
 	db       *database.DB
 	gate     *access.Gate
+	trail    *audit.Trail
 	sessions Sessions
 	now      func() time.Time
 	hooks    []ArchiveHook
@@ -37,8 +39,8 @@ type Module struct {
 var _ module.Module = (*Module)(nil)
 
 // New returns the module.
-func New(db *database.DB, gate *access.Gate, sessions Sessions, now func() time.Time) *Module {
-	return &Module{db: db, gate: gate, sessions: sessions, now: now, store: newStore(db)}
+func New(db *database.DB, gate *access.Gate, trail *audit.Trail, sessions Sessions, now func() time.Time) *Module {
+	return &Module{db: db, gate: gate, trail: trail, sessions: sessions, now: now, store: newStore(db)}
 }
 
 // BeforeArchive adds a hook; wire.go does, before anything is served.
@@ -93,7 +95,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 // Create makes an account in good standing, within the caller's transaction.
 // It refuses an email that is taken in any spelling (email_taken).
 func (m *Module) Create(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error) {
-	return m.store.create(ctx, email, canonicalEmail, name, m.now())
+	id, err := m.store.create(ctx, email, canonicalEmail, name, m.now())
+	if err != nil {
+		return id, err
+	}
+	return id, m.trail.Record(ctx, audit.Event{Action: audit.UserRegistered, UserID: id, Actor: id})
 }
 
 // Welcome gives a person who joins an organization good standing there, unless

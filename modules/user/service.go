@@ -2,10 +2,14 @@ package user
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/httpapi"
 )
 
@@ -37,6 +41,12 @@ func (m *Module) changeProfile(ctx context.Context, id uuid.UUID, changes map[st
 		if err := m.store.updateProfile(ctx, id, changes, m.now()); err != nil {
 			return err
 		}
+		err := m.trail.Record(ctx, audit.Event{
+			Action: audit.ProfileChanged, UserID: id, Details: map[string]string{"fields": strings.Join(slices.Sorted(maps.Keys(changes)), " ")},
+		})
+		if err != nil {
+			return err
+		}
 		view, err = m.view(ctx, id)
 		return err
 	})
@@ -59,6 +69,9 @@ func (m *Module) archiveAccount(ctx context.Context, id uuid.UUID, reason string
 		if err := m.sessions.EndAll(ctx, id, "account_archived"); err != nil {
 			return err
 		}
+		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id}); err != nil {
+			return err
+		}
 		view, err = m.view(ctx, id)
 		return err
 	})
@@ -71,6 +84,9 @@ func (m *Module) restoreAccount(ctx context.Context, id uuid.UUID, reason *strin
 			return err
 		}
 		if err := m.store.restore(ctx, id, reason, access.From(ctx).UserID, m.now()); err != nil {
+			return err
+		}
+		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserUnarchived, UserID: id}); err != nil {
 			return err
 		}
 		view, err = m.view(ctx, id)

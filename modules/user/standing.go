@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/httpapi"
 )
 
@@ -57,13 +58,16 @@ func (m *Module) holdAccount(ctx context.Context, caller access.Caller, userID u
 }
 
 // change runs one change of standing: under the lock, and shows the result.
-func (m *Module) change(ctx context.Context, userID uuid.UUID, account bool, apply func(context.Context, subject) error) (view userView, err error) {
+func (m *Module) change(ctx context.Context, userID uuid.UUID, account bool, action audit.Action, apply func(context.Context, subject) error) (view userView, err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		s, err := m.hold(ctx, userID, account)
 		if err != nil {
 			return err
 		}
 		if err := apply(ctx, s); err != nil {
+			return err
+		}
+		if err := m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: s.organizationID, UserID: userID}); err != nil {
 			return err
 		}
 		view, err = m.view(ctx, userID)
@@ -73,7 +77,7 @@ func (m *Module) change(ctx context.Context, userID uuid.UUID, account bool, app
 }
 
 func (m *Module) restoreStanding(ctx context.Context, userID uuid.UUID, account bool) (userView, error) {
-	return m.change(ctx, userID, account, func(ctx context.Context, s subject) error {
+	return m.change(ctx, userID, account, audit.UserActivated, func(ctx context.Context, s subject) error {
 		if s.isAccount() && s.target.AccountArchived {
 			return errArchived
 		}
@@ -86,7 +90,7 @@ func (m *Module) restoreStanding(ctx context.Context, userID uuid.UUID, account 
 }
 
 func (m *Module) endActivity(ctx context.Context, userID uuid.UUID, account bool) (userView, error) {
-	return m.change(ctx, userID, account, func(ctx context.Context, s subject) error {
+	return m.change(ctx, userID, account, audit.UserDeactivated, func(ctx context.Context, s subject) error {
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}
@@ -101,7 +105,7 @@ func (m *Module) beginSuspension(ctx context.Context, userID uuid.UUID, account 
 	if until != nil && !until.After(m.now()) {
 		return userView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
-	return m.change(ctx, userID, account, func(ctx context.Context, s subject) error {
+	return m.change(ctx, userID, account, audit.UserSuspended, func(ctx context.Context, s subject) error {
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"guildhall/platform/audit"
 )
 
 // Caller is who the gate let through, and as what.
@@ -39,7 +41,22 @@ type callerKey struct{}
 // With keeps the caller for the handler; From finds it. A context without one
 // has the zero Caller, which may do nothing.
 func With(ctx context.Context, c Caller) context.Context {
+	if c.UserID != uuid.Nil {
+		ctx = audit.ActingAs(ctx, audit.Actor{UserID: c.UserID, SessionID: c.SessionID, As: c.as()})
+	}
 	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// as is the power that the caller acts with, for the trail.
+func (c Caller) as() string {
+	switch {
+	case c.ActsAsOperator(max(c.rule.min, Member)):
+		return "platform_administrator"
+	case c.Role == NoRole:
+		return "user"
+	default:
+		return c.Role.String()
+	}
 }
 
 // From returns the caller of the request.

@@ -50,7 +50,8 @@ func (g *Gate) Authenticate(raw string) (token.Access, error) {
 	return claims, nil
 }
 
-// Admit lets the bearer of the claims through, or says why not.
+// Admit lets the bearer of the claims through, or says why not. Where it is what
+// they may do that is refused, the Caller says who they are.
 func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, request Request) (Caller, error) {
 	named := request.Organization.Valid
 	if !named {
@@ -75,7 +76,11 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 		caller.Role = standing.Role
 	}
 	if err := g.decide(ctx, &caller, standing, named); err != nil {
-		return Caller{}, err
+		// Who it was, for the trail, and in which organization if they are in it.
+		if standing.Role == NoRole && !standing.Operator {
+			caller.OrganizationID = uuid.NullUUID{}
+		}
+		return caller, err
 	}
 	return caller, nil
 }

@@ -87,13 +87,20 @@ func (h Held) Over() error {
 // LockUser locks a person's row for the rest of the transaction, so that what
 // is read of their account next stays true until it ends.
 func (g *Gate) LockUser(ctx context.Context, id uuid.UUID) error {
+	return g.findUser(ctx, id, g.db.ForUpdate())
+}
+
+// Known refuses who does not exist.
+func (g *Gate) Known(ctx context.Context, id uuid.UUID) error { return g.findUser(ctx, id, "") }
+
+func (g *Gate) findUser(ctx context.Context, id uuid.UUID, how string) error {
 	var found uuid.UUID
-	err := g.db.Row(ctx, "SELECT id FROM users WHERE id = ?"+g.db.ForUpdate(), id).Scan(&found)
+	err := g.db.Row(ctx, "SELECT id FROM users WHERE id = ?"+how, id).Scan(&found)
 	if database.IsNotFound(err) {
 		return ErrUserNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("lock user: %w", err)
+		return fmt.Errorf("find user: %w", err)
 	}
 	return nil
 }

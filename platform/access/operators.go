@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
 
+	"guildhall/platform/audit"
 	"guildhall/platform/database"
 )
 
@@ -22,20 +23,25 @@ func (platformAdministrator) TableName() string { return "platform_administrator
 
 // Operators is the list of platform administrators, for the command line.
 type Operators struct {
-	db  *database.DB
-	now func() time.Time
+	db    *database.DB
+	trail *audit.Trail
+	now   func() time.Time
 }
 
 // NewOperators returns the list.
-func NewOperators(db *database.DB, now func() time.Time) *Operators {
-	return &Operators{db: db, now: now}
+func NewOperators(db *database.DB, trail *audit.Trail, now func() time.Time) *Operators {
+	return &Operators{db: db, trail: trail, now: now}
 }
 
 // Grant makes a user a platform administrator; granting again changes nothing.
 func (o *Operators) Grant(ctx context.Context, userID uuid.UUID) error {
 	return o.db.InTx(ctx, func(ctx context.Context) error {
-		return o.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).
-			Create(&platformAdministrator{UserID: userID, GrantedAt: o.now()}).Error
+		r := o.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).
+			Create(&platformAdministrator{UserID: userID, GrantedAt: o.now()})
+		if r.Error != nil || r.RowsAffected == 0 {
+			return r.Error
+		}
+		return o.trail.Record(ctx, audit.Event{Action: audit.OperatorGranted, UserID: userID})
 	})
 }
 
@@ -45,7 +51,10 @@ func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID) (bool, error) 
 	err := o.db.InTx(ctx, func(ctx context.Context) error {
 		r := o.db.Conn(ctx).Where("user_id = ?", userID).Delete(&platformAdministrator{})
 		gone = r.RowsAffected
-		return r.Error
+		if r.Error != nil || gone == 0 {
+			return r.Error
+		}
+		return o.trail.Record(ctx, audit.Event{Action: audit.OperatorRevoked, UserID: userID})
 	})
 	return gone > 0, err
 }

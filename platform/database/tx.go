@@ -20,6 +20,14 @@ type transaction struct {
 	db          *DB
 	conn        *gorm.DB
 	afterCommit []func()
+	gathered    []*gathering
+}
+
+// gathering is what one key has gathered, and what is done with it.
+type gathering struct {
+	key    any
+	values []any
+	flush  func(context.Context, []any) error
 }
 
 func (d *DB) current(ctx context.Context) *transaction {
@@ -51,7 +59,16 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error
 		t := &transaction{db: d}
 		err := d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			t.conn = tx
-			return fn(context.WithValue(ctx, txKey{}, t))
+			ctx := context.WithValue(ctx, txKey{}, t)
+			if err := fn(ctx); err != nil {
+				return err
+			}
+			for _, g := range t.gathered {
+				if err := g.flush(ctx, g.values); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if err != nil {
 			return err
@@ -78,6 +95,23 @@ func retrying(ctx context.Context, attempts int, fn func() error) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// Gather keeps a value until the transaction of the context is about to be
+// committed, when flush gets all those of the same key: for what is written
+// last, and at once.
+func (d *DB) Gather(ctx context.Context, key, value any, flush func(context.Context, []any) error) {
+	t := d.current(ctx)
+	if t == nil {
+		panic("database: Gather outside of a transaction")
+	}
+	for _, g := range t.gathered {
+		if g.key == key {
+			g.values = append(g.values, value)
+			return
+		}
+	}
+	t.gathered = append(t.gathered, &gathering{key: key, values: []any{value}, flush: flush})
 }
 
 // AfterCommit runs f once the transaction of the context has been committed, or

@@ -20,6 +20,8 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/apidocs"
+	"guildhall/platform/audit"
+	"guildhall/platform/ratelimit"
 )
 
 // BasePath is where every endpoint of a module is.
@@ -31,6 +33,8 @@ const livePath, readyPath = "/livez", "/readyz"
 // Options of the HTTP interface.
 type Options struct {
 	Gate           *access.Gate
+	Trail          *audit.Trail
+	Now            func() time.Time
 	Log            *slog.Logger
 	Version        string
 	Debug          bool // serve the documentation pages
@@ -42,10 +46,12 @@ type Options struct {
 
 // API collects the routes of all modules and serves them.
 type API struct {
-	gate    *access.Gate
-	log     *slog.Logger
-	version string
-	ready   func(context.Context) error
+	gate     *access.Gate
+	trail    *audit.Trail
+	refusals *ratelimit.Limiter // of those that are recorded
+	log      *slog.Logger
+	version  string
+	ready    func(context.Context) error
 
 	engine     *gin.Engine
 	handler    http.Handler
@@ -60,9 +66,10 @@ type API struct {
 func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
-		gate: o.Gate, log: o.Log, version: o.Version,
-		ready:  o.Ready,
-		engine: gin.New(), tags: map[string]string{},
+		gate: o.Gate, trail: o.Trail, log: o.Log, version: o.Version,
+		refusals: ratelimit.New(60, time.Minute, o.Now),
+		ready:    o.Ready,
+		engine:   gin.New(), tags: map[string]string{},
 	}
 	a.document = sync.OnceValues(a.buildDocument)
 	a.engine.HandleMethodNotAllowed = true

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -121,19 +120,6 @@ func (a *API) recover(c *gin.Context) {
 		c.Abort()
 	}()
 	c.Next()
-}
-
-type clientIPKey struct{}
-
-func withClientIP(ctx context.Context, ip string) context.Context {
-	return context.WithValue(ctx, clientIPKey{}, ip)
-}
-
-// ClientIP is the address of whoever sent the request: the peer's, or what a
-// trusted proxy says of it.
-func ClientIP(ctx context.Context) string {
-	ip, _ := ctx.Value(clientIPKey{}).(string)
-	return ip
 }
 
 // secure sets what every answer says to browsers and caches: answers depend on

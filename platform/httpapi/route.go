@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -12,7 +13,9 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/audit"
 	"guildhall/platform/fault"
+	"guildhall/platform/request"
 )
 
 // Doc is what the OpenAPI document says of a route beyond its types and rule.
@@ -65,15 +68,16 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 		input: new(I), output: *new(O),
 	})
 	a.engine.Handle(method, BasePath+path, func(c *gin.Context) {
-		ctx, cancel := context.WithTimeout(withClientIP(c.Request.Context(), c.ClientIP()), requestTimeout)
+		ctx, cancel := context.WithTimeout(describe(c), requestTimeout)
 		defer cancel()
 		if !rule.IsPublic() {
 			caller, err := a.admit(ctx, c, rule, names)
+			ctx = access.With(ctx, caller)
 			if err != nil {
+				a.forbidden(ctx, doc.ID, err)
 				a.refuse(c, err)
 				return
 			}
-			ctx = access.With(ctx, caller)
 		}
 		var input I
 		if err := in.decode(c, reflect.ValueOf(&input).Elem()); err != nil {
@@ -85,9 +89,33 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 			err = respond(c, output)
 		}
 		if err != nil {
+			a.forbidden(ctx, doc.ID, err)
 			a.refuse(c, err)
 		}
 	})
+}
+
+// describe keeps what the modules may want to know of a request.
+func describe(c *gin.Context) context.Context {
+	return request.With(c.Request.Context(), request.Info{
+		ID: requestID(c), Address: c.ClientIP(), Client: c.Request.UserAgent(),
+	}, c.Writer.Header())
+}
+
+// forbidden leaves a trace of what somebody tried and may not do. Of one person
+// only so much is kept, so that nobody fills the disk with refusals.
+func (a *API) forbidden(ctx context.Context, operation string, err error) {
+	f, caller := classify(err), access.From(ctx)
+	if f.Kind != fault.Forbidden || caller.UserID == uuid.Nil || a.refusals.Allow(caller.UserID.String()) != nil {
+		return
+	}
+	event := audit.Event{
+		Action: audit.OperationForbidden, OrganizationID: caller.OrganizationID, UserID: caller.UserID,
+		Details: map[string]string{"operation": operation, "code": f.Code},
+	}
+	if err := a.trail.Record(ctx, event); err != nil {
+		a.log.LogAttrs(ctx, slog.LevelError, "a refusal was not recorded", slog.String("request_id", request.From(ctx).ID), slog.Any("cause", err))
+	}
 }
 
 // admit takes the caller through the gate.

@@ -2,6 +2,8 @@
 package module
 
 import (
+	"context"
+
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 )
@@ -14,4 +16,10 @@ type Module interface {
 	Migrations() []database.Migration
 	// Routes declares its endpoints.
 	Routes(r *httpapi.Router)
+}
+
+// Sweeper is a module that has rows to forget. Sweep takes away some of those
+// that are no longer needed and says how many: the kernel comes back for more.
+type Sweeper interface {
+	Sweep(ctx context.Context) (int64, error)
 }

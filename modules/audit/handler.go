@@ -1,0 +1,127 @@
+package audit
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/audit"
+	"guildhall/platform/field"
+	"guildhall/platform/httpapi"
+)
+
+type eventView struct {
+	ID             uuid.UUID         `json:"id"`
+	Sequence       int64             `json:"sequence" example:"42" description:"1, 2, 3… in this list, without a gap."`
+	OccurredAt     time.Time         `json:"occurred_at"`
+	Action         audit.Action      `json:"action" example:"member.added"`
+	OrganizationID uuid.NullUUID     `json:"organization_id"`
+	UserID         uuid.NullUUID     `json:"user_id" description:"Whom it is about."`
+	ActorUserID    uuid.NullUUID     `json:"actor_user_id" description:"Who did it."`
+	ActorRole      string            `json:"actor_role" example:"admin" description:"As what: owner, admin, member, platform_administrator, user (on their own account), anyone (not signed in) or command_line."`
+	Address        string            `json:"address" example:"203.0.113.7" description:"Where the request came from; empty where that is not known or not yours to know."`
+	Client         string            `json:"client" example:"curl/8.5.0" description:"What the client called itself (User-Agent)."`
+	RequestID      string            `json:"request_id"`
+	Details        map[string]string `json:"details"`
+	Hash           string            `json:"hash" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" description:"SHA-256, hexadecimal."`
+}
+
+type filterInput struct {
+	httpapi.PageInput
+	Action *audit.Action `query:"action"`
+	Actor  *uuid.UUID    `query:"actor_user_id" description:"Only what this person did."`
+	Since  *field.Time   `query:"since" description:"Only what happened at this time or later."`
+	Until  *field.Time   `query:"until" description:"Only what happened before this time."`
+}
+
+type organizationInput struct {
+	filterInput
+	OrganizationID uuid.UUID `path:"organization_id"`
+}
+
+type userInput struct {
+	filterInput
+	UserID uuid.UUID `path:"user_id"`
+}
+
+func (m *Module) ofOrganization(ctx context.Context, in organizationInput) (httpapi.Page[eventView], error) {
+	return m.list(ctx, in.OrganizationID, in.filterInput)
+}
+
+func (m *Module) ofUser(ctx context.Context, in userInput) (httpapi.Page[eventView], error) {
+	if err := m.gate.Known(ctx, in.UserID); err != nil {
+		return httpapi.Page[eventView]{}, err
+	}
+	return m.list(ctx, in.UserID, in.filterInput)
+}
+
+func (m *Module) list(ctx context.Context, chainID uuid.UUID, in filterInput) (page httpapi.Page[eventView], err error) {
+	w, err := in.Window()
+	if err != nil {
+		return page, err
+	}
+	before, ok := sequenceOf(w.After)
+	if !ok {
+		return page, httpapi.Invalid("query.cursor", "must be a cursor that a Link header gave.")
+	}
+	f := audit.Filter{Before: before, Offset: w.Offset, Limit: w.Limit + 1}
+	if in.Action != nil {
+		f.Action = *in.Action
+	}
+	if in.Actor != nil {
+		f.Actor = *in.Actor
+	}
+	if in.Since != nil {
+		f.Since = in.Since.Time
+	}
+	if in.Until != nil {
+		f.Until = in.Until.Time
+	}
+	found, err := m.trail.Read(ctx, chainID, f)
+	if err != nil {
+		return page, err
+	}
+	views := make([]eventView, len(found))
+	for i, e := range found {
+		if views[i], err = viewOf(e, access.From(ctx)); err != nil {
+			return page, err
+		}
+	}
+	page = httpapi.NewPage(views, w, func(v eventView) uuid.UUID { return cursorOf(v.Sequence) })
+	if w.Count {
+		page.Total, err = m.trail.Count(ctx, chainID, f)
+	}
+	return page, err
+}
+
+// viewOf keeps to platform administrators where they work from.
+func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
+	v := eventView{
+		ID: e.ID, Sequence: e.Sequence, OccurredAt: e.OccurredAt, Action: e.Action, OrganizationID: e.OrganizationID,
+		UserID: e.UserID, ActorUserID: e.ActorUserID, ActorRole: e.ActorRole, Address: e.Address, Client: e.Client,
+		RequestID: e.RequestID, Hash: e.Hash,
+	}
+	if e.ActorRole == "platform_administrator" && !viewer.Operator {
+		v.Address, v.Client = "", ""
+	}
+	if err := json.Unmarshal([]byte(e.Details), &v.Details); err != nil {
+		return v, fmt.Errorf("read the details of audit event %s: %w", e.ID, err)
+	}
+	return v, nil
+}
+
+// A cursor holds the sequence number of the last event seen.
+func cursorOf(sequence int64) (id uuid.UUID) {
+	binary.BigEndian.PutUint64(id[8:], uint64(sequence)) //nolint:gosec // positive
+	return id
+}
+
+func sequenceOf(cursor uuid.UUID) (sequence int64, ok bool) {
+	sequence = int64(binary.BigEndian.Uint64(cursor[8:])) //nolint:gosec // below zero is refused
+	return sequence, sequence >= 0 && cursor == cursorOf(sequence)
+}

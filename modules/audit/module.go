@@ -1,0 +1,42 @@
+// Package audit shows the trail that the platform keeps: an organization's to
+// its admins, an account's to the person.
+package audit
+
+import (
+	"guildhall/platform/access"
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/module"
+)
+
+// Module is the room where the trail is read.
+type Module struct {
+	gate  *access.Gate
+	trail *audit.Trail
+}
+
+var _ module.Module = (*Module)(nil)
+
+// New returns the module.
+func New(gate *access.Gate, trail *audit.Trail) *Module { return &Module{gate: gate, trail: trail} }
+
+// Name implements module.Module.
+func (*Module) Name() string { return "audit" }
+
+// Migrations implements module.Module: the tables are the platform's.
+func (*Module) Migrations() []database.Migration { return nil }
+
+// Routes implements module.Module.
+func (m *Module) Routes(r *httpapi.Router) {
+	r.Describe("Who did what, and when.")
+	httpapi.Get(r, "/organizations/:organization_id/audit-events", access.Org(access.Admin).WhileSuspended().WhileArchived(), m.ofOrganization, httpapi.Doc{
+		ID: "listOrganizationAuditEvents", Summary: "List what happened in an organization",
+		Description: "The newest first. Events are never changed; each `hash` covers the event and the hash before it.",
+	})
+	httpapi.Get(r, "/users/:user_id/audit-events", access.SelfOrOperator(), m.ofUser, httpapi.Doc{
+		ID: "listUserAuditEvents", Summary: "List what happened to an account",
+		Description: "Log-ins and failed ones, sessions, password, profile and standing of the account, the newest first. What concerns somebody in an organization is in that organization's list.",
+		Refusals:    httpapi.Refusals(access.ErrUserNotFound),
+	})
+}

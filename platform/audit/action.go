@@ -1,0 +1,76 @@
+package audit
+
+import "guildhall/platform/field"
+
+// Action is what was done, or tried.
+type Action string
+
+const (
+	UserRegistered  Action = "user.registered"
+	UserActivated   Action = "user.activated"
+	UserDeactivated Action = "user.deactivated"
+	UserSuspended   Action = "user.suspended"
+	UserArchived    Action = "user.archived"
+	UserUnarchived  Action = "user.unarchived"
+	ProfileChanged  Action = "profile.changed"
+	PasswordChanged Action = "password.changed"
+
+	LogInFailed          Action = "log_in.failed"
+	SessionStarted       Action = "session.started"
+	SessionEnded         Action = "session.ended"
+	SessionSwitched      Action = "session.organization_switched"
+	RefreshTokenReused   Action = "session.refresh_token_reused"
+	OrganizationCreated  Action = "organization.created"
+	OrganizationRenamed  Action = "organization.renamed"
+	OrganizationSuspend  Action = "organization.suspended"
+	OrganizationActivate Action = "organization.activated"
+	OrganizationArchive  Action = "organization.archived"
+	OrganizationRestore  Action = "organization.unarchived"
+
+	MemberAdded          Action = "member.added"
+	MemberRemoved        Action = "member.removed"
+	MemberLeft           Action = "member.left"
+	AdminGranted         Action = "admin.granted"
+	AdminRevoked         Action = "admin.revoked"
+	OwnershipTransferred Action = "ownership.transferred"
+
+	OperatorGranted Action = "platform_administrator.granted"
+	OperatorRevoked Action = "platform_administrator.revoked"
+
+	// OperationForbidden is an operation that was refused with 403.
+	OperationForbidden Action = "operation.forbidden"
+)
+
+// Actions are all there are.
+func Actions() []Action {
+	return []Action{
+		UserRegistered, UserActivated, UserDeactivated, UserSuspended, UserArchived, UserUnarchived,
+		ProfileChanged, PasswordChanged,
+		LogInFailed, SessionStarted, SessionEnded, SessionSwitched, RefreshTokenReused,
+		OrganizationCreated, OrganizationRenamed, OrganizationSuspend, OrganizationActivate, OrganizationArchive, OrganizationRestore,
+		MemberAdded, MemberRemoved, MemberLeft, AdminGranted, AdminRevoked, OwnershipTransferred,
+		OperatorGranted, OperatorRevoked, OperationForbidden,
+	}
+}
+
+// UnmarshalText refuses what is none of them.
+func (a *Action) UnmarshalText(text []byte) error {
+	for _, known := range Actions() {
+		if string(known) == string(text) {
+			*a = known
+			return nil
+		}
+	}
+	return field.Problem("must be an action that the API document lists.")
+}
+
+func (Action) InlineJSONSchema() {}
+
+// Enum lists the values for the OpenAPI document.
+func (Action) Enum() []any {
+	var all []any
+	for _, a := range Actions() {
+		all = append(all, a)
+	}
+	return all
+}

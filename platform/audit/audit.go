@@ -1,0 +1,213 @@
+// Package audit keeps the trail: who did what, as whom, from where, to whom, in
+// which organization and when. An event is written in the transaction of what it
+// records, so that neither is there without the other, and never changed.
+//
+// Events stand in chains: one for each organization, one for each account (what
+// concerns no organization), and one for what concerns neither. Each event holds
+// a hash of itself and of the one before it; the chain's head holds the last.
+// An event that was changed, removed or put in later therefore shows. Whoever
+// can write to all of the database can forge a whole chain anew: to show that as
+// well, keep what `guildhall audit verify` prints elsewhere.
+package audit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/request"
+)
+
+// Event is what a module has to say of what it does.
+type Event struct {
+	Action         Action
+	OrganizationID uuid.NullUUID
+	UserID         uuid.UUID         // whom it is about, if anybody
+	Actor          uuid.UUID         // who did it, where nobody passed the gate: at log-in
+	Details        map[string]string // never a secret, never what somebody typed unseen
+}
+
+// In is an organization as an Event names it.
+func In(organizationID uuid.UUID) uuid.NullUUID {
+	return uuid.NullUUID{UUID: organizationID, Valid: organizationID != uuid.Nil}
+}
+
+// Actor is who does what the events of a context record.
+type Actor struct {
+	UserID    uuid.UUID
+	SessionID uuid.UUID
+	As        string // owner, admin, member, platform_administrator or user
+}
+
+type actorKey struct{}
+
+// ActingAs says who acts from here on.
+func ActingAs(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// Trail is where events are written.
+type Trail struct {
+	db  *database.DB
+	now func() time.Time
+}
+
+// New returns the trail of a database.
+func New(db *database.DB, now func() time.Time) *Trail { return &Trail{db: db, now: now} }
+
+// entry is an event as it is kept.
+type entry struct {
+	ChainID        uuid.UUID `gorm:"primaryKey"`
+	Sequence       int64     `gorm:"primaryKey;autoIncrement:false"` // 1, 2, 3… in the chain
+	ID             uuid.UUID
+	OccurredAt     time.Time
+	Action         Action
+	OrganizationID uuid.NullUUID
+	UserID         uuid.NullUUID
+	ActorUserID    uuid.NullUUID
+	ActorRole      string
+	SessionID      uuid.NullUUID
+	Address        string
+	Client         string
+	RequestID      string
+	Details        string // JSON
+	Hash           string
+}
+
+func (entry) TableName() string { return "audit_events" }
+
+func maybe(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
+
+// Record writes an event at the end of the transaction of the context, or in
+// one of its own.
+func (t *Trail) Record(ctx context.Context, e Event) error {
+	entry, err := t.entryOf(ctx, e)
+	if err != nil {
+		return err
+	}
+	return t.db.InTx(ctx, func(ctx context.Context) error {
+		t.db.Gather(ctx, t, entry, t.append)
+		return nil
+	})
+}
+
+func (t *Trail) entryOf(ctx context.Context, e Event) (*entry, error) {
+	details, err := json.Marshal(e.Details)
+	if err != nil {
+		return nil, fmt.Errorf("encode an audit event: %w", err)
+	}
+	if len(e.Details) == 0 {
+		details = []byte("{}")
+	}
+	actor, acts := ctx.Value(actorKey{}).(Actor)
+	info := request.From(ctx)
+	switch {
+	case acts:
+	case e.Actor != uuid.Nil:
+		actor = Actor{UserID: e.Actor, As: "user"}
+	case info.ID == "":
+		actor.As = "command_line"
+	default:
+		actor.As = "anyone"
+	}
+	x := &entry{
+		ID: uuid.Must(uuid.NewV7()), OccurredAt: t.now().UTC().Truncate(time.Microsecond), Action: e.Action,
+		OrganizationID: e.OrganizationID, UserID: maybe(e.UserID),
+		ActorUserID: maybe(actor.UserID), ActorRole: actor.As, SessionID: maybe(actor.SessionID),
+		Address: info.Address, Client: info.Client, RequestID: info.ID, Details: string(details),
+	}
+	switch {
+	case e.OrganizationID.Valid:
+		x.ChainID = e.OrganizationID.UUID
+	default:
+		x.ChainID = e.UserID // the zero UUID where it is about nobody
+	}
+	return x, nil
+}
+
+// append writes a transaction's events: last of all, so that a chain is locked
+// for no longer than it must, and in the order of the chains, so that two
+// transactions don't wait for each other.
+func (t *Trail) append(ctx context.Context, gathered []any) error {
+	chains := map[uuid.UUID][]*entry{}
+	var ids []uuid.UUID
+	for _, v := range gathered {
+		x := v.(*entry)
+		if chains[x.ChainID] == nil {
+			ids = append(ids, x.ChainID)
+		}
+		chains[x.ChainID] = append(chains[x.ChainID], x)
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		if err := t.extend(ctx, id, chains[id]); err != nil {
+			return fmt.Errorf("write audit events: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) error {
+	sequence, hash, err := t.lock(ctx, chainID)
+	if err != nil {
+		return err
+	}
+	for _, x := range events {
+		sequence++
+		x.Sequence = sequence
+		x.Hash = x.hash(hash)
+		hash = x.Hash
+	}
+	conn := t.db.Conn(ctx)
+	if err := conn.Create(events).Error; err != nil {
+		return err
+	}
+	return conn.Exec("UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", sequence, hash, chainID).Error
+}
+
+// lock holds the head of a chain for the rest of the transaction.
+func (t *Trail) lock(ctx context.Context, chainID uuid.UUID) (sequence int64, hash string, err error) {
+	read := func() error {
+		return t.db.Row(ctx, "SELECT sequence, hash FROM audit_chains WHERE id = ?"+t.db.ForUpdate(), chainID).Scan(&sequence, &hash)
+	}
+	if err = read(); !database.IsNotFound(err) {
+		return sequence, hash, err
+	}
+	err = t.db.Conn(ctx).Exec("INSERT INTO audit_chains (id, sequence, hash) VALUES (?, 0, '') ON CONFLICT (id) DO NOTHING", chainID).Error
+	if err != nil {
+		return 0, "", err
+	}
+	return sequence, hash, read() //nolint:nilerr // that it was not there is why it is now
+}
+
+// hash covers every column and the hash before: SHA-256 of a JSON array of
+// strings.
+func (x *entry) hash(before string) string {
+	id := func(n uuid.NullUUID) string {
+		if !n.Valid {
+			return ""
+		}
+		return n.UUID.String()
+	}
+	text, err := json.Marshal([]string{
+		before, x.ChainID.String(), fmt.Sprint(x.Sequence), x.ID.String(), x.OccurredAt.UTC().Format(time.RFC3339Nano), string(x.Action),
+		id(x.OrganizationID), id(x.UserID), id(x.ActorUserID), x.ActorRole, id(x.SessionID), x.Address, x.Client, x.RequestID, x.Details,
+	})
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return digest(text)
+}
+
+func digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
