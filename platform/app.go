@@ -20,6 +20,7 @@ import (
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
+	"guildhall/platform/ratelimit"
 	"guildhall/platform/token"
 )
 
@@ -29,6 +30,7 @@ type Kernel struct {
 	DB     *database.DB
 	Gate   *access.Gate
 	Trail  *audit.Trail
+	Limits *ratelimit.Store // nil where they are turned off
 	Tokens *token.Service
 	Hasher *password.Hasher
 	Log    *slog.Logger
@@ -61,7 +63,12 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 		AccessKey: []byte(cfg.JWTSecretKey.Reveal()), RefreshKey: []byte(cfg.JWTRefreshSecretKey.Reveal()),
 		Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience, AccessTTL: cfg.AccessTokenTTL, Now: o.Now,
 	})
+	var limits *ratelimit.Store
+	if cfg.RateLimitEnabled {
+		limits = ratelimit.NewStore(db, o.Now)
+	}
 	return &Kernel{
+		Limits: limits,
 		Config: cfg, DB: db, Log: log, Now: o.Now, Tokens: tokens,
 		Gate:   access.NewGate(db, tokens, o.Now),
 		Trail:  audit.New(db, o.Now),
@@ -79,10 +86,11 @@ type App struct {
 
 // New mounts the modules.
 func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
-	a := &App{kernel: k}
+	a := &App{kernel: k, sweepers: []module.Sweeper{k.Limits}}
 	sources := []database.Source{
 		{Module: access.Name, Migrations: access.Migrations()},
 		{Module: audit.Name, Migrations: audit.Migrations()},
+		{Module: ratelimit.Name, Migrations: ratelimit.Migrations()},
 	}
 	for _, m := range modules {
 		sources = append(sources, database.Source{Module: m.Name(), Migrations: m.Migrations()})

@@ -1,53 +1,206 @@
 package main
 
 import (
+	"fmt"
+	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"guildhall/platform/config"
+	"guildhall/platform/platformtest"
 )
 
 func limited(c *config.Config) { c.RateLimitEnabled = true }
 
+// guess logs in from an address.
+func (s *service) guess(email, password, address string) answer {
+	s.t.Helper()
+	return s.from(address+":1", "POST", "/api/v1/auth/token", body("username", email, "password", password))
+}
+
+func retryAfter(a answer) int {
+	a.t.Helper()
+	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+	if err != nil || seconds < 1 {
+		a.t.Errorf("%s: Retry-After is %q", a.request, a.header.Get("Retry-After"))
+	}
+	return seconds
+}
+
 func TestGuessingIsSlowedDownForTheGuesserAlone(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
-		guess := func(email, password, address string) answer {
-			return s.from(address, "POST", "/api/v1/auth/token", map[string]any{"username": email, "password": password})
-		}
-		for range 10 {
-			guess(ada.email, "a wrong guess", "192.0.2.1:1").is(401, "invalid_credentials")
-			guess("unknown@example.com", "a wrong guess", "192.0.2.1:1").is(401, "invalid_credentials")
+		for range 5 {
+			s.guess(ada.email, "a wrong guess", "192.0.2.1").is(401, "invalid_credentials")
+			s.guess("unknown@example.com", "a wrong guess", "192.0.2.1").is(401, "invalid_credentials")
 		}
 		for _, email := range []string{ada.email, "unknown@example.com"} {
-			refused := guess(email, "a wrong guess", "192.0.2.1:2").is(429, "too_many_requests")
-			if seconds, err := strconv.Atoi(refused.header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 30 {
-				t.Errorf("Retry-After: %q", refused.header.Get("Retry-After"))
+			refused := s.guess(email, "a wrong guess", "192.0.2.1").is(429, "too_many_requests")
+			if seconds := retryAfter(refused); seconds > 30 {
+				t.Errorf("Retry-After: %d", seconds)
+			}
+			if got := refused.header.Get("RateLimit") + " " + refused.header.Get("RateLimit-Policy"); !regexp.MustCompile(`^"log-in";r=0;t=\d+ "log-in";q=5;w=150$`).MatchString(got) {
+				t.Errorf("RateLimit: %s", got)
 			}
 		}
-		guess(ada.email, password, "192.0.2.1:3").is(429, "too_many_requests")
-		guess(ada.email, password, "192.0.2.2:1").is(200) // the victim, from elsewhere
+		s.guess(ada.email, password, "192.0.2.1").is(429, "too_many_requests")
+		s.guess(ada.email, password, "192.0.2.2").is(200) // the victim, from elsewhere
 		for range 12 {                                    // as often as they like
-			guess(ada.email, password, "192.0.2.2:1").is(200)
+			s.guess(ada.email, password, "192.0.2.2").is(200)
 		}
 		ada.get("/auth/me").is(200)
 		s.later(31 * time.Second)
-		guess(ada.email, password, "192.0.2.1:4").is(200)
+		s.guess(ada.email, password, "192.0.2.1").is(200)
 	}, limited)
+}
+
+// TestSpellingsShareALimit: case and space make no second email address.
+func TestSpellingsShareALimit(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for _, email := range []string{strings.ToUpper(ada.email), "  " + ada.email, ada.email + "\t", "Ada" + ada.email[3:], ada.email} {
+			s.guess(email, "a wrong guess", "192.0.2.1").is(401)
+		}
+		s.guess(ada.email, "a wrong guess", "192.0.2.1").is(429)
+	}, limited)
+}
+
+// TestGuessingFromEverywhere: of two hundred guesses from as many addresses a
+// hundred are looked at. The victim keeps their sessions, and can log in from
+// where they have been logged in.
+func TestGuessingFromEverywhere(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.actorOf(s.from("203.0.113.50:1", "POST", "/api/v1/auth/register", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201))
+		for _, email := range size([]string{ada.email}, []string{ada.email, "ghost@example.com"}) { // a hash each
+			looked := 0
+			for i := range size(105, 200) {
+				a := s.guess(email, "a wrong guess", fmt.Sprintf("198.51.100.%d", i))
+				switch a.status {
+				case 401:
+					looked++
+				case 429:
+					retryAfter(a)
+				default:
+					t.Fatalf("%d %s", a.status, a.body)
+				}
+			}
+			if looked != 100 {
+				t.Errorf("%d guesses at %s were looked at", looked, email)
+			}
+		}
+		ada.get("/auth/me").is(200)
+		s.from("203.0.113.50:1", "POST", "/api/v1/auth/refresh", body("refresh_token", ada.refresh)).is(200)
+		s.guess(ada.email, password, "198.51.100.250").is(429)
+		s.guess(ada.email, password, "203.0.113.50").is(200)
+		s.guess(ada.email, password, "198.51.100.250").is(200) // for somebody has just known it
+	}, limited)
+}
+
+// TestLimitsHoldInParallelAndUnderAFlood: a hundred at once are no more than one
+// after the other, and ten thousand other names make room for nobody.
+func TestLimitsHoldInParallelAndUnderAFlood(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		var looked atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 8 {
+					if s.guess("ghost@example.com", "a wrong guess", "192.0.2.1").status == 401 {
+						looked.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if looked.Load() != 5 {
+			t.Errorf("%d guesses were looked at", looked.Load())
+		}
+		s.exec("INSERT INTO rate_limits (key, tat, admitted) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT 'flood ' || i, 0, TRUE FROM n")
+		if err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM rate_limits WHERE tat = 0") != 0 {
+			t.Errorf("not swept: %v", err)
+		}
+		s.guess("ghost@example.com", "a wrong guess", "192.0.2.1").is(429)
+	}, limited)
+}
+
+// TestLimitsOutliveTheProcess and hold for all of those on one database.
+func TestLimitsOutliveTheProcess(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir, environ := t.TempDir(), inProduction(databaseURL, "MIGRATE_ON_START=true", "DATA_DIR="+filepath.Join(t.TempDir(), "data"))
+		guess := body("username", "ghost@example.com", "password", "a wrong guess")
+		p := serveProcess(t, dir, environ...)
+		for range 5 {
+			p.do("POST", "/api/v1/auth/token", "", guess).is(401)
+		}
+		other := serveProcess(t, dir, environ...)
+		other.do("POST", "/api/v1/auth/token", "", guess).is(429)
+		other.stop()
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		p = serveProcess(t, dir, environ...)
+		p.do("POST", "/api/v1/auth/token", "", guess).is(429)
+		p.stop()
+	})
 }
 
 func TestAForwardedAddressIsBelievedOfTrustedProxiesOnly(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		for i := range 12 {
+		for i := range 7 {
 			want := 401
-			if i >= 10 {
+			if i >= 5 {
 				want = 429
 			}
 			s.from("192.0.2.1:1", "POST", "/api/v1/auth/token", map[string]any{"username": "a@example.com", "password": "x"},
-				"X-Forwarded-For", "198.51.100."+strconv.Itoa(i)).is(want)
+				"X-Forwarded-For", "198.51.100."+strconv.Itoa(i), "X-Real-IP", "198.51.100."+strconv.Itoa(i), "Forwarded", "for=198.51.100."+strconv.Itoa(i)).is(want)
 			s.from("10.0.0.1:1", "POST", "/api/v1/auth/token", map[string]any{"username": "a@example.com", "password": "x"},
 				"X-Forwarded-For", "203.0.113."+strconv.Itoa(i)).is(401)
 		}
 	}, limited, func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/8"} })
+}
+
+// TestOtherLimits: registration by address, password change and member adding by
+// person, refresh by session; each leaves others alone.
+func TestOtherLimits(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		until429 := func(what string, allowed int, other func() answer, try func() answer) {
+			t.Helper()
+			for i := range allowed {
+				if a := try(); a.status == 429 {
+					t.Fatalf("%s: refused at attempt %d", what, i+1)
+				}
+			}
+			retryAfter(try().is(429, "too_many_requests"))
+			if other().status == 429 {
+				t.Errorf("%s: others are refused as well", what)
+			}
+		}
+		change := func(a *actor) func() answer {
+			return func() answer {
+				return a.patch("/users/"+a.id+"/password", body("old_password", "wrong password", "new_password", "five boxing wizards"))
+			}
+		}
+		until429("password change", 5, change(grace), change(ada))
+		add := func(a *actor) func() answer {
+			return func() answer { return a.post(a.org("/members"), body("email", "nobody@example.com")) }
+		}
+		until429("member adding", 200, add(grace), add(ada))
+		add(ada)().is(429)
+		ada.post(ada.org("/members"), body("user_id", grace.id)).is(429)
+		s.later(2 * time.Second)
+		ada.post(ada.org("/members"), body("user_id", grace.id)).is(201)
+		register := func(address string) func() answer {
+			return func() answer {
+				return s.from(address+":1", "POST", "/api/v1/auth/register", body("email", grace.email, "password", "12345678", "name", "x"))
+			}
+		}
+		until429("registration", 30, register("198.51.100.2"), register("198.51.100.1"))
+		until429("refresh", 60, func() answer { return s.refresh(grace.refresh) }, func() answer { return s.refresh(ada.refresh) })
+	}, limited)
 }

@@ -17,15 +17,14 @@ func wire(k *platform.Kernel) []module.Module {
 	cfg := k.Config
 	sessions := auth.NewSessions(k.DB, k.Trail, k.Now)
 	users := user.New(k.DB, k.Gate, k.Trail, sessions, k.Now)
-	memberships := membership.New(k.DB, k.Gate, k.Trail, users, k.Now)
+	memberships := membership.New(k.DB, k.Gate, k.Trail, k.Limits, users, k.Now)
 	organizations := organization.New(k.DB, k.Gate, k.Trail, memberships, k.Now)
 	users.BeforeArchive(organizations.ArchiveWithOwner)
-	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, auth.Options{
+	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, k.Limits, auth.Options{
 		Registration:    cfg.EnableRegistration,
 		Rotation:        cfg.RefreshRotation,
 		Grace:           cfg.RefreshGrace,
 		SessionLifetime: cfg.RefreshTokenTTL,
-		RateLimit:       cfg.RateLimitEnabled,
 	}, k.Now)
 	return []module.Module{auths, users, organizations, memberships, audit.New(k.Gate, k.Trail)}
 }

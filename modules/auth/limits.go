@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,42 +12,73 @@ import (
 	"guildhall/platform/request"
 )
 
-// limits on guessing and on what costs a hash. An unknown email address counts
-// like a known one. Nothing counts an email address alone: whoever guesses at
-// somebody's password must not lock that person out elsewhere.
+// The limits on guessing and on what costs a hash. An unknown email address
+// counts like a known one.
+//
+// Guessing from one address is stopped first, after five; from many addresses
+// after a hundred in all (NIST SP 800-63B §5.2.2), which would shut out the
+// person as well: but not from where they have been logged in before.
+var (
+	perAddress  = ratelimit.Policy{Name: "address", Burst: 100, Interval: time.Second} // an office may share one
+	perPair     = ratelimit.Policy{Name: "log-in", Burst: 5, Interval: 30 * time.Second}
+	perEmail    = ratelimit.Policy{Name: "account", Burst: 100, Interval: 15 * time.Minute, Silent: true}
+	registering = ratelimit.Policy{Name: "registration", Burst: 30, Interval: 10 * time.Second}
+	changing    = ratelimit.Policy{Name: "password-change", Burst: 5, Interval: 30 * time.Second}
+	refreshing  = ratelimit.Policy{Name: "refresh", Burst: 60, Interval: time.Second}
+)
+
 type limits struct {
-	logIns, addresses, registrations, passwordChanges *ratelimit.Limiter
+	kept      *ratelimit.Store
+	refreshes *ratelimit.Limiter // a restart ends what it slows down as well
+	store     *store
 }
 
-func newLimits(enabled bool, now func() time.Time) limits {
-	if !enabled {
-		return limits{}
+func newLimits(kept *ratelimit.Store, store *store, now func() time.Time) limits {
+	l := limits{kept: kept, store: store}
+	if kept != nil {
+		l.refreshes = ratelimit.NewLimiter(refreshing, now)
 	}
-	return limits{
-		logIns:          ratelimit.New(10, 30*time.Second, now), // per email address and client address
-		addresses:       ratelimit.New(100, time.Second, now),   // an office may share one
-		registrations:   ratelimit.New(30, 10*time.Second, now),
-		passwordChanges: ratelimit.New(10, 30*time.Second, now),
-	}
+	return l
 }
+
+func address(ctx context.Context) string { return ratelimit.Address(request.From(ctx).Address) }
 
 func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
-	address := ratelimit.Address(request.From(ctx).Address)
-	if err := l.addresses.Allow(address); err != nil {
+	refused := l.kept.Take(ctx,
+		ratelimit.Demand{Policy: perAddress, Key: address(ctx)},
+		ratelimit.Demand{Policy: perPair, Key: address(ctx) + " " + canonicalEmail},
+		ratelimit.Demand{Policy: perEmail, Key: canonicalEmail},
+	)
+	var reached *ratelimit.Reached
+	if !errors.As(refused, &reached) || reached.Policy != perEmail {
+		return refused
+	}
+	known, err := l.store.recentAddresses(ctx, canonicalEmail)
+	if err != nil {
 		return err
 	}
-	return l.logIns.Allow(address + " " + canonicalEmail)
+	if slices.ContainsFunc(known, func(a string) bool { return ratelimit.Address(a) == address(ctx) }) {
+		return nil
+	}
+	return refused
 }
 
 // loggedIn lets a person who knows the password log in as often as they like.
-func (l limits) loggedIn(ctx context.Context, canonicalEmail string) {
-	l.logIns.Forget(ratelimit.Address(request.From(ctx).Address) + " " + canonicalEmail)
+func (l limits) loggedIn(ctx context.Context, canonicalEmail string) error {
+	return l.kept.Forget(ctx,
+		ratelimit.Demand{Policy: perPair, Key: address(ctx) + " " + canonicalEmail},
+		ratelimit.Demand{Policy: perEmail, Key: canonicalEmail},
+	)
 }
 
 func (l limits) register(ctx context.Context) error {
-	return l.registrations.Allow(ratelimit.Address(request.From(ctx).Address))
+	return l.kept.Take(ctx, ratelimit.Demand{Policy: registering, Key: address(ctx)})
 }
 
-func (l limits) changePassword(userID uuid.UUID) error {
-	return l.passwordChanges.Allow(userID.String())
+func (l limits) changePassword(ctx context.Context, userID uuid.UUID) error {
+	return l.kept.Take(ctx, ratelimit.Demand{Policy: changing, Key: userID.String()})
+}
+
+func (l limits) refresh(ctx context.Context, sessionID uuid.UUID) error {
+	return l.refreshes.Allow(ctx, sessionID.String())
 }

@@ -37,7 +37,6 @@ type Options struct {
 	Rotation        bool
 	Grace           time.Duration // in which the parent of a refresh token is taken again
 	SessionLifetime time.Duration
-	RateLimit       bool
 }
 
 // Module is the room of credentials.
@@ -63,11 +62,12 @@ var (
 
 // New returns the module.
 func New(db *database.DB, gate *access.Gate, trail *audit.Trail, hasher *password.Hasher, tokens *token.Service, sessions *Sessions,
-	users Users, organizations Organizations, options Options, now func() time.Time,
+	users Users, organizations Organizations, limits *ratelimit.Store, options Options, now func() time.Time,
 ) *Module {
+	store := &store{db: db}
 	return &Module{
 		db: db, gate: gate, trail: trail, hasher: hasher, tokens: tokens, sessions: sessions,
-		users: users, organizations: organizations, options: options, now: now, store: &store{db: db}, limits: newLimits(options.RateLimit, now),
+		users: users, organizations: organizations, options: options, now: now, store: store, limits: newLimits(limits, store, now),
 	}
 }
 
@@ -97,7 +97,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
 		ID: "refresh", Summary: "Trade a refresh token for new tokens",
 		Description: "The token presented is spent. Presenting it again shortly after gives the same successor; anything older ends the session.",
-		Refusals:    httpapi.Refusals(errInvalidRefreshToken, errRefreshTokenReused),
+		Refusals:    httpapi.Refusals(errInvalidRefreshToken, errRefreshTokenReused, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/switch-organization", access.SignedIn(), m.switchOrganization, httpapi.Doc{
 		ID: "switchOrganization", Summary: "Make another organization the active one",

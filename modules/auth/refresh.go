@@ -18,6 +18,9 @@ func (m *Module) rotate(ctx context.Context, presented string) (tokenView, error
 	if err != nil {
 		return tokenView{}, errInvalidRefreshToken.WithCause(err)
 	}
+	if err := m.limits.refresh(ctx, claims.SessionID); err != nil {
+		return tokenView{}, err
+	}
 	var s session
 	var refused *fault.Error
 	err = m.db.InTx(ctx, func(ctx context.Context) (err error) {

@@ -111,7 +111,6 @@ func (m *Module) logInFailed(ctx context.Context, userID uuid.UUID, refusal *fau
 
 // letIn begins a session for somebody who gave the right password.
 func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, asked uuid.NullUUID) (tokenView, error) {
-	m.limits.loggedIn(ctx, field.Login(p.email).CanonicalEmail())
 	renewed, err := "", error(nil)
 	if renew {
 		if renewed, err = m.hasher.Hash(ctx, typed); err != nil {
@@ -136,6 +135,9 @@ func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, 
 			if err := m.store.savePassword(ctx, p.id, renewed, m.now()); err != nil {
 				return err
 			}
+		}
+		if err := m.limits.loggedIn(ctx, field.Login(p.email).CanonicalEmail()); err != nil {
+			return err
 		}
 		s, err = m.sessions.begin(ctx, p.id, organizationID, m.options.SessionLifetime)
 		return err
@@ -225,7 +227,7 @@ func (m *Module) replacePassword(ctx context.Context, userID uuid.UUID, old, cho
 	if problem := password.Check(chosen, p.email); problem != "" {
 		return httpapi.Invalid("body.new_password", problem)
 	}
-	if err := m.limits.changePassword(userID); err != nil {
+	if err := m.limits.changePassword(ctx, userID); err != nil {
 		return err
 	}
 	ok, _, err := m.hasher.Verify(ctx, p.hash, old)

@@ -95,3 +95,13 @@ func (s *store) preferredOrganization(ctx context.Context, userID uuid.UUID, now
 	}
 	return id, nil
 }
+
+// recentAddresses are those that the sessions of an account were last used from.
+func (s *store) recentAddresses(ctx context.Context, canonicalEmail string) ([]string, error) {
+	rows, err := s.db.Conn(ctx).Raw(`SELECT s.address FROM users u JOIN sessions s ON s.user_id = u.id
+		WHERE u.email_canonical = ? ORDER BY s.rotated_at DESC LIMIT 100`, canonicalEmail).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("find addresses: %w", err)
+	}
+	return database.Collect(rows, func(scan func(...any) error) (a string, err error) { return a, scan(&a) })
+}

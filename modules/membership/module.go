@@ -12,6 +12,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
+	"guildhall/platform/ratelimit"
 )
 
 // Users is what this module needs of whoever keeps accounts.
@@ -26,6 +27,7 @@ type Module struct {
 	db    *database.DB
 	gate  *access.Gate
 	trail *audit.Trail
+	limit *ratelimit.Store
 	users Users
 	now   func() time.Time
 	store *store
@@ -34,8 +36,8 @@ type Module struct {
 var _ module.Module = (*Module)(nil)
 
 // New returns the module.
-func New(db *database.DB, gate *access.Gate, trail *audit.Trail, users Users, now func() time.Time) *Module {
-	return &Module{db: db, gate: gate, trail: trail, users: users, now: now, store: &store{db: db}}
+func New(db *database.DB, gate *access.Gate, trail *audit.Trail, limit *ratelimit.Store, users Users, now func() time.Time) *Module {
+	return &Module{db: db, gate: gate, trail: trail, limit: limit, users: users, now: now, store: &store{db: db}}
 }
 
 // Name implements module.Module.
@@ -56,7 +58,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, organization+"/members", admin, m.add, httpapi.Doc{
 		ID: "addMember", Summary: "Add a person with an account as a member",
 		Description: "By `user_id` or by `email`, one of the two.",
-		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember),
+		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember, ratelimit.Refusal()),
 	})
 	httpapi.Delete(r, organization+"/members/:user_id", member, m.remove, httpapi.Doc{
 		ID: "removeMember", Summary: "Remove a member, or leave",

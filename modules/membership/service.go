@@ -3,11 +3,14 @@ package membership
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/fault"
+	"guildhall/platform/ratelimit"
 )
 
 // Found makes a person the first member and the owner of a new organization,
@@ -23,9 +26,16 @@ func (m *Module) Found(ctx context.Context, organizationID, userID uuid.UUID) er
 	return m.users.Welcome(ctx, userID, organizationID)
 }
 
+// adding is limited for each person who adds others: it tells who has an account.
+var adding = ratelimit.Policy{Name: "member-adding", Burst: 200, Interval: 2 * time.Second}
+
 // join adds a person, named by id or else by canonical email.
 func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, email string) (view grantView, err error) {
+	attempt := ratelimit.Demand{Policy: adding, Key: access.From(ctx).UserID.String()}
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		if err := m.limit.Take(ctx, attempt); err != nil {
+			return err
+		}
 		if _, err := m.gate.Hold(ctx, organizationID, uuid.Nil); err != nil {
 			return err
 		}
@@ -42,6 +52,13 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 		}
 		return m.record(ctx, audit.MemberAdded, organizationID, found)
 	})
+	var refused *fault.Error
+	if errors.As(err, &refused) && !errors.Is(err, ratelimit.Refusal()) {
+		// What was refused was rolled back; that it was tried is counted all the same.
+		if err := m.limit.Take(ctx, attempt); err != nil {
+			return view, err
+		}
+	}
 	return view, err
 }
 

@@ -67,7 +67,7 @@ func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
 		gate: o.Gate, trail: o.Trail, log: o.Log, version: o.Version,
-		refusals: ratelimit.New(60, time.Minute, o.Now),
+		refusals: ratelimit.NewLimiter(ratelimit.Policy{Name: "refusals", Burst: 60, Interval: time.Minute, Silent: true}, o.Now),
 		ready:    o.Ready,
 		engine:   gin.New(), tags: map[string]string{},
 	}
@@ -178,7 +178,7 @@ func corsFor(origins []string) *cors.Cors {
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "Content-Type", "X-Organization-ID", "X-Request-ID"},
-		ExposedHeaders: []string{"Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
+		ExposedHeaders: []string{"Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
 		MaxAge:         600, // seconds
 	})
 }

@@ -114,6 +114,8 @@ func newBuilder(version string, tags map[string]string) *builder {
 		"X-Total-Count":    header("How many items there are, where `count=true` was asked for.", "integer"),
 		"WWW-Authenticate": header("A Bearer challenge (RFC 6750).", "string"),
 		"Retry-After":      header("Seconds to wait before trying again.", "integer"),
+		"RateLimit":        header("What is left of a limit: `r` requests, the whole of it in `t` seconds (draft-ietf-httpapi-ratelimit-headers).", "string"),
+		"RateLimit-Policy": header("The limit: `q` requests at once, restored over `w` seconds.", "string"),
 	} {
 		components.WithHeadersItem(name, openapi31.HeaderOrReference{Header: &h})
 	}
@@ -289,7 +291,9 @@ func problemResponse(status int, refusals []*fault.Error) *openapi31.Response {
 	switch status {
 	case http.StatusUnauthorized:
 		maps.Copy(r.Headers, headerRefs("WWW-Authenticate"))
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
+		maps.Copy(r.Headers, headerRefs("Retry-After", "RateLimit", "RateLimit-Policy"))
+	case http.StatusServiceUnavailable:
 		maps.Copy(r.Headers, headerRefs("Retry-After"))
 	}
 	examples := map[string]openapi31.ExampleOrReference{}

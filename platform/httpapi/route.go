@@ -106,7 +106,7 @@ func describe(c *gin.Context) context.Context {
 // only so much is kept, so that nobody fills the disk with refusals.
 func (a *API) forbidden(ctx context.Context, operation string, err error) {
 	f, caller := classify(err), access.From(ctx)
-	if f.Kind != fault.Forbidden || caller.UserID == uuid.Nil || a.refusals.Allow(caller.UserID.String()) != nil {
+	if f.Kind != fault.Forbidden || caller.UserID == uuid.Nil || a.refusals.Allow(context.Background(), caller.UserID.String()) != nil {
 		return
 	}
 	event := audit.Event{

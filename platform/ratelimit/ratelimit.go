@@ -1,9 +1,12 @@
-// Package ratelimit slows down whoever asks for the same thing too often. The
-// counts are those of this process: they start anew with it, and each replica
-// has its own.
+// Package ratelimit slows down whoever asks for the same thing too often: with
+// limits kept in the database (Store), and in memory (Limiter) where a restart
+// may forget them and each replica may have its own.
 package ratelimit
 
 import (
+	"context"
+	"fmt"
+	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
@@ -17,74 +20,77 @@ import (
 // else it counts.
 var errTooMany = fault.New(fault.TooManyRequests, "too_many_requests", "Too many attempts. Try again later.")
 
-// Refusal is what Allow answers at the limit, for the OpenAPI document.
+// Refusal is what is answered at a limit, for the OpenAPI document.
 func Refusal() *fault.Error { return errTooMany }
 
-// maxKeys is how many keys are kept before those that are idle are forgotten,
-// and how many at most: then all are, for memory must not grow with attackers.
-const maxKeys = 100_000
+// maxKeys is how many keys are kept apart. When there are more, those that are
+// idle are forgotten; no busy one ever is, and new ones share what is left.
+const (
+	maxKeys    = 100_000
+	sharedKeys = 1000
+)
 
-// Limiter allows each key a burst, and then one more in each interval. A nil
-// Limiter allows everything. It is safe for concurrent use.
+// Limiter holds a policy for each key. A nil Limiter allows everything. It is
+// safe for concurrent use.
 type Limiter struct {
-	burst    int
-	interval time.Duration
-	now      func() time.Time
+	policy Policy
+	now    func() time.Time
 
-	mu   sync.Mutex
-	keys map[string]*rate.Limiter
+	mu    sync.Mutex
+	keys  map[string]*rate.Limiter
+	swept time.Time
+	seed  maphash.Seed
 }
 
-// New returns a Limiter.
-func New(burst int, interval time.Duration, now func() time.Time) *Limiter {
-	return &Limiter{burst: burst, interval: interval, now: now, keys: map[string]*rate.Limiter{}}
+// NewLimiter returns a Limiter.
+func NewLimiter(p Policy, now func() time.Time) *Limiter {
+	return &Limiter{policy: p, now: now, keys: map[string]*rate.Limiter{}, seed: maphash.MakeSeed()}
 }
 
 // Allow counts one attempt, or answers 429 with the time until the next may be
 // made. A refused attempt is not counted.
-func (l *Limiter) Allow(key string) error {
+func (l *Limiter) Allow(ctx context.Context, key string) error {
 	if l == nil {
 		return nil
 	}
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k, known := l.keys[key]
-	if !known {
-		l.makeRoom(now)
-		k = rate.NewLimiter(rate.Every(l.interval), l.burst)
-		l.keys[key] = k
-	}
+	k := l.of(key, now)
 	r := k.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
+		announce(ctx, l.policy, 0, wait)
 		return errTooMany.WithRetryAfter(wait)
+	}
+	left := k.TokensAt(now)
+	if !l.policy.Silent {
+		announce(ctx, l.policy, int64(left), time.Duration((float64(l.policy.Burst)-left)*float64(l.policy.Interval)))
 	}
 	return nil
 }
 
-// Forget gives the key its whole burst back, as after a success.
-func (l *Limiter) Forget(key string) {
-	if l == nil {
-		return
+func (l *Limiter) of(key string, now time.Time) *rate.Limiter {
+	if k, known := l.keys[key]; known {
+		return k
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.keys, key)
-}
-
-func (l *Limiter) makeRoom(now time.Time) {
-	if len(l.keys) < maxKeys {
-		return
-	}
-	for key, k := range l.keys {
-		if k.TokensAt(now) >= float64(l.burst) {
-			delete(l.keys, key)
+	if len(l.keys) >= maxKeys && now.Sub(l.swept) >= l.policy.Interval { // not at every new one
+		l.swept = now
+		for key, k := range l.keys {
+			if k.TokensAt(now) >= float64(l.policy.Burst) {
+				delete(l.keys, key)
+			}
 		}
 	}
 	if len(l.keys) >= maxKeys {
-		clear(l.keys)
+		key = fmt.Sprint("shared ", maphash.String(l.seed, key)%sharedKeys)
+		if k, known := l.keys[key]; known {
+			return k
+		}
 	}
+	k := rate.NewLimiter(rate.Every(l.policy.Interval), l.policy.Burst)
+	l.keys[key] = k
+	return k
 }
 
 // Address is the key of a client's address. Of IPv6 it is the /64, which one

@@ -1,0 +1,24 @@
+package ratelimit
+
+import "guildhall/platform/database"
+
+// Name is that of the limits' migrations.
+const Name = "ratelimit"
+
+// Migrations of the limits' one table.
+func Migrations() []database.Migration {
+	return []database.Migration{{
+		ID: "202611241320_ratelimit_limits",
+		Up: func(database.Driver) []string {
+			return []string{
+				`CREATE TABLE rate_limits (
+					key text NOT NULL PRIMARY KEY,
+					tat bigint NOT NULL,
+					admitted boolean NOT NULL
+				)`,
+				`CREATE INDEX rate_limits_by_time ON rate_limits (tat)`,
+			}
+		},
+		Down: func(database.Driver) []string { return []string{`DROP TABLE rate_limits`} },
+	}}
+}
