@@ -18,6 +18,7 @@ import (
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/idempotency"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
@@ -30,6 +31,7 @@ type Kernel struct {
 	DB     *database.DB
 	Gate   *access.Gate
 	Trail  *audit.Trail
+	Keys   *idempotency.Keys
 	Limits *ratelimit.Store // nil where they are turned off
 	Tokens *token.Service
 	Hasher *password.Hasher
@@ -67,7 +69,13 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	if cfg.RateLimitEnabled {
 		limits = ratelimit.NewStore(db, o.Now)
 	}
+	keys, err := idempotency.New(db, []byte(cfg.JWTRefreshSecretKey.Reveal()), o.Now)
+	if err != nil {
+		_ = db.Close()
+		return nil, err
+	}
 	return &Kernel{
+		Keys:   keys,
 		Limits: limits,
 		Config: cfg, DB: db, Log: log, Now: o.Now, Tokens: tokens,
 		Gate:   access.NewGate(db, tokens, o.Now),
@@ -86,11 +94,12 @@ type App struct {
 
 // New mounts the modules.
 func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
-	a := &App{kernel: k, sweepers: []module.Sweeper{k.Limits}}
+	a := &App{kernel: k, sweepers: []module.Sweeper{k.Limits, k.Keys}}
 	sources := []database.Source{
 		{Module: access.Name, Migrations: access.Migrations()},
 		{Module: audit.Name, Migrations: audit.Migrations()},
 		{Module: ratelimit.Name, Migrations: ratelimit.Migrations()},
+		{Module: idempotency.Name, Migrations: idempotency.Migrations()},
 	}
 	for _, m := range modules {
 		sources = append(sources, database.Source{Module: m.Name(), Migrations: m.Migrations()})
@@ -100,7 +109,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		return nil, err
 	}
 	a.api, err = httpapi.New(httpapi.Options{
-		Gate: k.Gate, Trail: k.Trail, Now: k.Now, Log: k.Log, Version: version,
+		Gate: k.Gate, Trail: k.Trail, Keys: k.Keys, Now: k.Now, Log: k.Log, Version: version,
 		Debug: k.Config.Debug, CORSOrigins: k.Config.CORSOrigins, TrustedProxies: k.Config.TrustedProxies,
 		Ready: a.ready,
 	})

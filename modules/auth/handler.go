@@ -85,8 +85,7 @@ type changePasswordInput struct {
 }
 
 func (m *Module) register(ctx context.Context, in registerInput) (httpapi.Created[tokenView], error) {
-	view, err := m.signUp(ctx, in)
-	return httpapi.Created[tokenView]{Location: httpapi.BasePath + "/users/" + view.UserID.String(), Body: view}, err
+	return m.signUp(ctx, in)
 }
 
 func (m *Module) logIn(ctx context.Context, in logInInput) (tokenView, error) {

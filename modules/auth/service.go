@@ -20,26 +20,25 @@ import (
 
 // signUp makes everything a person starts with, or nothing. The slow hash is
 // made before the transaction.
-func (m *Module) signUp(ctx context.Context, in registerInput) (tokenView, error) {
+func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.Created[tokenView], err error) {
 	if !m.options.Registration {
-		return tokenView{}, errRegistrationDisabled
+		return created, errRegistrationDisabled
 	}
 	if err := m.limits.register(ctx); err != nil {
-		return tokenView{}, err
+		return created, err
 	}
 	if problem := password.Check(string(in.Password), string(in.Email)); problem != "" {
-		return tokenView{}, httpapi.Invalid("body.password", problem)
+		return created, httpapi.Invalid("body.password", problem)
 	}
 	hash, err := m.hasher.Hash(ctx, string(in.Password))
 	if err != nil {
-		return tokenView{}, err
+		return created, err
 	}
 	organizationName := firstOrganizationName(string(in.Name))
 	if in.OrganizationName != nil {
 		organizationName = string(*in.OrganizationName)
 	}
 	p := person{email: string(in.Email), name: string(in.Name)}
-	var s session
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		if p.id, err = m.users.Create(ctx, p.email, in.Email.Canonical(), p.name); err != nil {
 			return err
@@ -51,13 +50,18 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (tokenView, error
 		if err := m.store.savePassword(ctx, p.id, hash, m.now()); err != nil {
 			return err
 		}
-		s, err = m.sessions.begin(ctx, p.id, uuid.NullUUID{UUID: organizationID, Valid: true}, m.options.SessionLifetime)
+		s, err := m.sessions.begin(ctx, p.id, uuid.NullUUID{UUID: organizationID, Valid: true}, m.options.SessionLifetime)
+		if err != nil {
+			return err
+		}
+		view, err := m.issue(p, s)
+		if err != nil {
+			return err
+		}
+		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/users/"+p.id.String(), view)
 		return err
 	})
-	if err != nil {
-		return tokenView{}, err
-	}
-	return m.issue(p, s)
+	return created, err
 }
 
 // firstOrganizationName is "NAME's Organization", cut to the limit of names.

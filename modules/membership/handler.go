@@ -108,20 +108,16 @@ func (m *Module) add(ctx context.Context, in addInput) (httpapi.Created[grantVie
 	} else {
 		email = in.Email.Canonical()
 	}
-	return created(m.join(ctx, in.OrganizationID, userID, email))("members")
+	return m.join(ctx, in.OrganizationID, userID, email)
 }
 
 func (m *Module) grant(ctx context.Context, in grantInput) (httpapi.Created[grantView], error) {
-	return created(m.promote(ctx, in.OrganizationID, in.UserID))("admins")
+	return m.promote(ctx, in.OrganizationID, in.UserID)
 }
 
-func created(view grantView, err error) func(collection string) (httpapi.Created[grantView], error) {
-	return func(collection string) (httpapi.Created[grantView], error) {
-		return httpapi.Created[grantView]{
-			Location: httpapi.BasePath + "/organizations/" + view.OrganizationID.String() + "/" + collection + "/" + view.UserID.String(),
-			Body:     view,
-		}, err
-	}
+// created is the answer for somebody who is in one of the organization's collections.
+func created(ctx context.Context, collection string, view grantView) (httpapi.Created[grantView], error) {
+	return httpapi.NewCreated(ctx, httpapi.BasePath+"/organizations/"+view.OrganizationID.String()+"/"+collection+"/"+view.UserID.String(), view)
 }
 
 func (m *Module) remove(ctx context.Context, in memberPath) (httpapi.NoContent, error) {

@@ -10,6 +10,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/fault"
+	"guildhall/platform/httpapi"
 	"guildhall/platform/ratelimit"
 )
 
@@ -30,7 +31,7 @@ func (m *Module) Found(ctx context.Context, organizationID, userID uuid.UUID) er
 var adding = ratelimit.Policy{Name: "member-adding", Burst: 200, Interval: 2 * time.Second}
 
 // join adds a person, named by id or else by canonical email.
-func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, email string) (view grantView, err error) {
+func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, email string) (answer httpapi.Created[grantView], err error) {
 	attempt := ratelimit.Demand{Policy: adding, Key: access.From(ctx).UserID.String()}
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		if err := m.limit.Take(ctx, attempt); err != nil {
@@ -43,23 +44,27 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 		if err != nil {
 			return err
 		}
-		view, err = m.store.add(ctx, organizationID, found, m.now())
+		view, err := m.store.add(ctx, organizationID, found, m.now())
 		if err != nil {
 			return err
 		}
 		if err := m.users.Welcome(ctx, found, organizationID); err != nil {
 			return err
 		}
-		return m.record(ctx, audit.MemberAdded, organizationID, found)
+		if err := m.record(ctx, audit.MemberAdded, organizationID, found); err != nil {
+			return err
+		}
+		answer, err = created(ctx, "members", view)
+		return err
 	})
 	var refused *fault.Error
 	if errors.As(err, &refused) && !errors.Is(err, ratelimit.Refusal()) {
 		// What was refused was rolled back; that it was tried is counted all the same.
 		if err := m.limit.Take(ctx, attempt); err != nil {
-			return view, err
+			return answer, err
 		}
 	}
-	return view, err
+	return answer, err
 }
 
 func (m *Module) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID) error {
@@ -98,7 +103,7 @@ func (m *Module) leave(ctx context.Context, organizationID, userID uuid.UUID) er
 	})
 }
 
-func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
+func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) (answer httpapi.Created[grantView], err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		held, err := m.gate.Hold(ctx, organizationID, userID)
 		if err != nil {
@@ -112,13 +117,17 @@ func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) 
 		case held.Target.Role.Includes(access.Admin):
 			return errAlreadyAdmin
 		}
-		view, err = m.store.grant(ctx, organizationID, userID, held.Caller.UserID, m.now())
+		view, err := m.store.grant(ctx, organizationID, userID, held.Caller.UserID, m.now())
 		if err != nil {
 			return err
 		}
-		return m.record(ctx, audit.AdminGranted, organizationID, userID)
+		if err := m.record(ctx, audit.AdminGranted, organizationID, userID); err != nil {
+			return err
+		}
+		answer, err = created(ctx, "admins", view)
+		return err
 	})
-	return view, err
+	return answer, err
 }
 
 func (m *Module) demote(ctx context.Context, organizationID, userID uuid.UUID) error {

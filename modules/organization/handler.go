@@ -76,8 +76,7 @@ type listInput struct {
 }
 
 func (m *Module) create(ctx context.Context, in createInput) (httpapi.Created[organizationView], error) {
-	view, err := m.found(ctx, access.From(ctx).UserID, string(in.Name))
-	return httpapi.Created[organizationView]{Location: httpapi.BasePath + "/organizations/" + view.ID.String(), Body: view}, err
+	return m.found(ctx, access.From(ctx).UserID, string(in.Name))
 }
 
 func (m *Module) list(ctx context.Context, in listInput) (httpapi.Page[membershipView], error) {

@@ -23,16 +23,20 @@ func (m *Module) Create(ctx context.Context, ownerID uuid.UUID, name string) (uu
 	return id, m.trail.Record(ctx, audit.Event{Action: audit.OrganizationCreated, OrganizationID: audit.In(id), UserID: ownerID, Actor: ownerID})
 }
 
-func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (view organizationView, err error) {
+func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (created httpapi.Created[organizationView], err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		id, err := m.Create(ctx, ownerID, name)
 		if err != nil {
 			return err
 		}
-		view, err = m.store.find(ctx, id, m.now())
+		view, err := m.store.find(ctx, id, m.now())
+		if err != nil {
+			return err
+		}
+		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/organizations/"+id.String(), view)
 		return err
 	})
-	return view, err
+	return created, err
 }
 
 // change runs one change: under the organization's lock, with the caller let

@@ -21,6 +21,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/apidocs"
 	"guildhall/platform/audit"
+	"guildhall/platform/idempotency"
 	"guildhall/platform/ratelimit"
 )
 
@@ -34,6 +35,7 @@ const livePath, readyPath = "/livez", "/readyz"
 type Options struct {
 	Gate           *access.Gate
 	Trail          *audit.Trail
+	Keys           *idempotency.Keys
 	Now            func() time.Time
 	Log            *slog.Logger
 	Version        string
@@ -48,6 +50,7 @@ type Options struct {
 type API struct {
 	gate     *access.Gate
 	trail    *audit.Trail
+	keys     *idempotency.Keys
 	refusals *ratelimit.Limiter // of those that are recorded
 	log      *slog.Logger
 	version  string
@@ -66,7 +69,7 @@ type API struct {
 func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
-		gate: o.Gate, trail: o.Trail, log: o.Log, version: o.Version,
+		gate: o.Gate, trail: o.Trail, keys: o.Keys, log: o.Log, version: o.Version,
 		refusals: ratelimit.NewLimiter(ratelimit.Policy{Name: "refusals", Burst: 60, Interval: time.Minute, Silent: true}, o.Now),
 		ready:    o.Ready,
 		engine:   gin.New(), tags: map[string]string{},
@@ -177,8 +180,8 @@ func corsFor(origins []string) *cors.Cors {
 			return false
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "X-Organization-ID", "X-Request-ID"},
-		ExposedHeaders: []string{"Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
+		AllowedHeaders: []string{"Authorization", "Content-Type", idempotencyKeyHeader, "X-Organization-ID", "X-Request-ID"},
+		ExposedHeaders: []string{replayedHeader, "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
 		MaxAge:         600, // seconds
 	})
 }

@@ -20,6 +20,20 @@ const (
 	formBody
 )
 
+// requestBody is a body as it came.
+type requestBody struct {
+	bytes []byte
+	kind  bodyKind
+}
+
+// read reads the body where the method has one.
+func (in *input) read(c *gin.Context) (body requestBody, err error) {
+	if in.takesBody {
+		body.bytes, body.kind, err = readBody(c, in.form)
+	}
+	return body, err
+}
+
 // readBody reads at most 64 KiB of a type that is read here. Where no byte was
 // sent there is no body, whatever the headers say.
 func readBody(c *gin.Context, form bool) ([]byte, bodyKind, error) {

@@ -76,7 +76,7 @@ func planInput(t reflect.Type, method string, form bool) input {
 
 // decode fills target (a pointer to the input struct) from every source, then
 // answers all the values at fault together.
-func (in *input) decode(c *gin.Context, target reflect.Value) error {
+func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) error {
 	var bad []fault.Field
 	report := func(f inputField, err error) {
 		bad = append(bad, fault.Field{Location: f.source + f.name, Message: message(err)})
@@ -94,7 +94,7 @@ func (in *input) decode(c *gin.Context, target reflect.Value) error {
 		in.decodeTexts(in.query, values, target, report)
 	}
 	if in.takesBody {
-		if err := in.decodeBody(c, target, report, &bad); err != nil {
+		if err := in.decodeBody(body, target, report, &bad); err != nil {
 			return err
 		}
 	}
@@ -122,26 +122,22 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 	}
 }
 
-func (in *input) decodeBody(c *gin.Context, target reflect.Value, report func(inputField, error), bad *[]fault.Field) error {
-	body, kind, err := readBody(c, in.form)
-	if err != nil {
-		return err
-	}
-	if kind == formBody {
-		values, err := url.ParseQuery(string(body))
+func (in *input) decodeBody(body requestBody, target reflect.Value, report func(inputField, error), bad *[]fault.Field) error {
+	if body.kind == formBody {
+		values, err := url.ParseQuery(string(body.bytes))
 		if err != nil {
 			return errMalformedForm.WithCause(err)
 		}
 		in.decodeTexts(in.body, values, target, report)
 		return nil
 	}
-	if len(body) == 0 {
+	if len(body.bytes) == 0 {
 		if in.bodyRequired {
 			return errMalformedBody
 		}
 		return nil
 	}
-	members, err := parseObject(body)
+	members, err := parseObject(body.bytes)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,10 @@ func decode(contentType, query, body string) (everything, error) {
 	c.Params = gin.Params{{Key: "id", Value: id}}
 	plan := planInput(reflect.TypeFor[everything](), http.MethodPost, true)
 	var got everything
-	err := plan.decode(c, reflect.ValueOf(&got).Elem())
+	whole, err := plan.read(c)
+	if err == nil {
+		err = plan.decode(c, whole, reflect.ValueOf(&got).Elem())
+	}
 	return got, err
 }
 

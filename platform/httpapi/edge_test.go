@@ -340,7 +340,7 @@ func FuzzQuery(f *testing.F) {
 		c.Request = httptest.NewRequest("GET", "/", nil)
 		c.Request.URL.RawQuery = query
 		var in PageInput
-		err := plan.decode(c, reflect.ValueOf(&in).Elem())
+		err := plan.decode(c, requestBody{}, reflect.ValueOf(&in).Elem())
 		if status, _, _ := refusalOf(t, err); status != 200 {
 			if status != 400 && status != 422 {
 				t.Errorf("%q: %v", query, err)

@@ -19,6 +19,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
+	"guildhall/platform/idempotency"
 )
 
 // operation is what a route says of itself.
@@ -113,6 +114,7 @@ func newBuilder(version string, tags map[string]string) *builder {
 		"Link":             header("`rel=\"next\"` where more items follow (RFC 8288).", "string"),
 		"X-Total-Count":    header("How many items there are, where `count=true` was asked for.", "integer"),
 		"WWW-Authenticate": header("A Bearer challenge (RFC 6750).", "string"),
+		replayedHeader:     header("`true` where this is the answer to an earlier request with the same Idempotency-Key.", "string"),
 		"Retry-After":      header("Seconds to wait before trying again.", "integer"),
 		"RateLimit":        header("What is left of a limit: `r` requests, the whole of it in `t` seconds (draft-ietf-httpapi-ratelimit-headers).", "string"),
 		"RateLimit-Policy": header("The limit: `q` requests at once, restored over `w` seconds.", "string"),
@@ -123,6 +125,12 @@ func newBuilder(version string, tags map[string]string) *builder {
 		Name: "X-Organization-ID", In: openapi31.ParameterInHeader,
 		Description: new("Overrides the active organization of the token for this request."),
 		Schema:      map[string]any{"type": "string", "format": "uuid"},
+	}})
+
+	components.WithParametersItem(idempotencyKeyHeader, openapi31.ParameterOrReference{Parameter: &openapi31.Parameter{
+		Name: idempotencyKeyHeader, In: openapi31.ParameterInHeader,
+		Description: new("Makes it safe to send the request again: for 24 hours the same key and body are answered as the first time. Use a new UUID for each creation."),
+		Schema:      map[string]any{"type": "string", "minLength": 1, "maxLength": 255},
 	}})
 
 	id := jsonschema.Schema{}
@@ -251,6 +259,11 @@ func finishRequest(o *openapi31.Operation, op operation) {
 			Ref: "#/components/parameters/X-Organization-ID",
 		}})
 	}
+	if _, creates := op.output.(creation); creates {
+		o.Parameters = append(o.Parameters, openapi31.ParameterOrReference{Reference: &openapi31.Reference{
+			Ref: "#/components/parameters/" + idempotencyKeyHeader,
+		}})
+	}
 	if o.RequestBody == nil || o.RequestBody.RequestBody == nil {
 		return
 	}
@@ -270,7 +283,7 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 	}
 	switch op.output.(type) {
 	case creation:
-		ok.Headers = headerRefs(requestIDHeader, "Location")
+		ok.Headers = headerRefs(requestIDHeader, "Location", replayedHeader)
 	case paged:
 		ok.Headers = headerRefs(requestIDHeader, "Link", "X-Total-Count")
 	}
@@ -331,6 +344,9 @@ func (op operation) refusals() []*fault.Error {
 	}
 	if len(op.in.path)+len(op.in.query) > 0 || op.in.takesBody || !op.rule.IsPublic() {
 		list = append(list, errInvalid)
+	}
+	if _, creates := op.output.(creation); creates {
+		list = append(list, idempotency.ErrInProgress, idempotency.ErrReused)
 	}
 	return append(list, op.doc.Refusals...)
 }

@@ -17,12 +17,6 @@ import (
 // NoContent answers 204.
 type NoContent struct{}
 
-// Created answers 201 with the resource and where it is.
-type Created[T any] struct {
-	Location string // a path, so that no Host header can point elsewhere
-	Body     T
-}
-
 // PageInput is embedded by the input of every list.
 type PageInput struct {
 	Limit  *field.Limit  `query:"limit"`

@@ -79,20 +79,34 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 				return
 			}
 		}
-		var input I
-		if err := in.decode(c, reflect.ValueOf(&input).Elem()); err != nil {
-			a.refuse(c, err)
-			return
-		}
-		output, err := h(ctx, input)
-		if err == nil {
-			err = respond(c, output)
-		}
-		if err != nil {
+		if err := serve(ctx, a, c, &in, h); err != nil {
 			a.forbidden(ctx, doc.ID, err)
 			a.refuse(c, err)
 		}
 	})
+}
+
+// serve reads the request, carries it out and answers, or returns why not.
+func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h handler[I, O]) error {
+	var input I
+	body, err := in.read(c)
+	if err != nil {
+		return err
+	}
+	if err := in.decode(c, body, reflect.ValueOf(&input).Elem()); err != nil {
+		return err
+	}
+	carryOut := func(ctx context.Context) error {
+		output, err := h(ctx, input)
+		if err != nil {
+			return err
+		}
+		return respond(c, output)
+	}
+	if _, creates := any(*new(O)).(creation); creates {
+		return a.once(ctx, c, body.bytes, carryOut)
+	}
+	return carryOut(ctx)
 }
 
 // describe keeps what the modules may want to know of a request.

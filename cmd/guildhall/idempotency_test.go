@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/config"
+	"guildhall/platform/httpapi"
+)
+
+// creation is a request that creates something.
+type creation struct {
+	path, token string
+	body        map[string]any
+}
+
+// creations are one for each route that creates.
+func (s *service) creations() []creation {
+	s.t.Helper()
+	ada := s.person("Ada")
+	grace, mary := s.person("Grace").joins(ada, false), s.person("Mary")
+	all := []creation{
+		{"/auth/register", "", body("email", uuid.NewString()+"@example.com", "password", password, "name", "New")},
+		{"/organizations", ada.access, body("name", "New")},
+		{"/organizations/" + ada.organization + "/members", ada.access, body("email", mary.email)},
+		{"/organizations/" + ada.organization + "/admins", ada.access, body("user_id", grace.id)},
+	}
+	// None is forgotten.
+	creating := 0
+	doc, _ := s.document()
+	for _, r := range s.app.API().Routes() {
+		item := doc.Paths.Value(strings.NewReplacer(":organization_id", "{organization_id}", ":user_id", "{user_id}", ":session_id", "{session_id}").Replace(r.Path))
+		if item.GetOperation(r.Method).Responses.Status(201) != nil {
+			creating++
+		}
+	}
+	if creating != len(all) {
+		s.t.Fatalf("%d routes create something, %d are tried", creating, len(all))
+	}
+	return all
+}
+
+func (s *service) create(c creation, headers ...string) answer {
+	s.t.Helper()
+	return s.do("POST", httpapi.BasePath+c.path, c.token, c.body, headers...)
+}
+
+// TestARepeatedCreationIsAnsweredAsTheFirst, once for each key: the same bytes,
+// nothing created again, and another body refused.
+func TestARepeatedCreationIsAnsweredAsTheFirst(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		for _, c := range s.creations() {
+			key := uuid.NewString()
+			first := s.create(c, "Idempotency-Key", key).is(201)
+			before := s.rows()
+			for range 2 {
+				again := s.create(c, "Idempotency-Key", `"`+key+`"`).is(201)
+				if !bytes.Equal(again.body, first.body) || again.header.Get("Location") != first.header.Get("Location") ||
+					again.header.Get("Idempotency-Replayed") != "true" || first.header.Get("Idempotency-Replayed") != "" {
+					t.Errorf("%s: first %s %s, then %s %s", c.path, first.header.Get("Location"), first.body, again.header.Get("Location"), again.body)
+				}
+			}
+			if after := s.rows(); after != before {
+				t.Errorf("%s: something was created again\n%s\n%s", c.path, before, after)
+			}
+			other := creation{c.path, c.token, map[string]any{}}
+			for name, value := range c.body {
+				other.body[name] = value
+			}
+			switch {
+			case other.body["name"] != nil:
+				other.body["name"] = "Other"
+			case other.body["email"] != nil:
+				other.body["email"] = "other@example.com"
+			default:
+				other.body["user_id"] = uuid.NewString()
+			}
+			s.create(other, "Idempotency-Key", key).is(422, "idempotency_key_reused")
+			// A day later the key is a new one.
+			s.later(24*time.Hour + time.Second)
+			if c.token == "" {
+				s.create(c, "Idempotency-Key", key).is(409, "email_taken")
+			}
+			s.later(-24*time.Hour - time.Second)
+		}
+		if n := s.count("SELECT COUNT(*) FROM idempotency_keys"); n < 3 {
+			t.Errorf("%d keys are kept", n)
+		}
+		s.later(49 * time.Hour)
+		if err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM idempotency_keys") != 0 {
+			t.Errorf("not swept: %v", err)
+		}
+	})
+}
+
+// TestKeysAreTheirCallers: the same key of two people is two keys, and what is
+// kept tells nothing to whoever reads the table.
+func TestKeysAreTheirCallers(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		headers := []string{"Idempotency-Key", "the-same-key"}
+		mine := ada.post("/organizations", body("name", "x"), headers...).is(201)
+		theirs := grace.post("/organizations", body("name", "x"), headers...).is(201)
+		if mine.str("id") == theirs.str("id") {
+			t.Error("one caller got another's answer")
+		}
+		// The order of members and space don't make another body.
+		s.do("POST", "/api/v1/organizations", ada.access, ` { "name" : "x" } `, headers...).is(201)
+		// Another organization, by header, makes another request.
+		ada.post("/organizations", body("name", "x"), append(headers, "X-Organization-ID", ada.organization)...).is(422, "idempotency_key_reused")
+		registered := s.do("POST", "/api/v1/auth/register", "", body("email", "new@example.com", "password", password, "name", "New"), "Idempotency-Key", "a-registration").is(201)
+		for _, row := range s.inputContents("idempotency_keys")["idempotency_keys"] {
+			for _, secret := range []string{"the-same-key", "a-registration", "eyJ", password, registered.str("refresh_token")} {
+				if strings.Contains(row, secret) {
+					t.Errorf("%q is in %s", secret, row)
+				}
+			}
+		}
+		for _, bad := range []string{"", " ", "a b", strings.Repeat("x", 256), "é", "a\tb", `"open`, `""`} {
+			ada.post("/organizations", body("name", "y"), "Idempotency-Key", bad).is(422, "validation_failed")
+		}
+		// Where nothing is created it is not looked at.
+		ada.patch(ada.org(""), body("name", "z"), headers...).is(200)
+	})
+}
+
+// TestARefusalIsNotKept: what was refused can be tried again with the same key.
+func TestARefusalIsNotKept(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		key := []string{"Idempotency-Key", uuid.NewString()}
+		ada.post(ada.org("/members"), body("email", "later@example.com"), key...).is(404, "user_not_found")
+		s.do("POST", "/api/v1/auth/register", "", body("email", "later@example.com", "password", password, "name", "x")).is(201)
+		ada.post(ada.org("/members"), body("email", "later@example.com"), key...).is(201)
+		ada.post(ada.org("/members"), body("email", "later@example.com"), key...).is(201)
+		ada.post(ada.org("/members"), body("email", "later@example.com")).is(409, "already_member")
+		if n := s.count("SELECT COUNT(*) FROM idempotency_keys WHERE answer IS NULL"); n != 0 {
+			t.Errorf("%d keys were not released", n)
+		}
+	})
+}
+
+// TestCreationsAtOnceWithOneKey: one is carried out; the others are told to wait,
+// or get its answer.
+func TestCreationsAtOnceWithOneKey(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		for _, c := range s.creations() {
+			key := uuid.NewString()
+			answers := make([]answer, 16)
+			var wg sync.WaitGroup
+			for i := range answers {
+				wg.Go(func() { answers[i] = s.create(c, "Idempotency-Key", key) })
+			}
+			wg.Wait()
+			created, first := 0, s.create(c, "Idempotency-Key", key).is(201)
+			for _, a := range answers {
+				switch a.status {
+				case http.StatusCreated:
+					if a.header.Get("Idempotency-Replayed") == "" {
+						created++
+					}
+					if !bytes.Equal(a.body, first.body) {
+						t.Errorf("%s: %s and %s", c.path, a.body, first.body)
+					}
+				case http.StatusConflict:
+					a.is(409, "request_in_progress")
+					retryAfter(a)
+				default:
+					t.Errorf("%s: %d %s", c.path, a.status, a.body)
+				}
+			}
+			if created != 1 {
+				t.Errorf("%s: %d were carried out", c.path, created)
+			}
+		}
+	})
+}
+
+// TestAnAnswerLostAfterTheCommit: the client goes away, or the process dies, in
+// the very moment in which the creation is committed.
+func TestAnAnswerLostAfterTheCommit(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		for _, c := range s.creations() {
+			key := uuid.NewString()
+			encoded, err := json.Marshal(c.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, httpapi.BasePath+c.path, bytes.NewReader(encoded))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "Bearer "+c.token)
+			r.Header.Set("Idempotency-Key", key)
+			r.RemoteAddr = s.address
+			s.app.API().ServeHTTP(&deaf{header: http.Header{}}, r)
+			before := s.rows()
+			again := s.create(c, "Idempotency-Key", key).is(201)
+			if s.rows() != before || again.header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("%s was carried out again", c.path)
+			}
+		}
+		// Before the commit: the key of a process that died is free after a while.
+		ada := s.person("Ada")
+		s.exec("INSERT INTO idempotency_keys SELECT 'x', fingerprint, lock, locked_until, created_at, NULL FROM idempotency_keys LIMIT 1")
+		key := uuid.NewString()
+		ada.post("/organizations", body("name", "x"), "Idempotency-Key", key).is(201)
+		s.exec("UPDATE idempotency_keys SET answer = NULL")
+		ada.post("/organizations", body("name", "x"), "Idempotency-Key", key).is(409, "request_in_progress")
+		s.later(31 * time.Second)
+		ada.post("/organizations", body("name", "x"), "Idempotency-Key", key).is(201)
+	})
+}
+
+// deaf is a client that has gone.
+type deaf struct{ header http.Header }
+
+func (d *deaf) Header() http.Header { return d.header }
+
+func (*deaf) WriteHeader(int) {}
+
+func (*deaf) Write([]byte) (int, error) { return 0, errors.New("nobody listens") }
+
+// TestAnotherSecretReadsNoAnswer that was kept under the one before.
+func TestAnotherSecretReadsNoAnswer(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.do("POST", "/api/v1/auth/register", "", body("email", "new@example.com", "password", password, "name", "New"), "Idempotency-Key", "a-registration").is(201)
+		other := start(t, s.kernel.Config.DatabaseURL.Reveal(), func(c *config.Config) { c.JWTRefreshSecretKey = "another-refresh-key-of-32-bytes-or-more" })
+		other.t = &failuresIgnored{TB: t}
+		a := other.do("POST", "/api/v1/auth/register", "", body("email", "new@example.com", "password", password, "name", "New"), "Idempotency-Key", "a-registration")
+		if a.status != http.StatusInternalServerError || strings.Contains(string(a.body), "eyJ") || !strings.Contains(other.log.String(), "JWT_REFRESH_SECRET_KEY") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+}

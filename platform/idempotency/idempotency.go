@@ -1,0 +1,196 @@
+// Package idempotency keeps the answers of requests that create something, so
+// that a client that got none can ask again without creating a second one
+// (draft-ietf-httpapi-idempotency-key-header-07).
+//
+// An answer is kept in the transaction of what it tells, so that it is there
+// whenever the creation is, also when the process died between the commit and
+// the answer. It is encrypted: that of a registration holds tokens.
+package idempotency
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/fault"
+)
+
+const (
+	retention = 24 * time.Hour
+	// lease is for how long a request that does not end keeps others out: longer
+	// than any may take.
+	lease      = 30 * time.Second
+	sweepBatch = 1000
+)
+
+// What a request with a key may be answered.
+var (
+	ErrInProgress = fault.New(fault.Conflict, "request_in_progress", "A request with this Idempotency-Key is still being carried out.").WithRetryAfter(time.Second)
+	ErrReused     = fault.New(fault.Invalid, "idempotency_key_reused", "This Idempotency-Key was sent with another request before.")
+)
+
+// Keys are those of one database.
+type Keys struct {
+	db   *database.DB
+	aead cipher.AEAD
+	now  func() time.Time
+}
+
+// New derives the key that answers are encrypted with from a secret.
+func New(db *database.DB, secret []byte, now func() time.Time) (*Keys, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, "guildhall idempotency", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return &Keys{db: db, aead: aead, now: now}, err
+}
+
+// Answer is what is given again.
+type Answer struct {
+	Location string
+	Body     []byte // JSON
+}
+
+// Attempt is one request with a key.
+type Attempt struct {
+	keys *Keys
+	id   string
+	lock uuid.UUID
+	Kept bool // whether its answer was handed to Keep
+}
+
+// Begin claims a caller's key for the request with this fingerprint, or returns
+// the answer that it had before.
+func (k *Keys) Begin(ctx context.Context, caller, key, fingerprint string) (*Attempt, *Answer, error) {
+	sum := sha256.Sum256([]byte(caller + "\x00" + key))
+	a := &Attempt{keys: k, id: hex.EncodeToString(sum[:]), lock: uuid.New()}
+	var before *Answer
+	err := k.db.InTx(ctx, func(ctx context.Context) (err error) {
+		before = nil
+		now := k.now()
+		var claimed string
+		err = k.db.Row(ctx, `INSERT INTO idempotency_keys (id, fingerprint, lock, locked_until, created_at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, lock = excluded.lock,
+				locked_until = excluded.locked_until, created_at = excluded.created_at, answer = NULL
+			WHERE (idempotency_keys.answer IS NULL AND idempotency_keys.locked_until < excluded.created_at) OR idempotency_keys.created_at < ?
+			RETURNING id`, a.id, fingerprint, a.lock, now.Add(lease), now, now.Add(-retention)).Scan(&claimed)
+		if database.IsNotFound(err) {
+			before, err = k.find(ctx, a.id, fingerprint)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("claim an idempotency key: %w", err)
+	}
+	return a, before, nil
+}
+
+func (k *Keys) find(ctx context.Context, id, fingerprint string) (*Answer, error) {
+	var first string
+	var sealed *string
+	err := k.db.Row(ctx, "SELECT fingerprint, answer FROM idempotency_keys WHERE id = ?", id).Scan(&first, &sealed)
+	switch {
+	case err != nil:
+		return nil, err
+	case first != fingerprint:
+		return nil, ErrReused
+	case sealed == nil:
+		return nil, ErrInProgress
+	}
+	return k.open(id, *sealed)
+}
+
+// Keep stores the answer, in the transaction of what it tells.
+func (a *Attempt) Keep(ctx context.Context, answer Answer) error {
+	sealed, err := a.keys.seal(a.id, answer)
+	if err != nil {
+		return err
+	}
+	r := a.keys.db.Conn(ctx).Exec("UPDATE idempotency_keys SET answer = ? WHERE id = ? AND lock = ?", sealed, a.id, a.lock)
+	if r.Error != nil {
+		return fmt.Errorf("keep an answer: %w", r.Error)
+	}
+	if r.RowsAffected == 0 { // it took so long that another has the key by now
+		return ErrInProgress
+	}
+	a.Kept = true
+	return nil
+}
+
+// Release gives the key back if nothing was created, so that the client may try
+// again at once.
+func (a *Attempt) Release(ctx context.Context) error {
+	err := a.keys.db.InTx(ctx, func(ctx context.Context) error {
+		return a.keys.db.Conn(ctx).Exec("DELETE FROM idempotency_keys WHERE id = ? AND lock = ? AND answer IS NULL", a.id, a.lock).Error
+	})
+	if err != nil {
+		return fmt.Errorf("release an idempotency key: %w", err)
+	}
+	return nil
+}
+
+// Sweep forgets keys that are a day old, some at a time.
+func (k *Keys) Sweep(ctx context.Context) (swept int64, err error) {
+	err = k.db.InTx(ctx, func(ctx context.Context) error {
+		r := k.db.Conn(ctx).Exec("DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < ? LIMIT ?)", k.now().Add(-retention), sweepBatch)
+		swept = r.RowsAffected
+		return r.Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweep idempotency keys: %w", err)
+	}
+	return swept, nil
+}
+
+func (k *Keys) seal(id string, answer Answer) (string, error) {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return "", err
+	}
+	nonce := make([]byte, k.aead.NonceSize())
+	if _, err := rand.Read(nonce); err != nil {
+		return "", err
+	}
+	return base64.RawStdEncoding.EncodeToString(k.aead.Seal(nonce, nonce, text, []byte(id))), nil
+}
+
+func (k *Keys) open(id, sealed string) (*Answer, error) {
+	raw, err := base64.RawStdEncoding.DecodeString(sealed)
+	if err != nil || len(raw) < k.aead.NonceSize() {
+		return nil, errors.New("an answer that was kept is not readable")
+	}
+	text, err := k.aead.Open(nil, raw[:k.aead.NonceSize()], raw[k.aead.NonceSize():], []byte(id))
+	if err != nil {
+		return nil, fmt.Errorf("an answer was kept under another JWT_REFRESH_SECRET_KEY: %w", err)
+	}
+	var answer Answer
+	return &answer, json.Unmarshal(text, &answer)
+}
+
+type key struct{}
+
+// With keeps the attempt for whoever carries it out.
+func With(ctx context.Context, a *Attempt) context.Context { return context.WithValue(ctx, key{}, a) }
+
+// From finds it; nil where the request has no key.
+func From(ctx context.Context) *Attempt {
+	a, _ := ctx.Value(key{}).(*Attempt)
+	return a
+}

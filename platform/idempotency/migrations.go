@@ -1,0 +1,27 @@
+package idempotency
+
+import "guildhall/platform/database"
+
+// Name is that of the keys' migrations.
+const Name = "idempotency"
+
+// Migrations of the keys' one table.
+func Migrations() []database.Migration {
+	return []database.Migration{{
+		ID: "202611241330_idempotency_keys",
+		Up: func(database.Driver) []string {
+			return []string{
+				`CREATE TABLE idempotency_keys (
+					id text NOT NULL PRIMARY KEY,
+					fingerprint text NOT NULL,
+					lock uuid NOT NULL,
+					locked_until timestamptz NOT NULL,
+					created_at timestamptz NOT NULL,
+					answer text
+				)`,
+				`CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at)`,
+			}
+		},
+		Down: func(database.Driver) []string { return []string{`DROP TABLE idempotency_keys`} },
+	}}
+}
