@@ -159,6 +159,9 @@ func (a *App) ready(ctx context.Context) error {
 	if err == nil && (len(status.Pending) > 0 || len(status.Unknown) > 0) {
 		err = errors.New("the schema is not the one this version needs")
 	}
+	if err == nil {
+		err = a.kernel.DB.Writable(ctx)
+	}
 	return err
 }
 

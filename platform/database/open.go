@@ -171,6 +171,26 @@ func (d *DB) Ping(ctx context.Context) error {
 	return d.writePool.PingContext(ctx)
 }
 
+// ErrReadOnly is a PostgreSQL server that takes no writes: a standby, or a
+// primary that was told so.
+var ErrReadOnly = errors.New("the database is read-only")
+
+// Writable says whether writes are taken, without making one.
+func (d *DB) Writable(ctx context.Context) error {
+	if d.driver == SQLite {
+		return nil
+	}
+	var readOnly string
+	if err := d.writePool.QueryRowContext(ctx, "SHOW transaction_read_only").Scan(&readOnly); err != nil {
+		return err
+	}
+	if readOnly == "on" {
+		d.reconnect()
+		return ErrReadOnly
+	}
+	return nil
+}
+
 // Close lets go of the database. SQLite's log is folded back into the file.
 func (d *DB) Close() error {
 	if d.driver == Postgres {

@@ -36,3 +36,10 @@ func (d *DB) openPostgres(dsn string) error {
 	d.reader = d.writer
 	return nil
 }
+
+// reconnect lets go of the connections that nobody uses at the moment, so that
+// the next ones are made to whichever server takes writes by then.
+func (d *DB) reconnect() {
+	d.writePool.SetMaxIdleConns(0)
+	d.writePool.SetMaxIdleConns(max(d.options.MaxConnections, 2))
+}

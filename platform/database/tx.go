@@ -71,6 +71,9 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error
 			return nil
 		})
 		if err != nil {
+			if isElsewhere(err) {
+				d.reconnect()
+			}
 			return err
 		}
 		for _, f := range t.afterCommit {

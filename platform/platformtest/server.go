@@ -1,0 +1,255 @@
+package platformtest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a PostgreSQL server of a test's own, to be killed, stopped and filled
+// up. Unlike the shared one it writes as a real one does.
+type Server struct {
+	t        testing.TB
+	bin, dir string
+	port     int
+	identity *syscall.SysProcAttr
+	settings []string
+	process  *exec.Cmd
+	done     chan struct{}
+}
+
+// NewServer starts one in a directory of its own, below the given one or, where
+// that is empty, below the system's for temporary files.
+func NewServer(t testing.TB, below string, settings ...string) *Server {
+	t.Helper()
+	s := newServer(t, below, settings...)
+	s.run("initdb", "-D", s.data(), "-U", "guildhall", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+	s.Start()
+	return s
+}
+
+func newServer(t testing.TB, below string, settings ...string) *Server {
+	t.Helper()
+	bin, err := findServer()
+	if err != nil {
+		if os.Getenv(RequirePostgres) != "" {
+			t.Fatalf("%s is set and there is no PostgreSQL: %v", RequirePostgres, err)
+		}
+		t.Skipf("NOT TESTED ON POSTGRESQL: %v", err)
+	}
+	dir, err := os.MkdirTemp(below, "guildhall-server-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, bin: bin, dir: dir, settings: settings}
+	if s.identity, err = unprivileged(dir); err != nil {
+		t.Fatal(err)
+	}
+	if s.port, err = freePort(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Kill()
+		_ = os.RemoveAll(dir)
+	})
+	return s
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) run(name string, args ...string) {
+	s.t.Helper()
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.SysProcAttr, cmd.Dir = s.identity, s.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("%s: %v: %s", name, err, out)
+	}
+}
+
+// Start runs the server and waits until it answers.
+func (s *Server) Start() {
+	s.t.Helper()
+	for range 100 { // what is left of one that was killed may still be in the way
+		s.launch()
+		if s.answers() {
+			return
+		}
+		s.Kill()
+		time.Sleep(50 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	s.t.Fatalf("PostgreSQL does not start:\n%s", log)
+}
+
+func (s *Server) launch() {
+	s.t.Helper()
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	args := []string{"-D", s.data(), "-p", strconv.Itoa(s.port), "-k", s.dir, "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB"}
+	for _, setting := range s.settings {
+		args = append(args, "-c", setting)
+	}
+	s.process = exec.Command(filepath.Join(s.bin, "postgres"), args...)
+	attributes := *s.identity
+	attributes.Setpgid = true
+	s.process.SysProcAttr, s.process.Dir, s.process.Stdout, s.process.Stderr = &attributes, s.dir, log, log
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.done = make(chan struct{})
+	process, done := s.process, s.done
+	go func() { _ = process.Wait(); close(done) }()
+}
+
+// answers waits for a server that was just started.
+func (s *Server) answers() bool {
+	db, err := sql.Open("pgx", s.URL("postgres"))
+	if err != nil {
+		return false
+	}
+	defer db.Close()
+	for range 400 {
+		select {
+		case <-s.done:
+			return false
+		default:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err := db.PingContext(ctx)
+		cancel()
+		if err == nil {
+			return true
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	return false
+}
+
+// Kill ends every process of the server with SIGKILL, as a crash would.
+func (s *Server) Kill() {
+	if s.process == nil {
+		return
+	}
+	pid := s.process.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGSTOP) // it must not start others meanwhile
+	for _, child := range children(pid) {
+		_ = syscall.Kill(child, syscall.SIGKILL)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	<-s.done
+	s.process = nil
+}
+
+// Stop ends the server as an operator would: connections are cut off.
+func (s *Server) Stop() {
+	s.t.Helper()
+	if err := s.process.Process.Signal(syscall.SIGINT); err != nil {
+		s.t.Fatal(err)
+	}
+	<-s.done
+	s.process = nil
+}
+
+// Running says whether the server is.
+func (s *Server) Running() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+		return s.process != nil
+	}
+}
+
+func children(pid int) (all []int) {
+	found, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range found {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest)
+		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			if child, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
+// URL of one of its databases.
+func (s *Server) URL(database string) string {
+	return fmt.Sprintf("postgres://guildhall@%s/%s?sslmode=disable", s.Address(), url.PathEscape(database))
+}
+
+// Address is host:port.
+func (s *Server) Address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// Exec runs a statement as the superuser.
+func (s *Server) Exec(database, statement string) {
+	s.t.Helper()
+	if err := s.TryExec(database, statement); err != nil {
+		s.t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// TryExec is Exec for what may fail.
+func (s *Server) TryExec(database, statement string) error {
+	db, err := sql.Open("pgx", s.URL(database))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Exec(statement)
+	return err
+}
+
+// Standby starts a streaming replica of the server.
+func (s *Server) Standby() *Server {
+	s.t.Helper()
+	standby := newServer(s.t, "", s.settings...)
+	standby.run("pg_basebackup", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast", "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-U", "guildhall")
+	standby.Start()
+	return standby
+}
+
+// Promote makes a standby the primary.
+func (s *Server) Promote() {
+	s.t.Helper()
+	s.run("pg_ctl", "promote", "-D", s.data())
+}
+
+// Tmpfs is a small file system in memory, or an error where none may be mounted.
+func Tmpfs(t testing.TB, megabytes int) (string, error) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return "", errors.New("only root may mount one")
+	}
+	dir, err := os.MkdirTemp("", "guildhall-tmpfs-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0755", megabytes)); err != nil {
+		_ = os.Remove(dir)
+		return "", fmt.Errorf("mount a tmpfs: %w", err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Unmount(dir, syscall.MNT_DETACH)
+		_ = os.Remove(dir)
+	})
+	return dir, nil
+}
