@@ -75,7 +75,7 @@ func (w *fuzzWorld) request(r *rand.Rand, extra string) {
 		case p.Value.In == "path":
 			if r.IntN(3) > 0 {
 				about := w.people[1+r.IntN(len(w.people)-1)]
-				value = map[string]string{"organization_id": about.organization, "user_id": about.id}[p.Value.Name]
+				value = map[string]string{"organization_id": about.organization, "user_id": about.id, "session_id": about.id}[p.Value.Name]
 			}
 			path = strings.ReplaceAll(path, "{"+p.Value.Name+"}", value)
 		case r.IntN(3) > 0:

@@ -24,6 +24,9 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.
 	if !m.options.Registration {
 		return created, errRegistrationDisabled
 	}
+	if err := m.hasher.Ready(); err != nil {
+		return created, err
+	}
 	if err := m.limits.register(ctx); err != nil {
 		return created, err
 	}
@@ -76,6 +79,9 @@ func firstOrganizationName(name string) string {
 // signIn says nothing of an account before the right password is given: an
 // unknown address costs the same hash and answers the same.
 func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.NullUUID) (tokenView, error) {
+	if err := m.hasher.Ready(); err != nil { // a guess that is not looked at does not count
+		return tokenView{}, err
+	}
 	if err := m.limits.logIn(ctx, email); err != nil {
 		return tokenView{}, err
 	}
@@ -230,6 +236,9 @@ func (m *Module) replacePassword(ctx context.Context, userID uuid.UUID, old, cho
 	}
 	if problem := password.Check(chosen, p.email); problem != "" {
 		return httpapi.Invalid("body.new_password", problem)
+	}
+	if err := m.hasher.Ready(); err != nil {
+		return err
 	}
 	if err := m.limits.changePassword(ctx, userID); err != nil {
 		return err

@@ -86,6 +86,16 @@ func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 	return err
 }
 
+// Ready refuses where a hash would be: for whoever has something to do first
+// that should not be done in vain.
+func (h *Hasher) Ready() error {
+	if h.turns.full() {
+		h.turns.refused.Add(1)
+		return ErrBusy
+	}
+	return nil
+}
+
 // Stats is how busy a Hasher is now, and how often it has refused.
 type Stats struct {
 	Running  int   // hashes being computed

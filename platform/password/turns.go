@@ -66,6 +66,9 @@ func (t *turns) take(ctx context.Context, n int, work func()) error {
 	return nil
 }
 
+// full says whether a caller would be refused now.
+func (t *turns) full() bool { return len(t.places) == cap(t.places) }
+
 func (t *turns) stats() Stats {
 	running := int(t.running.Load())
 	return Stats{

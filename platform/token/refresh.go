@@ -27,8 +27,8 @@ func (s *Service) IssueRefresh(userID, sessionID uuid.UUID, generation int64, is
 	if userID == uuid.Nil || sessionID == uuid.Nil {
 		return "", errors.New("issue refresh token: an id is nil")
 	}
-	if generation < 0 {
-		return "", errors.New("issue refresh token: negative generation")
+	if generation < 1 {
+		return "", errors.New("issue refresh token: there is no such generation")
 	}
 	if !expiresAt.After(issuedAt) {
 		return "", errors.New("issue refresh token: it ends before it begins")
@@ -60,7 +60,7 @@ func (s *Service) ParseRefresh(token string) (Refresh, error) {
 	if err != nil {
 		return Refresh{}, invalid(err)
 	}
-	if c.Generation == nil || *c.Generation < 0 {
+	if c.Generation == nil || *c.Generation < 1 {
 		return Refresh{}, invalid(errors.New("no generation"))
 	}
 	return Refresh{

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/platformtest"
+)
+
+// compared is how much longer one of two things takes, as a share of the median.
+type compared struct{ median, difference, low, high float64 }
+
+func (c compared) String() string {
+	return fmt.Sprintf("median %.3f ms, difference of medians %+.2f %% (95 %% interval %+.2f to %+.2f)", c.median*1000, 100*c.difference, 100*c.low, 100*c.high)
+}
+
+// compare times two requests in turns and bootstraps the difference of their
+// medians.
+func compare(pairs int, seed uint64, first, second func()) compared {
+	took := func(f func()) float64 {
+		began := time.Now()
+		f()
+		return time.Since(began).Seconds()
+	}
+	a, b := make([]float64, pairs), make([]float64, pairs)
+	for i := range pairs {
+		if i%2 == 0 {
+			a[i], b[i] = took(first), took(second)
+		} else {
+			b[i], a[i] = took(second), took(first)
+		}
+	}
+	r := rand.New(rand.NewPCG(seed, 0))
+	sample := func(from []float64) float64 {
+		drawn := make([]float64, len(from))
+		for i := range drawn {
+			drawn[i] = from[r.IntN(len(from))]
+		}
+		return median(drawn)
+	}
+	base := median(a)
+	differences := make([]float64, 1000)
+	for i := range differences {
+		differences[i] = (sample(b) - sample(a)) / base
+	}
+	slices.Sort(differences)
+	return compared{base, (median(b) - base) / base, differences[25], differences[974]}
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
+// TestTrustTiming: whether an address is known, or an id somebody else's, can't
+// be told by the time. In the short run the answers are compared and the times
+// are only shown: machines are noisy.
+func TestTrustTiming(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		seed := trustSeed(t)
+		ada, eve := s.person("Ada"), s.person("Eve")
+		driver := string(s.kernel.DB.Driver())
+		pairs := func(what string, n int, most float64, known, unknown func() answer) {
+			t.Helper()
+			if k, u := known(), unknown(); k.seen(ada.id, ada.organization) != u.seen() && k.status != u.status {
+				t.Errorf("%s: %s and %s", what, k.seen(), u.seen())
+			}
+			c := compare(n, seed, func() { known() }, func() { unknown() })
+			wrong := 0
+			// Outside of what is allowed with the whole interval, not by chance.
+			if trustLong() && (c.low > most || c.high < -most) {
+				wrong = 1
+			}
+			figure(t, "timing: "+what, driver, n, wrong, seed, "%s", c)
+		}
+		pairs("wrong password against unknown email", size(10, 500), 0.05,
+			func() answer { return s.logIn(ada.email, "a wrong guess") },
+			func() answer { return s.logIn("nobody@example.com", "a wrong guess") })
+		nobody := uuid.Must(uuid.NewV7()).String()
+		pairs("foreign against unknown organization", size(200, 5000), 0.10,
+			func() answer { return eve.get(ada.org("")) },
+			func() answer { return eve.get("/organizations/" + nobody) })
+		pairs("foreign against unknown person", size(200, 5000), 0.10,
+			func() answer { return eve.get("/users/" + ada.id) },
+			func() answer { return eve.get("/users/" + nobody) })
+	})
+}
+
+// TestTrustStorm: hundreds of log-ins at once cost bounded memory and hold up
+// nobody else; who is not served is told when to come back.
+func TestTrustStorm(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		environ := inProduction(databaseURL, "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true", "RATE_LIMIT_ENABLED=false")
+		p := serveProcess(t, t.TempDir(), environ...)
+		c := p.client("c@example.com")
+		before := p.memory("VmRSS")
+		n := size(200, 500)
+		codes := map[string]int{}
+		var mu sync.Mutex
+		var storm sync.WaitGroup
+		wrong := 0
+		for i := range n {
+			storm.Go(func() {
+				a := p.try("POST", "/api/v1/auth/token", "", body("username", fmt.Sprintf("ghost%d@example.com", i), "password", "a wrong guess"))
+				mu.Lock()
+				defer mu.Unlock()
+				codes[a.code()]++
+				if a.status != 401 && (a.status != 503 && a.status != 429 || a.header.Get("Retry-After") == "") {
+					wrong++
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			})
+		}
+		over := make(chan struct{})
+		go func() { storm.Wait(); close(over) }()
+		slowest, reads := time.Duration(0), time.Duration(0)
+		for done := false; !done; {
+			began := time.Now()
+			p.do("GET", "/livez", "", nil).is(200)
+			slowest = max(slowest, time.Since(began))
+			began = time.Now()
+			if a := c.read(p); a.status != 200 {
+				t.Errorf("a request beside it: %d", a.status)
+			}
+			reads = max(reads, time.Since(began))
+			select {
+			case <-over:
+				done = true
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		peak := p.memory("VmHWM")
+		if peak-before > 150<<10 {
+			wrong++
+			t.Errorf("%d MiB became %d MiB", before>>10, peak>>10)
+		}
+		if trustLong() && slowest > 100*time.Millisecond {
+			wrong++
+			t.Errorf("/livez took %s", slowest)
+		}
+		driver := "sqlite"
+		if strings.HasPrefix(databaseURL, "postgres") {
+			driver = "postgres"
+		}
+		figure(t, "storm of log-ins at once", driver, n, wrong, 0, "%v; memory %d MiB, at most %d MiB; slowest /livez %d ms, slowest read %d ms",
+			codes, before>>10, peak>>10, slowest.Milliseconds(), reads.Milliseconds())
+	})
+}
+
+// memory is a line of the process's status, in KiB.
+func (p *process) memory(name string) int {
+	p.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			n, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	return math.MaxInt
+}

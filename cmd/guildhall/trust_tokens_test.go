@@ -1,0 +1,152 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"maps"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/platformtest"
+)
+
+// forge makes a token of any header and claims, signed with any key.
+func forge(header, payload map[string]any, key string, algorithm func() hash.Hash) string {
+	part := func(v map[string]any) string {
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	text := part(header) + "." + part(payload)
+	mac := hmac.New(algorithm, []byte(key))
+	mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func with(m map[string]any, name string, value any) map[string]any {
+	changed := maps.Clone(m)
+	if changed[name] = value; value == nil {
+		delete(changed, name)
+	}
+	return changed
+}
+
+// forgeries of a token (RFC 8725): each differs from a good one in one thing.
+func forgeries(header, payload map[string]any, key, otherKey, good, other string) map[string]string {
+	now := time.Now().Unix()
+	hs256 := func(h, p map[string]any) string { return forge(h, p, key, sha256.New) }
+	all := map[string]string{
+		"another kind of token": other, "another key": forge(header, payload, otherKey, sha256.New), "an empty key": forge(header, payload, "", sha256.New),
+		"HS512": forge(with(header, "alg", "HS512"), payload, key, sha512.New), "HS384 said": hs256(with(header, "alg", "HS384"), payload),
+		"crit": hs256(with(header, "crit", []string{"exp"}), payload), "another typ": hs256(with(header, "typ", "JWT"), payload), "no typ": hs256(with(header, "typ", nil), payload),
+		"no signature": good[:strings.LastIndex(good, ".")+1], "two parts": good[:strings.LastIndex(good, ".")], "four parts": good + ".x",
+		"padding": good + "==", "a space": good + " x", "huge": good + strings.Repeat("A", 5000), "dots": strings.Repeat(".", 4000),
+	}
+	for _, alg := range []string{"none", "None", "NONE", "nOnE", "", "RS256", "ES256", "PS256", "EdDSA", "hs256"} {
+		signed := hs256(with(header, "alg", alg), payload)
+		all["alg "+alg] = signed
+		all["alg "+alg+" unsigned"] = signed[:strings.LastIndex(signed, ".")+1]
+	}
+	// What would tell a careless verifier which key to use, under a key of the attacker's.
+	for name, value := range map[string]any{
+		"kid": "../../dev/null", "jku": "https://evil.example/jwks", "x5u": "https://evil.example/x5u", "x5c": []string{"MII"},
+		"jwk": map[string]any{"kty": "oct", "k": base64.RawURLEncoding.EncodeToString([]byte("attacker"))},
+	} {
+		all[name] = forge(with(header, name, value), payload, "attacker", sha256.New)
+	}
+	for name, values := range map[string][]any{
+		"iss": {nil, "", "evil", []string{"guildhall"}}, "aud": {nil, "", "evil", []string{"evil"}}, "sub": {nil, "", "x", uuid.Nil.String(), 7},
+		"sid": {nil, "", "x", uuid.Nil.String()}, "jti": {nil, ""}, "exp": {nil, now - 31, 0, -1, "9999999999", 1e300, true}, "nbf": {nil, now + 3600, 1e300},
+		"iat": {nil, now + 3600, "x"},
+	} {
+		for _, value := range values {
+			all[fmt.Sprint(name, " ", value)] = hs256(header, with(payload, name, value))
+		}
+	}
+	all["another session"] = hs256(header, with(payload, "sid", uuid.NewString()))
+	all["another person"] = hs256(header, with(payload, "sub", uuid.NewString()))
+	for i := range good {
+		all[fmt.Sprint("cut at ", i)] = good[:i]
+		flipped := []byte(good)
+		flipped[i] ^= 1
+		all[fmt.Sprint("flipped at ", i)] = string(flipped)
+	}
+	return all
+}
+
+// TestTrustForgedTokens presents them where tokens are taken: 401, always.
+func TestTrustForgedTokens(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		accessKey, refreshKey := s.kernel.Config.JWTSecretKey.Reveal(), s.kernel.Config.JWTRefreshSecretKey.Reveal()
+		tried, wrong := 0, 0
+		judge := func(what string, a answer) {
+			if tried++; a.status != 401 || a.code() != "invalid_token" && a.code() != "invalid_refresh_token" && a.code() != "authentication_required" {
+				if wrong++; wrong <= 10 {
+					t.Errorf("%s: %d %s", what, a.status, a.body)
+				}
+			}
+		}
+		header, payload := claims(t, ada.access)
+		// What makes the others mean something: the unchanged one is taken.
+		s.do("GET", "/api/v1/auth/me", forge(header, payload, accessKey, sha256.New), nil).is(200)
+		for what, token := range forgeries(header, payload, accessKey, refreshKey, ada.access, ada.refresh) {
+			if token != "" && !strings.ContainsAny(token, "\x00\r\n") {
+				judge("access, "+what, s.do("GET", "/api/v1/auth/me", token, nil))
+			}
+		}
+		header, payload = claims(t, ada.refresh)
+		for what, token := range forgeries(header, payload, refreshKey, accessKey, ada.refresh, ada.access) {
+			a := s.refresh(token)
+			if a.status == 422 { // no text, or longer than any token
+				continue
+			}
+			judge("refresh, "+what, a)
+		}
+		for _, generation := range []any{nil, 0, 2, 99, -1, "1", 1.5, 1e300} {
+			if a := s.refresh(forge(header, with(payload, "generation", generation), refreshKey, sha256.New)); a.status != 401 || a.code() == "refresh_token_reused" {
+				wrong++
+				t.Errorf("generation %v: %d %s", generation, a.status, a.body)
+			}
+			tried++
+		}
+		figure(t, "forged tokens (RFC 8725)", string(s.kernel.DB.Driver()), tried, wrong, 0, "access and refresh; cut and flipped at every byte")
+	})
+}
+
+// TestTrustHugeHeaders: a token of a million dots is cut off before it is read.
+func TestTrustHugeHeaders(t *testing.T) {
+	t.Parallel()
+	p := serveProcess(t, t.TempDir(), inProduction(platformtest.SQLiteURL(t), crashEnvironment...)...)
+	tried, wrong := 0, 0
+	for size, want := range map[int]string{15_000: "401", 20_000: "431", 1_000_000: "431"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		go func() {
+			_, _ = fmt.Fprintf(conn, "GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", strings.Repeat(".", size))
+		}()
+		answer := make([]byte, 64)
+		n, _ := conn.Read(answer)
+		_ = conn.Close()
+		if tried++; !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 "+want) {
+			wrong++
+			t.Errorf("%d dots: %q, want %s", size, answer[:n], want)
+		}
+	}
+	p.do("GET", "/livez", "", nil).is(200)
+	figure(t, "huge headers", "sqlite", tried, wrong, 0, "431 over 16 KiB")
+}
