@@ -55,7 +55,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 		o.Now = Now
 	}
 	db, err := database.Open(ctx, database.Options{
-		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections,
+		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
 		Now: o.Now, Log: log, OnStatement: o.OnStatement,
 	})
 	if err != nil {
@@ -133,6 +133,13 @@ func (a *App) Migrations() []database.Migration { return a.migrations }
 
 // Prepare brings the schema up to date, or says why the service can't run on it.
 func (a *App) Prepare(ctx context.Context) error {
+	if err := a.migrated(ctx); err != nil {
+		return err
+	}
+	return a.kernel.DB.CheckRowSecurity(ctx)
+}
+
+func (a *App) migrated(ctx context.Context) error {
 	if a.kernel.Config.MigrateOnStart {
 		applied, err := a.kernel.DB.Migrate(ctx, a.migrations)
 		if err == nil && len(applied) > 0 {

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"guildhall/platform/database"
 )
 
 // sweepInterval is between two sweeps, more or less: replicas take turns.
@@ -29,7 +31,7 @@ func (a *App) Sweep(ctx context.Context) error {
 
 // sweepEvery sweeps until the context ends or stop is called, which waits for it.
 func (a *App) sweepEvery(ctx context.Context, interval time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(database.ForAll(ctx))
 	var done sync.WaitGroup
 	done.Go(func() {
 		for {

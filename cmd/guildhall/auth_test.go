@@ -49,7 +49,7 @@ func claims(t testing.TB, token string) (header, payload map[string]any) {
 // count runs a query for one number.
 func (s *service) count(query string, args ...any) (n int) {
 	s.t.Helper()
-	if err := s.kernel.DB.Row(context.Background(), query, args...).Scan(&n); err != nil {
+	if err := s.kernel.DB.Row(everything, query, args...).Scan(&n); err != nil {
 		s.t.Fatal(err)
 	}
 	return n
@@ -58,7 +58,7 @@ func (s *service) count(query string, args ...any) (n int) {
 // exec changes the database behind the service's back.
 func (s *service) exec(statement string, args ...any) {
 	s.t.Helper()
-	err := s.kernel.DB.InTx(context.Background(), func(ctx context.Context) error {
+	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
 		return s.kernel.DB.Conn(ctx).Exec(statement, args...).Error
 	})
 	if err != nil {
@@ -295,7 +295,7 @@ func TestOldHashesAreVerifiedAndRenewed(t *testing.T) {
 		}
 		hash := func() (h string) {
 			t.Helper()
-			row := s.kernel.DB.Row(context.Background(), "SELECT password_hash FROM user_login_password WHERE user_id = ?", ada.id)
+			row := s.kernel.DB.Row(everything, "SELECT password_hash FROM user_login_password WHERE user_id = ?", ada.id)
 			if err := row.Scan(&h); err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"guildhall/platform"
 	"guildhall/platform/config"
+	"guildhall/platform/database"
 )
 
 func root() *cobra.Command {
@@ -81,6 +82,7 @@ func withApp(run func(cmd *cobra.Command, args []string, k *platform.Kernel, app
 			return err
 		}
 		defer k.DB.Close()
+		cmd.SetContext(database.ForAll(cmd.Context()))
 		return run(cmd, args, k, app)
 	}
 }

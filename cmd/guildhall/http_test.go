@@ -184,7 +184,7 @@ func (w *way) close() {
 func TestARequestThatTakesTooLong(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
-		err := s.kernel.DB.InTx(context.Background(), func(ctx context.Context) error {
+		err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
 			// Somebody else holds the organization.
 			if err := s.kernel.DB.Conn(ctx).Exec("UPDATE organizations SET name = name WHERE id = ?", ada.organization).Error; err != nil {
 				return err

@@ -64,7 +64,7 @@ func (s *service) inputContents(tables ...string) map[string][]string {
 		tables = append(tables, table)
 	}
 	for _, table := range tables {
-		rows, err := s.kernel.DB.Conn(context.Background()).Raw("SELECT * FROM " + table).Rows()
+		rows, err := s.kernel.DB.Conn(everything).Raw("SELECT * FROM " + table).Rows()
 		if err != nil {
 			s.t.Fatal(err)
 		}

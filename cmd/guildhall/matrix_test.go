@@ -110,7 +110,7 @@ var errRollBack = errors.New("roll back")
 func (w *matrixWorld) ask(method, path, about, who, standing string) string {
 	asker := w.people[who]
 	cell := "-"
-	err := w.s.kernel.DB.InTx(context.Background(), func(ctx context.Context) error {
+	err := w.s.kernel.DB.InTx(everything, func(ctx context.Context) error {
 		cell = "-" // the transaction may be tried again
 		if !w.set(ctx, asker, who, standing) {
 			return errRollBack

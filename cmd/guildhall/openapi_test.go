@@ -113,6 +113,7 @@ func TestSchemaGoesUpDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := start(t, databaseURL)
+		s.asOwner()
 		ctx := context.Background()
 		first, err := s.kernel.DB.DumpSchema(ctx)
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 func (s *service) crowd(owner *actor, people, organizations int) {
 	s.t.Helper()
 	now := s.kernel.Now()
-	err := s.kernel.DB.InTx(context.Background(), func(ctx context.Context) error {
+	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
 		run := func(statement string, args ...any) error { return s.kernel.DB.Conn(ctx).Exec(statement, args...).Error }
 		standing := func(user string, organization any) error {
 			return run("INSERT INTO user_active_status (id, user_id, organization_id, activated_at) VALUES (?, ?, ?, ?)",

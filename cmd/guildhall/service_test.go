@@ -21,8 +21,12 @@ import (
 	"guildhall/platform"
 	"guildhall/platform/access"
 	"guildhall/platform/config"
+	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
 )
+
+// everything is the context of what a test looks up itself, whoever's it is.
+var everything = database.ForAll(context.Background())
 
 // service is the whole service, running on a database of its own.
 type service struct {
@@ -78,6 +82,9 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 	}
 	for _, c := range change {
 		c(cfg)
+	}
+	if rowSecurityEverywhere() && !cfg.DatabaseRowSecurity && strings.HasPrefix(databaseURL, "postgres") {
+		underRowSecurity(t, cfg)
 	}
 	s := &service{t: t, log: &lockedBuffer{}, ctx: context.Background(), address: "192.0.2.100:1234"}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
@@ -272,7 +279,7 @@ func (s *service) actorOf(a answer) *actor {
 func (s *service) operator(name string) *actor {
 	s.t.Helper()
 	a := s.person(name)
-	if err := access.NewOperators(s.kernel.DB, s.kernel.Trail, s.kernel.Now).Grant(context.Background(), uuid.MustParse(a.id)); err != nil {
+	if err := access.NewOperators(s.kernel.DB, s.kernel.Trail, s.kernel.Now).Grant(everything, uuid.MustParse(a.id)); err != nil {
 		s.t.Fatal(err)
 	}
 	return a

@@ -71,7 +71,7 @@ var (
 // plan is how the database would run a statement.
 func (s *service) plan(text string) (steps []string) {
 	s.t.Helper()
-	err := s.kernel.DB.InTx(context.Background(), func(ctx context.Context) error {
+	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
 		conn, explain, nulls := s.kernel.DB.Conn(ctx), "EXPLAIN QUERY PLAN "+text, slices.Repeat([]any{nil}, strings.Count(text, "?"))
 		if s.kernel.DB.Driver() == database.Postgres {
 			highest := 0

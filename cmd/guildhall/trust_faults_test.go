@@ -251,7 +251,7 @@ func TestTrustDryPool(t *testing.T) {
 	counts.report(t, "64 clients on a pool of two connections", "postgres", "none waits for ever")
 
 	var locked tally
-	err := s.kernel.DB.InTx(context.Background(), func(ctx context.Context) error {
+	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
 		if err := s.kernel.DB.Conn(ctx).Exec("LOCK TABLE sessions").Error; err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -67,7 +66,7 @@ func orphans(table, column, parent string) string {
 // database itself and by its audit trail as well.
 func invariants(t testing.TB, db *database.DB) (broken []string) {
 	t.Helper()
-	ctx := context.Background()
+	ctx := everything
 	find := func(name, query string) {
 		rows, err := db.Conn(ctx).Raw(query).Rows()
 		if err != nil {

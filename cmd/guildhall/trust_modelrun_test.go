@@ -57,7 +57,7 @@ func (w *modelWorld) read(m *model) {
 	w.t.Helper()
 	db := w.s.kernel.DB
 	each := func(query string, width int, take func(v []string)) {
-		rows, err := db.Conn(w.s.ctx).Raw(query).Rows()
+		rows, err := db.Conn(everything).Raw(query).Rows()
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/audit"
+	"guildhall/platform/database"
 	"guildhall/platform/fault"
 )
 
@@ -21,6 +22,7 @@ func (m *Module) rotate(ctx context.Context, presented string) (tokenView, error
 	if err := m.limits.refresh(ctx, claims.SessionID); err != nil {
 		return tokenView{}, err
 	}
+	ctx = database.For(ctx, database.Tenant{UserID: claims.UserID})
 	var s session
 	var refused *fault.Error
 	err = m.db.InTx(ctx, func(ctx context.Context) (err error) {

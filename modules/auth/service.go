@@ -12,6 +12,7 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/database"
 	"guildhall/platform/fault"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
@@ -121,6 +122,7 @@ func (m *Module) logInFailed(ctx context.Context, userID uuid.UUID, refusal *fau
 
 // letIn begins a session for somebody who gave the right password.
 func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, asked uuid.NullUUID) (tokenView, error) {
+	ctx = database.For(ctx, database.Tenant{UserID: p.id})
 	renewed, err := "", error(nil)
 	if renew {
 		if renewed, err = m.hasher.Hash(ctx, typed); err != nil {

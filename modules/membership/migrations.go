@@ -1,6 +1,10 @@
 package membership
 
-import "guildhall/platform/database"
+import (
+	"slices"
+
+	"guildhall/platform/database"
+)
 
 func migrations() []database.Migration {
 	return []database.Migration{{
@@ -48,6 +52,22 @@ func migrations() []database.Migration {
 				statements = append(statements, `ALTER TABLE organizations DROP CONSTRAINT organizations_has_owner`)
 			}
 			return append(statements, `DROP TABLE organization_owners`, `DROP TABLE organization_admins`, `DROP TABLE organization_members`)
+		},
+	}, {
+		ID: "202611241340_membership_row_security",
+		Up: func(driver database.Driver) []string {
+			return slices.Concat(
+				database.TenantPolicy(driver, "organization_members", "organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
+				database.TenantPolicy(driver, "organization_admins", "organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
+				database.TenantPolicy(driver, "organization_owners", "organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
+			)
+		},
+		Down: func(driver database.Driver) []string {
+			return slices.Concat(
+				database.DropTenantPolicy(driver, "organization_members"),
+				database.DropTenantPolicy(driver, "organization_admins"),
+				database.DropTenantPolicy(driver, "organization_owners"),
+			)
 		},
 	}}
 }

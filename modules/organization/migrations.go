@@ -1,6 +1,13 @@
 package organization
 
-import "guildhall/platform/database"
+import (
+	"slices"
+
+	"guildhall/platform/database"
+)
+
+// ofTenant are the organizations that the person is a member of.
+const ofTenant = "(SELECT m.organization_id FROM organization_members m WHERE m.user_id = " + database.TenantUser + ")"
 
 func migrations() []database.Migration {
 	return []database.Migration{{
@@ -64,6 +71,24 @@ func migrations() []database.Migration {
 				`DROP TABLE organization_archives`, `DROP TABLE organization_suspensions`,
 				`DROP TABLE organization_active_status`, `DROP TABLE organizations`,
 			}
+		},
+	}, {
+		ID: "202611241345_organization_row_security",
+		Up: func(driver database.Driver) []string {
+			return slices.Concat(
+				database.TenantPolicy(driver, "organizations", "id = "+database.TenantOrganization, "id IN "+ofTenant),
+				database.TenantPolicy(driver, "organization_active_status", "organization_id = "+database.TenantOrganization, "organization_id IN "+ofTenant),
+				database.TenantPolicy(driver, "organization_suspensions", "organization_id = "+database.TenantOrganization, "organization_id IN "+ofTenant),
+				database.TenantPolicy(driver, "organization_archives", "organization_id = "+database.TenantOrganization, "organization_id IN "+ofTenant),
+			)
+		},
+		Down: func(driver database.Driver) []string {
+			return slices.Concat(
+				database.DropTenantPolicy(driver, "organizations"),
+				database.DropTenantPolicy(driver, "organization_active_status"),
+				database.DropTenantPolicy(driver, "organization_suspensions"),
+				database.DropTenantPolicy(driver, "organization_archives"),
+			)
 		},
 	}}
 }

@@ -8,12 +8,15 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 )
 
 // Create founds an organization within the caller's transaction.
 func (m *Module) Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error) {
-	id, err := m.store.create(ctx, ownerID, name, m.now())
+	id := uuid.Must(uuid.NewV7())
+	ctx = database.For(ctx, database.Tenant{OrganizationID: audit.In(id), UserID: ownerID})
+	err := m.store.create(ctx, id, ownerID, name, m.now())
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -29,7 +32,7 @@ func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (cre
 		if err != nil {
 			return err
 		}
-		view, err := m.store.find(ctx, id, m.now())
+		view, err := m.store.find(database.For(ctx, database.Tenant{UserID: ownerID}), id, m.now())
 		if err != nil {
 			return err
 		}
@@ -82,6 +85,7 @@ func (m *Module) endSuspension(ctx context.Context, id uuid.UUID) (organizationV
 // refuses (owner_required) while they own one that others are in. It runs in the
 // transaction that archives the person.
 func (m *Module) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason string) error {
+	ctx = database.ForAll(ctx) // whatever organization the caller is in
 	owned, err := m.store.lockOwned(ctx, userID)
 	if err != nil {
 		return err

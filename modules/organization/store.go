@@ -17,12 +17,11 @@ type store struct {
 	findSQL, mineSQL, allSQL, choicesSQL string
 }
 
-func (s *store) create(ctx context.Context, by uuid.UUID, name string, now time.Time) (uuid.UUID, error) {
-	id := uuid.Must(uuid.NewV7())
+func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now time.Time) error {
 	if err := s.db.Conn(ctx).Create(&organization{ID: id, Name: name, CreatedAt: now, UpdatedAt: now}).Error; err != nil {
-		return uuid.Nil, fmt.Errorf("create organization: %w", err)
+		return fmt.Errorf("create organization: %w", err)
 	}
-	return id, s.open(ctx, id, by, now)
+	return s.open(ctx, id, by, now)
 }
 
 // open begins a span of activity where none is open.

@@ -1,6 +1,10 @@
 package user
 
-import "guildhall/platform/database"
+import (
+	"slices"
+
+	"guildhall/platform/database"
+)
 
 func migrations() []database.Migration {
 	return []database.Migration{
@@ -76,6 +80,21 @@ func migrations() []database.Migration {
 			},
 			Down: func(database.Driver) []string {
 				return []string{`DROP TABLE user_archives`, `DROP TABLE user_suspensions`, `DROP TABLE user_active_status`}
+			},
+		},
+		{
+			ID: "202611241350_user_row_security",
+			Up: func(driver database.Driver) []string {
+				return slices.Concat(
+					database.TenantPolicy(driver, "user_active_status", "organization_id IS NULL OR organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
+					database.TenantPolicy(driver, "user_suspensions", "organization_id IS NULL OR organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
+				)
+			},
+			Down: func(driver database.Driver) []string {
+				return slices.Concat(
+					database.DropTenantPolicy(driver, "user_active_status"),
+					database.DropTenantPolicy(driver, "user_suspensions"),
+				)
 			},
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/audit"
+	"guildhall/platform/database"
 )
 
 // Caller is who the gate let through, and as what.
@@ -42,6 +43,7 @@ type callerKey struct{}
 // has the zero Caller, which may do nothing.
 func With(ctx context.Context, c Caller) context.Context {
 	if c.UserID != uuid.Nil {
+		ctx = database.For(ctx, database.Tenant{OrganizationID: c.OrganizationID, UserID: c.UserID, All: c.Operator})
 		ctx = audit.ActingAs(ctx, audit.Actor{UserID: c.UserID, SessionID: c.SessionID, As: c.as()})
 	}
 	return context.WithValue(ctx, callerKey{}, c)

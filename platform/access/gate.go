@@ -209,7 +209,7 @@ OR EXISTS (
 
 func (g *Gate) acquainted(ctx context.Context, c Caller, other uuid.UUID) (bool, error) {
 	var n int64
-	err := g.db.Row(ctx, g.sharedSQL, c.UserID, other, g.now()).Scan(&n)
+	err := g.db.Row(database.ForAll(ctx), g.sharedSQL, c.UserID, other, g.now()).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("look for a shared organization: %w", err)
 	}

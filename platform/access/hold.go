@@ -56,6 +56,7 @@ func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (He
 
 func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
 	var found uuid.UUID
+	ctx = database.For(ctx, database.Tenant{OrganizationID: uuid.NullUUID{UUID: id, Valid: true}})
 	err := g.db.Row(ctx, "SELECT id FROM organizations WHERE id = ?"+g.db.ForUpdate(), id).Scan(&found)
 	if database.IsNotFound(err) {
 		return ErrOrganizationNotFound

@@ -93,6 +93,7 @@ LEFT JOIN user_suspensions ms ON ms.user_id = k.user_id
 // organization (or none). A person who does not exist has the zero Standing.
 func (g *Gate) read(ctx context.Context, userID, sessionID uuid.UUID, organizationID uuid.NullUUID, now time.Time) (Standing, error) {
 	var bits int64
+	ctx = database.For(ctx, database.Tenant{OrganizationID: organizationID, UserID: userID})
 	err := g.db.Row(ctx, g.standingSQL, userID, sessionID, organizationID, now).Scan(&bits)
 	if database.IsNotFound(err) {
 		return Standing{}, nil

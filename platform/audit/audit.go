@@ -156,6 +156,7 @@ func (t *Trail) append(ctx context.Context, gathered []any) error {
 }
 
 func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) error {
+	ctx = database.For(ctx, database.Tenant{OrganizationID: events[0].OrganizationID, UserID: events[0].UserID.UUID})
 	sequence, hash, err := t.lock(ctx, chainID)
 	if err != nil {
 		return err

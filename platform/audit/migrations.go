@@ -1,6 +1,10 @@
 package audit
 
-import "guildhall/platform/database"
+import (
+	"slices"
+
+	"guildhall/platform/database"
+)
 
 // Name is that of the trail's migrations.
 const Name = "audit"
@@ -45,6 +49,19 @@ func Migrations() []database.Migration {
 				statements = append(statements, `DROP FUNCTION audit_events_append_only()`)
 			}
 			return statements
+		},
+	}, {
+		ID: "202611241355_audit_row_security",
+		Up: func(driver database.Driver) []string {
+			return slices.Concat(
+				database.TenantPolicy(driver, "audit_events",
+					"organization_id = "+database.TenantOrganization+" OR organization_id IS NULL AND (user_id IS NULL OR user_id = "+database.TenantUser+")"),
+			)
+		},
+		Down: func(driver database.Driver) []string {
+			return slices.Concat(
+				database.DropTenantPolicy(driver, "audit_events"),
+			)
 		},
 	}}
 }

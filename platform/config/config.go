@@ -24,6 +24,7 @@ type Config struct {
 
 	DatabaseURL            Secret // sqlite://path, postgres://… or postgresql://…
 	DatabaseMaxConnections int
+	DatabaseRowSecurity    bool
 	MigrateOnStart         bool
 
 	JWTSecretKey        Secret

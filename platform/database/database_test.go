@@ -154,10 +154,16 @@ func TestWhatCollidesIsTriedAgain(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		var wg sync.WaitGroup
+		var wg, met sync.WaitGroup
+		met.Add(2)
 		var attempts atomic.Int64
 		for i := range 2 {
 			first, second := 1+i%2, 2-i%2
+			meet := sync.OnceFunc(func() { // each holds what the other wants
+				if met.Done(); db.Driver() == database.Postgres {
+					met.Wait()
+				}
+			})
 			wg.Go(func() {
 				err := db.InTx(ctx, func(ctx context.Context) error {
 					attempts.Add(1)
@@ -165,7 +171,7 @@ func TestWhatCollidesIsTriedAgain(t *testing.T) {
 						if err := db.Conn(ctx).Exec("UPDATE one SET at = ? WHERE id = ?", time.Now(), id).Error; err != nil {
 							return err
 						}
-						time.Sleep(50 * time.Millisecond) // so that each holds what the other wants
+						meet()
 					}
 					return nil
 				})

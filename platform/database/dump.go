@@ -43,4 +43,8 @@ SELECT line FROM (
 	SELECT t.relname, 3, i.relname, pg_get_indexdef(x.indexrelid)
 	FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
 	WHERE t.relnamespace = 'public'::regnamespace
+	UNION ALL
+	SELECT c.relname, 4, p.polname, 'POLICY ' || c.relname || '.' || p.polname || ' ' || p.polcmd::text || ' ' || pg_get_expr(p.polqual, p.polrelid)
+	FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+	WHERE c.relnamespace = 'public'::regnamespace
 ) s WHERE tbl <> '` + migrationTable + `' ORDER BY tbl, kind, name COLLATE "C"`

@@ -136,11 +136,14 @@ func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, 
 			return ErrSchemaNewer
 		}
 		if len(status.Pending) == 0 {
-			return nil
+			return d.setRowSecurity(tx)
 		}
 		applied = status.Pending
 		if err := d.gormigrate(tx, known).Migrate(); err != nil {
 			return fmt.Errorf("migrate: %w", err)
+		}
+		if err := d.setRowSecurity(tx); err != nil {
+			return err
 		}
 		return d.checkForeignKeys(tx)
 	})
@@ -208,6 +211,7 @@ func firstLine(s string) string {
 
 // migrating runs fn in one transaction that excludes every other migrator.
 func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	ctx = ForAll(ctx)
 	if d.driver == Postgres {
 		return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(advisoryLock)).Error; err != nil {

@@ -20,6 +20,7 @@ import (
 type Options struct {
 	URL            string
 	MaxConnections int // of PostgreSQL
+	RowSecurity    bool
 	Now            func() time.Time
 	Log            *slog.Logger
 	// OnStatement is told of every statement; nil but in tests.
@@ -180,11 +181,12 @@ func (d *DB) Writable(ctx context.Context) error {
 	if d.driver == SQLite {
 		return nil
 	}
-	var readOnly string
-	if err := d.writePool.QueryRowContext(ctx, "SHOW transaction_read_only").Scan(&readOnly); err != nil {
+	var readOnly bool
+	err := d.writePool.QueryRowContext(ctx, "SELECT current_setting('default_transaction_read_only') = 'on' OR pg_is_in_recovery()").Scan(&readOnly)
+	if err != nil {
 		return err
 	}
-	if readOnly == "on" {
+	if readOnly {
 		d.reconnect()
 		return ErrReadOnly
 	}

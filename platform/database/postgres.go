@@ -1,6 +1,7 @@
 package database
 
 import (
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -22,7 +23,11 @@ func (d *DB) openPostgres(dsn string) error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "guildhall"
 	}
-	d.writePool = stdlib.OpenDB(*config)
+	connector := stdlib.GetConnector(*config)
+	if d.options.RowSecurity {
+		connector = guardedConnector{connector}
+	}
+	d.writePool = sql.OpenDB(connector)
 	most := max(d.options.MaxConnections, 2)
 	d.writePool.SetMaxOpenConns(most)
 	d.writePool.SetMaxIdleConns(most)

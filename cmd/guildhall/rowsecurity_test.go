@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+)
+
+// underRowSecurity migrates the database as its owner and has the service run as
+// a role that row-level security binds. GUILDHALL_TEST_ROW_SECURITY does that to
+// every test on PostgreSQL.
+func underRowSecurity(t testing.TB, cfg *config.Config) {
+	t.Helper()
+	cfg.DatabaseRowSecurity = true
+	if strings.Contains(cfg.DatabaseURL.Reveal(), "//service_") { // a second service on the same database
+		cfg.MigrateOnStart = false
+		return
+	}
+	owner := *cfg
+	k, app, err := open(context.Background(), &owner, slog.New(slog.DiscardHandler), platform.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.DB.Close()
+	if _, err := k.DB.Migrate(context.Background(), app.Migrations()); err != nil {
+		t.Fatal(err)
+	}
+	role := "service_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	for _, statement := range []string{
+		"CREATE ROLE " + role + " LOGIN NOSUPERUSER NOBYPASSRLS",
+		"GRANT USAGE ON SCHEMA public TO " + role,
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + role,
+		"REVOKE UPDATE, DELETE ON audit_events FROM " + role,
+	} {
+		if err := k.DB.InTx(everything, func(ctx context.Context) error { return k.DB.Conn(ctx).Exec(statement).Error }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := url.Parse(cfg.DatabaseURL.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(role)
+	cfg.DatabaseURL, cfg.MigrateOnStart = config.Secret(u.String()), false
+}
+
+func rowSecurityEverywhere() bool { return os.Getenv("GUILDHALL_TEST_ROW_SECURITY") != "" }
+
+// asOwner skips a test that changes the schema, where the service's role may not.
+func (s *service) asOwner() {
+	if s.kernel.Config.DatabaseRowSecurity {
+		s.t.Skip("the role that row-level security binds does not own the tables")
+	}
+}
+
+// TestRowSecurity: a query that forgets its tenant gets nothing, one that names
+// another's neither, and nothing can be written into another's.
+func TestRowSecurity(t *testing.T) {
+	t.Parallel()
+	if rowSecurityEverywhere() {
+		t.Skip("it compares with a database without")
+	}
+	databaseURL := platformtest.PostgresURL(t)
+	s := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
+	ada, eve := s.person("Ada"), s.person("Eve")
+	grace := s.person("Grace").joins(ada, true)
+	ada.post("/users/"+grace.id+"/suspend", because()).is(200)
+	ada.post(ada.org("/suspend"), because()).is(200)
+	eve.post(eve.org("/archive"), because()).is(200)
+	id := func(text string) uuid.NullUUID { return uuid.NullUUID{UUID: uuid.MustParse(text), Valid: true} }
+	tenants := map[string]context.Context{
+		"forgotten":                context.Background(),
+		"nobody's organization":    database.For(context.Background(), database.Tenant{OrganizationID: id(uuid.NewString())}),
+		"a stranger":               database.For(context.Background(), database.Tenant{OrganizationID: id(eve.organization), UserID: id(eve.id).UUID}),
+		"the organization":         database.For(context.Background(), database.Tenant{OrganizationID: id(ada.organization)}),
+		"a member, somewhere else": database.For(context.Background(), database.Tenant{UserID: id(grace.id).UUID}),
+	}
+	guarded := map[string]string{
+		"organizations": "id", "organization_active_status": "", "organization_suspensions": "", "organization_members": "", "organization_admins": "",
+		"organization_owners": "", "user_active_status": "", "user_suspensions": "", "audit_events": "",
+	}
+	for table, column := range guarded {
+		if column == "" {
+			column = "organization_id"
+		}
+		count := func(who string) int {
+			var n int
+			query := fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE %s = ?", table, column)
+			if err := s.kernel.DB.Row(tenants[who], query, ada.organization).Scan(&n); err != nil {
+				t.Fatalf("%s, %s: %v", table, who, err)
+			}
+			return n
+		}
+		for _, who := range []string{"forgotten", "nobody's organization", "a stranger"} {
+			if n := count(who); n != 0 {
+				t.Errorf("%s: %s sees %d rows", table, who, n)
+			}
+		}
+		if n := count("the organization"); n == 0 {
+			t.Errorf("%s: the organization does not see its own", table)
+		}
+		// No statement without a condition changes another's.
+		if table != "audit_events" {
+			err := s.kernel.DB.InTx(tenants["a stranger"], func(ctx context.Context) error {
+				r := s.kernel.DB.Conn(ctx).Exec(fmt.Sprintf("DELETE FROM %s WHERE %s = ?", table, column), ada.organization)
+				if r.RowsAffected > 0 {
+					t.Errorf("%s: a stranger deleted %d rows", table, r.RowsAffected)
+				}
+				return r.Error
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	err := s.kernel.DB.InTx(tenants["a stranger"], func(ctx context.Context) error {
+		return s.kernel.DB.Conn(ctx).Exec("INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, now())", ada.organization, eve.id).Error
+	})
+	if err == nil || !strings.Contains(err.Error(), "row-level security") {
+		t.Errorf("a stranger made themselves a member: %v", err)
+	}
+	err = s.kernel.DB.InTx(tenants["the organization"], func(ctx context.Context) error {
+		return s.kernel.DB.Conn(ctx).Exec("UPDATE audit_events SET client = 'x'").Error
+	})
+	if err == nil {
+		t.Error("the service may change the trail")
+	}
+	// The tenant is that of each statement, also within a transaction.
+	err = s.kernel.DB.InTx(tenants["the organization"], func(ctx context.Context) error {
+		for who, want := range map[string]bool{"the organization": true, "forgotten": false, "a stranger": false} {
+			var n int
+			within := database.For(ctx, database.Tenant{})
+			switch who {
+			case "the organization":
+				within = ctx
+			case "a stranger":
+				within = database.For(ctx, database.Tenant{OrganizationID: id(eve.organization)})
+			}
+			if err := s.kernel.DB.Row(within, "SELECT COUNT(*) FROM organization_members WHERE organization_id = ?", ada.organization).Scan(&n); err != nil {
+				return err
+			}
+			if (n > 0) != want {
+				t.Errorf("%s sees %d members", who, n)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+
+	// Neither a superuser, nor a database without it, nor one with it that was not asked for.
+	refused := func(want string, change func(c *config.Config)) {
+		t.Helper()
+		cfg := *s.kernel.Config
+		change(&cfg)
+		k, app, err := open(context.Background(), &cfg, slog.New(slog.DiscardHandler), platform.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer k.DB.Close()
+		if err := app.Prepare(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	refused("superuser", func(c *config.Config) { c.DatabaseURL = config.Secret(databaseURL) })
+	refused("row-level security is on", func(c *config.Config) { c.DatabaseRowSecurity = false })
+	fresh := start(t, platformtest.PostgresURL(t), func(c *config.Config) { c.DatabaseRowSecurity = false })
+	refused("row-level security is off", func(c *config.Config) {
+		c.DatabaseURL, c.DatabaseRowSecurity = fresh.kernel.Config.DatabaseURL, true
+	})
+	refused("for PostgreSQL", func(c *config.Config) {
+		c.DatabaseURL, c.MigrateOnStart = config.Secret(platformtest.SQLiteURL(t)), true
+	})
+}
+
+// TestTrustRowSecurityCost compares requests with and without, in turns.
+func TestTrustRowSecurityCost(t *testing.T) {
+	t.Parallel()
+	if rowSecurityEverywhere() {
+		t.Skip("it compares with a database without")
+	}
+	seed := trustSeed(t)
+	without := start(t, platformtest.PostgresURL(t)).person("Ada")
+	with := start(t, platformtest.PostgresURL(t), func(c *config.Config) { underRowSecurity(t, c) }).person("Ada")
+	for _, a := range []*actor{without, with} {
+		a.s.crowd(a, 100, 10)
+	}
+	n := size(100, 3000)
+	for what, ask := range map[string]func(a *actor){
+		"who am I":    func(a *actor) { a.get("/auth/me").is(200) },
+		"100 members": func(a *actor) { a.get(a.org("/members")).is(200) },
+		"a rename":    func(a *actor) { a.patch(a.org(""), body("name", "x")).is(200) },
+	} {
+		c := compare(n, seed, func() { ask(without) }, func() { ask(with) })
+		figure(t, "cost of row-level security: "+what, "postgres", n, 0, seed, "%s", c)
+	}
+}

@@ -1,0 +1,79 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+)
+
+// rowSecurity says which tables have a policy and whether it is on.
+func rowSecurity(conn *gorm.DB) (tables []string, on int, err error) {
+	rows, err := conn.Raw(`SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity FROM pg_class c
+		WHERE c.relnamespace = current_schema()::regnamespace AND EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid)
+		ORDER BY c.relname`).Rows()
+	if err != nil {
+		return nil, 0, fmt.Errorf("look for row-level security: %w", err)
+	}
+	tables, err = Collect(rows, func(scan func(...any) error) (name string, err error) {
+		var enabled bool
+		if err = scan(&name, &enabled); enabled {
+			on++
+		}
+		return name, err
+	})
+	return tables, on, err
+}
+
+// setRowSecurity turns the modules' policies on or off, as configured, within
+// the transaction of a migration. Only the tables' owner may.
+func (d *DB) setRowSecurity(tx *gorm.DB) error {
+	if d.driver != Postgres {
+		return nil
+	}
+	tables, on, err := rowSecurity(tx)
+	if err != nil || d.options.RowSecurity && on == len(tables) || !d.options.RowSecurity && on == 0 {
+		return err
+	}
+	how := "DISABLE ROW LEVEL SECURITY, NO FORCE"
+	if d.options.RowSecurity {
+		how = "ENABLE ROW LEVEL SECURITY, FORCE" // for its owner, too
+	}
+	for _, table := range tables {
+		if err := tx.Exec("ALTER TABLE " + table + " " + how + " ROW LEVEL SECURITY").Error; err != nil {
+			return fmt.Errorf("row-level security of %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// CheckRowSecurity refuses a database that does not hold to the configuration:
+// policies that are off, or a role that they don't bind.
+func (d *DB) CheckRowSecurity(ctx context.Context) error {
+	if d.driver != Postgres {
+		if d.options.RowSecurity {
+			return errors.New("DATABASE_ROW_SECURITY is for PostgreSQL; SQLite has no row-level security")
+		}
+		return nil
+	}
+	tables, on, err := rowSecurity(d.reader.WithContext(ctx))
+	switch {
+	case err != nil:
+		return err
+	case !d.options.RowSecurity && on > 0:
+		return errors.New("row-level security is on in the database: set DATABASE_ROW_SECURITY=true, or run `guildhall migrate up` without it to turn it off")
+	case d.options.RowSecurity && on < len(tables):
+		return errors.New("row-level security is off in the database: run `guildhall migrate up` with DATABASE_ROW_SECURITY=true")
+	case !d.options.RowSecurity:
+		return nil
+	}
+	var bypasses bool
+	if err := row(d.reader.WithContext(ctx), "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&bypasses); err != nil {
+		return fmt.Errorf("look at the role: %w", err)
+	}
+	if bypasses {
+		return errors.New("DATABASE_ROW_SECURITY is on, but the role in DATABASE_URL is a superuser or has BYPASSRLS: connect as one that is not")
+	}
+	return nil
+}

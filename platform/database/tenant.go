@@ -1,0 +1,200 @@
+package database
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// Tenant is whose rows a statement may see, where PostgreSQL's row-level
+// security is on (DATABASE_ROW_SECURITY): those of one organization, those of
+// one person in any, or all. Elsewhere it has no effect.
+//
+// It is the second wall. The first are the conditions of the statements
+// themselves; a statement that forgets them finds nothing of another tenant.
+type Tenant struct {
+	OrganizationID uuid.NullUUID
+	UserID         uuid.UUID
+	All            bool // the operator's work, and what the gate itself looks up
+}
+
+type tenantKey struct{}
+
+// For says whose rows the statements of a context are about. Without it they
+// see none that are an organization's.
+func For(ctx context.Context, t Tenant) context.Context {
+	return context.WithValue(ctx, tenantKey{}, t)
+}
+
+// ForAll is For every tenant.
+func ForAll(ctx context.Context) context.Context { return For(ctx, Tenant{All: true}) }
+
+// settings is the statement that tells PostgreSQL; it holds until the
+// transaction ends. A UUID needs no quoting.
+func (t Tenant) settings() string {
+	scope, organization, user := "", "", ""
+	if t.All {
+		scope = "all"
+	}
+	if t.OrganizationID.Valid {
+		organization = t.OrganizationID.UUID.String()
+	}
+	if t.UserID != uuid.Nil {
+		user = t.UserID.String()
+	}
+	return fmt.Sprintf("SELECT set_config('guildhall.scope', '%s', true), set_config('guildhall.organization_id', '%s', true), set_config('guildhall.user_id', '%s', true)",
+		scope, organization, user)
+}
+
+// What a policy may compare with.
+const (
+	tenantAll          = "current_setting('guildhall.scope', true) = 'all'"
+	TenantOrganization = "NULLIF(current_setting('guildhall.organization_id', true), '')::uuid"
+	TenantUser         = "NULLIF(current_setting('guildhall.user_id', true), '')::uuid"
+)
+
+// TenantPolicy is the statements that let a tenant read and write those rows of
+// a table for which the first condition holds, and read those for which one of
+// the others does. They have no effect until a migration turns row-level security
+// on. SQLite has no such thing.
+func TenantPolicy(driver Driver, table, own string, alsoRead ...string) []string {
+	if driver != Postgres {
+		return nil
+	}
+	statements := []string{fmt.Sprintf("CREATE POLICY tenant ON %s USING (%s OR %s)", table, tenantAll, own)}
+	if len(alsoRead) > 0 {
+		statements = append(statements, fmt.Sprintf("CREATE POLICY tenant_reads ON %s FOR SELECT USING (%s)", table, strings.Join(alsoRead, " OR ")))
+	}
+	return statements
+}
+
+// DropTenantPolicy undoes TenantPolicy.
+func DropTenantPolicy(driver Driver, table string) []string {
+	if driver != Postgres {
+		return nil
+	}
+	return []string{"DROP POLICY tenant ON " + table, "DROP POLICY IF EXISTS tenant_reads ON " + table}
+}
+
+// guardedConnector makes connections that tell PostgreSQL the tenant of each
+// statement's context before it runs.
+type guardedConnector struct{ driver.Connector }
+
+func (c guardedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plain, ok := conn.(*stdlib.Conn)
+	if !ok {
+		_ = conn.Close()
+		return nil, fmt.Errorf("database: %T is not pgx's connection", conn)
+	}
+	return &guardedConn{Conn: plain}, nil
+}
+
+type guardedConn struct {
+	*stdlib.Conn
+	inTx bool
+	told string // in the transaction that runs
+}
+
+func tenantSettings(ctx context.Context) string {
+	t, _ := ctx.Value(tenantKey{}).(Tenant)
+	return t.settings()
+}
+
+// send runs statements without parameters in one exchange.
+func (g *guardedConn) send(ctx context.Context, statements string) error {
+	_, err := g.Conn.Conn().PgConn().Exec(ctx, statements).ReadAll()
+	return err
+}
+
+// BeginTx begins a transaction whose tenant is that of its statements.
+func (g *guardedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	tx, err := g.Conn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	g.inTx, g.told = true, ""
+	return &guardedTx{tx, g}, nil
+}
+
+type guardedTx struct {
+	driver.Tx
+	conn *guardedConn
+}
+
+func (t *guardedTx) Commit() error { t.conn.inTx = false; return t.Tx.Commit() }
+
+func (t *guardedTx) Rollback() error { t.conn.inTx = false; return t.Tx.Rollback() }
+
+// tell sets the tenant in the transaction that runs, if it is another one now.
+func (g *guardedConn) tell(ctx context.Context) error {
+	settings := tenantSettings(ctx)
+	if settings == g.told {
+		return nil
+	}
+	g.told = settings
+	return g.send(ctx, settings)
+}
+
+// QueryContext outside of a transaction runs in one of its own, which ends with
+// the rows.
+func (g *guardedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if g.inTx {
+		if err := g.tell(ctx); err != nil {
+			return nil, err
+		}
+		return g.Conn.QueryContext(ctx, query, args)
+	}
+	if err := g.send(ctx, "BEGIN READ ONLY; "+tenantSettings(ctx)); err != nil {
+		return nil, err
+	}
+	rows, err := g.Conn.QueryContext(ctx, query, args)
+	if err != nil {
+		_ = g.send(context.WithoutCancel(ctx), "ROLLBACK")
+		return nil, err
+	}
+	plain, ok := rows.(*stdlib.Rows)
+	if !ok {
+		return nil, fmt.Errorf("database: %T are not pgx's rows", rows)
+	}
+	return &guardedRows{plain, g}, nil
+}
+
+type guardedRows struct {
+	*stdlib.Rows
+	conn *guardedConn
+}
+
+func (r *guardedRows) Close() error {
+	err := r.Rows.Close()
+	if end := r.conn.send(context.Background(), "COMMIT"); err == nil {
+		err = end
+	}
+	return err
+}
+
+// ExecContext outside of a transaction, likewise.
+func (g *guardedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if g.inTx {
+		if err := g.tell(ctx); err != nil {
+			return nil, err
+		}
+		return g.Conn.ExecContext(ctx, query, args)
+	}
+	if err := g.send(ctx, "BEGIN; "+tenantSettings(ctx)); err != nil {
+		return nil, err
+	}
+	result, err := g.Conn.ExecContext(ctx, query, args)
+	if err != nil {
+		_ = g.send(context.WithoutCancel(ctx), "ROLLBACK")
+		return nil, err
+	}
+	return result, g.send(ctx, "COMMIT")
+}
