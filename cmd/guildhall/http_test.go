@@ -113,7 +113,8 @@ func TestPostgresThatGoesAway(t *testing.T) {
 	way.close()
 	s.do("GET", "/livez", "", nil).is(200)
 	s.do("GET", "/readyz", "", nil).is(503, "not_ready")
-	for _, a := range []answer{ada.get("/auth/me"), ada.post("/organizations", body("name", "x")), s.logIn(ada.email, password)} {
+	for _, a := range []answer{ada.get("/auth/me"), ada.post("/organizations", body("name", "x")), s.logIn(ada.email, password),
+		s.refresh(ada.refresh), ada.post("/auth/logout", nil), ada.patch("/users/"+ada.id+"/password", body("old_password", password, "new_password", password+"!"))} {
 		if a.is(503, "storage_unavailable"); a.header.Get("Retry-After") == "" || strings.Contains(string(a.body), "127.0.0.1") {
 			t.Errorf("%v %s", a.header, a.body)
 		}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,4 +181,54 @@ func (p *process) memory(name string) int {
 		}
 	}
 	return math.MaxInt
+}
+
+// TestTrustLeaks: a load of everything leaves no goroutine, descriptor or memory
+// behind.
+func TestTrustLeaks(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		p := serveProcess(t, t.TempDir(), inProduction(databaseURL, crashEnvironment...)...)
+		writers := newWriters(t, p)
+		var requests atomic.Int64
+		load := func(d time.Duration) {
+			var busy sync.WaitGroup
+			var stop atomic.Bool
+			for i, w := range writers {
+				busy.Go(func() {
+					before := w.writes
+					for r := rand.New(rand.NewPCG(uint64(i), 0)); !stop.Load(); {
+						w.write(p, r, &stop)
+						_ = p.try("POST", "/api/v1/organizations", w.access, "no object")
+						_ = p.try("GET", "/api/v1/organizations/"+uuid.NewString(), w.access, nil)
+						requests.Add(2)
+					}
+					requests.Add(int64(w.writes - before))
+				})
+			}
+			time.Sleep(d)
+			stop.Store(true)
+			busy.Wait()
+			http.DefaultClient.CloseIdleConnections()
+			time.Sleep(300 * time.Millisecond) // until they are closed over there as well
+		}
+		descriptors := func() int {
+			entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(entries)
+		}
+		load(size(time.Second, 10*time.Second)) // pools and caches fill
+		files, memory := descriptors(), p.memory("VmRSS")
+		load(size(time.Second, 120*time.Second))
+		moreFiles, moreMemory := descriptors()-files, p.memory("VmRSS")-memory
+		wrong := 0
+		if moreFiles > 10 || moreMemory > 30<<10 {
+			wrong = 1
+			t.Errorf("%d descriptors and %d KiB more than before", moreFiles, moreMemory)
+		}
+		driver, _, _ := strings.Cut(databaseURL, ":")
+		figure(t, "leaks under load", driver, int(requests.Load()), wrong, 0, "descriptors %+d, memory %+d KiB over %s", moreFiles, moreMemory, size("1 s", "2 min"))
+	})
 }
