@@ -65,7 +65,11 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	case len(status.Pending) > 0:
 		return []config.Finding{answers, {Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))}}
 	}
-	return []config.Finding{answers, {OK: true, Name: schema, Message: "is up to date"}}
+	findings := []config.Finding{answers, {OK: true, Name: schema, Message: "is up to date"}}
+	if err := k.DB.CheckRowSecurity(ctx); err != nil {
+		findings = append(findings, config.Finding{Name: "row-level security", Message: err.Error()})
+	}
+	return findings
 }
 
 // openAPICommand prints the document of this very binary; it touches no

@@ -173,6 +173,9 @@ func TestRowSecurity(t *testing.T) {
 		if err := app.Prepare(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+		if findings := fmt.Sprint(checkStorage(context.Background(), &cfg)); !strings.Contains(findings, want) {
+			t.Errorf("check says %s", findings)
+		}
 	}
 	refused("superuser", func(c *config.Config) { c.DatabaseURL = config.Secret(databaseURL) })
 	refused("row-level security is on", func(c *config.Config) { c.DatabaseRowSecurity = false })

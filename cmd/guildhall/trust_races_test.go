@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -262,5 +264,36 @@ func TestTrustRaces(t *testing.T) {
 			}
 			return ""
 		})
+	})
+}
+
+// TestALogInWaitsForASuspension that is under way, and is then refused: or a
+// session would begin after those of the account were ended.
+func TestALogInWaitsForASuspension(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		answered := make(chan answer, 1)
+		err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
+			if err := s.kernel.Gate.LockUser(ctx, uuid.MustParse(ada.id)); err != nil {
+				return err
+			}
+			err := s.kernel.DB.Conn(ctx).Exec("INSERT INTO user_suspensions (id, user_id, reason, suspended_at, suspended_by) VALUES (?, ?, 'x', ?, ?)",
+				uuid.NewString(), ada.id, s.kernel.Now(), ada.id).Error
+			if err != nil {
+				return err
+			}
+			go func() { answered <- s.logIn(ada.email, password) }()
+			select {
+			case a := <-answered:
+				t.Errorf("it did not wait: %d %s", a.status, a.body)
+				answered <- a
+			case <-time.After(300 * time.Millisecond): // a hash takes a tenth of that
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		(<-answered).is(403, "account_suspended")
 	})
 }
