@@ -136,9 +136,11 @@ func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
 		eve.get("/users?scope=all", "X-Organization-ID", ada.organization).is(404)
 		eve.post("/users/"+eve.id+"/unarchive", body(), "X-Organization-ID", ada.organization).is(403)
 		list := ada.get(ada.org("/audit-events")).list()
-		if len(list) != before+3 {
+		if len(list) != before+2 {
 			t.Fatalf("%d events more", len(list)-before)
 		}
+		// What was only about a person's account is on their own list.
+		list = append(grace.get("/users/" + grace.id + "/audit-events?limit=1").list(), list...)
 		for i, operation := range []string{"updateProfile", "suspendUser", "updateOrganization"} {
 			details, _ := list[i]["details"].(map[string]any)
 			if list[i]["action"] != "operation.forbidden" || list[i]["actor_user_id"] != grace.id || details["operation"] != operation || details["code"] == "" {
@@ -193,7 +195,7 @@ func TestWhoMayReadTheTrail(t *testing.T) {
 		oz.get(own).is(200)
 		oz.get("/users/"+ada.organization+"/audit-events").is(404, "user_not_found")
 		oz.get("/users/00000000-0000-0000-0000-000000000000/audit-events").is(404)
-		all = append(all, "operation.forbidden", "operation.forbidden") // Mary's and Ada's
+		all = append(all, "operation.forbidden") // Mary's
 
 		// Page by page, the same as at once.
 		var paged []string

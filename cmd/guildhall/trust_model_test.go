@@ -301,6 +301,9 @@ func (m *model) random(r *rand.Rand, c *modelClient) operation {
 	if !until.IsZero() {
 		suspension["suspended_until"] = until.Format(time.RFC3339Nano)
 	}
+	take := func(a answer) {
+		c.access, c.refresh, c.organization = a.str("access_token"), a.str("refresh_token"), a.str("organization_id")
+	}
 	all := []func() operation{
 		func() operation {
 			return org("get organization", "GET", "", rule{min: member, suspended: true, archived: true}, nil, ok)
@@ -513,9 +516,14 @@ func (m *model) random(r *rand.Rand, c *modelClient) operation {
 			}, nil}
 		},
 		func() operation {
-			take := func(a answer) {
-				c.access, c.refresh, c.organization = a.str("access_token"), a.str("refresh_token"), a.str("organization_id")
-			}
+			return operation{"refresh", "POST", "/auth/refresh", body("refresh_token", c.refresh), func() verdict {
+				if !c.live || !m.accountGood(c.user) {
+					return verdict{401, "invalid_refresh_token"}
+				}
+				return fine
+			}, take}
+		},
+		func() operation {
 			return operation{"switch", "POST", "/auth/switch-organization", body("organization_id", o), func() verdict {
 				v, _ := m.admit(rule{about: "signedIn"}, c, "", "")
 				to := m.organizations[o]
@@ -537,6 +545,38 @@ func (m *model) random(r *rand.Rand, c *modelClient) operation {
 	}
 	// What makes the world sadder is rarer.
 	rare := []func() operation{
+		func() operation {
+			return operation{"found an organization", "POST", "/organizations", body("name", "x"), func() verdict {
+				if v, _ := m.admit(rule{about: "signedIn"}, c, "", ""); v != fine {
+					return v
+				}
+				return verdict{201, ""}
+			}, func(a answer) {
+				m.organizations[a.str("id")] = &modelOrganization{
+					id: a.str("id"), roles: map[string]int{c.user.id: owner}, standing: map[string]*modelStanding{c.user.id: {active: true}},
+				}
+			}}
+		},
+		func() operation {
+			return operation{"log in", "POST", "/auth/token", body("username", c.user.email, "password", password), func() verdict {
+				switch u := c.user; {
+				case u.archived:
+					return verdict{403, "account_archived"}
+				case m.open(u.account.suspended):
+					return verdict{403, "account_suspended"}
+				case !u.account.active:
+					return verdict{403, "account_inactive"}
+				}
+				return fine
+			}, func(a answer) { take(a); c.live = true }}
+		},
+		func() operation {
+			target = c.user.id
+			return user("change password", "PATCH", "/password", rule{about: "self"}, body("old_password", password, "new_password", password), func(u *modelUser, _ *modelOrganization) verdict {
+				m.endSessions(u.id, c)
+				return verdict{204, ""}
+			})
+		},
 		func() operation {
 			if target == c.user.id && c.user.operator {
 				target = uuid.NewString() // the operator stays

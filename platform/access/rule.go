@@ -80,6 +80,12 @@ func (r Rule) IsPublic() bool { return r.scope == public }
 // InPath says whether the path names the organization, so that nothing else does.
 func (r Rule) InPath() bool { return r.scope == pathOrg }
 
+// ActsInOrganization says whether what the route does is an organization's and
+// not only the person's.
+func (r Rule) ActsInOrganization() bool {
+	return r.scope == pathOrg || r.scope == activeOrg || r.scope == overUser
+}
+
 // Refusals lists what the gate may answer for the rule, beyond a bad token.
 func (r Rule) Refusals() []*fault.Error {
 	var list []*fault.Error

@@ -74,13 +74,13 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 			caller, err := a.admit(ctx, c, rule, names)
 			ctx = access.With(ctx, caller)
 			if err != nil {
-				a.forbidden(ctx, doc.ID, err)
+				a.forbidden(ctx, rule, doc.ID, err)
 				a.refuse(c, err)
 				return
 			}
 		}
 		if err := serve(ctx, a, c, &in, h); err != nil {
-			a.forbidden(ctx, doc.ID, err)
+			a.forbidden(ctx, rule, doc.ID, err)
 			a.refuse(c, err)
 		}
 	})
@@ -118,14 +118,17 @@ func describe(c *gin.Context) context.Context {
 
 // forbidden leaves a trace of what somebody tried and may not do. Of one person
 // only so much is kept, so that nobody fills the disk with refusals.
-func (a *API) forbidden(ctx context.Context, operation string, err error) {
+func (a *API) forbidden(ctx context.Context, rule access.Rule, operation string, err error) {
 	f, caller := classify(err), access.From(ctx)
 	if f.Kind != fault.Forbidden || caller.UserID == uuid.Nil || a.refusals.Allow(context.Background(), caller.UserID.String()) != nil {
 		return
 	}
 	event := audit.Event{
-		Action: audit.OperationForbidden, OrganizationID: caller.OrganizationID, UserID: caller.UserID,
+		Action: audit.OperationForbidden, UserID: caller.UserID,
 		Details: map[string]string{"operation": operation, "code": f.Code},
+	}
+	if rule.ActsInOrganization() {
+		event.OrganizationID = caller.OrganizationID
 	}
 	if err := a.trail.Record(ctx, event); err != nil {
 		a.log.LogAttrs(ctx, slog.LevelError, "a refusal was not recorded", slog.String("request_id", request.From(ctx).ID), slog.Any("cause", err))

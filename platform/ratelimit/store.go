@@ -115,12 +115,13 @@ func (s *Store) Forget(ctx context.Context, demands ...Demand) error {
 	if s == nil {
 		return nil
 	}
-	keys := make([]string, len(demands))
-	for i, d := range demands {
-		keys[i] = digest(d.Policy, d.Key)
-	}
 	err := s.db.InTx(ctx, func(ctx context.Context) error {
-		return s.db.Conn(ctx).Exec("DELETE FROM rate_limits WHERE key IN ?", keys).Error
+		for _, d := range demands { // in the order in which Take locks them
+			if err := s.db.Conn(ctx).Exec("DELETE FROM rate_limits WHERE key = ?", digest(d.Policy, d.Key)).Error; err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("forget limits: %w", err)
