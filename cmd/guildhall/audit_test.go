@@ -140,7 +140,7 @@ func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
 			t.Fatalf("%d events more", len(list)-before)
 		}
 		// What was only about a person's account is on their own list.
-		list = append(grace.get("/users/" + grace.id + "/audit-events?limit=1").list(), list...)
+		list = append(grace.get("/users/"+grace.id+"/audit-events?limit=1").list(), list...)
 		for i, operation := range []string{"updateProfile", "suspendUser", "updateOrganization"} {
 			details, _ := list[i]["details"].(map[string]any)
 			if list[i]["action"] != "operation.forbidden" || list[i]["actor_user_id"] != grace.id || details["operation"] != operation || details["code"] == "" {

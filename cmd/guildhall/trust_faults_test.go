@@ -139,25 +139,27 @@ func TestTrustPostgresFails(t *testing.T) {
 		server.Start()
 		took = c.untilHealthy(p)
 	}).report(t, "PostgreSQL is killed and starts", "postgres", "healthy %d ms after it", took.Milliseconds())
-	c.underLoad(p, func() {
+	// With a URL that does not ask for a server that takes writes.
+	plain := serveProcess(t, t.TempDir(), inProduction(server.URL("postgres"), crashEnvironment...)...)
+	c.underLoad(plain, func() {
 		readOnly := func(on string) {
 			server.Exec("postgres", "ALTER SYSTEM SET default_transaction_read_only = "+on)
 			server.Exec("postgres", "SELECT pg_reload_conf()")
 		}
 		readOnly("on")
 		deadline := time.Now().Add(10 * time.Second)
-		for p.try("GET", "/readyz", "", nil).status != 503 {
+		for plain.try("GET", "/readyz", "", nil).status != 503 {
 			if time.Now().After(deadline) {
 				t.Error("/readyz does not notice that nothing can be written")
 				break
 			}
 		}
-		p.do("GET", "/livez", "", nil).is(200)
-		if a := c.write(p); a.status != 503 {
+		plain.do("GET", "/livez", "", nil).is(200)
+		if a := c.write(plain); a.status != 503 {
 			t.Errorf("a write while it is read-only: %d %s", a.status, a.body)
 		}
 		readOnly("off")
-		took = c.untilHealthy(p)
+		took = c.untilHealthy(plain)
 	}).report(t, "PostgreSQL turns read-only and back", "postgres", "healthy %d ms after it", took.Milliseconds())
 	c.underLoad(p, func() {
 		time.Sleep(100 * time.Millisecond)

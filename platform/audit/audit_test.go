@@ -1,0 +1,75 @@
+package audit
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+)
+
+// TestAForgedHashBreaksTheNextEvent: who changes an event and makes its hash anew
+// has still not made those after it.
+func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		ctx := context.Background()
+		db, err := database.Open(ctx, database.Options{URL: databaseURL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		migrations := Migrations()[:1] // without its guard, and without row-level security
+		whole := migrations[0].Up
+		migrations[0].Up = func(d database.Driver) []string { return whole(d)[:4] }
+		known, err := database.Merge(database.Source{Module: Name, Migrations: migrations})
+		if err == nil {
+			_, err = db.Migrate(ctx, known)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		trail := New(db, time.Now)
+		organization := In(uuid.New())
+		for range 5 {
+			if err := trail.Record(ctx, Event{Action: OrganizationRenamed, OrganizationID: organization}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if v, err := trail.Verify(ctx); err != nil || len(v.Broken) > 0 || v.Events != 5 || v.Chains != 1 {
+			t.Fatalf("%+v %v", v, err)
+		}
+		forge := func(sequence int64) {
+			t.Helper()
+			var before, forged entry
+			err := db.InTx(ctx, func(ctx context.Context) error {
+				conn := db.Conn(ctx)
+				if err := conn.Where("sequence = ?", sequence-1).Take(&before).Error; err != nil {
+					return err
+				}
+				if err := conn.Where("sequence = ?", sequence).Take(&forged).Error; err != nil {
+					return err
+				}
+				forged.ActorRole = "somebody else"
+				forged.Hash = forged.hash(before.Hash)
+				return conn.Model(&entry{}).Where("sequence = ?", sequence).Updates(map[string]any{"actor_role": forged.ActorRole, "hash": forged.Hash}).Error
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		forge(3)
+		if v, err := trail.Verify(ctx); err != nil || len(v.Broken) != 1 || !strings.Contains(v.Broken[0], "event 4 is not what was written") {
+			t.Errorf("%+v %v", v, err)
+		}
+		forge(4)
+		forge(5) // the whole rest: then the head tells
+		if v, err := trail.Verify(ctx); err != nil || len(v.Broken) != 1 {
+			t.Errorf("%+v %v", v, err)
+		}
+	})
+}
