@@ -221,7 +221,7 @@ func TestTrustLeaks(t *testing.T) {
 		}
 		load(size(time.Second, 10*time.Second)) // pools and caches fill
 		files, memory := descriptors(), p.memory("VmRSS")
-		load(size(time.Second, 120*time.Second))
+		load(size(time.Second, 60*time.Second))
 		moreFiles, moreMemory := descriptors()-files, p.memory("VmRSS")-memory
 		wrong := 0
 		if moreFiles > 10 || moreMemory > 30<<10 {
@@ -229,6 +229,6 @@ func TestTrustLeaks(t *testing.T) {
 			t.Errorf("%d descriptors and %d KiB more than before", moreFiles, moreMemory)
 		}
 		driver, _, _ := strings.Cut(databaseURL, ":")
-		figure(t, "leaks under load", driver, int(requests.Load()), wrong, 0, "descriptors %+d, memory %+d KiB over %s", moreFiles, moreMemory, size("1 s", "2 min"))
+		figure(t, "leaks under load", driver, int(requests.Load()), wrong, 0, "descriptors %+d, memory %+d KiB over %s", moreFiles, moreMemory, size("1 s", "1 min"))
 	})
 }
