@@ -55,6 +55,9 @@ func TestEveryChangeIsOnTheTrail(t *testing.T) {
 			{by: ada, method: "DELETE", path: ada.org("/members/" + oz.id), action: audit.MemberRemoved, role: "admin"},
 			{by: ada, method: "DELETE", path: ada.org("/members/" + ada.id), action: audit.MemberLeft, role: "admin"},
 		}
+		if e := oz.get("/users/" + oz.id + "/audit-events?action=platform_administrator.granted").list(); len(e) != 1 || e[0]["actor_role"] != "command_line" {
+			t.Errorf("named from the command line: %v", e)
+		}
 		want := actions(ada.get(ada.org("/audit-events")))
 		if !slices.Equal(want, []string{"organization.created", "member.added"}) {
 			t.Errorf("it began with %v", want)

@@ -111,10 +111,10 @@ func (t *Trail) entryOf(ctx context.Context, e Event) (*entry, error) {
 	info := request.From(ctx)
 	switch {
 	case acts:
-	case e.Actor != uuid.Nil:
-		actor = Actor{UserID: e.Actor, As: "user"}
 	case info.ID == "":
 		actor.As = "command_line"
+	case e.Actor != uuid.Nil:
+		actor = Actor{UserID: e.Actor, As: "user"}
 	default:
 		actor.As = "anyone"
 	}
