@@ -143,7 +143,7 @@ func TestTrustStorm(t *testing.T) {
 			}
 		}
 		peak := p.memory("VmHWM")
-		if peak-before > 150<<10 {
+		if peak-before > 250<<10 { // without the queue it would be 19 MiB for each
 			wrong++
 			t.Errorf("%d MiB became %d MiB", before>>10, peak>>10)
 		}
