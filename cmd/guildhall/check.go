@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,10 +42,8 @@ func checkCommand() *cobra.Command {
 // isn't there yet is only named.
 func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	const database, schema = "database", "schema"
-	if path, isFile := strings.CutPrefix(cfg.DatabaseURL.Reveal(), "sqlite://"); isFile {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return []config.Finding{{Name: database, Message: "is not there yet: run `guildhall migrate up`"}}
-		}
+	if isMissingFile(cfg.DatabaseURL.Reveal()) {
+		return []config.Finding{{Name: database, Message: "is not there yet: run `guildhall migrate up`"}}
 	}
 	k, app, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
 	if err != nil {
@@ -115,8 +110,7 @@ func describeOnly(cmd *cobra.Command) (*platform.App, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := &config.Config{DatabaseURL: config.Secret("sqlite://" + filepath.Join(dir, "empty.db"))}
-	k, app, err := open(cmd.Context(), cfg, slog.New(slog.DiscardHandler), platform.Options{})
+	k, app, err := openBare(cmd.Context(), "sqlite://"+filepath.Join(dir, "empty.db"))
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, nil, err

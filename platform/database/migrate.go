@@ -68,17 +68,20 @@ func (d *DB) Status(ctx context.Context, known []Migration) (Status, error) {
 	return statusOf(d.reader.WithContext(ctx), known)
 }
 
+// Applied returns the ids of the migrations that have been, also of a database
+// into which a copy was not finished.
+func (d *DB) Applied(ctx context.Context) ([]string, error) {
+	return appliedIn(d.reader.WithContext(ctx))
+}
+
 func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
 	var s Status
-	var done []string
-	there, err := hasTable(conn, migrationTable)
-	if err != nil {
-		return s, fmt.Errorf("look for %s: %w", migrationTable, err)
+	if err := refuseHalfCopied(conn); err != nil {
+		return s, err
 	}
-	if there {
-		if err := conn.Raw("SELECT id FROM " + migrationTable + " ORDER BY id").Scan(&done).Error; err != nil {
-			return s, fmt.Errorf("read applied migrations: %w", err)
-		}
+	done, err := appliedIn(conn)
+	if err != nil {
+		return s, err
 	}
 	for _, m := range known {
 		if i := slices.Index(done, m.ID); i >= 0 {
@@ -90,6 +93,20 @@ func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
 	}
 	s.Unknown = done
 	return s, nil
+}
+
+func appliedIn(conn *gorm.DB) (ids []string, err error) {
+	there, err := hasTable(conn, migrationTable)
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", migrationTable, err)
+	}
+	if !there {
+		return nil, nil
+	}
+	if err := conn.Raw("SELECT id FROM " + migrationTable + " ORDER BY id").Scan(&ids).Error; err != nil {
+		return nil, fmt.Errorf("read applied migrations: %w", err)
+	}
+	return ids, nil
 }
 
 func hasTable(conn *gorm.DB, name string) (bool, error) {

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+	"guildhall/platform/transfer"
+)
+
+// copyCommand moves a whole service to another database.
+func copyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "copy --from URL --to URL", Short: "Copy everything into another, empty database", Args: cobra.NoArgs,
+		Long: "Copy everything into another, empty database: SQLite to PostgreSQL, or back. URLs are as in DATABASE_URL.\n" +
+			"The source may be in use: what is copied is how it was when the copy began. What is written to it\n" +
+			"later stays behind, so stop the service first when you move. A copy that was cut off goes on when\n" +
+			"the same command is given again.",
+		RunE: copyDatabase,
+	}
+	for _, end := range []string{"from", "to"} {
+		cmd.Flags().String(end, "", "database to copy "+end)
+		cmd.Flags().String(end+"-file", "", "file with the value of --"+end+", to keep a password out of the process list")
+	}
+	return cmd
+}
+
+func copyDatabase(cmd *cobra.Command, _ []string) error {
+	from, err := urlOf(cmd, "from")
+	if err != nil {
+		return err
+	}
+	to, err := urlOf(cmd, "to")
+	if err != nil {
+		return err
+	}
+	if from == to {
+		return errors.New("--from and --to are the same database")
+	}
+	if isMissingFile(from) {
+		return errors.New("--from names a file that is not there")
+	}
+	ctx := cmd.Context()
+	source, err := database.Open(ctx, database.Options{URL: from})
+	if err != nil {
+		return fmt.Errorf("open --from: %w", err)
+	}
+	defer source.Close()
+	target, app, err := openBare(ctx, to)
+	if err != nil {
+		return fmt.Errorf("open --to: %w", err)
+	}
+	defer target.DB.Close()
+	return transferAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), transfer.Options{From: source, To: target.DB, Migrations: app.Migrations()})
+}
+
+// transferAll copies and says what it did.
+func transferAll(ctx context.Context, progress, out io.Writer, o transfer.Options) error {
+	began := time.Now()
+	show, done := showProgress(progress)
+	o.Progress = show
+	result, err := transfer.Copy(ctx, o)
+	done()
+	if err != nil {
+		return err
+	}
+	rows := int64(0)
+	for _, t := range result.Tables {
+		fmt.Fprintf(out, "%-28s %9d rows  sha256 %s\n", t.Table, t.Rows, t.Digest)
+		rows += t.Rows
+	}
+	again := ""
+	if result.Resumed {
+		again = ", going on with a copy that was cut off"
+	}
+	fmt.Fprintf(out, "copied and compared %d rows in %d tables in %s%s\n", rows, len(result.Tables), time.Since(began).Round(100*time.Millisecond), again)
+	return nil
+}
+
+// urlOf reads --NAME, or the file in --NAME-file.
+func urlOf(cmd *cobra.Command, name string) (string, error) {
+	url, err := cmd.Flags().GetString(name)
+	if err != nil {
+		return "", err
+	}
+	file, err := cmd.Flags().GetString(name + "-file")
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case url != "" && file != "":
+		return "", fmt.Errorf("--%s and --%s-file are both given", name, name)
+	case file != "":
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("read --%s-file: %w", name, err)
+		}
+		url = strings.TrimSpace(string(content))
+	case url == "":
+		return "", fmt.Errorf("--%s is missing: sqlite://path or postgres://user@host/database", name)
+	}
+	return url, nil
+}
+
+// openBare opens a database that is not the configured one, with everything that
+// migrations need and nothing of the service's settings.
+func openBare(ctx context.Context, url string) (*platform.Kernel, *platform.App, error) {
+	cfg := &config.Config{DatabaseURL: config.Secret(url)}
+	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
+}
+
+// isMissingFile says whether a URL names a SQLite file that is not there, which
+// opening would make.
+func isMissingFile(url string) bool {
+	path, isFile := strings.CutPrefix(url, "sqlite://")
+	if !isFile {
+		return false
+	}
+	path, _, _ = strings.Cut(path, "?")
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}

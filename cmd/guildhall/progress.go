@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"guildhall/platform/transfer"
+)
+
+// lineInterval is between two lines of progress where there is no terminal.
+const lineInterval = 5 * time.Second
+
+// showProgress tells how far a copy is: a bar with rows, rate and time left on a
+// terminal, elsewhere a line now and then. It is called often.
+func showProgress(out io.Writer) (show func(transfer.Progress), done func()) {
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is small
+		return progressOnTerminal(f)
+	}
+	return progressInLines(out), func() {}
+}
+
+func progressOnTerminal(f *os.File) (show func(transfer.Progress), done func()) {
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetItsString("rows"), progressbar.OptionShowIts(), progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(), progressbar.OptionUseANSICodes(true))
+	doing := ""
+	return func(p transfer.Progress) {
+		if p.Total > 0 && bar.GetMax64() != p.Total {
+			bar.ChangeMax64(p.Total)
+		}
+		if p.Doing != doing {
+			doing = p.Doing
+			bar.Describe(doing)
+		}
+		_ = bar.Set64(p.Done)
+	}, func() { _ = bar.Exit(); fmt.Fprintln(f) }
+}
+
+func progressInLines(out io.Writer) func(transfer.Progress) {
+	var began, last time.Time
+	doing := ""
+	return func(p transfer.Progress) {
+		now := time.Now()
+		if began.IsZero() {
+			began = now
+		}
+		if p.Doing == doing && now.Sub(last) < lineInterval {
+			return
+		}
+		doing, last = p.Doing, now
+		line := fmt.Sprintf("%s: %d of %d rows", p.Doing, p.Done, p.Total)
+		if elapsed := now.Sub(began); p.Done > 0 && elapsed > time.Second {
+			rate := float64(p.Done) / elapsed.Seconds()
+			left := time.Duration(float64(p.Total-p.Done) / rate * float64(time.Second))
+			line += fmt.Sprintf(", %.0f a second, about %s left", rate, left.Round(time.Second))
+		}
+		fmt.Fprintln(out, line)
+	}
+}

@@ -1,0 +1,193 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// Bulk fills a database that nothing else uses: on a connection of its own,
+// without looking at foreign keys on SQLite.
+type Bulk struct {
+	db   *DB
+	conn *sql.Conn
+	tx   *sql.Tx // while InTx runs
+}
+
+// Bulk gives fn the one connection. Until FinishCopy what it writes is marked as
+// half of a copy.
+func (d *DB) Bulk(ctx context.Context, fn func(context.Context, *Bulk) error) (err error) {
+	ctx = ForAll(ctx)
+	conn, err := d.writePool.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to fill the database: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if d.driver == SQLite {
+		if _, err := conn.ExecContext(ctx, "PRAGMA foreign_keys = off"); err != nil {
+			return err
+		}
+		defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA foreign_keys = on") }()
+	}
+	return fn(ctx, &Bulk{db: d, conn: conn})
+}
+
+// InTx runs fn in a transaction of the connection.
+func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
+	tx, err := b.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	b.tx = tx
+	defer func() { b.tx = nil; _ = tx.Rollback() }() // no effect once committed
+	if err := seeAll(ctx, b.db.driver, tx); err != nil {
+		return err
+	}
+	if err := fn(ctx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Insert adds rows, whose values are as Snapshot.Each gives them.
+func (b *Bulk) Insert(ctx context.Context, t Table, rows [][]any) error {
+	insert := b.insertSQLite
+	if b.db.driver == Postgres {
+		insert = b.copyFrom
+	}
+	if err := insert(ctx, t, rows); err != nil {
+		return fmt.Errorf("write %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// rowsAtOnce are in one INSERT of SQLite; more gain nothing.
+const rowsAtOnce = 64
+
+func (b *Bulk) insertSQLite(ctx context.Context, t Table, rows [][]any) error {
+	into := "INSERT INTO " + t.Name + " " + tuple(t.ColumnNames()) + " VALUES "
+	one := places(len(t.Columns))
+	many, err := b.tx.PrepareContext(ctx, into+strings.TrimSuffix(strings.Repeat(one+", ", rowsAtOnce), ", "))
+	if err != nil {
+		return err
+	}
+	defer many.Close()
+	args := make([]any, 0, rowsAtOnce*len(t.Columns))
+	for chunk := range slices.Chunk(rows, rowsAtOnce) {
+		args = args[:0]
+		for _, row := range chunk {
+			args = append(args, row...)
+		}
+		if len(chunk) == rowsAtOnce {
+			_, err = many.ExecContext(ctx, args...)
+		} else {
+			_, err = b.tx.ExecContext(ctx, into+strings.TrimSuffix(strings.Repeat(one+", ", len(chunk)), ", "), args...)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Bulk) copyFrom(ctx context.Context, t Table, rows [][]any) error {
+	next := 0
+	source := pgx.CopyFromFunc(func() ([]any, error) {
+		if next == len(rows) {
+			return nil, nil
+		}
+		row := slices.Clone(rows[next])
+		next++
+		for i, c := range t.Columns {
+			if text, ok := row[i].(string); ok && c.uuid {
+				id, err := uuid.Parse(text)
+				if err != nil {
+					return nil, fmt.Errorf("%s.%s holds %q, which is no UUID", t.Name, c.Name, text)
+				}
+				row[i] = id
+			}
+		}
+		return row, nil
+	})
+	return b.conn.Raw(func(driverConn any) error {
+		conn, err := pgxConn(driverConn)
+		if err != nil {
+			return err
+		}
+		_, err = conn.CopyFrom(ctx, pgx.Identifier{t.Name}, t.ColumnNames(), source)
+		return err
+	})
+}
+
+func pgxConn(driverConn any) (*pgx.Conn, error) {
+	switch c := driverConn.(type) {
+	case *stdlib.Conn:
+		return c.Conn(), nil
+	case *guardedConn:
+		return c.Conn.Conn(), nil
+	default:
+		return nil, fmt.Errorf("database: %T is not pgx's connection", driverConn)
+	}
+}
+
+// Range reads the rows whose keys are after one and, unless that is nil, not
+// after another.
+func (b *Bulk) Range(ctx context.Context, t Table, after, until []any) (found [][]any, err error) {
+	where, args := b.db.between(t, after, until)
+	query := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s", b.db.selected(t), t.Name, where, b.db.ordered(t)) //nolint:gosec // names of the schema
+	rows, err := b.tx.QueryContext(ctx, b.db.numbered(query), args...)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.Name, err)
+	}
+	err = eachRow(rows, t, func(row []any) error { found = append(found, row); return nil })
+	return found, err
+}
+
+// DeleteRange removes the same rows.
+func (b *Bulk) DeleteRange(ctx context.Context, t Table, after, until []any) error {
+	where, args := b.db.between(t, after, until)
+	if _, err := b.tx.ExecContext(ctx, b.db.numbered("DELETE FROM "+t.Name+where), args...); err != nil {
+		return fmt.Errorf("empty a part of %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+func (d *DB) between(t Table, after, until []any) (where string, args []any) {
+	var conditions []string
+	key := tuple(d.keyColumns(t))
+	if after != nil {
+		conditions, args = append(conditions, key+" > "+places(len(after))), append(args, after...)
+	}
+	if until != nil {
+		conditions, args = append(conditions, key+" <= "+places(len(until))), append(args, until...)
+	}
+	if conditions != nil {
+		where = " WHERE " + strings.Join(conditions, " AND ")
+	}
+	return where, args
+}
+
+// numbered turns ? into PostgreSQL's $1, $2, … in a statement that has no other.
+func (d *DB) numbered(query string) string {
+	if d.driver == SQLite {
+		return query
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range query {
+		if r == '?' {
+			n++
+			fmt.Fprintf(&b, "$%d", n)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,147 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// copyTable is there while a copy into this database is not finished. It holds
+// what has been set aside meanwhile.
+const copyTable = "copy_in_progress"
+
+// ErrHalfCopied is a database into which a copy was not finished.
+var ErrHalfCopied = errors.New("a copy into this database was not finished: run the same `guildhall copy` (or `restore`) again, or start over with an empty database")
+
+func refuseHalfCopied(conn *gorm.DB) error {
+	there, err := hasTable(conn, copyTable)
+	if err != nil {
+		return fmt.Errorf("look for %s: %w", copyTable, err)
+	}
+	if there {
+		return ErrHalfCopied
+	}
+	return nil
+}
+
+// IsHalfCopied says whether a copy into this database was begun and not finished.
+func (d *DB) IsHalfCopied(ctx context.Context) (bool, error) {
+	return hasTable(d.reader.WithContext(ctx), copyTable)
+}
+
+// What can be set aside, as two statements each: how to drop it, and how to make
+// it again. In this order they are made again.
+const (
+	sqliteAside = `SELECT 'DROP ' || upper(type) || ' ' || name, sql FROM sqlite_schema
+		WHERE type IN ('index', 'trigger') AND sql IS NOT NULL AND tbl_name IN %s ORDER BY type`
+
+	postgresAside = `WITH ours AS (SELECT oid, oid::regclass AS name, relrowsecurity, relforcerowsecurity FROM pg_class
+			WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname IN %s)
+		SELECT away, again FROM (
+			SELECT 1 AS kind, 'DROP INDEX ' || i.indexrelid::regclass AS away, pg_get_indexdef(i.indexrelid) AS again
+			FROM pg_index i JOIN ours ON ours.oid = i.indrelid
+			WHERE NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))
+			UNION ALL
+			SELECT 2, 'ALTER TABLE ' || ours.name || ' DROP CONSTRAINT ' || quote_ident(c.conname),
+				'ALTER TABLE ' || ours.name || ' ADD CONSTRAINT ' || quote_ident(c.conname) || ' ' || pg_get_constraintdef(c.oid)
+			FROM pg_constraint c JOIN ours ON ours.oid = c.conrelid WHERE c.contype = 'f'
+			UNION ALL
+			SELECT 3, 'DROP TRIGGER ' || quote_ident(t.tgname) || ' ON ' || ours.name, pg_get_triggerdef(t.oid)
+			FROM pg_trigger t JOIN ours ON ours.oid = t.tgrelid WHERE NOT t.tgisinternal
+			UNION ALL
+			SELECT 4, 'ALTER TABLE ' || name || ' DISABLE ROW LEVEL SECURITY', 'ALTER TABLE ' || name || ' ENABLE ROW LEVEL SECURITY'
+			FROM ours WHERE relrowsecurity
+			UNION ALL
+			SELECT 5, 'ALTER TABLE ' || name || ' NO FORCE ROW LEVEL SECURITY', 'ALTER TABLE ' || name || ' FORCE ROW LEVEL SECURITY'
+			FROM ours WHERE relforcerowsecurity
+		) s ORDER BY kind, again`
+)
+
+// BeginCopy marks the database as half copied and sets aside what would be in
+// the way of filling these tables, or slow it down: indexes, foreign keys,
+// triggers and row-level security. Only the tables' owner may. In a transaction.
+func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
+	query := sqliteAside
+	if b.db.driver == Postgres {
+		query = postgresAside
+	}
+	rows, err := b.tx.QueryContext(ctx, fmt.Sprintf(query, "('"+strings.Join(tables, "', '")+"')"))
+	if err != nil {
+		return fmt.Errorf("look for indexes and constraints: %w", err)
+	}
+	pairs, err := Collect(rows, func(scan func(...any) error) (pair [2]string, err error) { return pair, scan(&pair[0], &pair[1]) })
+	if err != nil {
+		return fmt.Errorf("look for indexes and constraints: %w", err)
+	}
+	if err := b.exec(ctx, "CREATE TABLE "+copyTable+" (position bigint NOT NULL PRIMARY KEY, statement text NOT NULL)"); err != nil {
+		return err
+	}
+	for i, pair := range pairs {
+		if err := b.exec(ctx, b.db.numbered("INSERT INTO "+copyTable+" (position, statement) VALUES (?, ?)"), i, pair[1]); err != nil {
+			return err
+		}
+		if err := b.exec(ctx, pair[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FinishCopy makes again what was set aside, which the database refuses where the
+// data doesn't hold to it, and takes the mark away. In a transaction.
+func (b *Bulk) FinishCopy(ctx context.Context) error {
+	if b.db.driver == Postgres {
+		if err := b.exec(ctx, "SET LOCAL maintenance_work_mem = '256MB'"); err != nil {
+			return err
+		}
+	}
+	rows, err := b.tx.QueryContext(ctx, "SELECT statement FROM "+copyTable+" ORDER BY position")
+	if err != nil {
+		return fmt.Errorf("read what was set aside: %w", err)
+	}
+	statements, err := Collect(rows, func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
+	if err != nil {
+		return fmt.Errorf("read what was set aside: %w", err)
+	}
+	for _, s := range append(statements, "DROP TABLE "+copyTable) {
+		if err := b.exec(ctx, s); err != nil {
+			return err
+		}
+	}
+	if b.db.driver == Postgres {
+		return nil
+	}
+	var table string
+	err = b.tx.QueryRowContext(ctx, `SELECT "table" FROM pragma_foreign_key_check LIMIT 1`).Scan(&table)
+	if IsNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("rows of %s refer to rows that don't exist", table)
+	}
+	return err
+}
+
+// Analyze has PostgreSQL look at what it was filled with, so that it plans well
+// from the start.
+func (b *Bulk) Analyze(ctx context.Context, tables []string) error {
+	if b.db.driver == SQLite {
+		return nil
+	}
+	for _, t := range tables {
+		if _, err := b.conn.ExecContext(ctx, "ANALYZE "+t); err != nil {
+			return fmt.Errorf("analyze %s: %w", t, err)
+		}
+	}
+	return nil
+}
+
+func (b *Bulk) exec(ctx context.Context, statement string, args ...any) error {
+	if _, err := b.tx.ExecContext(ctx, statement, args...); err != nil {
+		return fmt.Errorf("%s: %w", firstLine(statement), err)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Snapshot is the database as of one moment, whatever is written meanwhile.
+type Snapshot struct {
+	db *DB
+	tx *sql.Tx
+}
+
+// Snapshot gives fn the whole database as of one moment. SQLite's log grows for
+// as long as fn runs.
+func (d *DB) Snapshot(ctx context.Context, fn func(context.Context, *Snapshot) error) error {
+	ctx = ForAll(ctx)
+	tx, err := d.readPool.BeginTx(ctx, d.snapshotOptions())
+	if err != nil {
+		return fmt.Errorf("begin a snapshot: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // it has written nothing
+	if err := seeAll(ctx, d.driver, tx); err != nil {
+		return err
+	}
+	return fn(ctx, &Snapshot{db: d, tx: tx})
+}
+
+func (d *DB) snapshotOptions() *sql.TxOptions {
+	if d.driver == SQLite {
+		return nil // every transaction of a reader is one
+	}
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
+
+// seeAll is ForAll for a transaction whose connection is not told by itself,
+// because row-level security is not configured here.
+func seeAll(ctx context.Context, driver Driver, tx *sql.Tx) error {
+	if driver == SQLite {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, "SELECT set_config('guildhall.scope', 'all', true)"); err != nil {
+		return fmt.Errorf("begin to read everything: %w", err)
+	}
+	return nil
+}
+
+// Count says how many rows a table has.
+func (s *Snapshot) Count(ctx context.Context, table string) (n int64, err error) {
+	if err := s.tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil { //nolint:gosec // a table of the schema
+		return 0, fmt.Errorf("count %s: %w", table, err)
+	}
+	return n, nil
+}
+
+// Each hands over every row of a table in the order of the key, one at a time.
+// Values are nil, string, int64, bool or time.Time in UTC, the same on both
+// databases.
+func (s *Snapshot) Each(ctx context.Context, t Table, take func(row []any) error) error {
+	query := fmt.Sprintf("SELECT %s FROM %s ORDER BY %s", s.db.selected(t), t.Name, s.db.ordered(t)) //nolint:gosec // names of the schema
+	rows, err := s.tx.QueryContext(ctx, query)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.Name, err)
+	}
+	return eachRow(rows, t, take)
+}
+
+// selected reads times from SQLite as the text that they are: the driver would
+// take one that it can't read for the year 1.
+func (d *DB) selected(t Table) string {
+	names := t.ColumnNames()
+	if d.driver == SQLite {
+		for i, c := range t.Columns {
+			if c.Kind == Time {
+				names[i] = "CAST(" + c.Name + " AS TEXT)"
+			}
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// ordered is by bytes on both, whatever PostgreSQL's locale.
+func (d *DB) ordered(t Table) string { return strings.Join(d.keyColumns(t), ", ") }
+
+func (d *DB) keyColumns(t Table) []string {
+	names := slices.Clone(t.Key)
+	if d.driver == SQLite {
+		return names
+	}
+	for i, at := range t.keyIndexes() {
+		if c := t.Columns[at]; c.Kind == Text && !c.uuid {
+			names[i] += ` COLLATE "C"`
+		}
+	}
+	return names
+}
+
+func eachRow(rows *sql.Rows, t Table, take func(row []any) error) error {
+	defer rows.Close()
+	into := make([]any, len(t.Columns))
+	for rows.Next() {
+		row := make([]any, len(t.Columns))
+		for i := range row {
+			into[i] = &row[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("read %s: %w", t.Name, err)
+		}
+		for i, c := range t.Columns {
+			v, ok := plain(c.Kind, row[i])
+			if !ok {
+				return fmt.Errorf("%s.%s holds %v, which is no %s: the row with the key %v", t.Name, c.Name, row[i], c.Kind, t.KeyOf(row))
+			}
+			row[i] = v
+		}
+		if err := take(row); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", t.Name, err)
+	}
+	return rows.Close()
+}
+
+// sqliteTime is how the driver writes times.
+const sqliteTime = "2006-01-02 15:04:05.999999999-07:00"
+
+// plain is a value as every driver would give it; false where it is of another
+// kind than its column says.
+func plain(kind Kind, v any) (any, bool) {
+	if b, ok := v.([]byte); ok {
+		v = string(b)
+	}
+	switch x := v.(type) {
+	case nil:
+		return nil, true
+	case string:
+		if kind != Time {
+			return x, kind == Text
+		}
+		at, err := time.Parse(sqliteTime, x)
+		return at.UTC().Truncate(time.Microsecond), err == nil
+	case time.Time:
+		return x.UTC().Truncate(time.Microsecond), kind == Time
+	case int64:
+		if kind == Boolean {
+			return x != 0, x == 0 || x == 1
+		}
+		return x, kind == Integer
+	case bool:
+		return x, kind == Boolean
+	default:
+		return nil, false
+	}
+}

@@ -1,0 +1,183 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Kind is the type of a column, as far as both databases tell it.
+type Kind string
+
+const (
+	Text    Kind = "text" // also UUIDs: SQLite has no type for them
+	Integer Kind = "bigint"
+	Boolean Kind = "boolean"
+	Time    Kind = "timestamptz"
+)
+
+// Column of a Table.
+type Column struct {
+	Name string
+	Kind Kind
+	uuid bool // PostgreSQL's type is
+}
+
+// Table is what a schema says of a table, as far as whoever copies its rows
+// needs to know.
+type Table struct {
+	Name    string
+	Columns []Column
+	Key     []string // the columns of the primary key
+}
+
+// ColumnNames in the order of the table.
+func (t Table) ColumnNames() []string {
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// keyIndexes says where the key's columns are in a row.
+func (t Table) keyIndexes() []int {
+	at := make([]int, len(t.Key))
+	for i, name := range t.Key {
+		at[i] = slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+	}
+	return at
+}
+
+// KeyOf a row.
+func (t Table) KeyOf(row []any) []any {
+	var key []any
+	for _, i := range t.keyIndexes() {
+		key = append(key, row[i])
+	}
+	return key
+}
+
+// Difference says in what another table of the same name is not the same, or
+// nothing. The databases' own order of columns and choice of key don't count.
+func (t Table) Difference(other Table) string {
+	kinds := map[string]Kind{}
+	for _, c := range other.Columns {
+		kinds[c.Name] = c.Kind
+	}
+	for _, c := range t.Columns {
+		kind, there := kinds[c.Name]
+		if !there {
+			return "column " + c.Name + " is there once"
+		}
+		if kind != c.Kind {
+			return fmt.Sprintf("column %s is %s and %s", c.Name, c.Kind, kind)
+		}
+		delete(kinds, c.Name)
+	}
+	for name := range kinds {
+		return "column " + name + " is there once"
+	}
+	return ""
+}
+
+const sqliteColumns = `SELECT m.name, c.name, lower(c.type), c.pk FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+	WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid`
+
+const postgresColumns = `SELECT c.relname, a.attname, format_type(a.atttypid, NULL), COALESCE(array_position(i.indkey::int2[], a.attnum), -1) + 1
+	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+	LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+	WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace ORDER BY c.relname, a.attnum`
+
+// Tables describes every table of the schema, but for the migrations' own, by
+// name. On PostgreSQL there may be others' tables among them.
+func (d *DB) Tables(ctx context.Context) (map[string]Table, error) {
+	query := sqliteColumns
+	if d.driver == Postgres {
+		query = postgresColumns
+	}
+	rows, err := d.reader.WithContext(ctx).Raw(query).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("describe the tables: %w", err)
+	}
+	type described struct {
+		table, column, kind string
+		key                 int
+	}
+	all, err := Collect(rows, func(scan func(...any) error) (c described, err error) {
+		return c, scan(&c.table, &c.column, &c.kind, &c.key)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe the tables: %w", err)
+	}
+	tables, keys := map[string]Table{}, map[string]map[int]string{}
+	for _, c := range all {
+		if c.table == migrationTable || c.table == copyTable {
+			continue
+		}
+		t := tables[c.table]
+		t.Name = c.table
+		t.Columns = append(t.Columns, Column{Name: c.column, Kind: kindOf(c.kind), uuid: c.kind == "uuid"})
+		tables[c.table] = t
+		if keys[c.table] == nil {
+			keys[c.table] = map[int]string{}
+		}
+		if c.key > 0 {
+			keys[c.table][c.key] = c.column
+		}
+	}
+	for name, t := range tables {
+		for i := 1; i <= len(keys[name]); i++ {
+			t.Key = append(t.Key, keys[name][i])
+		}
+		tables[name] = t
+	}
+	return tables, nil
+}
+
+func kindOf(declared string) Kind {
+	switch declared {
+	case "datetime", "timestamp with time zone":
+		return Time
+	case "bigint", "integer", "smallint":
+		return Integer
+	case "boolean":
+		return Boolean
+	default:
+		return Text
+	}
+}
+
+// tuple is names as an SQL row value: (a, b).
+func tuple(names []string) string { return "(" + strings.Join(names, ", ") + ")" }
+
+// places is n placeholders as an SQL row value.
+func places(n int) string { return "(" + strings.TrimSuffix(strings.Repeat("?, ", n), ", ") + ")" }
+
+// On is the table as another database has it, in this one's order.
+func (t Table) On(other Table) Table {
+	t.Columns = slices.Clone(t.Columns)
+	for i, c := range t.Columns {
+		at := slices.IndexFunc(other.Columns, func(o Column) bool { return o.Name == c.Name })
+		t.Columns[i].uuid = c.uuid || other.Columns[at].uuid
+	}
+	return t
+}
+
+var createsTable = regexp.MustCompile(`(?i)^\s*CREATE TABLE (\w+)`)
+
+// TableNames are those that migrations make, by name.
+func TableNames(migrations []Migration, driver Driver) []string {
+	var names []string
+	for _, m := range migrations {
+		for _, s := range m.Up(driver) {
+			if match := createsTable.FindStringSubmatch(s); match != nil && !slices.Contains(names, match[1]) {
+				names = append(names, match[1])
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}

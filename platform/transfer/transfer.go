@@ -1,0 +1,226 @@
+// Package transfer copies one database into another: SQLite to PostgreSQL, back,
+// or to a like one. What is copied is the source as of one moment; what arrives
+// is compared with it. A copy that was cut off goes on where it was when it is
+// begun again: what is there already and still the same is only read.
+//
+// While a copy is not finished the target says so to whoever opens it, and the
+// service does not start on it (database.ErrHalfCopied).
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"guildhall/platform/database"
+)
+
+// Progress is how far a copy is.
+type Progress struct {
+	Doing       string // what is being done: "copying users"
+	Done, Total int64  // rows
+}
+
+// Options of a copy.
+type Options struct {
+	From, To   *database.DB
+	Migrations []database.Migration // of this version; both must have them all, the target gets them where it is empty
+	Progress   func(Progress)       // called often; may be nil
+}
+
+// Copied is a table that was copied.
+type Copied struct {
+	Table  string
+	Rows   int64
+	Digest string // SHA-256 of all rows, the same on both
+}
+
+// Result of a copy.
+type Result struct {
+	Tables  []Copied
+	Resumed bool // a copy that was cut off before
+}
+
+type copying struct {
+	Options
+	plan   []step
+	result Result
+	done   int64 // rows
+	total  int64
+}
+
+// step is a table, as both have it: columns and key in the order of the source.
+type step struct {
+	database.Table
+	rows int64
+}
+
+// Copy copies every row of every table. It refuses a source or a target whose
+// schema is not the one of this version, and a target that holds data, unless
+// that is of a copy that was cut off.
+func Copy(ctx context.Context, o Options) (Result, error) {
+	c := &copying{Options: o}
+	if c.Progress == nil {
+		c.Progress = func(Progress) {}
+	}
+	if err := c.prepare(ctx); err != nil {
+		return Result{}, err
+	}
+	err := o.From.Snapshot(ctx, func(ctx context.Context, source *database.Snapshot) error {
+		if err := c.count(ctx, source); err != nil {
+			return err
+		}
+		return o.To.Bulk(ctx, func(ctx context.Context, target *database.Bulk) error {
+			return c.run(ctx, source, target)
+		})
+	})
+	return c.result, err
+}
+
+func (c *copying) run(ctx context.Context, source *database.Snapshot, target *database.Bulk) error {
+	if !c.result.Resumed {
+		if err := target.InTx(ctx, func(ctx context.Context) error { return target.BeginCopy(ctx, c.names()) }); err != nil {
+			return fmt.Errorf("prepare the target: %w", err)
+		}
+	}
+	for _, s := range c.plan {
+		copied, err := c.table(ctx, source, target, s)
+		if err != nil {
+			return err
+		}
+		c.result.Tables = append(c.result.Tables, copied)
+	}
+	if err := c.compare(ctx); err != nil {
+		return err
+	}
+	c.Progress(Progress{"making indexes and constraints", c.total, c.total})
+	if err := target.InTx(ctx, target.FinishCopy); err != nil {
+		return fmt.Errorf("finish the target: %w", err)
+	}
+	return target.Analyze(ctx, c.names())
+}
+
+// prepare finds out whether this can be copied, and makes the target's schema.
+func (c *copying) prepare(ctx context.Context) error {
+	if err := c.migrated(ctx, "source", c.From); err != nil {
+		return err
+	}
+	var err error
+	if c.result.Resumed, err = c.To.IsHalfCopied(ctx); err != nil {
+		return fmt.Errorf("look at the target: %w", err)
+	}
+	if !c.result.Resumed {
+		if err := c.makeSchema(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.migrated(ctx, "target", c.To); err != nil {
+		return err
+	}
+	if err := c.compareSchemas(ctx); err != nil {
+		return err
+	}
+	if c.result.Resumed {
+		return nil
+	}
+	return c.requireEmpty(ctx)
+}
+
+func (c *copying) makeSchema(ctx context.Context) error {
+	applied, err := c.To.Applied(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the target: %w", err)
+	}
+	if len(applied) > 0 {
+		return nil
+	}
+	if _, err := c.To.Migrate(ctx, c.Migrations); err != nil {
+		return fmt.Errorf("make the target's schema: %w", err)
+	}
+	return nil
+}
+
+func (c *copying) migrated(ctx context.Context, which string, db *database.DB) error {
+	applied, err := db.Applied(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the %s: %w", which, err)
+	}
+	if which == "source" {
+		if half, err := db.IsHalfCopied(ctx); err != nil || half {
+			return errors.Join(err, errors.New("the source itself is an unfinished copy"))
+		}
+	}
+	known := make([]string, len(c.Migrations))
+	for i, m := range c.Migrations {
+		known[i] = m.ID
+	}
+	if !slices.Equal(applied, known) {
+		return fmt.Errorf("the schema of the %s is not the one of this version of guildhall (%d of %d migrations): run `guildhall migrate up` on it, or use the version that made it", which, len(applied), len(known))
+	}
+	return nil
+}
+
+// compareSchemas makes the plan: every table that this version makes. Others in
+// the same PostgreSQL schema are not ours.
+func (c *copying) compareSchemas(ctx context.Context) error {
+	source, err := c.From.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := c.To.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range database.TableNames(c.Migrations, c.From.Driver()) {
+		from, here := source[name]
+		to, there := target[name]
+		if !here && !there {
+			continue // a later migration dropped or renamed it
+		}
+		if !here || !there {
+			return fmt.Errorf("the schemas differ: table %s is not in both", name)
+		}
+		if difference := from.Difference(to); difference != "" {
+			return fmt.Errorf("the schemas differ: table %s: %s", name, difference)
+		}
+		c.plan = append(c.plan, step{Table: from.On(to)})
+	}
+	return nil
+}
+
+func (c *copying) requireEmpty(ctx context.Context) error {
+	return c.To.Snapshot(ctx, func(ctx context.Context, target *database.Snapshot) error {
+		for _, s := range c.plan {
+			n, err := target.Count(ctx, s.Name)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				return fmt.Errorf("the target is not empty: %s holds %d row(s)", s.Name, n)
+			}
+		}
+		return nil
+	})
+}
+
+func (c *copying) count(ctx context.Context, source *database.Snapshot) error {
+	c.Progress(Progress{Doing: "counting"})
+	for i := range c.plan {
+		n, err := source.Count(ctx, c.plan[i].Name)
+		if err != nil {
+			return err
+		}
+		c.plan[i].rows = n
+		c.total += n * passes
+	}
+	return nil
+}
+
+func (c *copying) names() []string {
+	names := make([]string, len(c.plan))
+	for i, s := range c.plan {
+		names[i] = s.Name
+	}
+	return names
+}
