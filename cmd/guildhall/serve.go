@@ -38,6 +38,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	announce(cmd, cfg, listener.Addr())
+	defer startBackups(ctx, k, app)()
 	return app.Run(ctx, listener)
 }
 

@@ -34,6 +34,25 @@ func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) 
 	return err
 }
 
+// EndEverybodys ends every session there is, after the database was restored:
+// the backup does not know which of them ended since.
+func (k *Sessions) EndEverybodys(ctx context.Context) error {
+	err := k.db.InTx(ctx, func(ctx context.Context) error {
+		r := k.db.Conn(ctx).Model(&session{}).Where("revoked_at IS NULL").
+			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": "restored"})
+		if r.Error != nil {
+			return r.Error
+		}
+		return k.trail.Record(ctx, audit.Event{
+			Action: audit.DatabaseRestored, Details: map[string]string{"sessions": strconv.FormatInt(r.RowsAffected, 10)},
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("end everybody's sessions: %w", err)
+	}
+	return nil
+}
+
 func (k *Sessions) endOthers(ctx context.Context, userID, kept uuid.UUID, reason string) error {
 	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "kept_session_id": kept.String()}, "id <> ?", kept)
 	return err

@@ -37,6 +37,10 @@ const (
 	OperatorGranted Action = "platform_administrator.granted"
 	OperatorRevoked Action = "platform_administrator.revoked"
 
+	// DatabaseRestored is a server that was brought back from a backup; what was
+	// done after that was taken is lost.
+	DatabaseRestored Action = "database.restored"
+
 	// OperationForbidden is an operation that was refused with 403.
 	OperationForbidden Action = "operation.forbidden"
 )
@@ -49,7 +53,7 @@ func Actions() []Action {
 		LogInFailed, SessionStarted, SessionEnded, SessionSwitched, RefreshTokenReused,
 		OrganizationCreated, OrganizationRenamed, OrganizationSuspend, OrganizationActivate, OrganizationArchive, OrganizationRestore,
 		MemberAdded, MemberRemoved, MemberLeft, AdminGranted, AdminRevoked, OwnershipTransferred,
-		OperatorGranted, OperatorRevoked, OperationForbidden,
+		OperatorGranted, OperatorRevoked, DatabaseRestored, OperationForbidden,
 	}
 }
 

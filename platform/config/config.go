@@ -43,6 +43,10 @@ type Config struct {
 	PasswordHashConcurrency int // 0: the number of cores
 	PasswordHashQueue       int
 
+	BackupDir      string // empty: no scheduled backups
+	BackupInterval time.Duration
+	BackupKeep     int
+
 	LogLevel     string // debug, info, warn or error
 	LogFormat    string // text or json
 	DrainDelay   time.Duration

@@ -91,6 +91,15 @@ func keys() []key {
 		{name: "PASSWORD_HASH_QUEUE", def: "64",
 			usage: "requests that may wait for a hash before others get 503, 0 to 100000",
 			bind:  func(c *Config) value { return number{&c.PasswordHashQueue, 0, 100_000} }},
+		{name: "BACKUP_DIR", def: "",
+			usage: "directory that scheduled backups are written to; none are made where it is empty",
+			bind:  func(c *Config) value { return text{&c.BackupDir, anything} }},
+		{name: "BACKUP_INTERVAL_HOURS", def: "24",
+			usage: "hours between two scheduled backups, 1 to 720",
+			bind:  func(c *Config) value { return span{&c.BackupInterval, time.Hour, 1, 720} }},
+		{name: "BACKUP_KEEP", def: "7",
+			usage: "scheduled backups that are kept, 1 to 1000",
+			bind:  func(c *Config) value { return number{&c.BackupKeep, 1, 1000} }},
 		{name: "LOG_LEVEL", def: "info",
 			usage: "least level that is logged: debug, info, warn or error",
 			bind:  func(c *Config) value { return text{&c.LogLevel, oneOf("debug", "info", "warn", "error")} }},
@@ -136,6 +145,9 @@ func (k key) describeDefault() string {
 		return "made on first start in development, elsewhere required"
 	case k.dev != "":
 		return fmt.Sprintf("default in development %s, elsewhere %s", k.dev, k.def)
+	}
+	if k.def == "" {
+		return "default none"
 	}
 	return "default " + k.def
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/modules/auth"
+	"guildhall/platform"
+	"guildhall/platform/audit"
+	"guildhall/platform/backup"
+	"guildhall/platform/database"
+	"guildhall/platform/integrity"
+)
+
+func backupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Short: "Write everything into one file, while the service runs", Args: cobra.ExactArgs(1),
+		Long: "Write everything, as it is at one moment, into one file, while the service runs. The file is a SQLite\n" +
+			"database whichever database the service has, and is gone through before it gets its name. It holds\n" +
+			"password hashes: keep it as safe as the database.",
+		RunE: withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+			began := time.Now()
+			show, done := showProgress(cmd.ErrOrStderr())
+			taken, err := backup.Take(cmd.Context(), backup.Options{DB: k.DB, Migrations: app.Migrations(), Progress: show}, args[0])
+			done()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes in %s; %s\n", taken.Path, taken.Bytes, time.Since(began).Round(time.Millisecond), sound(taken.Found))
+			return nil
+		}),
+	}
+}
+
+func sound(r integrity.Report) string {
+	return fmt.Sprintf("nothing wrong with the file, the invariants or %d audit events (digest %s)", r.Audit.Events, r.Audit.Digest)
+}
+
+func restoreCommand() *cobra.Command {
+	var unsound bool
+	cmd := &cobra.Command{
+		Use: "restore FILE", Short: "Bring a backup back, into an empty place only", Args: cobra.ExactArgs(1),
+		Long: "Bring a backup back into the database of DATABASE_URL: a SQLite file that is not there yet, or an empty\n" +
+			"PostgreSQL database. The backup is gone through first, and brought to this version's schema if it is\n" +
+			"older. Everybody is logged out: the backup does not know which sessions ended after it was taken.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			began := time.Now()
+			r, err := restore(cmd, args[0], unsound)
+			if err != nil {
+				return err
+			}
+			if err := r.Err(); err != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), err)
+			} else {
+				fmt.Fprintln(cmd.OutOrStdout(), sound(r))
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "restored in %s; everybody has to log in again\n", time.Since(began).Round(time.Millisecond))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&unsound, "unsound", false, "restore although something is wrong with the backup")
+	return cmd
+}
+
+func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report, err error) {
+	ctx := cmd.Context()
+	cfg, _, err := load(cmd)
+	if err != nil {
+		return r, err
+	}
+	app, forget, err := describeOnly(cmd)
+	if err != nil {
+		return r, err
+	}
+	defer forget()
+	show, done := showProgress(cmd.ErrOrStderr())
+	defer done()
+	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Progress: show}
+	if path, isFile := strings.CutPrefix(cfg.DatabaseURL.Reveal(), "sqlite://"); isFile {
+		path, _, _ = strings.Cut(path, "?")
+		return backup.ToFile(ctx, o, path)
+	}
+	target, err := database.Open(ctx, database.Options{URL: cfg.DatabaseURL.Reveal()})
+	if err != nil {
+		return r, err
+	}
+	defer target.Close()
+	return backup.ToDatabase(ctx, o, target)
+}
+
+// startBackups makes the backups that are configured while the service runs.
+func startBackups(ctx context.Context, k *platform.Kernel, app *platform.App) (stop func()) {
+	if k.Config.BackupDir == "" {
+		return func() {}
+	}
+	schedule := &backup.Schedule{
+		Dir: k.Config.BackupDir, Interval: k.Config.BackupInterval, Keep: k.Config.BackupKeep,
+		Backup: backup.Options{DB: k.DB, Migrations: app.Migrations()}, Now: k.Now, Log: k.Log,
+	}
+	return schedule.Start(ctx)
+}
+
+func endSessions(ctx context.Context, db *database.DB) error {
+	return auth.NewSessions(db, audit.New(db, platform.Now), platform.Now).EndEverybodys(database.ForAll(ctx))
+}

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"guildhall/platform/backup"
+	"guildhall/platform/platformtest"
+)
+
+// TestABackupBringsEverythingBack restores to either database, whichever the
+// backup is of.
+func TestABackupBringsEverythingBack(t *testing.T) {
+	fromEachToEach(t, func(t *testing.T, from, to string) {
+		s := start(t, from)
+		ada, grace := town(t, s)
+		dir := t.TempDir()
+		file := filepath.Join(dir, "everything.db")
+		out, status := run(t, dir, inProduction(from), "backup", file)
+		if info, err := os.Stat(file); status != 0 || err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(out, "nothing wrong with") {
+			t.Fatalf("backup: %d %v %v\n%s", status, info, err, out)
+		}
+		if out, status := run(t, dir, inProduction(from), "backup", file); status != 1 || !strings.Contains(out, "is there already") {
+			t.Errorf("over another backup: %d\n%s", status, out)
+		}
+		if out, status := run(t, dir, inProduction(to), "restore", file); status != 0 || !strings.Contains(out, "log in again") {
+			t.Fatalf("restore: %d\n%s", status, out)
+		}
+		if out, status := run(t, dir, inProduction(to), "restore", file); status != 1 || !strings.Contains(out, "already") && !strings.Contains(out, "not empty") {
+			t.Errorf("restore again: %d\n%s", status, out)
+		}
+		if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+			t.Errorf("left behind: %v", entries)
+		}
+
+		restored := start(t, to)
+		for _, a := range []*actor{ada, grace} {
+			there := *a
+			there.s = restored
+			there.get("/auth/me").is(401, "invalid_token")
+			restored.refresh(a.refresh).is(401)
+			a.get("/auth/me").is(200) // where the backup is of
+			session := restored.actorOf(restored.logIn(a.email, password).is(200))
+			if was, is := a.get(ada.org("/members")), session.get(ada.org("/members")); string(was.body) != string(is.body) {
+				t.Errorf("members were %s\nare %s", was.body, is.body)
+			}
+			there.access, there.refresh = session.access, session.refresh
+			*a = there
+		}
+		if broken := invariants(t, restored.kernel.DB); len(broken) > 0 {
+			t.Error(broken)
+		}
+		if n := restored.count("SELECT COUNT(*) FROM audit_events WHERE action = 'database.restored'"); n != 1 {
+			t.Errorf("%d events say that it was restored", n)
+		}
+	})
+}
+
+// counter is a client that counts up in two places, one after the other, so that
+// a file that mixes two moments shows.
+type counter struct {
+	id, access, organization string
+	acknowledged, asked      atomic.Int64
+}
+
+func (c *counter) run(p *process, stop *atomic.Bool) {
+	for n := int64(1); !stop.Load(); n++ {
+		c.asked.Store(n)
+		if a := p.try("PATCH", "/api/v1/organizations/"+c.organization, c.access, body("name", fmt.Sprint(n))); a.status != 200 {
+			p.t.Errorf("%d %s", a.status, a.body)
+			return
+		}
+		c.acknowledged.Store(n)
+		if a := p.try("PATCH", "/api/v1/users/"+c.id+"/profile", c.access, body("bio", fmt.Sprint(n))); a.status != 200 {
+			p.t.Errorf("%d %s", a.status, a.body)
+			return
+		}
+	}
+}
+
+// TestTrustBackups takes backups in the middle of a storm and restores each.
+func TestTrustBackups(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir := t.TempDir()
+		p := serveProcess(t, dir, inProduction(databaseURL, crashEnvironment...)...)
+		counters := make([]*counter, 6)
+		for i := range counters {
+			a := p.do("POST", "/api/v1/auth/register", "", body("email", fmt.Sprintf("c%d@example.com", i), "password", password, "name", "C")).is(201)
+			counters[i] = &counter{id: a.str("user_id"), access: a.str("access_token"), organization: a.str("organization_id")}
+		}
+		var stop atomic.Bool
+		var busy sync.WaitGroup
+		for _, c := range counters {
+			busy.Go(func() { c.run(p, &stop) })
+		}
+		wrong, rounds, checked := 0, size(2, 20), 0
+		for round := range rounds {
+			time.Sleep(rand.N(50 * time.Millisecond)) // at which moment is what is random
+			least, most := make([]int64, len(counters)), make([]int64, len(counters))
+			for i, c := range counters {
+				least[i] = c.acknowledged.Load()
+			}
+			file := filepath.Join(dir, fmt.Sprint("backup", round))
+			if out, status := run(t, dir, inProduction(databaseURL), "backup", file); status != 0 {
+				t.Fatalf("backup: %d\n%s", status, out)
+			}
+			for i, c := range counters {
+				most[i] = c.asked.Load()
+			}
+			to := "sqlite://" + filepath.Join(dir, fmt.Sprint("restored", round))
+			if round%2 == 1 && strings.HasPrefix(databaseURL, "postgres") {
+				to = platformtest.PostgresURL(t)
+			}
+			if out, status := run(t, dir, inProduction(to), "restore", file); status != 0 {
+				t.Fatalf("restore: %d\n%s", status, out)
+			}
+			restored := start(t, to)
+			for i, c := range counters {
+				var name, bio int64
+				err := restored.kernel.DB.Row(everything, `SELECT CAST(CASE WHEN o.name = 'C''s Organization' THEN '0' ELSE o.name END AS integer), CAST(COALESCE(p.bio, '0') AS integer)
+					FROM organizations o, user_profile p WHERE o.id = ? AND p.user_id = ?`, c.organization, c.id).Scan(&name, &bio)
+				if err != nil {
+					t.Fatal(err)
+				}
+				checked++
+				if name < least[i] || name > most[i] || bio != name && bio != name-1 {
+					wrong++
+					t.Errorf("counted to %d and %d, acknowledged was %d, asked for %d", name, bio, least[i], most[i])
+				}
+				if a := restored.do("GET", "/api/v1/auth/me", c.access, nil); a.status != 401 {
+					wrong++
+					t.Errorf("a session lives again: %d", a.status)
+				}
+			}
+			if broken := invariants(t, restored.kernel.DB); len(broken) > 0 {
+				wrong++
+				t.Error(broken)
+			}
+		}
+		stop.Store(true)
+		busy.Wait()
+		driver, _, _ := strings.Cut(databaseURL, "://")
+		figure(t, "backup in a storm, restored", driver, checked, wrong, 0, "%d backups of 6 writers' data, each restored and gone through", rounds)
+	})
+}
+
+func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, to string) {
+		s := start(t, platformtest.SQLiteURL(t))
+		ada, _ := town(t, s)
+		dir := t.TempDir()
+		whole := filepath.Join(dir, "whole")
+		if _, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, whole); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := func(name string, content []byte) string {
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		refused := func(because, path string) {
+			t.Helper()
+			if out, status := run(t, dir, inProduction(to), "restore", path); status != 1 || !strings.Contains(out, because) {
+				t.Errorf("%s: %d, want %q\n%s", path, status, because, out)
+			}
+			if target, isFile := strings.CutPrefix(to, "sqlite://"); isFile {
+				if left, _ := filepath.Glob(target + "*"); len(left) > 0 {
+					t.Errorf("%s left %v", path, left)
+				}
+			}
+		}
+		refused("no such file", filepath.Join(dir, "nothing"))
+		refused("not a SQLite file", file("empty", nil))
+		refused("not a SQLite file", file("text", []byte("no backup at all, but longer than the header")))
+		refused("", file("cut", content[:len(content)/2]))
+		refused("", file("first page", content[:4096]))
+		torn := slices.Clone(content)
+		for i := 8192; i < 8192+512; i++ {
+			torn[i] ^= 0x55
+		}
+		refused("", file("torn", torn))
+
+		broken := func(statements ...string) string {
+			db := brokenCopy(t, s, statements)
+			path := filepath.Join(dir, fmt.Sprint("broken", rand.Int64()))
+			if err := db.CopyFile(everything, path); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		refused("I5 an account has a profile", broken("DELETE FROM user_profile WHERE user_id = '"+ada.id+"'"))
+		refused("is not what was written", broken("DROP TRIGGER audit_events_no_update", "UPDATE audit_events SET actor_role = 'owner'"))
+		refused("newer than this version", broken("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')"))
+		refused("no backup of guildhall", broken("DROP TABLE schema_migrations"))
+		refused("was not finished", broken("CREATE TABLE copy_in_progress (position bigint, statement text)"))
+
+		unsound := broken("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
+		if out, status := run(t, dir, inProduction(to), "restore", "--unsound", unsound); status != 0 || !strings.Contains(out, "I5 an account has a profile") {
+			t.Errorf("--unsound: %d\n%s", status, out)
+		}
+	})
+}
+
+// TestAnUnsoundBackupIsNotTakenForGood: it is kept under another name.
+func TestAnUnsoundBackupIsNotTakenForGood(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		s.exec("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
+		file := filepath.Join(t.TempDir(), "b")
+		taken, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, file)
+		if err == nil || !strings.Contains(err.Error(), "I5 an account has a profile: "+ada.id) || taken.Path != file+".unsound" {
+			t.Errorf("%+v %v", taken, err)
+		}
+		if _, err := os.Stat(file); err == nil {
+			t.Error("it has the name of a sound one")
+		}
+		if _, err := os.Stat(file + ".unsound"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAnOlderBackupIsBroughtToThisVersion: the schema of the version before.
+func TestAnOlderBackupIsBroughtToThisVersion(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, to string) {
+		s := start(t, platformtest.SQLiteURL(t))
+		ada := s.person("Ada")
+		if _, err := s.kernel.DB.Rollback(everything, s.app.Migrations(), 1); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		file := filepath.Join(dir, "old.db")
+		if err := s.kernel.DB.CopyFile(everything, file); err != nil {
+			t.Fatal(err)
+		}
+		if out, status := run(t, dir, inProduction(to), "restore", file); status != 0 {
+			t.Fatalf("%d\n%s", status, out)
+		}
+		start(t, to).logIn(ada.email, password).is(200)
+	})
+}
+
+// TestScheduledBackups: one is made when it is due, by one of two processes that
+// share the directory, and the oldest go.
+func TestScheduledBackups(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir := t.TempDir()
+		backups := filepath.Join(dir, "backups")
+		if err := os.MkdirAll(backups, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"guildhall-20200101T000000Z.db", "guildhall-20200102T000000Z.db", "mine.db"} {
+			if err := os.WriteFile(filepath.Join(backups, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		environ := inProduction(databaseURL, "BACKUP_DIR="+backups, "BACKUP_KEEP=2", "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true")
+		processes := []*process{serveProcess(t, dir, environ...)}
+		if strings.HasPrefix(databaseURL, "postgres") {
+			processes = append(processes, serveProcess(t, dir, environ...))
+		}
+		var names []string
+		for range 400 {
+			names = nil
+			entries, _ := os.ReadDir(backups)
+			for _, e := range entries {
+				if !strings.HasPrefix(e.Name(), ".") {
+					names = append(names, e.Name())
+				}
+			}
+			if !slices.Contains(names, "guildhall-20200101T000000Z.db") {
+				break
+			}
+			time.Sleep(25 * time.Millisecond)
+		}
+		if len(names) != 3 || names[0] != "guildhall-20200102T000000Z.db" || names[2] != "mine.db" {
+			t.Fatalf("there are %v\n%s", names, processes[0].out)
+		}
+		if at := backup.Newest(backups); time.Since(at) > time.Minute {
+			t.Errorf("the newest is of %s", at)
+		}
+		for _, p := range processes {
+			p.stop()
+		}
+		if out, status := run(t, dir, inProduction("sqlite://"+filepath.Join(dir, "r.db")), "restore", filepath.Join(backups, names[1])); status != 0 {
+			t.Errorf("restore: %d\n%s", status, out)
+		}
+	})
+}
+
+// TestBackupThatIsGivenUp leaves nothing behind.
+func TestBackupThatIsGivenUp(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.person("Ada")
+		dir := t.TempDir()
+		ctx, cancel := context.WithCancel(everything)
+		cancel()
+		if _, err := backup.Take(ctx, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, filepath.Join(dir, "b")); err == nil {
+			t.Error("it was made")
+		}
+		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
+			if !d.IsDir() {
+				t.Errorf("left behind: %s", path)
+			}
+			return nil
+		})
+	})
+}

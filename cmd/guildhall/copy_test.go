@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+	"guildhall/platform/transfer"
+)
+
+// fromEachToEach runs a test from either database to either.
+func fromEachToEach(t *testing.T, test func(t *testing.T, from, to string)) {
+	t.Helper()
+	t.Parallel()
+	kinds := map[string]func(testing.TB) string{"sqlite": platformtest.SQLiteURL, "postgres": platformtest.PostgresURL}
+	for from, fromURL := range kinds {
+		for to, toURL := range kinds {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				test(t, fromURL(t), toURL(t))
+			})
+		}
+	}
+}
+
+// town is a service in which something of everything has happened.
+func town(t testing.TB, s *service) (ada, grace *actor) {
+	t.Helper()
+	ada = s.person("Ada")
+	grace = s.person("Grace").joins(ada, true)
+	charles := s.person("Charles").joins(ada, false)
+	s.operator("Olga")
+	grace.post("/users/"+charles.id+"/suspend", body("reason", "Zahnräder; '§'\t\u2028")).is(200)
+	ada.post("/organizations", body("name", "Second"), "Idempotency-Key", "k1").is(201)
+	ada.patch("/users/"+ada.id+"/profile", body("bio", "Wrote the first program.")).is(200)
+	second := ada.post("/organizations", body("name", "Third")).is(201).str("id")
+	ada.post("/organizations/"+second+"/archive", because()).is(200)
+	charles.post("/auth/logout", nil).is(204)
+	s.logIn(grace.email, "wrong").is(401)
+	return ada, grace
+}
+
+// same asserts that people find everything as they left it.
+func (s *service) same(before *service, ada, grace *actor) {
+	s.t.Helper()
+	there := func(a *actor) *actor { b := *a; b.s = s; return &b }
+	for _, path := range []string{"/auth/me", "/auth/me/organizations", ada.org(""), ada.org("/members"), ada.org("/audit-events?limit=1000"), "/organizations?include_archived=true"} {
+		if was, is := ada.get(path), there(ada).get(path); was.status != 200 || is.status != 200 || string(was.body) != string(is.body) {
+			s.t.Errorf("%s was %d %s\nis %d %s", path, was.status, was.body, is.status, is.body)
+		}
+	}
+	if a := there(ada).post("/organizations", body("name", "Second"), "Idempotency-Key", "k1"); a.status != 201 || a.header.Get("Idempotency-Replayed") == "" {
+		s.t.Errorf("a repeated creation: %d %s", a.status, a.body)
+	}
+	s.refresh(grace.refresh).is(200)
+	s.logIn(grace.email, password).is(200)
+	was, err := before.kernel.DB.DumpSchema(everything)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	is, err := s.kernel.DB.DumpSchema(everything)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if before.kernel.DB.Driver() == s.kernel.DB.Driver() && was != is {
+		s.t.Errorf("the schema was\n%s\nis\n%s", was, is)
+	}
+	if broken := invariants(s.t, s.kernel.DB); len(broken) > 0 {
+		s.t.Error(broken)
+	}
+}
+
+func TestCopyTakesEverythingAlong(t *testing.T) {
+	fromEachToEach(t, func(t *testing.T, from, to string) {
+		s := start(t, from)
+		ada, grace := town(t, s)
+		dir := t.TempDir()
+		file := filepath.Join(dir, "url")
+		if err := os.WriteFile(file, []byte(to+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, status := run(t, dir, nil, "copy", "--from", from, "--to-file", file)
+		if status != 0 || !strings.Contains(out, "copied and compared") {
+			t.Fatalf("%d\n%s", status, out)
+		}
+		// What the indexes and foreign keys forbid is forbidden again: a schema as
+		// migrations make it, which same compares where it can.
+		fresh := platformtest.SQLiteURL
+		if strings.HasPrefix(to, "postgres") {
+			fresh = platformtest.PostgresURL
+		}
+		want, err := start(t, fresh(t)).kernel.DB.DumpSchema(everything)
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := start(t, to)
+		if is, err := target.kernel.DB.DumpSchema(everything); err != nil || is != want {
+			t.Errorf("%v: the schema is\n%s", err, is)
+		}
+		target.same(s, ada, grace)
+		if out, status := run(t, dir, nil, "copy", "--from", from, "--to", to); status != 1 || !strings.Contains(out, "the target is not empty") {
+			t.Errorf("again: %d\n%s", status, out)
+		}
+	})
+}
+
+// TestCopyGoesOn cuts a copy off wherever it says how far it is, with the source
+// written to in between.
+func TestCopyGoesOn(t *testing.T) {
+	fromEachToEach(t, func(t *testing.T, from, to string) {
+		s := start(t, from)
+		ada, grace := town(t, s)
+		target, app, err := openBare(everything, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer target.DB.Close()
+		o := transfer.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
+		cuts := 0
+		for {
+			ctx, cancel := context.WithCancel(everything)
+			steps := 0
+			o.Progress = func(transfer.Progress) {
+				if steps++; steps > cuts {
+					cancel()
+				}
+			}
+			result, err := transfer.Copy(ctx, o)
+			cancel()
+			if err == nil {
+				if !result.Resumed {
+					t.Error("it did not go on with what was there")
+				}
+				break
+			}
+			if !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "cancel") && !strings.Contains(err.Error(), "interrupted") {
+				t.Fatalf("cut off after %d: %v", cuts, err)
+			}
+			cuts++
+			if half, err := target.DB.IsHalfCopied(everything); err != nil || !half && cuts > 2 {
+				t.Fatalf("after %d: half copied is %v, %v", cuts, half, err)
+			}
+			ada.patch(ada.org(""), body("name", fmt.Sprint("Name ", cuts))).is(200)
+			if cuts == 7 {
+				ada.delete(ada.org("/members/" + grace.id)).is(204) // an admin grant, already copied
+				grace = s.person("Grace")
+				grace.joins(ada, true)
+			}
+		}
+		if cuts < 12 {
+			t.Errorf("cut off %d times only", cuts)
+		}
+		start(t, to).same(s, ada, grace)
+	})
+}
+
+func TestCopyRefuses(t *testing.T) {
+	fromEachToEach(t, func(t *testing.T, from, to string) {
+		s := start(t, from)
+		town(t, s)
+		dir := t.TempDir()
+		refused := func(because string, args ...string) {
+			t.Helper()
+			if out, status := run(t, dir, nil, append([]string{"copy"}, args...)...); status != 1 || !strings.Contains(out, because) {
+				t.Errorf("%v: %d, want %q\n%s", args, status, because, out)
+			}
+		}
+		refused("--to is missing", "--from", from)
+		refused("--from is missing", "--to", to)
+		refused("same database", "--from", from, "--to", from)
+		refused("not there", "--from", "sqlite://"+filepath.Join(dir, "nothing.db"), "--to", to)
+		refused("must be sqlite", "--from", "mysql://x", "--to", to)
+		other := start(t, to)
+		other.exec("INSERT INTO rate_limits (key, tat, admitted) VALUES ('k', 1, true)")
+		refused("the target is not empty: rate_limits holds 1 row(s)", "--from", from, "--to", to)
+		other.exec("DELETE FROM rate_limits")
+
+		if _, err := other.kernel.DB.Rollback(everything, other.app.Migrations(), 1); err != nil {
+			t.Fatal(err)
+		}
+		refused("the schema of the target is not the one of this version", "--from", from, "--to", to)
+		refused("the schema of the source is not the one of this version", "--from", to, "--to", "sqlite://"+filepath.Join(dir, "new.db"))
+		if _, err := other.kernel.DB.Migrate(everything, other.app.Migrations()); err != nil {
+			t.Fatal(err)
+		}
+
+		// Half of a copy is nothing that a service starts on.
+		err := other.kernel.DB.Bulk(everything, func(ctx context.Context, b *database.Bulk) error {
+			return b.InTx(ctx, func(ctx context.Context) error { return b.BeginCopy(ctx, database.TableNames(other.app.Migrations(), other.kernel.DB.Driver())) })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"serve"}, {"migrate", "up"}, {"migrate", "status"}, {"admin", "list"}, {"check"}} {
+			if out, status := run(t, dir, inProduction(to), args...); status != 1 || !strings.Contains(out, "was not finished") {
+				t.Errorf("%v on half a copy: %d\n%s", args, status, out)
+			}
+		}
+		if a := other.do("GET", "/readyz", "", nil); a.status != 503 {
+			t.Errorf("/readyz on half a copy: %d", a.status)
+		}
+		refused("unfinished copy", "--from", to, "--to", "sqlite://"+filepath.Join(dir, "new.db"))
+		if out, status := run(t, dir, nil, "copy", "--from", from, "--to", to); status != 0 || !strings.Contains(out, "going on with") {
+			t.Errorf("going on: %d\n%s", status, out)
+		}
+	})
+}
+
+// TestCopySeesWhatIsNotTheSame: a row that changes on the way, or a time that is
+// none, is no copy.
+func TestCopySeesWhatIsNotTheSame(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, to string) {
+		s := start(t, platformtest.SQLiteURL(t))
+		ada, _ := town(t, s)
+		target, app, err := openBare(everything, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer target.DB.Close()
+		o := transfer.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
+		meddler, _, err := openBare(everything, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer meddler.DB.Close()
+		o.Progress = func(p transfer.Progress) {
+			if p.Doing != "copying user_profile" {
+				return
+			}
+			err := meddler.DB.InTx(everything, func(ctx context.Context) error {
+				return meddler.DB.Conn(ctx).Exec("UPDATE user_profile SET bio = 'changed' WHERE user_id = ?", ada.id).Error
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := transfer.Copy(everything, o); err == nil || !strings.Contains(err.Error(), "the copy of user_profile is not the same") {
+			t.Errorf("a changed row: %v", err)
+		}
+		o.Progress = nil
+		s.exec("UPDATE users SET created_at = 'yesterday' WHERE id = '" + ada.id + "'")
+		if _, err := transfer.Copy(everything, o); err == nil || !strings.Contains(err.Error(), "users.created_at holds yesterday") {
+			t.Errorf("a time that is none: %v", err)
+		}
+		s.exec("UPDATE users SET created_at = updated_at WHERE id = '" + ada.id + "'")
+		if result, err := transfer.Copy(everything, o); err != nil || !result.Resumed {
+			t.Errorf("once mended: %v", err)
+		}
+	})
+}

@@ -1,0 +1,102 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"guildhall/platform/database"
+	"guildhall/platform/integrity"
+	"guildhall/platform/transfer"
+)
+
+// RestoreOptions say what is brought back to where.
+type RestoreOptions struct {
+	File       string
+	Migrations []database.Migration // of this version
+	// Finish changes what must not be as it was: sessions that ended since the
+	// backup must not live again. It runs before anything has its name.
+	Finish func(ctx context.Context, db *database.DB) error
+	// Unsound takes a backup although something is wrong with it.
+	Unsound  bool
+	Progress func(transfer.Progress)
+}
+
+// ToFile restores to a SQLite file that is not there yet.
+func ToFile(ctx context.Context, o RestoreOptions, path string) (integrity.Report, error) {
+	for _, taken := range []string{path, path + "-wal"} {
+		if _, err := os.Lstat(taken); !errors.Is(err, fs.ErrNotExist) {
+			return integrity.Report{}, fmt.Errorf("%s is there already: restore into an empty place, or move it away first", taken)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return integrity.Report{}, err
+	}
+	working := path + ".restoring"
+	database.RemoveFiles(working) // of one that was cut off
+	defer database.RemoveFiles(working)
+	r, err := prepare(ctx, o, working)
+	if err != nil {
+		return r, err
+	}
+	return r, database.RenameFile(working, path)
+}
+
+// ToDatabase restores to an empty PostgreSQL database. Until it has all, the
+// service does not start on it.
+func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r integrity.Report, err error) {
+	dir, err := os.MkdirTemp("", "guildhall-restore-")
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	working := filepath.Join(dir, "restoring.db")
+	if r, err = prepare(ctx, o, working); err != nil {
+		return r, err
+	}
+	source, err := database.Open(ctx, database.Options{URL: "sqlite://" + working})
+	if err != nil {
+		return r, err
+	}
+	defer source.Close()
+	_, err = transfer.Copy(ctx, transfer.Options{From: source, To: target, Migrations: o.Migrations, Progress: o.Progress})
+	return r, err
+}
+
+// prepare makes a copy of the backup, brings it to this version, finishes it and
+// goes through all of it. The backup itself is only read.
+func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity.Report, err error) {
+	if err := database.CopyClosedFile(ctx, o.File, working); err != nil {
+		return r, fmt.Errorf("read the backup: %w", err)
+	}
+	db, err := database.Open(ctx, database.Options{URL: "sqlite://" + working})
+	if err != nil {
+		return r, fmt.Errorf("read the backup: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	status, err := db.Status(ctx, o.Migrations)
+	switch {
+	case err != nil:
+		return r, fmt.Errorf("read the backup: %w", err)
+	case len(status.Unknown) > 0:
+		return r, fmt.Errorf("restore the backup: %w", database.ErrSchemaNewer)
+	case len(status.Applied) == 0:
+		return r, fmt.Errorf("%s is a SQLite file, but no backup of guildhall", o.File)
+	}
+	if _, err := db.Migrate(ctx, o.Migrations); err != nil {
+		return r, fmt.Errorf("bring the backup to this version: %w", err)
+	}
+	if err := o.Finish(ctx, db); err != nil {
+		return r, err
+	}
+	if r, err = integrity.Check(ctx, db); err != nil {
+		return r, fmt.Errorf("look through the backup: %w", err)
+	}
+	if !o.Unsound {
+		return r, r.Err()
+	}
+	return r, nil
+}

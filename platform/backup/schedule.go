@@ -1,0 +1,143 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"guildhall/platform/database"
+)
+
+// Schedule makes a backup every Interval and keeps the last ones. Of several
+// processes that share the directory one does it at a time.
+type Schedule struct {
+	Dir      string
+	Interval time.Duration
+	Keep     int // the oldest beyond it go, once a new one is there
+	Backup   Options
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+const (
+	fileName   = "guildhall-20060102T150405Z.db" // a layout of package time
+	lockName   = ".guildhall-backup.lock"
+	retryAfter = 10 * time.Minute
+)
+
+var errTaken = errors.New("another process makes the backup")
+
+// Start makes backups until the context ends or stop is called, which waits for
+// one that is being given up.
+func (s *Schedule) Start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(database.ForAll(ctx))
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(s.untilDue()):
+			}
+			if err := s.once(ctx); err != nil && ctx.Err() == nil {
+				if !errors.Is(err, errTaken) {
+					s.Log.ErrorContext(ctx, "no backup was made", "cause", err, "again_in", min(retryAfter, s.Interval).String())
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(min(retryAfter, s.Interval)):
+				}
+			}
+		}
+	})
+	return func() { cancel(); done.Wait() }
+}
+
+func (s *Schedule) untilDue() time.Duration {
+	newest := Newest(s.Dir)
+	if newest.IsZero() {
+		return 0
+	}
+	return newest.Add(s.Interval).Sub(s.Now())
+}
+
+// once makes the backup that is due, unless somebody else just did.
+func (s *Schedule) once(ctx context.Context) error {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return err
+	}
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if s.untilDue() > 0 {
+		return nil
+	}
+	began := s.Now()
+	taken, err := Take(ctx, s.Backup, filepath.Join(s.Dir, began.UTC().Format(fileName)))
+	if err != nil {
+		return err
+	}
+	s.Log.InfoContext(ctx, "backup made", "file", taken.Path, "bytes", taken.Bytes, "duration_ms", s.Now().Sub(began).Milliseconds())
+	return s.forget(ctx)
+}
+
+func (s *Schedule) lock() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(s.Dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor is small
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errTaken
+		}
+		return nil, fmt.Errorf("lock %s: %w", s.Dir, err)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// forget removes the oldest of its own, never what somebody else put there.
+func (s *Schedule) forget(ctx context.Context) error {
+	all := made(s.Dir)
+	for _, name := range all[:max(0, len(all)-s.Keep)] {
+		if err := os.Remove(filepath.Join(s.Dir, name)); err != nil {
+			return fmt.Errorf("remove an old backup: %w", err)
+		}
+		s.Log.InfoContext(ctx, "old backup removed", "file", filepath.Join(s.Dir, name))
+	}
+	return nil
+}
+
+// made lists the backups of a schedule, the oldest first.
+func made(dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // not there yet
+	}
+	for _, e := range entries {
+		if _, err := time.Parse(fileName, e.Name()); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Newest is when the last backup of a schedule was begun; zero where there is none.
+func Newest(dir string) time.Time {
+	names := made(dir)
+	if len(names) == 0 {
+		return time.Time{}
+	}
+	at, _ := time.Parse(fileName, names[len(names)-1]) // made has parsed it
+	return at
+}

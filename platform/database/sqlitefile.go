@@ -1,0 +1,167 @@
+package database
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// pagesAtOnce are copied between two looks at the context: 8 MiB.
+const pagesAtOnce = 2048
+
+// CopyFile makes a copy of a SQLite database while it is written to, through
+// SQLite's backup interface: as it was when the copy began. Nobody waits for it.
+// The new file is its owner's alone and must not be there yet.
+func (d *DB) CopyFile(ctx context.Context, path string) error {
+	if d.driver != SQLite {
+		return errors.New("only SQLite is a file")
+	}
+	return copyFile(ctx, d.readPool, path)
+}
+
+// CopyClosedFile is CopyFile of a database that nobody has open, on a medium
+// that may be read-only.
+func CopyClosedFile(ctx context.Context, from, to string) error {
+	how := "?immutable=1"
+	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
+		how = "?mode=ro" // what is in the log belongs to it
+	}
+	if err := requireSQLite(from); err != nil {
+		return err
+	}
+	pool, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: from}).EscapedPath()+how)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return copyFile(ctx, pool, to)
+}
+
+// requireSQLite looks at the first bytes: SQLite takes an empty file for an
+// empty database.
+func requireSQLite(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	first := make([]byte, 16)
+	if _, err := io.ReadFull(f, first); err != nil || !bytes.Equal(first, []byte("SQLite format 3\x00")) {
+		return fmt.Errorf("%s is not a SQLite file", path)
+	}
+	return nil
+}
+
+func copyFile(ctx context.Context, pool *sql.DB, path string) (err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			_ = os.Remove(path)
+		}
+	}()
+	source, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	tx, err := source.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	// A read transaction that holds on to this moment: without one, every write
+	// would make the copy start again.
+	var tables int
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
+	target, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_synchronous=OFF")
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	to, err := target.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	err = to.Raw(func(to any) error {
+		return source.Raw(func(from any) error { return copyPages(ctx, to.(*sqlite3.SQLiteConn), from.(*sqlite3.SQLiteConn)) })
+	})
+	if err != nil {
+		return fmt.Errorf("copy the SQLite file: %w", err)
+	}
+	// One file, with no log beside it, whatever the source keeps.
+	if _, err := to.ExecContext(ctx, "PRAGMA journal_mode = DELETE"); err != nil {
+		return fmt.Errorf("close the copy: %w", err)
+	}
+	return f.Sync()
+}
+
+func copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn) (err error) {
+	backup, err := to.Backup("main", from, "main")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, backup.Close()) }()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if done, err := backup.Step(pagesAtOnce); err != nil || done {
+			return err
+		}
+	}
+}
+
+// SealFile makes a closed database one file without a log beside it, written
+// out to the disk.
+func SealFile(ctx context.Context, path string) error {
+	pool, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath())
+	if err != nil {
+		return err
+	}
+	_, err = pool.ExecContext(ctx, "PRAGMA journal_mode = DELETE")
+	if err = errors.Join(err, pool.Close()); err != nil {
+		return fmt.Errorf("close %s: %w", path, err)
+	}
+	return syncFile(path)
+}
+
+// RenameFile gives a closed file another name, and returns when the disk has it.
+func RenameFile(from, to string) error {
+	if err := syncFile(from); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncFile(filepath.Dir(to))
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// RemoveFiles removes a SQLite file and what SQLite keeps beside it.
+func RemoveFiles(path string) {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		_ = os.Remove(path + suffix)
+	}
+}
