@@ -56,7 +56,8 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	}
 	db, err := database.Open(ctx, database.Options{
 		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
-		Now: o.Now, Log: log, OnStatement: o.OnStatement,
+		CopyBeforeMigrating: cfg.DatabaseCopyBeforeMigrating,
+		Now:                 o.Now, Log: log, OnStatement: o.OnStatement,
 	})
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ func backupCommand() *cobra.Command {
 		Long: "Write everything, as it is at one moment, into one file, while the service runs. The file is a SQLite\n" +
 			"database whichever database the service has, and is gone through before it gets its name. It holds\n" +
 			"password hashes: keep it as safe as the database.",
-		RunE: withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+		RunE: withExisting(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
 			began := time.Now()
 			show, done := showProgress(cmd.ErrOrStderr())
 			taken, err := backup.Take(cmd.Context(), backup.Options{DB: k.DB, Migrations: app.Migrations(), Progress: show}, args[0])

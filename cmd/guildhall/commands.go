@@ -26,7 +26,7 @@ func root() *cobra.Command {
 	config.Flags(cmd.PersistentFlags())
 	cmd.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
-		migrateCommand(), backupCommand(), restoreCommand(), copyCommand(), adminCommand(), auditCommand(), checkCommand(), openAPICommand(),
+		migrateCommand(), backupCommand(), restoreCommand(), copyCommand(), doctorCommand(), adminCommand(), auditCommand(), checkCommand(), openAPICommand(),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			Run: func(cmd *cobra.Command, _ []string) {
@@ -70,8 +70,26 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, o platform.
 	return k, app, nil
 }
 
+// onDatabase is a command that needs the database.
+type onDatabase func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error
+
+// withExisting is withApp for what has no use for an empty database: a SQLite
+// file that is not there is not made.
+func withExisting(run onDatabase) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		cfg, _, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		if isMissingFile(cfg.DatabaseURL.Reveal()) {
+			return fmt.Errorf("DATABASE_URL names a file that is not there: %s", maskedSetting(cfg, "DATABASE_URL"))
+		}
+		return withApp(run)(cmd, args)
+	}
+}
+
 // withApp runs a command that needs the database.
-func withApp(run func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error) func(*cobra.Command, []string) error {
+func withApp(run onDatabase) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		cfg, log, err := load(cmd)
 		if err != nil {

@@ -192,7 +192,9 @@ func TestCopyRefuses(t *testing.T) {
 
 		// Half of a copy is nothing that a service starts on.
 		err := other.kernel.DB.Bulk(everything, func(ctx context.Context, b *database.Bulk) error {
-			return b.InTx(ctx, func(ctx context.Context) error { return b.BeginCopy(ctx, database.TableNames(other.app.Migrations(), other.kernel.DB.Driver())) })
+			return b.InTx(ctx, func(ctx context.Context) error {
+				return b.BeginCopy(ctx, database.TableNames(other.app.Migrations(), other.kernel.DB.Driver()))
+			})
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -316,7 +316,7 @@ func TestMigrationsByCommand(t *testing.T) {
 		dir, environ := t.TempDir(), inProduction(databaseURL)
 		lines := func(want int, args ...string) string {
 			t.Helper()
-			out, status := run(t, dir, environ, args...)
+			out, status := run(t, dir, append(environ, "LOG_LEVEL=warn"), args...)
 			if status != 0 || strings.Count(out, "\n") != want {
 				t.Fatalf("%v: %d, %d lines:\n%s", args, status, want, out)
 			}

@@ -22,10 +22,11 @@ type Config struct {
 	Port        int
 	DataDir     string // as given: relative to the process's working directory
 
-	DatabaseURL            Secret // sqlite://path, postgres://… or postgresql://…
-	DatabaseMaxConnections int
-	DatabaseRowSecurity    bool
-	MigrateOnStart         bool
+	DatabaseURL                 Secret // sqlite://path, postgres://… or postgresql://…
+	DatabaseMaxConnections      int
+	DatabaseRowSecurity         bool
+	MigrateOnStart              bool
+	DatabaseCopyBeforeMigrating bool
 
 	JWTSecretKey        Secret
 	JWTRefreshSecretKey Secret

@@ -155,6 +155,11 @@ func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, 
 		if len(status.Pending) == 0 {
 			return d.setRowSecurity(tx)
 		}
+		if len(status.Applied) > 0 {
+			if err := d.copyAside(ctx); err != nil {
+				return err
+			}
+		}
 		applied = status.Pending
 		if err := d.gormigrate(tx, known).Migrate(); err != nil {
 			return fmt.Errorf("migrate: %w", err)
@@ -183,6 +188,9 @@ func (d *DB) Rollback(ctx context.Context, known []Migration, n int) (undone []s
 		}
 		if n > len(status.Applied) {
 			return fmt.Errorf("only %d migrations have been applied", len(status.Applied))
+		}
+		if err := d.copyAside(ctx); err != nil {
+			return err
 		}
 		g := d.gormigrate(tx, known)
 		for range n {

@@ -21,8 +21,10 @@ type Options struct {
 	URL            string
 	MaxConnections int // of PostgreSQL
 	RowSecurity    bool
-	Now            func() time.Time
-	Log            *slog.Logger
+	// CopyBeforeMigrating keeps a SQLite file as it was before its schema changes.
+	CopyBeforeMigrating bool
+	Now                 func() time.Time
+	Log                 *slog.Logger
 	// OnStatement is told of every statement; nil but in tests.
 	OnStatement func(ctx context.Context, sql string)
 }
@@ -141,6 +143,9 @@ func (d *DB) gormConfig() *gorm.Config {
 		DisableAutomaticPing:   true,
 	}
 }
+
+// Path of the SQLite file.
+func (d *DB) Path() string { return d.sqlitePath }
 
 // Driver says which database this is.
 func (d *DB) Driver() Driver { return d.driver }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/doctor"
+)
+
+func doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Look over the data, the database, the machine and the backups", Args: cobra.NoArgs,
+		Long: "Look over the data, the database, the machine and the backups, while the service runs: what is wrong, and\n" +
+			"how to mend it. It changes nothing. The exit status is 1 where something is wrong. For the settings there\n" +
+			"is `guildhall check`.",
+		RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+			findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Now: k.Now})
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				encoder.SetEscapeHTML(false)
+				if err := encoder.Encode(findings); err != nil {
+					return err
+				}
+			}
+			failed := 0
+			for _, f := range findings {
+				if !asJSON {
+					fmt.Fprintln(cmd.OutOrStdout(), f)
+				}
+				if f.Level == doctor.Fail {
+					failed++
+				}
+			}
+			if failed > 0 {
+				return fmt.Errorf("%d thing(s) are wrong", failed)
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array of {level, name, message, mend}")
+	return cmd
+}

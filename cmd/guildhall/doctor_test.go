@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"guildhall/platform/config"
+	"guildhall/platform/doctor"
+	"guildhall/platform/platformtest"
+)
+
+// examined is what the doctor finds, "level name: message" each.
+func examined(s *service, change ...func(*config.Config)) string {
+	cfg := *s.kernel.Config
+	for _, c := range change {
+		c(&cfg)
+	}
+	var lines []string
+	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Now: s.kernel.Now}) {
+		lines = append(lines, f.String())
+		if (f.Level == doctor.Warn) && f.Mend == "" {
+			lines = append(lines, "without a way to mend it: "+f.Name)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, _ := town(t, s)
+		finds := func(want string, change ...func(*config.Config)) {
+			t.Helper()
+			if found := examined(s, change...); !strings.Contains(found, want) {
+				t.Errorf("want %q in\n%s", want, found)
+			}
+		}
+		// But for the throwaway server, which is told to be fast and not safe.
+		if found := examined(s); strings.Contains(strings.ReplaceAll(found, "fail  PostgreSQL", ""), "fail ") || strings.Contains(found, "can't be looked at") {
+			t.Errorf("nothing is wrong, but\n%s", found)
+		}
+		finds("ok    data: every invariant holds")
+		finds("none changed, removed or put in")
+		finds("note  backups: none are made by schedule")
+
+		dir := t.TempDir()
+		scheduled := func(c *config.Config) { c.BackupDir, c.BackupInterval = dir, time.Hour }
+		finds("warn  backups: there is none yet", scheduled)
+		made := func(age time.Duration) string {
+			return filepath.Join(dir, "guildhall-"+time.Now().UTC().Add(-age).Format("20060102T150405Z")+".db")
+		}
+		for _, name := range []string{made(5 * time.Hour), made(6*time.Hour) + ".unsound"} {
+			if err := os.WriteFile(name, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		finds("fail  backups: the last one is 5h0m0s old, one is due every 1h0m0s", scheduled)
+		finds("warn  backups: 1 were not sound", scheduled)
+		if err := os.WriteFile(made(time.Minute), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		finds("ok    backups: the last one is 1m0s old", scheduled)
+
+		s.exec("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
+		finds("fail  data: I5 an account has a profile: " + ada.id)
+		s.later(-time.Hour)
+		finds("fail  clock: ")
+		s.later(time.Hour)
+		s.exec("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')")
+		finds("fail  schema: is newer than this version: it has 209912312359_auth_from_the_future")
+		s.exec("DELETE FROM schema_migrations WHERE id LIKE '2099%'")
+		if _, err := s.kernel.DB.Rollback(everything, s.app.Migrations(), 2); err != nil {
+			t.Fatal(err)
+		}
+		finds("fail  schema: 2 migration(s) are pending\n      -> look at `guildhall migrate plan`")
+	})
+}
+
+func TestTheDoctorLooksAtASQLiteFile(t *testing.T) {
+	t.Parallel()
+	below := t.TempDir()
+	small, err := platformtest.Tmpfs(t, 32)
+	if err == nil {
+		below = small
+	}
+	path := filepath.Join(below, "guildhall.db")
+	s := start(t, "sqlite://"+path)
+	s.person("Ada")
+	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // on purpose
+		t.Fatal(err)
+	}
+	found := examined(s)
+	if !strings.Contains(found, "warn  file: others may open it (mode 644)\n      -> chmod 600 "+path) {
+		t.Errorf("the mode:\n%s", found)
+	}
+	if small != "" && !strings.Contains(found, "fail  disk: ") {
+		t.Errorf("a full disk:\n%s", found)
+	}
+}
+
+func TestTheDoctorSeesALongLog(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	s.person("Ada")
+	// What a reader that never ends would leave, without writing it all.
+	if err := os.Truncate(s.kernel.DB.Path()+"-wal", 300<<20); err != nil {
+		t.Fatal(err)
+	}
+	if found := examined(s); !strings.Contains(found, "warn  write-ahead log: has grown to 300.0 MiB") {
+		t.Errorf("the log:\n%s", found)
+	}
+}
+
+func TestTheDoctorLooksAtPostgres(t *testing.T) {
+	t.Parallel()
+	server := platformtest.NewServer(t, "", "fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off", "max_connections=12")
+	s := start(t, server.URL("postgres"))
+	found := examined(s)
+	for _, want := range []string{
+		"fail  PostgreSQL: fsync is off", "fail  PostgreSQL: full_page_writes is off", "fail  PostgreSQL: synchronous_commit is off",
+		"warn  PostgreSQL: autovacuum is off", "warn  connections: DATABASE_MAX_CONNECTIONS is 10 of the server's 9",
+	} {
+		if !strings.Contains(found, want) {
+			t.Errorf("want %q in\n%s", want, found)
+		}
+	}
+}
+
+func TestTheDoctorByCommand(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := start(t, databaseURL)
+		ada := s.person("Ada")
+		dir := t.TempDir()
+		if out, status := run(t, dir, inProduction(databaseURL), "doctor"); status > 1 || !strings.Contains(out, "ok    data: every invariant holds") {
+			t.Errorf("%d\n%s", status, out)
+		}
+		s.exec("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
+		out, status := run(t, dir, inProduction(databaseURL), "doctor", "--json")
+		var findings []doctor.Finding
+		if err := json.NewDecoder(strings.NewReader(out)).Decode(&findings); err != nil || status != 1 {
+			t.Fatalf("%d %v\n%s", status, err, out)
+		}
+		if !slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.Level == doctor.Fail && f.Mend != "" }) {
+			t.Errorf("found %v", findings)
+		}
+		missing := inProduction("sqlite://" + filepath.Join(dir, "nothing.db"))
+		for _, args := range [][]string{{"doctor"}, {"backup", filepath.Join(dir, "b")}, {"audit", "verify"}} {
+			if out, status := run(t, dir, missing, args...); status != 1 || !strings.Contains(out, "a file that is not there") {
+				t.Errorf("%v without a database: %d\n%s", args, status, out)
+			}
+		}
+		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+			t.Errorf("they left %v", entries)
+		}
+	})
+}
+
+// TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges: as it was, once for all
+// processes that migrate at the same time.
+func TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "guildhall.db")
+	environ := inProduction("sqlite://" + path)
+	copies := func() []string {
+		t.Helper()
+		found, err := filepath.Glob(path + ".before-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	migrate := func(args ...string) {
+		t.Helper()
+		if out, status := run(t, dir, environ, append([]string{"migrate"}, args...)...); status != 0 {
+			t.Fatalf("%v: %d\n%s", args, status, out)
+		}
+	}
+	migrate("up")
+	if found := copies(); len(found) > 0 {
+		t.Errorf("of an empty file: %v", found)
+	}
+	s := start(t, "sqlite://"+path)
+	ada := s.person("Ada")
+	migrate("down")
+	migrate("up")
+	migrate("up") // changes nothing
+	found := copies()
+	if len(found) != 2 {
+		t.Fatalf("%v", found)
+	}
+	if info, err := os.Stat(found[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	before := start(t, "sqlite://"+found[0]) // before the step down: it is current
+	before.logIn(ada.email, password).is(200)
+	if status, err := before.kernel.DB.Status(everything, s.app.Migrations()); err != nil || len(status.Pending) > 0 {
+		t.Errorf("%+v %v", status, err)
+	}
+	migrate("down")
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { migrate("up") })
+	}
+	all.Wait()
+	if n := len(copies()); n != 3 {
+		t.Errorf("%d are kept: %v", n, copies())
+	}
+	environ = append(environ, "DATABASE_COPY_BEFORE_MIGRATING=false")
+	last := fmt.Sprint(copies())
+	migrate("down")
+	if now := fmt.Sprint(copies()); now != last {
+		t.Errorf("%s became %s", last, now)
+	}
+}

@@ -1,0 +1,82 @@
+// Package doctor looks over a running installation: the data, the database, the
+// machine and the backups. It says what is wrong and how to mend it, and changes
+// nothing.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+)
+
+// Level is how bad a finding is.
+type Level string
+
+const (
+	OK   Level = "ok"
+	Note Level = "note" // worth knowing
+	Warn Level = "warn" // will be wrong one day
+	Fail Level = "fail" // is wrong
+)
+
+// Finding is one thing that was looked at.
+type Finding struct {
+	Level   Level  `json:"level"`
+	Name    string `json:"name"`
+	Message string `json:"message"`
+	Mend    string `json:"mend,omitempty"` // what to do about it
+}
+
+func (f Finding) String() string {
+	line := fmt.Sprintf("%-4s  %s: %s", f.Level, f.Name, f.Message)
+	if f.Mend != "" {
+		line += "\n      -> " + f.Mend
+	}
+	return line
+}
+
+// Options say what is looked over.
+type Options struct {
+	Config     *config.Config
+	DB         *database.DB
+	Migrations []database.Migration
+	Now        func() time.Time
+}
+
+// Examine looks at everything. What can't be looked at is a finding, too.
+func Examine(ctx context.Context, o Options) []Finding {
+	ctx = database.ForAll(ctx)
+	findings, usable := o.schema(ctx)
+	if usable {
+		findings = append(findings, o.data(ctx)...)
+		findings = append(findings, o.clock(ctx))
+	}
+	if o.DB.Driver() == database.SQLite {
+		findings = append(findings, o.file()...)
+	} else {
+		findings = append(findings, o.server(ctx)...)
+	}
+	return append(findings, o.backups()...)
+}
+
+// unknown is a finding about what could not be looked at.
+func unknown(name string, err error) Finding {
+	return Finding{Fail, name, "can't be looked at: " + err.Error(), ""}
+}
+
+func bytes(n int64) string {
+	const unit = 1 << 10
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, suffix := float64(n), ""
+	for _, suffix = range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if value /= unit; value < unit {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", value, suffix)
+}
