@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
+	"guildhall/platform/clone"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
-	"guildhall/platform/transfer"
 )
 
 // copyCommand moves a whole service to another database.
@@ -62,15 +62,15 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return fmt.Errorf("open --to: %w", err)
 	}
 	defer target.DB.Close()
-	return transferAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), transfer.Options{From: source, To: target.DB, Migrations: app.Migrations()})
+	return transferAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations()})
 }
 
 // transferAll copies and says what it did.
-func transferAll(ctx context.Context, progress, out io.Writer, o transfer.Options) error {
+func transferAll(ctx context.Context, progress, out io.Writer, o clone.Options) error {
 	began := time.Now()
 	show, done := showProgress(progress)
 	o.Progress = show
-	result, err := transfer.Copy(ctx, o)
+	result, err := clone.Copy(ctx, o)
 	done()
 	if err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
-	"guildhall/platform/transfer"
 )
 
 // fromEachToEach runs a test from either database to either.
@@ -121,17 +121,17 @@ func TestCopyGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer target.DB.Close()
-		o := transfer.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
+		o := clone.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
 		cuts := 0
 		for {
 			ctx, cancel := context.WithCancel(everything)
 			steps := 0
-			o.Progress = func(transfer.Progress) {
+			o.Progress = func(clone.Progress) {
 				if steps++; steps > cuts {
 					cancel()
 				}
 			}
-			result, err := transfer.Copy(ctx, o)
+			result, err := clone.Copy(ctx, o)
 			cancel()
 			if err == nil {
 				if !result.Resumed {
@@ -226,13 +226,13 @@ func TestCopySeesWhatIsNotTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer target.DB.Close()
-		o := transfer.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
+		o := clone.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
 		meddler, _, err := openBare(everything, to)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer meddler.DB.Close()
-		o.Progress = func(p transfer.Progress) {
+		o.Progress = func(p clone.Progress) {
 			if p.Doing != "copying user_profile" {
 				return
 			}
@@ -243,16 +243,16 @@ func TestCopySeesWhatIsNotTheSame(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := transfer.Copy(everything, o); err == nil || !strings.Contains(err.Error(), "the copy of user_profile is not the same") {
+		if _, err := clone.Copy(everything, o); err == nil || !strings.Contains(err.Error(), "the copy of user_profile is not the same") {
 			t.Errorf("a changed row: %v", err)
 		}
 		o.Progress = nil
 		s.exec("UPDATE users SET created_at = 'yesterday' WHERE id = '" + ada.id + "'")
-		if _, err := transfer.Copy(everything, o); err == nil || !strings.Contains(err.Error(), "users.created_at holds yesterday") {
+		if _, err := clone.Copy(everything, o); err == nil || !strings.Contains(err.Error(), "users.created_at holds yesterday") {
 			t.Errorf("a time that is none: %v", err)
 		}
 		s.exec("UPDATE users SET created_at = updated_at WHERE id = '" + ada.id + "'")
-		if result, err := transfer.Copy(everything, o); err != nil || !result.Resumed {
+		if result, err := clone.Copy(everything, o); err != nil || !result.Resumed {
 			t.Errorf("once mended: %v", err)
 		}
 	})

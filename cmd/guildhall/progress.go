@@ -9,7 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"guildhall/platform/transfer"
+	"guildhall/platform/clone"
 )
 
 // lineInterval is between two lines of progress where there is no terminal.
@@ -17,19 +17,19 @@ const lineInterval = 5 * time.Second
 
 // showProgress tells how far a copy is: a bar with rows, rate and time left on a
 // terminal, elsewhere a line now and then. It is called often.
-func showProgress(out io.Writer) (show func(transfer.Progress), done func()) {
+func showProgress(out io.Writer) (show func(clone.Progress), done func()) {
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is small
 		return progressOnTerminal(f)
 	}
 	return progressInLines(out), func() {}
 }
 
-func progressOnTerminal(f *os.File) (show func(transfer.Progress), done func()) {
+func progressOnTerminal(f *os.File) (show func(clone.Progress), done func()) {
 	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetItsString("rows"), progressbar.OptionShowIts(), progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(), progressbar.OptionUseANSICodes(true))
 	doing := ""
-	return func(p transfer.Progress) {
+	return func(p clone.Progress) {
 		if p.Total > 0 && bar.GetMax64() != p.Total {
 			bar.ChangeMax64(p.Total)
 		}
@@ -41,10 +41,10 @@ func progressOnTerminal(f *os.File) (show func(transfer.Progress), done func()) 
 	}, func() { _ = bar.Exit(); fmt.Fprintln(f) }
 }
 
-func progressInLines(out io.Writer) func(transfer.Progress) {
+func progressInLines(out io.Writer) func(clone.Progress) {
 	var began, last time.Time
 	doing := ""
-	return func(p transfer.Progress) {
+	return func(p clone.Progress) {
 		now := time.Now()
 		if began.IsZero() {
 			began = now

@@ -15,16 +15,16 @@ import (
 	"os"
 	"path/filepath"
 
+	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
-	"guildhall/platform/transfer"
 )
 
 // Options of a backup.
 type Options struct {
 	DB         *database.DB
 	Migrations []database.Migration // of this version
-	Progress   func(transfer.Progress)
+	Progress   func(clone.Progress)
 }
 
 // Taken is a backup that was made.
@@ -73,7 +73,7 @@ func write(ctx context.Context, o Options, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = transfer.Copy(ctx, transfer.Options{From: o.DB, To: target, Migrations: o.Migrations, Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: o.DB, To: target, Migrations: o.Migrations, Progress: o.Progress})
 	return errors.Join(err, target.Close())
 }
 

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
-	"guildhall/platform/transfer"
 )
 
 // RestoreOptions say what is brought back to where.
@@ -22,7 +22,7 @@ type RestoreOptions struct {
 	Finish func(ctx context.Context, db *database.DB) error
 	// Unsound takes a backup although something is wrong with it.
 	Unsound  bool
-	Progress func(transfer.Progress)
+	Progress func(clone.Progress)
 }
 
 // ToFile restores to a SQLite file that is not there yet.
@@ -62,7 +62,7 @@ func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r i
 		return r, err
 	}
 	defer source.Close()
-	_, err = transfer.Copy(ctx, transfer.Options{From: source, To: target, Migrations: o.Migrations, Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: source, To: target, Migrations: o.Migrations, Progress: o.Progress})
 	return r, err
 }
 

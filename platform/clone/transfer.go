@@ -1,11 +1,11 @@
-// Package transfer copies one database into another: SQLite to PostgreSQL, back,
+// Package clone copies one database into another: SQLite to PostgreSQL, back,
 // or to a like one. What is copied is the source as of one moment; what arrives
 // is compared with it. A copy that was cut off goes on where it was when it is
 // begun again: what is there already and still the same is only read.
 //
 // While a copy is not finished the target says so to whoever opens it, and the
 // service does not start on it (database.ErrHalfCopied).
-package transfer
+package clone
 
 import (
 	"context"

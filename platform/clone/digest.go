@@ -1,4 +1,4 @@
-package transfer
+package clone
 
 import (
 	"crypto/sha256"
@@ -39,7 +39,7 @@ func (d *digest) add(row []any) {
 		case time.Time:
 			b = binary.BigEndian.AppendUint64(append(b, 'd'), uint64(x.UnixMicro())) //nolint:gosec // the same bits
 		default:
-			panic(fmt.Sprintf("transfer: a value is %T", v)) // the snapshot gives no others
+			panic(fmt.Sprintf("clone: a value is %T", v)) // the snapshot gives no others
 		}
 	}
 	_, _ = d.hash.Write(b)
