@@ -62,11 +62,11 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return fmt.Errorf("open --to: %w", err)
 	}
 	defer target.DB.Close()
-	return transferAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations()})
+	return copyAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations()})
 }
 
-// transferAll copies and says what it did.
-func transferAll(ctx context.Context, progress, out io.Writer, o clone.Options) error {
+// copyAll copies and says what it did.
+func copyAll(ctx context.Context, progress, out io.Writer, o clone.Options) error {
 	began := time.Now()
 	show, done := showProgress(progress)
 	o.Progress = show
