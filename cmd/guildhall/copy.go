@@ -72,6 +72,9 @@ func copyAll(ctx context.Context, progress, out io.Writer, o clone.Options) erro
 	o.Progress = show
 	result, err := clone.Copy(ctx, o)
 	done()
+	if err != nil && ctx.Err() != nil {
+		return errors.New("the copy was cut off: give the same command again to go on with it")
+	}
 	if err != nil {
 		return err
 	}
