@@ -2,36 +2,64 @@ package platform
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
 	"guildhall/platform/database"
+	"guildhall/platform/module"
 )
 
 // sweepInterval is between two sweeps, more or less: replicas take turns.
 const sweepInterval = 10 * time.Minute
 
+// Swept is how many rows of a kind were forgotten.
+type Swept struct {
+	Kind string
+	Rows int64
+}
+
 // Sweep forgets what is no longer needed: a batch at a time, so that nobody
-// waits for it for long.
-func (a *App) Sweep(ctx context.Context) error {
+// waits for it for long. Where one kind fails, the others are swept all the
+// same; what was forgotten is returned and logged in any case.
+func (a *App) Sweep(ctx context.Context) ([]Swept, error) {
+	ctx = database.ForAll(ctx)
+	var all []Swept
+	var failed []error
+	var took []slog.Attr
 	for _, s := range a.sweepers {
-		for {
-			swept, err := s.Sweep(ctx)
-			if err != nil {
-				return err
-			}
-			if swept == 0 {
-				break
-			}
+		rows, err := sweepOut(ctx, s)
+		all = append(all, Swept{s.Forgets(), rows})
+		if err != nil {
+			failed = append(failed, err)
+		}
+		if rows > 0 {
+			took = append(took, slog.Int64(strings.ReplaceAll(s.Forgets(), " ", "_"), rows))
 		}
 	}
-	return nil
+	if len(took) > 0 {
+		a.kernel.Log.LogAttrs(ctx, slog.LevelInfo, "swept", took...)
+	}
+	return all, errors.Join(failed...)
+}
+
+// sweepOut comes back until there is no more.
+func sweepOut(ctx context.Context, s module.Sweeper) (rows int64, err error) {
+	for {
+		swept, err := s.Sweep(ctx)
+		rows += swept
+		if err != nil || swept == 0 {
+			return rows, err
+		}
+	}
 }
 
 // sweepEvery sweeps until the context ends or stop is called, which waits for it.
 func (a *App) sweepEvery(ctx context.Context, interval time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancel(database.ForAll(ctx))
+	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
 		for {
@@ -40,7 +68,7 @@ func (a *App) sweepEvery(ctx context.Context, interval time.Duration) (stop func
 				return
 			case <-time.After(interval/2 + rand.N(interval)): //nolint:gosec // only spreads the work
 			}
-			if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
+			if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 				a.kernel.Log.WarnContext(ctx, "could not sweep", "cause", err)
 			}
 		}

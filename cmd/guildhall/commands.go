@@ -26,7 +26,7 @@ func root() *cobra.Command {
 	config.Flags(cmd.PersistentFlags())
 	cmd.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
-		migrateCommand(), backupCommand(), restoreCommand(), copyCommand(), doctorCommand(), adminCommand(), auditCommand(), checkCommand(), openAPICommand(),
+		migrateCommand(), backupCommand(), restoreCommand(), copyCommand(), doctorCommand(), adminCommand(), auditCommand(), sweepCommand(), checkCommand(), openAPICommand(),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			Run: func(cmd *cobra.Command, _ []string) {

@@ -95,7 +95,7 @@ func TestARepeatedCreationIsAnsweredAsTheFirst(t *testing.T) {
 			t.Errorf("%d keys are kept", n)
 		}
 		s.later(49 * time.Hour)
-		if err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM idempotency_keys") != 0 {
+		if _, err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM idempotency_keys") != 0 {
 			t.Errorf("not swept: %v", err)
 		}
 	})

@@ -121,7 +121,7 @@ func TestLimitsHoldInParallelAndUnderAFlood(t *testing.T) {
 			t.Errorf("%d guesses were looked at", looked.Load())
 		}
 		s.exec("INSERT INTO rate_limits (key, tat, admitted) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT 'flood ' || i, 0, TRUE FROM n")
-		if err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM rate_limits WHERE tat = 0") != 0 {
+		if _, err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM rate_limits WHERE tat = 0") != 0 {
 			t.Errorf("not swept: %v", err)
 		}
 		s.guess("ghost@example.com", "a wrong guess", "192.0.2.1").is(429)

@@ -77,6 +77,9 @@ func (*Module) Name() string { return "auth" }
 // Migrations implements module.Module.
 func (*Module) Migrations() []database.Migration { return migrations() }
 
+// Forgets implements module.Sweeper.
+func (*Module) Forgets() string { return "sessions" }
+
 // Sweep implements module.Sweeper.
 func (m *Module) Sweep(ctx context.Context) (int64, error) { return m.sessions.sweep(ctx) }
 

@@ -146,6 +146,9 @@ func (a *Attempt) Release(ctx context.Context) error {
 	return nil
 }
 
+// Forgets implements module.Sweeper.
+func (*Keys) Forgets() string { return "idempotency keys" }
+
 // Sweep forgets keys that are a day old, some at a time.
 func (k *Keys) Sweep(ctx context.Context) (swept int64, err error) {
 	err = k.db.InTx(ctx, func(ctx context.Context) error {

@@ -18,8 +18,11 @@ type Module interface {
 	Routes(r *httpapi.Router)
 }
 
-// Sweeper is a module that has rows to forget. Sweep takes away some of those
-// that are no longer needed and says how many: the kernel comes back for more.
+// Sweeper is a module that has rows to forget.
 type Sweeper interface {
+	// Forgets names what: "sessions".
+	Forgets() string
+	// Sweep takes away some of those that are no longer needed and says how many,
+	// also where it fails in the end: the kernel comes back for more.
 	Sweep(ctx context.Context) (int64, error)
 }
