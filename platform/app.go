@@ -70,7 +70,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	if cfg.RateLimitEnabled {
 		limits = ratelimit.NewStore(db, o.Now)
 	}
-	keys, err := idempotency.New(db, []byte(cfg.JWTRefreshSecretKey.Reveal()), o.Now)
+	keys, err := idempotency.New(db, []byte(cfg.JWTRefreshSecretKey.Reveal()), cfg.IdempotencyRetention, o.Now)
 	if err != nil {
 		_ = db.Close()
 		return nil, err

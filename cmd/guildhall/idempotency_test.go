@@ -242,3 +242,28 @@ func TestAnotherSecretReadsNoAnswer(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAnswerIsGivenAgainForAsLongAsConfigured, and the document says how long.
+func TestAnAnswerIsGivenAgainForAsLongAsConfigured(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		create := func() answer { return ada.post("/organizations", body("name", "x"), "Idempotency-Key", "k").is(201) }
+		first := create().str("id")
+		s.later(2*time.Hour - time.Second)
+		ada = s.back(ada)
+		if s.swept()["idempotency keys"] != 0 || create().str("id") != first {
+			t.Error("it was carried out again too early")
+		}
+		s.later(2 * time.Second)
+		if create().str("id") == first {
+			t.Error("the first answer is given for too long")
+		}
+		s.later(3 * time.Hour)
+		if n := s.swept()["idempotency keys"]; n != 1 {
+			t.Errorf("%d keys went", n)
+		}
+		if _, document := s.document(); !strings.Contains(string(document), "for 2 h the same key") {
+			t.Error("the document does not say for how long")
+		}
+	}, func(c *config.Config) { c.IdempotencyRetention = 2 * time.Hour })
+}

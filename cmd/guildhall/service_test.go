@@ -77,6 +77,7 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 		JWTIssuer:           "guildhall", JWTAudience: "guildhall",
 		AccessTokenTTL: 30 * time.Minute, RefreshTokenTTL: 7 * 24 * time.Hour,
 		RefreshRotation: true, RefreshGrace: 10 * time.Second,
+		SessionRetention: 30 * 24 * time.Hour, IdempotencyRetention: 24 * time.Hour,
 		EnableRegistration: true, PasswordHashQueue: 1000, DrainTimeout: 5 * time.Second,
 		CORSOrigins: []string{"https://app.example.com"},
 	}

@@ -329,3 +329,50 @@ func TestOldSessionsAreSwept(t *testing.T) {
 		live.get("/auth/me").is(200)
 	})
 }
+
+// TestEndedSessionsGoAfterTheirRetention, counted from their end: a revocation,
+// or else the expiry. What remembers somebody's organization stays.
+func TestEndedSessionsGoAfterTheirRetention(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		ada.post(ada.org("/members"), body("user_id", grace.id)).is(201)
+		mine := grace.organization
+		expires := s.back(grace)
+		s.later(time.Second)
+		revoked := s.back(grace)
+		s.later(time.Second)
+		live := s.back(grace)
+		live.get("/auth/sessions").is(200)
+		revoked.post("/auth/logout", nil).is(204)
+		of := func(a *actor) int {
+			_, claims := claims(t, a.access)
+			return s.count("SELECT COUNT(*) FROM sessions WHERE id = ?", claims["sid"])
+		}
+		s.later(11 * day) // those that expired did so 4 days ago
+		if n := s.swept()["sessions"]; n != 1 || of(revoked) != 0 || of(expires) != 1 {
+			t.Errorf("%d sessions went", n)
+		}
+		s.later(7 * day)
+		if n := s.swept()["sessions"]; n != 2 || of(expires) != 0 || of(live) != 1 {
+			t.Errorf("%d sessions went", n)
+		}
+
+		// Grace uses Ada's organization, and is removed from her own session's one.
+		s.later(day)
+		ada = s.back(ada)
+		theirs := s.back(grace).in(ada)
+		s.later(time.Second)
+		theirs = s.actorOf(s.refresh(theirs.refresh).is(200))
+		s.later(time.Second)
+		lost := s.back(grace)
+		s.exec("UPDATE sessions SET organization_id = NULL WHERE id = (SELECT id FROM sessions WHERE user_id = ? ORDER BY rotated_at DESC LIMIT 1)", grace.id)
+		s.later(18 * day)
+		s.swept()
+		if of(theirs) != 1 || of(lost) != 1 {
+			t.Error("it is forgotten which organization Grace used last")
+		}
+		if got := s.logIn(grace.email, password).is(200).str("organization_id"); got != ada.organization || got == mine {
+			t.Errorf("Grace is in %s", got)
+		}
+	}, func(c *config.Config) { c.SessionRetention = 10 * day })
+}

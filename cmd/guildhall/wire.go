@@ -21,10 +21,11 @@ func wire(k *platform.Kernel) []module.Module {
 	organizations := organization.New(k.DB, k.Gate, k.Trail, memberships, k.Now)
 	users.BeforeArchive(organizations.ArchiveWithOwner)
 	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, k.Limits, auth.Options{
-		Registration:    cfg.EnableRegistration,
-		Rotation:        cfg.RefreshRotation,
-		Grace:           cfg.RefreshGrace,
-		SessionLifetime: cfg.RefreshTokenTTL,
+		Registration:     cfg.EnableRegistration,
+		Rotation:         cfg.RefreshRotation,
+		Grace:            cfg.RefreshGrace,
+		SessionLifetime:  cfg.RefreshTokenTTL,
+		SessionRetention: cfg.SessionRetention,
 	}, k.Now)
 	return []module.Module{auths, users, organizations, memberships, audit.New(k.Gate, k.Trail)}
 }

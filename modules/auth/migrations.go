@@ -45,5 +45,19 @@ func migrations() []database.Migration {
 				`ALTER TABLE sessions DROP COLUMN address`,
 			}
 		},
+	}, {
+		ID: "202611250700_auth_session_ends",
+		Up: func(database.Driver) []string {
+			return []string{
+				`DROP INDEX sessions_by_end`,
+				`CREATE INDEX sessions_by_end ON sessions (COALESCE(revoked_at, expires_at))`,
+			}
+		},
+		Down: func(database.Driver) []string {
+			return []string{
+				`DROP INDEX sessions_by_end`,
+				`CREATE INDEX sessions_by_end ON sessions (expires_at)`,
+			}
+		},
 	}}
 }

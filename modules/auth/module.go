@@ -37,6 +37,9 @@ type Options struct {
 	Rotation        bool
 	Grace           time.Duration // in which the parent of a refresh token is taken again
 	SessionLifetime time.Duration
+	// SessionRetention is for how long the rows of ended sessions are kept, for
+	// whoever looks into a break-in.
+	SessionRetention time.Duration
 }
 
 // Module is the room of credentials.
@@ -81,7 +84,9 @@ func (*Module) Migrations() []database.Migration { return migrations() }
 func (*Module) Forgets() string { return "sessions" }
 
 // Sweep implements module.Sweeper.
-func (m *Module) Sweep(ctx context.Context) (int64, error) { return m.sessions.sweep(ctx) }
+func (m *Module) Sweep(ctx context.Context) (int64, error) {
+	return m.sessions.sweep(ctx, m.now().Add(-m.options.SessionRetention))
+}
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {

@@ -110,31 +110,6 @@ func (k *Sessions) countLive(ctx context.Context, userID uuid.UUID) (*int64, err
 	return database.Count(k.db.Conn(ctx), "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
 }
 
-// How long the rows of ended sessions are kept, for whoever looks into a
-// break-in, and how many go at once.
-const (
-	sessionRetention = 30 * 24 * time.Hour
-	sweepBatch       = 500
-)
-
-// sweep forgets sessions that ended long ago, but for each person's last one:
-// it tells which organization they used last.
-func (k *Sessions) sweep(ctx context.Context) (swept int64, err error) {
-	before := k.now().Add(-sessionRetention)
-	err = k.db.InTx(ctx, func(ctx context.Context) error {
-		r := k.db.Conn(ctx).Exec(`DELETE FROM sessions WHERE id IN (
-			SELECT s.id FROM sessions s WHERE s.expires_at < ?
-			AND EXISTS (SELECT 1 FROM sessions later WHERE later.user_id = s.user_id AND later.rotated_at > s.rotated_at)
-			LIMIT ?)`, before, sweepBatch)
-		swept = r.RowsAffected
-		return r.Error
-	})
-	if err != nil {
-		return 0, fmt.Errorf("sweep sessions: %w", err)
-	}
-	return swept, nil
-}
-
 // advance makes the next generation the live one, if the given one still is;
 // nil if not. The database decides, so that of many at once one wins.
 func (k *Sessions) advance(ctx context.Context, id, userID uuid.UUID, generation int64) (*session, error) {

@@ -44,6 +44,9 @@ type Config struct {
 	PasswordHashConcurrency int // 0: the number of cores
 	PasswordHashQueue       int
 
+	SessionRetention     time.Duration // after a session ended
+	IdempotencyRetention time.Duration
+
 	BackupDir      string // empty: no scheduled backups
 	BackupInterval time.Duration
 	BackupKeep     int

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/google/uuid"
@@ -64,7 +65,7 @@ func (a *API) YAML() ([]byte, error) {
 }
 
 func (a *API) buildDocument() (*document, error) {
-	b := newBuilder(a.version, a.tags)
+	b := newBuilder(a.version, a.tags, a.keys.Retention())
 	if err := b.addProblem(); err != nil {
 		return nil, fmt.Errorf("describe problems: %w", err)
 	}
@@ -91,7 +92,7 @@ type builder struct {
 	tags      map[string]string // of modules yet to be described
 }
 
-func newBuilder(version string, tags map[string]string) *builder {
+func newBuilder(version string, tags map[string]string, replay time.Duration) *builder {
 	b := &builder{reflector: openapi31.NewReflector(), names: map[string]reflect.Type{}, tags: maps.Clone(tags)}
 	spec := b.reflector.Spec
 	spec.Info.WithTitle("Guildhall").WithVersion(version).WithDescription(description).
@@ -129,7 +130,7 @@ func newBuilder(version string, tags map[string]string) *builder {
 
 	components.WithParametersItem(idempotencyKeyHeader, openapi31.ParameterOrReference{Parameter: &openapi31.Parameter{
 		Name: idempotencyKeyHeader, In: openapi31.ParameterInHeader,
-		Description: new("Makes it safe to send the request again: for 24 hours the same key and body are answered as the first time. Use a new UUID for each creation."),
+		Description: new(fmt.Sprintf("Makes it safe to send the request again: for %.0f h the same key and body are answered as the first time. Use a new UUID for each creation.", replay.Hours())),
 		Schema:      map[string]any{"type": "string", "minLength": 1, "maxLength": 255},
 	}})
 

@@ -28,7 +28,6 @@ import (
 )
 
 const (
-	retention = 24 * time.Hour
 	// lease is for how long a request that does not end keeps others out: longer
 	// than any may take.
 	lease      = 30 * time.Second
@@ -43,13 +42,15 @@ var (
 
 // Keys are those of one database.
 type Keys struct {
-	db   *database.DB
-	aead cipher.AEAD
-	now  func() time.Time
+	db        *database.DB
+	aead      cipher.AEAD
+	retention time.Duration
+	now       func() time.Time
 }
 
-// New derives the key that answers are encrypted with from a secret.
-func New(db *database.DB, secret []byte, now func() time.Time) (*Keys, error) {
+// New derives the key that answers are encrypted with from a secret. After the
+// retention a key is a new one.
+func New(db *database.DB, secret []byte, retention time.Duration, now func() time.Time) (*Keys, error) {
 	key, err := hkdf.Key(sha256.New, secret, nil, "guildhall idempotency", 32)
 	if err != nil {
 		return nil, err
@@ -59,8 +60,11 @@ func New(db *database.DB, secret []byte, now func() time.Time) (*Keys, error) {
 		return nil, err
 	}
 	aead, err := cipher.NewGCM(block)
-	return &Keys{db: db, aead: aead, now: now}, err
+	return &Keys{db: db, aead: aead, retention: retention, now: now}, err
 }
+
+// Retention is for how long an answer is given again.
+func (k *Keys) Retention() time.Duration { return k.retention }
 
 // Answer is what is given again.
 type Answer struct {
@@ -90,7 +94,7 @@ func (k *Keys) Begin(ctx context.Context, caller, key, fingerprint string) (*Att
 			ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, lock = excluded.lock,
 				locked_until = excluded.locked_until, created_at = excluded.created_at, answer = NULL
 			WHERE (idempotency_keys.answer IS NULL AND idempotency_keys.locked_until < excluded.created_at) OR idempotency_keys.created_at < ?
-			RETURNING id`, a.id, fingerprint, a.lock, now.Add(lease), now, now.Add(-retention)).Scan(&claimed)
+			RETURNING id`, a.id, fingerprint, a.lock, now.Add(lease), now, now.Add(-k.retention)).Scan(&claimed)
 		if database.IsNotFound(err) {
 			before, err = k.find(ctx, a.id, fingerprint)
 		}
@@ -149,10 +153,10 @@ func (a *Attempt) Release(ctx context.Context) error {
 // Forgets implements module.Sweeper.
 func (*Keys) Forgets() string { return "idempotency keys" }
 
-// Sweep forgets keys that are a day old, some at a time.
+// Sweep forgets keys that would be new ones, some at a time.
 func (k *Keys) Sweep(ctx context.Context) (swept int64, err error) {
 	err = k.db.InTx(ctx, func(ctx context.Context) error {
-		r := k.db.Conn(ctx).Exec("DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < ? LIMIT ?)", k.now().Add(-retention), sweepBatch)
+		r := k.db.Conn(ctx).Exec("DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < ? LIMIT ?)", k.now().Add(-k.retention), sweepBatch)
 		swept = r.RowsAffected
 		return r.Error
 	})
