@@ -90,12 +90,14 @@ type App struct {
 	kernel     *Kernel
 	api        *httpapi.API
 	migrations []database.Migration
+	retention  *audit.Retention
 	sweepers   []module.Sweeper
 }
 
 // New mounts the modules.
 func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
-	a := &App{kernel: k, sweepers: []module.Sweeper{k.Limits, k.Keys}}
+	a := &App{kernel: k, retention: audit.NewRetention(k.Trail, k.Config.AuditRetention)}
+	a.sweepers = []module.Sweeper{k.Limits, k.Keys, a.retention}
 	sources := []database.Source{
 		{Module: access.Name, Migrations: access.Migrations()},
 		{Module: audit.Name, Migrations: audit.Migrations()},
@@ -137,7 +139,10 @@ func (a *App) Prepare(ctx context.Context) error {
 	if err := a.migrated(ctx); err != nil {
 		return err
 	}
-	return a.kernel.DB.CheckRowSecurity(ctx)
+	if err := a.kernel.DB.CheckRowSecurity(ctx); err != nil {
+		return err
+	}
+	return a.retention.Check(ctx)
 }
 
 func (a *App) migrated(ctx context.Context) error {

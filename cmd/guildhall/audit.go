@@ -21,7 +21,7 @@ func auditCommand() *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%d events in %d chains, digest %s\n", v.Events, v.Chains, v.Digest)
+			fmt.Fprintf(out, "%d events in %d chains, %d forgotten before them, digest %s\n", v.Events, v.Chains, v.Forgotten, v.Digest)
 			for _, b := range v.Broken {
 				fmt.Fprintln(out, b)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
+	"guildhall/platform/audit"
 	"guildhall/platform/config"
 )
 
@@ -63,6 +64,9 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	findings := []config.Finding{answers, {OK: true, Name: schema, Message: "is up to date"}}
 	if err := k.DB.CheckRowSecurity(ctx); err != nil {
 		findings = append(findings, config.Finding{Name: "row-level security", Message: err.Error()})
+	}
+	if err := audit.NewRetention(k.Trail, cfg.AuditRetention).Check(ctx); err != nil {
+		findings = append(findings, config.Finding{Name: "retention", Message: err.Error()})
 	}
 	return findings
 }

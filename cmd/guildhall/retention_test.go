@@ -1,8 +1,31 @@
 package main
 
-import "time"
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform"
+	"guildhall/platform/audit"
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+)
 
 const day = 24 * time.Hour
+
+func keepingEvents(days time.Duration) func(*config.Config) {
+	return func(c *config.Config) { c.AuditRetention = days * day }
+}
 
 // swept sweeps and says how many of each kind were forgotten.
 func (s *service) swept() map[string]int64 {
@@ -18,8 +41,397 @@ func (s *service) swept() map[string]int64 {
 	return rows
 }
 
+// refused carries out what the database is to refuse.
+func (s *service) refused(statement, because string) {
+	s.t.Helper()
+	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error { return s.kernel.DB.Conn(ctx).Exec(statement).Error })
+	if err == nil || !strings.Contains(err.Error(), because) {
+		s.t.Errorf("%s: %v", statement, err)
+	}
+}
+
 // back logs somebody in again.
 func (s *service) back(a *actor) *actor {
 	s.t.Helper()
 	return s.actorOf(s.logIn(a.email, password).is(200))
+}
+
+// TestOldAuditEventsAreForgotten: each list ends where retention cut, the rest is
+// still a whole chain, and what comes next goes on from it.
+func TestOldAuditEventsAreForgotten(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		organization := ada.org("/audit-events")
+		ada.patch(ada.org(""), body("name", "old")).is(200)
+		s.later(60 * day)
+		ada = s.back(ada)
+		ada.patch(ada.org(""), body("name", "new")).is(200)
+		ada.patch(ada.org(""), body("name", "newer")).is(200)
+		kept := ada.get(organization).is(200).list()[:2]
+		before := s.verified()
+		if n := s.swept()["audit events"]; n != 0 {
+			t.Errorf("%d were forgotten too early", n)
+		}
+
+		s.later(31 * day)
+		ada = s.back(ada)
+		written := before.Events + 1
+		if n := s.swept()["audit events"]; n == 0 || !strings.Contains(s.log.String(), fmt.Sprintf(`"msg":"swept","audit_events":%d`, n)) {
+			t.Errorf("%d were forgotten; the log:\n%s", n, s.log)
+		}
+		a := ada.get(organization + "?count=true").is(200)
+		if got := a.list(); fmt.Sprint(got) != fmt.Sprint(kept) || a.header.Get("X-Total-Count") != "2" || got[1]["sequence"] != 3.0 {
+			t.Errorf("%s", a.body)
+		}
+		// Of who did nothing since, nothing is left but the head of the chain.
+		if n := s.count("SELECT COUNT(*) FROM audit_events WHERE chain_id IN (?, ?)", grace.id, grace.organization); n != 0 {
+			t.Errorf("Grace still has %d events", n)
+		}
+		after := s.verified()
+		if after.Chains != before.Chains || after.Forgotten == 0 || after.Events+after.Forgotten != written {
+			t.Errorf("%+v, then %+v", before, after)
+		}
+		if again := s.swept(); again["audit events"] != 0 || fmt.Sprint(s.verified()) != fmt.Sprint(after) {
+			t.Errorf("swept again: %v, %+v", again, s.verified())
+		}
+
+		grace = s.back(grace)
+		if e := grace.get("/users/" + grace.id + "/audit-events").is(200).list(); len(e) != 1 || e[0]["sequence"] != 3.0 || e[0]["action"] != "session.started" {
+			t.Errorf("Grace's list goes on with %v", e)
+		}
+		ada.patch(ada.org(""), body("name", "newest")).is(200)
+		if e := ada.get(organization).list(); len(e) != 3 || e[0]["sequence"] != 5.0 {
+			t.Errorf("the organization's list goes on with %v", e)
+		}
+		s.verified()
+
+		// Long after, everything is old, however often it had been emptied.
+		s.later(200 * day)
+		s.swept()
+		if v := s.verify(); v.Events != 0 || len(v.Broken) > 0 {
+			t.Errorf("%+v", v)
+		}
+		s.later(200 * day)
+		s.swept()
+		s.back(grace)
+		s.later(91 * day)
+		if n := s.swept()["audit events"]; n != 1 {
+			t.Errorf("%d forgotten of one event in a chain that was empty", n)
+		}
+	}, keepingEvents(90))
+}
+
+// TestAuditEventsAreKeptForEver where nothing else is asked for.
+func TestAuditEventsAreKeptForEver(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.person("Ada")
+		before := s.verified()
+		s.later(80 * 365 * day)
+		if n := s.swept()["audit events"]; n != 0 || fmt.Sprint(s.verified()) != fmt.Sprint(before) {
+			t.Errorf("%d were forgotten", n)
+		}
+	})
+}
+
+// record writes the same event often, in one transaction.
+func record(t testing.TB, db *database.DB, trail *audit.Trail, event audit.Event, n int) {
+	t.Helper()
+	err := db.InTx(everything, func(ctx context.Context) error {
+		for range n {
+			if err := trail.Record(ctx, event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestManyOldEventsGoBatchByBatch, and none that stands behind a younger one:
+// what is left must be a chain.
+func TestManyOldEventsGoBatchByBatch(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) })
+		busy := audit.Event{Action: audit.OrganizationRenamed, OrganizationID: audit.In(uuid.New())}
+		record(t, s.kernel.DB, past, busy, 1001)
+		record(t, s.kernel.DB, s.kernel.Trail, busy, 1)
+		record(t, s.kernel.DB, past, busy, 3)
+		for range 120 {
+			record(t, s.kernel.DB, past, audit.Event{Action: audit.OrganizationRenamed, OrganizationID: audit.In(uuid.New())}, 2)
+		}
+		if n := s.swept()["audit events"]; n != 1001+240 {
+			t.Errorf("%d forgotten", n)
+		}
+		if v := s.verified(); v.Events != 4 || v.Chains != 121 {
+			t.Errorf("%+v", v)
+		}
+	}, keepingEvents(90))
+}
+
+// TestOnlyWhatTheHeadGaveUpCanBeDeleted: the database refuses every deletion but
+// that, whoever asks, and every change.
+func TestOnlyWhatTheHeadGaveUpCanBeDeleted(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		for i := range 4 {
+			ada.patch(ada.org(""), body("name", fmt.Sprint(i))).is(200)
+		}
+		which := " WHERE chain_id = '" + ada.organization + "'"
+		s.refused("DELETE FROM audit_events", "never changed")
+		s.refused("DELETE FROM audit_events"+which+" AND sequence = 1", "never changed")
+		s.exec("UPDATE audit_chains SET first_sequence = 3 WHERE id = ?", ada.organization)
+		s.refused("DELETE FROM audit_events"+which, "never changed")
+		s.refused("DELETE FROM audit_events"+which+" AND sequence = 3", "never changed")
+		if s.kernel.Config.DatabaseRowSecurity {
+			s.refused("UPDATE audit_events SET client = 'x'"+which+" AND sequence = 1", "permission denied")
+		} else {
+			s.refused("UPDATE audit_events SET client = 'x'"+which+" AND sequence = 1", "never changed")
+		}
+		s.exec("DELETE FROM audit_events" + which + " AND sequence < 3")
+		if n := s.count("SELECT COUNT(*) FROM audit_events" + which); n != 3 {
+			t.Errorf("%d events are left", n)
+		}
+		if v := s.verify(); len(v.Broken) != 1 { // for whoever did so said nothing of the hash
+			t.Errorf("%+v", v)
+		}
+	}, keepingEvents(90))
+}
+
+func (s *service) verify() audit.Verified {
+	s.t.Helper()
+	v, err := s.kernel.Trail.Verify(s.ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return v
+}
+
+// TestForgedTrailAfterRetention: what was forgotten hides nothing, in the events
+// that are kept or in what their head says of those that aren't. Of a broken
+// chain nothing more is forgotten, and of the others as ever.
+func TestForgedTrailAfterRetention(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.asOwner()
+		ada, grace := s.person("Ada"), s.person("Grace")
+		for i := range 3 {
+			ada.patch(ada.org(""), body("name", fmt.Sprint(i))).is(200)
+		}
+		s.later(60 * day)
+		ada = s.back(ada)
+		for i := range 3 {
+			ada.patch(ada.org(""), body("name", fmt.Sprint("new ", i))).is(200)
+		}
+		s.later(31 * day)
+		forgotten := s.verified().Digest
+		s.exec("CREATE TABLE all_events AS SELECT * FROM audit_events")
+		if s.swept()["audit events"] == 0 || s.verified().Digest != forgotten {
+			t.Error("the digest kept elsewhere is no longer that of the trail")
+		}
+		if s.kernel.DB.Driver() == database.Postgres {
+			s.exec("ALTER TABLE audit_events DISABLE TRIGGER audit_events_append_only")
+		} else {
+			s.exec("DROP TRIGGER audit_events_no_update")
+			s.exec("DROP TRIGGER audit_events_no_delete")
+		}
+		s.exec("CREATE TABLE kept AS SELECT * FROM audit_events")
+		s.exec("CREATE TABLE heads AS SELECT * FROM audit_chains")
+		which, head, empty := " WHERE chain_id = '"+ada.organization+"'", " WHERE id = '"+ada.organization+"'", " WHERE id = '"+grace.id+"'"
+		forgeries := []string{
+			"DELETE FROM audit_events" + which + " AND sequence = 5",
+			"DELETE FROM audit_events" + which + " AND sequence = 6",
+			"DELETE FROM audit_events" + which + " AND sequence = 7",
+			"DELETE FROM audit_events" + which,
+			"UPDATE audit_events SET client = 'x'" + which + " AND sequence = 5",
+			"INSERT INTO audit_events SELECT * FROM all_events" + which + " AND sequence = 4",
+			"INSERT INTO audit_events SELECT * FROM all_events" + which + " AND sequence = 1",
+			"UPDATE audit_chains SET first_sequence = 6" + head,
+			"UPDATE audit_chains SET first_sequence = 4" + head,
+			"UPDATE audit_chains SET first_sequence = 1, first_hash = ''" + head,
+			"UPDATE audit_chains SET first_hash = 'x'" + head,
+			"UPDATE audit_chains SET first_hash = hash" + head,
+			"UPDATE audit_chains SET first_sequence = 2" + empty,
+			"UPDATE audit_chains SET first_sequence = 4" + empty,
+			"UPDATE audit_chains SET first_hash = 'x'" + empty,
+			"UPDATE audit_chains SET hash = 'x'" + empty,
+		}
+		for _, forgery := range forgeries {
+			s.exec(forgery)
+			if v := s.verify(); len(v.Broken) != 1 || !strings.Contains(v.Broken[0], ada.organization) && !strings.Contains(v.Broken[0], grace.id) {
+				t.Errorf("%s: %+v", forgery, v)
+			}
+			s.exec("DELETE FROM audit_events")
+			s.exec("DELETE FROM audit_chains")
+			s.exec("INSERT INTO audit_chains SELECT * FROM heads")
+			s.exec("INSERT INTO audit_events SELECT * FROM kept")
+		}
+		s.verified()
+
+		s.later(60 * day)
+		s.back(ada)
+		s.exec("UPDATE audit_events SET client = 'x'" + which + " AND sequence = 6")
+		s.exec("DELETE FROM audit_events WHERE chain_id = '" + ada.id + "'")
+		all, err := s.app.Sweep(s.ctx)
+		if err == nil || !strings.Contains(err.Error(), "is kept as it is") || !slices.Contains(all, platform.Swept{Kind: "sessions", Rows: 1}) {
+			t.Errorf("%v: %v", all, err)
+		}
+		if n := s.count("SELECT COUNT(*) FROM audit_events" + which); n != 3 {
+			t.Errorf("%d events are left of a broken chain", n)
+		}
+		if n := s.count("SELECT COUNT(*) FROM audit_events WHERE NOT chain_id = ?", ada.organization); n != 0 {
+			t.Errorf("%d events are left of the others", n)
+		}
+		if broken := s.verify().Broken; len(broken) != 2 {
+			t.Errorf("%v", broken)
+		}
+	}, keepingEvents(90))
+}
+
+// TestForgettingWhileEventsAreWritten: several replicas sweep while others write,
+// old events and new ones. None is lost that was to be kept.
+func TestForgettingWhileEventsAreWritten(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) })
+		organizations := make([]audit.Event, 4)
+		for i := range organizations {
+			organizations[i] = audit.Event{Action: audit.OrganizationRenamed, OrganizationID: audit.In(uuid.New())}
+			record(t, s.kernel.DB, past, organizations[i], 450)
+		}
+		const rounds = 25
+		var writing atomic.Int64
+		writing.Store(4)
+		var wg sync.WaitGroup
+		for range writing.Load() {
+			wg.Go(func() {
+				defer writing.Add(-1)
+				for round := range rounds {
+					trail := past
+					if round > rounds/2 {
+						trail = s.kernel.Trail
+					}
+					err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
+						for _, e := range organizations {
+							if err := trail.Record(ctx, e); err != nil {
+								return err
+							}
+						}
+						return nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		var forgotten atomic.Int64
+		for range 3 {
+			wg.Go(func() {
+				for writing.Load() > 0 {
+					forgotten.Add(s.swept()["audit events"])
+				}
+			})
+		}
+		wg.Wait()
+		forgotten.Add(s.swept()["audit events"])
+		v := s.verified()
+		if v.Forgotten != forgotten.Load() || v.Events+v.Forgotten != 4*450+4*4*rounds {
+			t.Errorf("%d were said to be forgotten: %+v", forgotten.Load(), v)
+		}
+		if n := s.count("SELECT COUNT(*) FROM audit_events WHERE occurred_at > ?", s.kernel.Now().Add(-day)); n != 4*4*(rounds-rounds/2-1) {
+			t.Errorf("%d young events are left", n)
+		}
+	}, keepingEvents(90))
+}
+
+// TestSweepCommand forgets at once and says how much, by the settings of the
+// environment.
+func TestSweepCommand(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := start(t, databaseURL)
+		s.asOwner()
+		s.later(-40 * day)
+		ada := s.person("Ada")
+		ada.post("/organizations", body("name", "x"), "Idempotency-Key", "k").is(201)
+		ada.post("/auth/logout", nil).is(204)
+		s.later(time.Second)
+		s.back(ada)
+		s.later(40 * day)
+		events := s.verified().Events
+		dir := t.TempDir()
+		out, status := run(t, dir, inProduction(databaseURL), "sweep")
+		if status != 0 || !strings.Contains(out, "sessions: 1 forgotten\n") || !strings.Contains(out, "idempotency keys: 1 forgotten\n") || !strings.Contains(out, "audit events: 0 forgotten\n") {
+			t.Errorf("%d\n%s", status, out)
+		}
+		environ := inProduction(databaseURL, "AUDIT_RETENTION_DAYS=39")
+		if out, status := run(t, dir, environ, "sweep"); status != 0 || !strings.Contains(out, fmt.Sprintf("audit events: %d forgotten\n", events)) {
+			t.Errorf("%d\n%s", status, out)
+		}
+		if out, status := run(t, dir, environ, "audit", "verify"); status != 0 || !strings.HasPrefix(out, fmt.Sprintf("0 events in 3 chains, %d forgotten before them", events)) {
+			t.Errorf("%d\n%s", status, out)
+		}
+		for _, bad := range []string{"SESSION_RETENTION_DAYS=0", "IDEMPOTENCY_KEY_RETENTION_HOURS=721", "AUDIT_RETENTION_DAYS=-1", "AUDIT_RETENTION_DAYS=1.5"} {
+			name, _, _ := strings.Cut(bad, "=")
+			if out, status := run(t, dir, inProduction(databaseURL, bad), "sweep"); status != 1 || !strings.Contains(out, name+": ") {
+				t.Errorf("%s: %d\n%s", bad, status, out)
+			}
+		}
+	})
+}
+
+// TestRetentionUnderRowSecurity: a service whose role may delete nothing of the
+// trail says so at once; the tables' owner sweeps instead.
+func TestRetentionUnderRowSecurity(t *testing.T) {
+	t.Parallel()
+	databaseURL := platformtest.PostgresURL(t)
+	s := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
+	s.later(-40 * day)
+	ada := s.person("Ada")
+	ada.patch(ada.org(""), body("name", "x")).is(200)
+	s.later(40 * day)
+	dir := t.TempDir()
+	environ := func(url string) []string {
+		return inProduction(url, "DATABASE_ROW_SECURITY=true", "AUDIT_RETENTION_DAYS=30")
+	}
+	service := s.kernel.Config.DatabaseURL.Reveal()
+	for _, command := range []string{"serve", "sweep", "check"} {
+		if out, status := run(t, dir, environ(service), command); status != 1 || !strings.Contains(out, "AUDIT_RETENTION_DAYS") || !strings.Contains(out, "guildhall sweep") {
+			t.Errorf("%s: %d\n%s", command, status, out)
+		}
+	}
+	s.refused("DELETE FROM audit_events", "permission denied")
+	owner := ownedBy(t, databaseURL)
+	if out, status := run(t, dir, environ(owner), "sweep"); status != 0 || strings.Contains(out, "audit events: 0") {
+		t.Errorf("%d\n%s", status, out)
+	}
+	if v := s.verify(); v.Events != 0 || v.Forgotten == 0 || len(v.Broken) > 0 {
+		t.Errorf("%+v", v)
+	}
+	s.back(ada)
+	s.verified()
+}
+
+// ownedBy hands the tables to a role that is no superuser and returns its URL.
+func ownedBy(t testing.TB, databaseURL string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	role := "owner_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	_, err = admin.ExecContext(context.Background(), strings.ReplaceAll(`CREATE ROLE the_owner LOGIN;
+		DO $$ DECLARE name text; BEGIN
+			FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP EXECUTE format('ALTER TABLE %I OWNER TO the_owner', name); END LOOP;
+		END $$`, "the_owner", role))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(role)
+	return u.String()
 }

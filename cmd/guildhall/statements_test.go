@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"guildhall/platform/database"
 )
@@ -42,6 +43,10 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		s.crowd(ada, 50, 50)
 		s.texts.Clear()
 		s.measure(ada, grace)
+		s.later(100 * 24 * time.Hour)
+		if swept := s.swept(); swept["sessions"] == 0 || swept["audit events"] == 0 {
+			t.Errorf("swept %v", swept)
+		}
 		explained := 0
 		s.texts.Range(func(key, _ any) bool {
 			text := key.(string)
@@ -59,7 +64,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		if explained < 40 {
 			t.Errorf("only %d statements were explained", explained)
 		}
-	})
+	}, keepingEvents(90))
 }
 
 var (

@@ -17,7 +17,7 @@ import (
 
 type eventView struct {
 	ID             uuid.UUID         `json:"id"`
-	Sequence       int64             `json:"sequence" example:"42" description:"1, 2, 3… in this list, without a gap."`
+	Sequence       int64             `json:"sequence" example:"42" description:"1, 2, 3… in this list, without a gap. Where the oldest are no longer kept it begins with a later one."`
 	OccurredAt     time.Time         `json:"occurred_at"`
 	Action         audit.Action      `json:"action" example:"member.added"`
 	OrganizationID uuid.NullUUID     `json:"organization_id"`

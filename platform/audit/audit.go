@@ -157,36 +157,35 @@ func (t *Trail) append(ctx context.Context, gathered []any) error {
 
 func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) error {
 	ctx = database.For(ctx, database.Tenant{OrganizationID: events[0].OrganizationID, UserID: events[0].UserID.UUID})
-	sequence, hash, err := t.lock(ctx, chainID)
+	h, err := t.lock(ctx, chainID)
+	if database.IsNotFound(err) {
+		h, err = t.begin(ctx, chainID, events[0].OccurredAt)
+	}
 	if err != nil {
 		return err
 	}
+	last := h.last
 	for _, x := range events {
-		sequence++
-		x.Sequence = sequence
-		x.Hash = x.hash(hash)
-		hash = x.Hash
+		x.Sequence = last.sequence + 1
+		x.Hash = x.hash(last.hash)
+		last = link{x.Sequence, x.Hash}
 	}
 	conn := t.db.Conn(ctx)
 	if err := conn.Create(events).Error; err != nil {
 		return err
 	}
-	return conn.Exec("UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", sequence, hash, chainID).Error
+	return conn.Exec("UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID).Error
 }
 
-// lock holds the head of a chain for the rest of the transaction.
-func (t *Trail) lock(ctx context.Context, chainID uuid.UUID) (sequence int64, hash string, err error) {
-	read := func() error {
-		return t.db.Row(ctx, "SELECT sequence, hash FROM audit_chains WHERE id = ?"+t.db.ForUpdate(), chainID).Scan(&sequence, &hash)
+// follows says what is wrong with an event that stands behind another.
+func (x *entry) follows(before link) error {
+	switch {
+	case x.Sequence != before.sequence+1:
+		return fmt.Errorf("event %d follows event %d", x.Sequence, before.sequence)
+	case x.hash(before.hash) != x.Hash:
+		return fmt.Errorf("event %d is not what was written", x.Sequence)
 	}
-	if err = read(); !database.IsNotFound(err) {
-		return sequence, hash, err
-	}
-	err = t.db.Conn(ctx).Exec("INSERT INTO audit_chains (id, sequence, hash) VALUES (?, 0, '') ON CONFLICT (id) DO NOTHING", chainID).Error
-	if err != nil {
-		return 0, "", err
-	}
-	return sequence, hash, read() //nolint:nilerr // that it was not there is why it is now
+	return nil
 }
 
 // hash covers every column and the hash before: SHA-256 of a JSON array of

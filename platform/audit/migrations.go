@@ -63,6 +63,27 @@ func Migrations() []database.Migration {
 				database.DropTenantPolicy(driver, "audit_events"),
 			)
 		},
+	}, {
+		// Of chains that were begun before, oldest_at is too early: the first sweep
+		// looks at them once. A rollback is for where nothing has been forgotten: the
+		// version before takes what was for removed.
+		ID: "202611250710_audit_retention",
+		Up: func(driver database.Driver) []string {
+			return slices.Concat([]string{
+				`ALTER TABLE audit_chains ADD COLUMN first_sequence bigint NOT NULL DEFAULT 1`,
+				`ALTER TABLE audit_chains ADD COLUMN first_hash text NOT NULL DEFAULT ''`,
+				`ALTER TABLE audit_chains ADD COLUMN oldest_at timestamptz NOT NULL DEFAULT '1970-01-01 00:00:00+00:00'`,
+				`CREATE INDEX audit_chains_by_oldest ON audit_chains (oldest_at, id)`,
+			}, dropGuard(driver), deletableOnceGivenUp(driver))
+		},
+		Down: func(driver database.Driver) []string {
+			return slices.Concat(dropGuard(driver), appendOnly(driver), []string{
+				`DROP INDEX audit_chains_by_oldest`,
+				`ALTER TABLE audit_chains DROP COLUMN oldest_at`,
+				`ALTER TABLE audit_chains DROP COLUMN first_hash`,
+				`ALTER TABLE audit_chains DROP COLUMN first_sequence`,
+			})
+		},
 	}}
 }
 
@@ -82,4 +103,37 @@ func appendOnly(driver database.Driver) []string {
 		`CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
 			BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`,
 	}
+}
+
+// deletableOnceGivenUp is appendOnly, but for the deletion of events that the
+// head of their chain has given up.
+func deletableOnceGivenUp(driver database.Driver) []string {
+	if driver == database.Postgres {
+		return []string{
+			`CREATE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+				BEGIN
+					IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM audit_chains c WHERE c.id = OLD.chain_id AND c.first_sequence > OLD.sequence) THEN
+						RETURN OLD;
+					END IF;
+					RAISE EXCEPTION 'audit events are never changed';
+				END $$`,
+			`CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE ON audit_events
+				FOR EACH ROW EXECUTE FUNCTION audit_events_append_only()`,
+		}
+	}
+	return []string{
+		`CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
+			BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`,
+		`CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
+			WHEN NOT EXISTS (SELECT 1 FROM audit_chains c WHERE c.id = OLD.chain_id AND c.first_sequence > OLD.sequence)
+			BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`,
+	}
+}
+
+// dropGuard takes away what either of the two has made.
+func dropGuard(driver database.Driver) []string {
+	if driver == database.Postgres {
+		return []string{`DROP TRIGGER audit_events_append_only ON audit_events`, `DROP FUNCTION audit_events_append_only()`}
+	}
+	return []string{`DROP TRIGGER audit_events_no_update`, `DROP TRIGGER audit_events_no_delete`}
 }

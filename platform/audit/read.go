@@ -93,6 +93,7 @@ func (t *Trail) Count(ctx context.Context, chainID uuid.UUID, f Filter) (*int64,
 // Verified is what Verify went through.
 type Verified struct {
 	Chains, Events int64
+	Forgotten      int64    // events that retention took away before those
 	Broken         []string // what is wrong, one a chain
 	Digest         string   // of all heads: another one than before, though nothing was done, is a forgery
 }
@@ -100,7 +101,7 @@ type Verified struct {
 // Verify goes through every event of every chain, as of one moment.
 func (t *Trail) Verify(ctx context.Context) (Verified, error) {
 	v := verification{}
-	rows, err := t.db.Conn(database.ForAll(ctx)).Raw(`SELECT c.id, c.sequence, c.hash, ` + prefixed("e.") + `
+	rows, err := t.db.Conn(database.ForAll(ctx)).Raw(`SELECT c.id, c.sequence, c.hash, c.first_sequence, c.first_hash, ` + prefixed("e.") + `
 		FROM audit_chains c LEFT JOIN audit_events e ON e.chain_id = c.id ORDER BY c.id, e.sequence`).Rows()
 	if err != nil {
 		return v.Verified, fmt.Errorf("read audit events: %w", err)
@@ -131,14 +132,9 @@ type verification struct {
 	chain    uuid.UUID
 	begun    bool
 	head     head
-	at       head
+	at       link
 	isBroken bool
 	heads    []string
-}
-
-type head struct {
-	sequence int64
-	hash     string
 }
 
 func (v *verification) row(rows *sql.Rows) error {
@@ -149,15 +145,16 @@ func (v *verification) row(rows *sql.Rows) error {
 	var at sql.NullTime
 	var action, role, address, client, requestID, details, hash sql.NullString
 	x := entry{}
-	err := rows.Scan(&chain, &h.sequence, &h.hash, &sequence, &id, &at, &action, &x.OrganizationID, &x.UserID, &x.ActorUserID, &role,
+	err := rows.Scan(&chain, &h.last.sequence, &h.last.hash, &h.firstSequence, &h.firstHash, &sequence, &id, &at, &action, &x.OrganizationID, &x.UserID, &x.ActorUserID, &role,
 		&x.SessionID, &address, &client, &requestID, &details, &hash)
 	if err != nil {
 		return err
 	}
 	if !v.begun || chain != v.chain {
 		v.end()
-		v.chain, v.begun, v.head, v.at, v.isBroken = chain, true, h, head{}, false
+		v.chain, v.begun, v.head, v.at, v.isBroken = chain, true, h, h.forgotten(), false
 		v.Chains++
+		v.Forgotten += v.at.sequence
 	}
 	if !sequence.Valid {
 		return nil
@@ -165,22 +162,20 @@ func (v *verification) row(rows *sql.Rows) error {
 	v.Events++
 	x.ChainID, x.Sequence, x.ID, x.OccurredAt, x.Action = chain, sequence.Int64, id.UUID, at.Time, Action(action.String)
 	x.ActorRole, x.Address, x.Client, x.RequestID, x.Details = role.String, address.String, client.String, requestID.String, details.String
-	switch {
-	case x.Sequence != v.at.sequence+1:
-		v.broken("event %d follows event %d", x.Sequence, v.at.sequence)
-	case x.hash(v.at.hash) != hash.String:
-		v.broken("event %d is not what was written", x.Sequence)
+	x.Hash = hash.String
+	if err := x.follows(v.at); err != nil {
+		v.broken(err)
 	}
-	v.at = head{x.Sequence, hash.String}
+	v.at = link{x.Sequence, x.Hash}
 	return nil
 }
 
 // broken keeps the first thing that is wrong with a chain: what follows it is
 // wrong because of it.
-func (v *verification) broken(format string, args ...any) {
+func (v *verification) broken(err error) {
 	if !v.isBroken {
 		v.isBroken = true
-		v.Broken = append(v.Broken, fmt.Sprintf("chain %s: ", v.chain)+fmt.Sprintf(format, args...))
+		v.Broken = append(v.Broken, fmt.Sprintf("chain %s: %v", v.chain, err))
 	}
 }
 
@@ -188,10 +183,10 @@ func (v *verification) end() {
 	if !v.begun {
 		return
 	}
-	if v.at != v.head {
-		v.broken("it ends with event %d, but %d were written", v.at.sequence, v.head.sequence)
+	if err := v.head.endsWith(v.at); err != nil {
+		v.broken(err)
 	}
-	v.heads = append(v.heads, v.chain.String(), v.head.hash)
+	v.heads = append(v.heads, v.chain.String(), v.head.last.hash)
 }
 
 func (v *verification) finish() Verified {

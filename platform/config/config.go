@@ -46,6 +46,7 @@ type Config struct {
 
 	SessionRetention     time.Duration // after a session ended
 	IdempotencyRetention time.Duration
+	AuditRetention       time.Duration // 0: for ever
 
 	BackupDir      string // empty: no scheduled backups
 	BackupInterval time.Duration
