@@ -344,6 +344,33 @@ func TestForgettingWhileEventsAreWritten(t *testing.T) {
 	}, keepingEvents(90))
 }
 
+// TestRetentionOfAnOlderDatabase: a trail from before there was any is swept like
+// another, and a rollback brings the old guard back, which lets nothing go.
+func TestRetentionOfAnOlderDatabase(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.asOwner()
+		s.person("Ada")
+		events := s.verified().Events
+		known := s.app.Migrations()
+		added := slices.IndexFunc(known, func(m database.Migration) bool { return strings.HasSuffix(m.ID, "_audit_retention") })
+		if _, err := s.kernel.DB.Rollback(s.ctx, known, len(known)-added); err != nil {
+			t.Fatal(err)
+		}
+		s.refused("DELETE FROM audit_events", "never changed")
+		if _, err := s.kernel.DB.Migrate(s.ctx, known); err != nil {
+			t.Fatal(err)
+		}
+		s.verified()
+		if n := s.swept()["audit events"]; n != 0 {
+			t.Errorf("%d were forgotten too early", n)
+		}
+		s.later(91 * day)
+		if n := s.swept()["audit events"]; n != events {
+			t.Errorf("%d of %d were forgotten", n, events)
+		}
+	}, keepingEvents(90))
+}
+
 // TestSweepCommand forgets at once and says how much, by the settings of the
 // environment.
 func TestSweepCommand(t *testing.T) {
