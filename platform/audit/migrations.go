@@ -84,6 +84,23 @@ func Migrations() []database.Migration {
 				`ALTER TABLE audit_chains DROP COLUMN first_sequence`,
 			})
 		},
+	}, {
+		// SQLite's INSERT OR REPLACE deletes without the triggers of a deletion.
+		ID: "202611250720_audit_replacement",
+		Up: func(driver database.Driver) []string {
+			if driver == database.Postgres {
+				return nil
+			}
+			return []string{`CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events
+				WHEN EXISTS (SELECT 1 FROM audit_events e WHERE e.chain_id = NEW.chain_id AND e.sequence = NEW.sequence)
+				BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`}
+		},
+		Down: func(driver database.Driver) []string {
+			if driver == database.Postgres {
+				return nil
+			}
+			return []string{`DROP TRIGGER audit_events_no_replace`}
+		},
 	}}
 }
 
