@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"guildhall/modules/auth"
 	"guildhall/platform"
 	"guildhall/platform/access"
 	"guildhall/platform/field"
@@ -20,7 +17,7 @@ import (
 // adminCommand names platform administrators. Only the command line can: no
 // request makes one.
 func adminCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "admin", Short: "Name platform administrators"}
+	cmd := &cobra.Command{Use: "admin", Short: "Name platform administrators, set a password"}
 	create := &cobra.Command{
 		Use: "create EMAIL", Short: "Make an account that is a platform administrator", Args: cobra.ExactArgs(1),
 		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
@@ -69,6 +66,11 @@ func adminCommand() *cobra.Command {
 				return nil
 			}),
 		},
+		&cobra.Command{
+			Use: "set-password EMAIL", Short: "Set somebody's password, and end their sessions", Args: cobra.ExactArgs(1),
+			Long: "Set somebody's password, for who has none yet or lost it, and end their sessions. The password is read from\nstandard input, one line.",
+			RunE: withReady(setPassword),
+		},
 	)
 	return cmd
 }
@@ -106,10 +108,9 @@ func createAdmin(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platf
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(cmd.ErrOrStderr(), "Password (one line on standard input):")
-	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	if err != nil && line == "" {
-		return errors.New("no password on standard input")
+	line, err := readPassword(cmd)
+	if err != nil {
+		return err
 	}
 	for _, problem := range []struct {
 		what string
@@ -117,20 +118,16 @@ func createAdmin(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platf
 	}{
 		{"the email", email.UnmarshalText([]byte(args[0]))},
 		{"the name", name.UnmarshalText([]byte(given))},
-		{"the password", chosen.UnmarshalText([]byte(strings.TrimRight(line, "\r\n")))},
+		{"the password", chosen.UnmarshalText(line)},
 	} {
 		if problem.err != nil {
 			return fmt.Errorf("%s %w", problem.what, problem.err)
 		}
 	}
-	for _, m := range wire(k) {
-		if auths, ok := m.(*auth.Module); ok {
-			id, err := auths.CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), email, "is a platform administrator:", id)
-		}
+	id, err := accounts(k).CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
+	if err != nil {
+		return err
 	}
+	fmt.Fprintln(cmd.OutOrStdout(), email, "is a platform administrator:", id)
 	return nil
 }

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"strings"
 	"unicode/utf8"
@@ -292,28 +291,4 @@ func (m *Module) issue(p person, s session) (tokenView, error) {
 		AccessToken: accessToken, RefreshToken: refreshToken, TokenType: "bearer",
 		ExpiresIn: int(math.Ceil(expires.Sub(m.now()).Seconds())),
 	}, nil
-}
-
-// CreateAccount makes an account without an organization, for the command line;
-// and runs in the same transaction.
-func (m *Module) CreateAccount(ctx context.Context, email field.Email, name field.Name, chosen field.NewPassword,
-	and func(context.Context, uuid.UUID) error,
-) (id uuid.UUID, err error) {
-	if problem := password.Check(string(chosen), string(email)); problem != "" {
-		return uuid.Nil, fmt.Errorf("the password %s", problem)
-	}
-	hash, err := m.hasher.Hash(ctx, string(chosen))
-	if err != nil {
-		return uuid.Nil, err
-	}
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		if id, err = m.users.Create(ctx, string(email), email.Canonical(), string(name)); err != nil {
-			return err
-		}
-		if err := m.store.savePassword(ctx, id, hash, m.now()); err != nil {
-			return err
-		}
-		return and(ctx, id)
-	})
-	return id, err
 }

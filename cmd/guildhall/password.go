@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"guildhall/modules/auth"
+	"guildhall/platform"
+	"guildhall/platform/field"
+)
+
+func setPassword(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+	return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
+		line, err := readPassword(cmd)
+		if err != nil {
+			return err
+		}
+		var chosen field.NewPassword
+		if err := chosen.UnmarshalText(line); err != nil {
+			return fmt.Errorf("the password %w", err)
+		}
+		if err := accounts(k).SetPassword(ctx, id, chosen); err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), args[0], "has a new password")
+		return nil
+	})
+}
+
+func readPassword(cmd *cobra.Command) ([]byte, error) {
+	fmt.Fprintln(cmd.ErrOrStderr(), "Password (one line on standard input):")
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if err != nil && line == "" {
+		return nil, errors.New("no password on standard input")
+	}
+	return []byte(strings.TrimRight(line, "\r\n")), nil
+}
+
+// accounts is the module that keeps credentials.
+func accounts(k *platform.Kernel) *auth.Module {
+	for _, m := range wire(k) {
+		if auths, ok := m.(*auth.Module); ok {
+			return auths
+		}
+	}
+	panic("guildhall is wired without its auth module")
+}
