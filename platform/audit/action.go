@@ -26,6 +26,7 @@ const (
 	OrganizationActivate Action = "organization.activated"
 	OrganizationArchive  Action = "organization.archived"
 	OrganizationRestore  Action = "organization.unarchived"
+	OrganizationImported Action = "organization.imported"
 
 	MemberAdded          Action = "member.added"
 	MemberRemoved        Action = "member.removed"
@@ -52,6 +53,7 @@ func Actions() []Action {
 		ProfileChanged, PasswordChanged,
 		LogInFailed, SessionStarted, SessionEnded, SessionSwitched, RefreshTokenReused,
 		OrganizationCreated, OrganizationRenamed, OrganizationSuspend, OrganizationActivate, OrganizationArchive, OrganizationRestore,
+		OrganizationImported,
 		MemberAdded, MemberRemoved, MemberLeft, AdminGranted, AdminRevoked, OwnershipTransferred,
 		OperatorGranted, OperatorRevoked, DatabaseRestored, OperationForbidden,
 	}

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -175,6 +176,33 @@ func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) 
 		return err
 	}
 	return conn.Exec("UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID).Error
+}
+
+// RecordFirst writes the first event of accounts that the transaction of the
+// context just made: many at once, in two statements for all.
+func (t *Trail) RecordFirst(ctx context.Context, events []Event) error {
+	entries := make([]*entry, len(events))
+	var rows []string
+	var args []any
+	for i, e := range events {
+		x, err := t.entryOf(ctx, e)
+		if err != nil {
+			return err
+		}
+		x.Sequence = 1
+		x.Hash = x.hash("")
+		entries[i] = x
+		rows, args = append(rows, "(?, ?, ?, ?)"), append(args, x.ChainID, x.Sequence, x.Hash, x.OccurredAt)
+	}
+	conn := t.db.Conn(ctx)
+	err := conn.Exec("INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES "+strings.Join(rows, ", "), args...).Error
+	if err == nil {
+		err = conn.Create(entries).Error
+	}
+	if err != nil {
+		return fmt.Errorf("write first audit events: %w", err)
+	}
+	return nil
 }
 
 // follows says what is wrong with an event that stands behind another.

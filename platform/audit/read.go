@@ -30,6 +30,17 @@ type Recorded struct {
 	Hash           string
 }
 
+// HashAfter is the hash that the event has in a chain where the one before it
+// has the given one.
+func (r Recorded) HashAfter(chainID uuid.UUID, before string) string {
+	x := entry{
+		ChainID: chainID, Sequence: r.Sequence, ID: r.ID, OccurredAt: r.OccurredAt, Action: r.Action, OrganizationID: r.OrganizationID,
+		UserID: r.UserID, ActorUserID: r.ActorUserID, ActorRole: r.ActorRole, SessionID: r.SessionID,
+		Address: r.Address, Client: r.Client, RequestID: r.RequestID, Details: r.Details,
+	}
+	return x.hash(before)
+}
+
 // Filter narrows what is read; its zero values don't.
 type Filter struct {
 	Action       Action

@@ -18,13 +18,13 @@ const passes = 2
 const chunkRows = 20_000
 
 // table copies one. One goroutine reads while the other writes.
-func (c *copying) table(ctx context.Context, source *database.Snapshot, target *database.Bulk, s step) (Copied, error) {
+func (c *copying) table(ctx context.Context, target *database.Bulk, s step) (Copied, error) {
 	chunks := make(chan [][]any, 1)
 	sum := newDigest()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error {
 		defer close(chunks)
-		return read(ctx, source, s, sum, chunks)
+		return c.read(ctx, s, sum, chunks)
 	})
 	work.Go(func() error { return c.write(ctx, target, s, chunks) })
 	if err := work.Wait(); err != nil {
@@ -35,7 +35,7 @@ func (c *copying) table(ctx context.Context, source *database.Snapshot, target *
 
 // read cuts the table into chunks. The last one, which may be empty, is followed
 // by nothing.
-func read(ctx context.Context, source *database.Snapshot, s step, sum *digest, chunks chan<- [][]any) error {
+func (c *copying) read(ctx context.Context, s step, sum *digest, chunks chan<- [][]any) error {
 	var chunk [][]any
 	send := func() error {
 		select {
@@ -46,7 +46,7 @@ func read(ctx context.Context, source *database.Snapshot, s step, sum *digest, c
 			return ctx.Err()
 		}
 	}
-	err := source.Each(ctx, s.Table, func(row []any) error {
+	err := c.From.EachRow(ctx, s.Table, func(row []any) error {
 		sum.add(row)
 		if chunk = append(chunk, row); len(chunk) < chunkRows {
 			return nil
@@ -98,10 +98,10 @@ func (c *copying) chunk(ctx context.Context, target *database.Bulk, s step, chun
 
 // compare reads the target back and holds it to what was read of the source.
 func (c *copying) compare(ctx context.Context) error {
-	return c.To.Snapshot(ctx, func(ctx context.Context, target *database.Snapshot) error {
+	return c.To.Snapshot(ctx, func(ctx context.Context) error {
 		for i, s := range c.plan {
 			sum := newDigest()
-			err := target.Each(ctx, s.Table, func(row []any) error {
+			err := c.To.EachRow(ctx, s.Table, func(row []any) error {
 				sum.add(row)
 				if sum.rows%chunkRows == 0 {
 					c.advance("comparing "+s.Name, chunkRows)

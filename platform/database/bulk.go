@@ -47,8 +47,10 @@ func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 	}
 	b.tx = tx
 	defer func() { b.tx = nil; _ = tx.Rollback() }() // no effect once committed
-	if err := seeAll(ctx, b.db.driver, tx); err != nil {
-		return err
+	if b.db.driver == Postgres {
+		if _, err := tx.ExecContext(ctx, tenantSettings(ctx)); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
 	}
 	if err := fn(ctx); err != nil {
 		return err
@@ -56,7 +58,7 @@ func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 	return tx.Commit()
 }
 
-// Insert adds rows, whose values are as Snapshot.Each gives them.
+// Insert adds rows, whose values are as EachRow gives them.
 func (b *Bulk) Insert(ctx context.Context, t Table, rows [][]any) error {
 	insert := b.insertSQLite
 	if b.db.driver == Postgres {

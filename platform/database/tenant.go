@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/gorm"
 )
 
 // Tenant is whose rows a statement may see, where PostgreSQL's row-level
@@ -106,6 +107,15 @@ type guardedConn struct {
 func tenantSettings(ctx context.Context) string {
 	t, _ := ctx.Value(tenantKey{}).(Tenant)
 	return t.settings()
+}
+
+// tellTenant is for a connection that does not tell PostgreSQL by itself, since
+// row-level security is not configured here: it may still be on there.
+func (d *DB) tellTenant(ctx context.Context, tx *gorm.DB) error {
+	if d.driver != Postgres || d.options.RowSecurity {
+		return nil
+	}
+	return tx.Exec(tenantSettings(ctx)).Error
 }
 
 // send runs statements without parameters in one exchange.

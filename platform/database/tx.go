@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"math/rand/v2"
 	"time"
 
@@ -81,6 +82,21 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error
 		}
 		return nil
 	})
+}
+
+// Snapshot runs fn in a transaction that reads all as it is at one moment, and
+// writes nothing. SQLite's log grows for as long as it runs.
+func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context) error) error {
+	o := &sql.TxOptions{ReadOnly: true}
+	if d.driver == Postgres {
+		o.Isolation = sql.LevelRepeatableRead // SQLite knows no other
+	}
+	return d.reader.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := d.tellTenant(ctx, tx); err != nil {
+			return err
+		}
+		return fn(context.WithValue(ctx, txKey{}, &transaction{db: d, conn: tx}))
+	}, o)
 }
 
 // retrying runs fn again while it fails for what others do at the same time.

@@ -8,6 +8,7 @@ package password
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"runtime"
 	"strings"
@@ -83,6 +84,22 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, rene
 // its first log-in renews it.
 func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 	_, _, err := h.Verify(ctx, h.absent, password)
+	return err
+}
+
+// Unusable is a hash that no password has: of an account whose owner has none
+// yet. It is verified like any other, so that a log-in takes as long.
+func Unusable() string {
+	nobody := argon2idHash{params: today, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
+	_, _ = rand.Read(nobody.salt) // never fails: it ends the program instead
+	_, _ = rand.Read(nobody.key)
+	return nobody.encode()
+}
+
+// Readable says whether Verify could read a hash, and would not be kept busy by
+// it for longer than by others.
+func Readable(encoded string) error {
+	_, err := parse(encoded)
 	return err
 }
 

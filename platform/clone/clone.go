@@ -67,25 +67,23 @@ func Copy(ctx context.Context, o Options) (Result, error) {
 	if err := c.prepare(ctx); err != nil {
 		return Result{}, err
 	}
-	err := o.From.Snapshot(ctx, func(ctx context.Context, source *database.Snapshot) error {
-		if err := c.count(ctx, source); err != nil {
+	err := o.From.Snapshot(database.ForAll(ctx), func(ctx context.Context) error {
+		if err := c.count(ctx); err != nil {
 			return err
 		}
-		return o.To.Bulk(ctx, func(ctx context.Context, target *database.Bulk) error {
-			return c.run(ctx, source, target)
-		})
+		return o.To.Bulk(ctx, c.run)
 	})
 	return c.result, err
 }
 
-func (c *copying) run(ctx context.Context, source *database.Snapshot, target *database.Bulk) error {
+func (c *copying) run(ctx context.Context, target *database.Bulk) error {
 	if !c.result.Resumed {
 		if err := target.InTx(ctx, func(ctx context.Context) error { return target.BeginCopy(ctx, c.names()) }); err != nil {
 			return fmt.Errorf("prepare the target: %w", err)
 		}
 	}
 	for _, s := range c.plan {
-		copied, err := c.table(ctx, source, target, s)
+		copied, err := c.table(ctx, target, s)
 		if err != nil {
 			return err
 		}
@@ -190,9 +188,9 @@ func (c *copying) compareSchemas(ctx context.Context) error {
 }
 
 func (c *copying) requireEmpty(ctx context.Context) error {
-	return c.To.Snapshot(ctx, func(ctx context.Context, target *database.Snapshot) error {
+	return c.To.Snapshot(database.ForAll(ctx), func(ctx context.Context) error {
 		for _, s := range c.plan {
-			n, err := target.Count(ctx, s.Name)
+			n, err := c.To.CountRows(ctx, s.Name)
 			if err != nil {
 				return err
 			}
@@ -204,10 +202,10 @@ func (c *copying) requireEmpty(ctx context.Context) error {
 	})
 }
 
-func (c *copying) count(ctx context.Context, source *database.Snapshot) error {
+func (c *copying) count(ctx context.Context) error {
 	c.Progress(Progress{Doing: "counting"})
 	for i := range c.plan {
-		n, err := source.Count(ctx, c.plan[i].Name)
+		n, err := c.From.CountRows(ctx, c.plan[i].Name)
 		if err != nil {
 			return err
 		}

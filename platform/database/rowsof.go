@@ -9,60 +9,20 @@ import (
 	"time"
 )
 
-// Snapshot is the database as of one moment, whatever is written meanwhile.
-type Snapshot struct {
-	db *DB
-	tx *sql.Tx
-}
-
-// Snapshot gives fn the whole database as of one moment. SQLite's log grows for
-// as long as fn runs.
-func (d *DB) Snapshot(ctx context.Context, fn func(context.Context, *Snapshot) error) error {
-	ctx = ForAll(ctx)
-	tx, err := d.readPool.BeginTx(ctx, d.snapshotOptions())
+// CountRows says how many rows a table has.
+func (d *DB) CountRows(ctx context.Context, table string) (int64, error) {
+	n, err := Count(d.Conn(ctx), "SELECT COUNT(*) FROM "+table)
 	if err != nil {
-		return fmt.Errorf("begin a snapshot: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // it has written nothing
-	if err := seeAll(ctx, d.driver, tx); err != nil {
-		return err
-	}
-	return fn(ctx, &Snapshot{db: d, tx: tx})
-}
-
-func (d *DB) snapshotOptions() *sql.TxOptions {
-	if d.driver == SQLite {
-		return nil // every transaction of a reader is one
-	}
-	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
-}
-
-// seeAll is ForAll for a transaction whose connection is not told by itself,
-// because row-level security is not configured here.
-func seeAll(ctx context.Context, driver Driver, tx *sql.Tx) error {
-	if driver == SQLite {
-		return nil
-	}
-	if _, err := tx.ExecContext(ctx, "SELECT set_config('guildhall.scope', 'all', true)"); err != nil {
-		return fmt.Errorf("begin to read everything: %w", err)
-	}
-	return nil
-}
-
-// Count says how many rows a table has.
-func (s *Snapshot) Count(ctx context.Context, table string) (n int64, err error) {
-	if err := s.tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil { //nolint:gosec // a table of the schema
 		return 0, fmt.Errorf("count %s: %w", table, err)
 	}
-	return n, nil
+	return *n, nil
 }
 
-// Each hands over every row of a table in the order of the key, one at a time.
-// Values are nil, string, int64, bool or time.Time in UTC, the same on both
+// EachRow hands over every row of a table in the order of the key, one at a
+// time. Values are nil, string, int64, bool or time.Time in UTC, the same on both
 // databases.
-func (s *Snapshot) Each(ctx context.Context, t Table, take func(row []any) error) error {
-	query := fmt.Sprintf("SELECT %s FROM %s ORDER BY %s", s.db.selected(t), t.Name, s.db.ordered(t)) //nolint:gosec // names of the schema
-	rows, err := s.tx.QueryContext(ctx, query)
+func (d *DB) EachRow(ctx context.Context, t Table, take func(row []any) error) error {
+	rows, err := d.Conn(ctx).Raw(fmt.Sprintf("SELECT %s FROM %s ORDER BY %s", d.selected(t), t.Name, d.ordered(t))).Rows()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", t.Name, err)
 	}
