@@ -26,7 +26,8 @@ func root() *cobra.Command {
 	config.Flags(cmd.PersistentFlags())
 	cmd.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
-		migrateCommand(), backupCommand(), restoreCommand(), copyCommand(), doctorCommand(), adminCommand(), auditCommand(), sweepCommand(), checkCommand(), openAPICommand(),
+		migrateCommand(), checkCommand(), doctorCommand(), adminCommand(), auditCommand(), sweepCommand(),
+		backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), openAPICommand(),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			Run: func(cmd *cobra.Command, _ []string) {

@@ -24,6 +24,7 @@ func TestWalls(t *testing.T) {
 		"github.com/jackc/pgx/v5":                {"guildhall/platform/database"},
 		"github.com/jackc/pgx/v5/stdlib":         {"guildhall/platform/database", "guildhall/platform/platformtest"},
 		"github.com/gin-gonic/gin":               {"guildhall/platform/httpapi"},
+		"guildhall/platform/transfer":            {"guildhall/cmd/guildhall"},
 		"guildhall/modules/auth":                 {"guildhall/cmd/guildhall"},
 		"guildhall/modules/user":                 {"guildhall/cmd/guildhall"},
 		"guildhall/modules/organization":         {"guildhall/cmd/guildhall"},

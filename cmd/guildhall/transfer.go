@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/transfer"
+)
+
+func transfers(k *platform.Kernel) *transfer.Transfer {
+	return transfer.New(k.DB, k.Trail, k.Now, version)
+}
+
+// exportCommand writes an archive of one organization.
+func exportCommand() *cobra.Command {
+	var output string
+	var options transfer.ExportOptions
+	cmd := &cobra.Command{
+		Use: "export ORGANIZATION", Short: "Write one organization into an archive that `import` reads", Args: cobra.ExactArgs(1),
+		Long: "Write one organization, named by its id or by a name that only it has, into an archive that `guildhall import`\n" +
+			"reads on another server: its people by email address, memberships, roles, standing and audit trail, as of one\n" +
+			"moment. Nothing is changed, and the service may run meanwhile.",
+		RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+			t := transfers(k)
+			id, err := t.Find(cmd.Context(), args[0])
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			var s transfer.Summary
+			write := func(w io.Writer) (err error) {
+				s, err = t.Export(cmd.Context(), w, id, options)
+				return err
+			}
+			if output == "" {
+				output = id.String() + ".jsonl.gz"
+			}
+			if output == "-" {
+				err = write(cmd.OutOrStdout())
+			} else {
+				err = writeNewFile(output, write)
+			}
+			if err != nil {
+				return err
+			}
+			out := cmd.ErrOrStderr() // standard output may be the archive
+			fmt.Fprintf(out, "%s: people %d, members %d, admins %d, events %d\n", s.OrganizationID, s.People, s.Members, s.Admins, s.Events)
+			if s.Hashes > 0 {
+				fmt.Fprintf(out, "password hashes %d: keep the archive secret\n", s.Hashes)
+			}
+			if output != "-" {
+				fmt.Fprintln(out, "written to", output)
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write, which must not exist, or - for standard output (default ORGANIZATION_ID.jsonl.gz)")
+	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "also the password hashes of members: the archive is a secret then")
+	return cmd
+}
+
+// importCommand takes an organization in.
+func importCommand() *cobra.Command {
+	var options transfer.ImportOptions
+	cmd := &cobra.Command{
+		Use: "import FILE", Short: "Take an organization in from an archive that `export` wrote", Args: cobra.ExactArgs(1),
+		Long: "Take an organization in from an archive that `guildhall export` wrote, or from standard input where FILE is -.\n" +
+			"All of it or nothing. Whoever has an account with an email address of the archive keeps it as it is; accounts are\n" +
+			"made for the others. Importing an archive again changes nothing.",
+		RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+			archive, err := openArchive(args[0], cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			defer archive.Close()
+			s, err := transfers(k).Import(cmd.Context(), archive, options)
+			if err != nil {
+				return fmt.Errorf("nothing was imported: %w", err)
+			}
+			reportImport(cmd.OutOrStdout(), s, options)
+			return nil
+		}),
+	}
+	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "take the password hashes of the archive, for accounts that are made: only from who may choose those passwords")
+	return cmd
+}
+
+func reportImport(out io.Writer, s transfer.Summary, o transfer.ImportOptions) {
+	if s.Unchanged {
+		fmt.Fprintf(out, "%s is here already, with all that the archive holds: nothing was changed\n", s.OrganizationID)
+		return
+	}
+	was := "was imported"
+	if o.DryRun {
+		was = "would be imported"
+	}
+	fmt.Fprintf(out, "%s %s: people %d, members %d, admins %d, events %d\n", s.OrganizationID, was, s.People, s.Members, s.Admins, s.Events)
+	fmt.Fprintf(out, "accounts: %d were here, %d are new\n", s.Found, s.Made)
+	if s.WithoutPassword > 0 {
+		fmt.Fprintf(out, "%d of the new have no password yet: `guildhall admin set-password EMAIL` sets one\n", s.WithoutPassword)
+	}
+	if s.Hashes > 0 && !o.PasswordHashes {
+		fmt.Fprintln(out, "the archive has password hashes, which only --with-password-hashes takes")
+	}
+}
+
+// openArchive returns a file that can be read twice: standard input and pipes
+// are copied first, into a file without a name.
+func openArchive(name string, stdin io.Reader) (*os.File, error) {
+	source := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return f, nil
+		}
+		defer f.Close()
+		source = f
+	}
+	spool, err := os.CreateTemp("", "guildhall-import-")
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(spool.Name())
+	if _, err = io.Copy(spool, source); err == nil {
+		_, err = spool.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		_ = spool.Close()
+		return nil, fmt.Errorf("read the archive: %w", err)
+	}
+	return spool, nil
+}

@@ -1,0 +1,449 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+	"guildhall/platform/transfer"
+)
+
+// environ is what a command needs to work on the service's database.
+func (s *service) environ() []string {
+	more := []string{}
+	if s.kernel.Config.DatabaseRowSecurity {
+		more = append(more, "DATABASE_ROW_SECURITY=true")
+	}
+	return inProduction(s.kernel.Config.DatabaseURL.Reveal(), more...)
+}
+
+// command runs one on the service's database.
+func (s *service) command(input string, args ...string) (string, int) {
+	s.t.Helper()
+	return runWith(s.t, input, s.t.TempDir(), s.environ(), args...)
+}
+
+func (s *service) commandIs(want int, says string, args ...string) string {
+	s.t.Helper()
+	out, status := s.command("", args...)
+	if status != want || !strings.Contains(out, says) {
+		s.t.Fatalf("guildhall %v: %d, want %d and %q:\n%s", args, status, want, says, out)
+	}
+	return out
+}
+
+// guild is an organization in which much has happened.
+type guild struct {
+	owner, admin, member, suspended, former, operator, stranger *actor
+}
+
+func newGuild(s *service) guild {
+	g := guild{
+		owner: s.person("Ada"), admin: s.person("Grace"), member: s.person("Charles"), suspended: s.person("Dora"),
+		former: s.person("Eve"), operator: s.operator("Oz"), stranger: s.person("Zoe"),
+	}
+	in := []string{"X-Organization-ID", g.owner.organization}
+	g.admin.joins(g.owner, true)
+	for _, p := range []*actor{g.member, g.suspended, g.former} {
+		p.joins(g.owner, false)
+	}
+	g.admin.post("/users/"+g.suspended.id+"/suspend", body("reason", "rude “words”", "suspended_until", time.Now().Add(time.Hour)), in...).is(200)
+	g.owner.post("/users/"+g.former.id+"/deactivate", nil).is(200)
+	g.owner.delete(g.owner.org("/members/" + g.former.id)).is(204)
+	g.operator.post(g.owner.org("/suspend"), because()).is(200)
+	g.operator.post(g.owner.org("/activate"), nil).is(200)
+	g.owner.post(g.owner.org("/archive"), because()).is(200)
+	g.owner.post(g.owner.org("/unarchive"), because()).is(200)
+	g.member.patch("/users/"+g.member.id+"/profile", body("bio", "Engines\n& \u2028 more", "avatar_url", "https://example.com/c.png")).is(200)
+	g.operator.post("/users/"+g.member.id+"/suspend", body("reason", "spam", "scope", "account")).is(200)
+	return g
+}
+
+// export writes an archive with the command.
+func (s *service) export(organization string, flags ...string) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), "archive")
+	s.commandIs(0, "written to "+path, append([]string{"export", organization, "--output", path}, flags...)...)
+	return path
+}
+
+// belongings are the rows of an organization's tables, with an email address in place of each
+// person, so that two databases can be compared.
+func (s *service) belongings(organization string) map[string][]string {
+	s.t.Helper()
+	emails := map[string]string{}
+	for _, u := range s.table("SELECT id, email_canonical FROM users") {
+		emails[u[0]] = u[1]
+	}
+	all := map[string][]string{}
+	for table, columns := range transfer.Columns() {
+		slices.Sort(columns)
+		whose := map[string]string{"organizations": "id", "audit_events": "chain_id", "users": "", "user_profile": "", "user_login_password": "", "audit_chains": ""}
+		scope, special := whose[table]
+		if !special {
+			scope = "organization_id"
+		}
+		if scope == "" {
+			continue
+		}
+		condition := ""
+		if table == "audit_events" {
+			condition = " AND action <> 'organization.imported'"
+		}
+		for _, row := range s.table("SELECT "+strings.Join(columns, ", ")+" FROM "+table+" WHERE "+scope+" = ?"+condition, organization) {
+			if table != "audit_events" { // which keep their ids
+				for i := range row {
+					if e, ok := emails[row[i]]; ok {
+						row[i] = e
+					}
+				}
+			}
+			all[table] = append(all[table], strings.Join(row, "|"))
+		}
+		slices.Sort(all[table])
+	}
+	return all
+}
+
+// table is what a query finds, as text.
+func (s *service) table(query string, args ...any) [][]string {
+	s.t.Helper()
+	rows, err := s.kernel.DB.Conn(everything).Raw(query, args...).Rows()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	names, err := rows.Columns()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	found, err := database.Collect(rows, func(scan func(...any) error) ([]string, error) {
+		values, into := make([]any, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		err := scan(into...)
+		texts := make([]string, len(names))
+		for i, v := range values {
+			switch v := v.(type) {
+			case time.Time:
+				texts[i] = v.UTC().Format(time.RFC3339Nano)
+			case []byte:
+				texts[i] = string(v)
+			default:
+				texts[i] = fmt.Sprint(v)
+			}
+		}
+		return texts, err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return found
+}
+
+// size of every table: what changes when anything is written.
+func (s *service) sizes() map[string]int {
+	sizes := map[string]int{}
+	for table := range s.schema() {
+		sizes[table] = s.count("SELECT COUNT(*) FROM " + table)
+	}
+	return sizes
+}
+
+// schema is the columns of every table.
+func (s *service) schema() map[string][]string {
+	query := "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+	if s.kernel.DB.Driver() == database.SQLite {
+		query = "SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+	}
+	schema := map[string][]string{}
+	for _, row := range s.table(query) {
+		schema[row[0]] = append(schema[row[0]], row[1])
+	}
+	return schema
+}
+
+// withoutSettings is the service on a database of either kind.
+func targets(t *testing.T, test func(t *testing.T, s *service)) {
+	t.Helper()
+	for name, url := range map[string]func(testing.TB) string{"to sqlite": platformtest.SQLiteURL, "to postgres": platformtest.PostgresURL} {
+		t.Run(name, func(t *testing.T) { test(t, start(t, url(t))) })
+	}
+}
+
+// TestAnOrganizationIsTakenAlong between any two databases: people log in there
+// with the password they had, roles and standing hold, and so do the invariants
+// and the trail.
+func TestAnOrganizationIsTakenAlong(t *testing.T) {
+	each(t, func(t *testing.T, source *service) {
+		g := newGuild(source)
+		before := source.sizes()
+		archive := source.export(g.owner.organization, "--with-password-hashes")
+		if after := source.sizes(); !maps.Equal(before, after) {
+			t.Errorf("the export changed the source: %v %v", before, after)
+		}
+		want := source.belongings(g.owner.organization)
+		targets(t, func(t *testing.T, s *service) {
+			// Grace is here already, in another spelling, with another password and name.
+			taken := strings.ToUpper(g.admin.email)
+			grace := s.actorOf(s.do("POST", "/api/v1/auth/register", "", body("email", taken, "password", "another horse & battery", "name", "Admiral Hopper")).is(201))
+			operator, untouched := s.operator("Ops"), s.sizes()
+
+			s.commandIs(0, "would be imported: people 6, members 4, admins 1", "import", archive, "--dry-run", "--with-password-hashes")
+			if now := s.sizes(); !maps.Equal(untouched, now) {
+				t.Errorf("a dry run changed %v to %v", untouched, now)
+			}
+			out := s.commandIs(0, "was imported: people 6, members 4, admins 1", "import", archive, "--with-password-hashes")
+			if !strings.Contains(out, "accounts: 1 were here, 5 are new") || !strings.Contains(out, "\n3 of the new have no password yet") {
+				t.Errorf("it said %s", out)
+			}
+			if got := s.belongings(g.owner.organization); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("there it is\n%v\nhere it is\n%v", want, got)
+			}
+			if broken := invariants(t, s.kernel.DB); len(broken) > 0 {
+				t.Error(broken)
+			}
+			s.commandIs(0, "digest", "audit", "verify")
+
+			// They log in and are who they were; Grace keeps her account as it was.
+			logIn := func(email, with string) *actor {
+				return s.actorOf(s.do("POST", "/api/v1/auth/token", "", body("username", email, "password", with, "organization_id", g.owner.organization)).is(200))
+			}
+			ada, hopper := logIn(g.owner.email, password), logIn(taken, "another horse & battery")
+			if ada.id != g.owner.id || hopper.id != grace.id {
+				t.Errorf("ids: Ada %s, was %s; Grace %s, is %s", ada.id, g.owner.id, hopper.id, grace.id)
+			}
+			me := hopper.get("/auth/me").is(200)
+			if me.str("name") != "Admiral Hopper" || me.str("email") != taken || me.str("organization.role") != "admin" {
+				t.Errorf("Grace is %s", me.body)
+			}
+			s.do("POST", "/api/v1/auth/token", "", body("username", taken, "password", password)).is(401)
+			members := fmt.Sprint(ada.get(ada.org("/members")).is(200).list())
+			for _, p := range []*actor{g.owner, g.member, g.suspended} {
+				if !strings.Contains(members, p.email) {
+					t.Errorf("%s is no member: %s", p.email, members)
+				}
+			}
+			if strings.Contains(members, g.former.email) || strings.Contains(members, g.operator.email) {
+				t.Errorf("a former member is one again: %s", members)
+			}
+			s.do("POST", "/api/v1/auth/token", "", body("username", g.suspended.email, "password", password, "organization_id", g.owner.organization)).is(403, "membership_suspended")
+
+			// A suspended account's password stays behind, and so do those of who is no member.
+			for _, p := range []*actor{g.member, g.former, g.operator} {
+				s.do("POST", "/api/v1/auth/token", "", body("username", p.email, "password", password)).is(401, "invalid_credentials")
+			}
+			if n := s.count("SELECT COUNT(*) FROM platform_administrators"); n != 1 {
+				t.Errorf("%d platform administrators", n)
+			}
+			if n := s.count("SELECT COUNT(*) FROM users WHERE email = ?", g.stranger.email); n != 0 {
+				t.Error("a stranger came along")
+			}
+			if n := s.count("SELECT COUNT(*) FROM user_profile WHERE user_id = ? AND bio IS NOT NULL AND avatar_url IS NOT NULL", g.member.id); n != 1 {
+				t.Error("a member's profile did not come along")
+			}
+			if out, status := s.command("five boxing wizards\n", "admin", "set-password", g.former.email); status != 0 {
+				t.Errorf("set-password: %s", out)
+			}
+			s.do("POST", "/api/v1/auth/token", "", body("username", g.former.email, "password", "five boxing wizards")).is(200)
+
+			// The trail goes on.
+			events := actions(ada.get(ada.org("/audit-events?limit=1000")))
+			if events[len(events)-1] != "organization.imported" || events[0] != "organization.created" {
+				t.Errorf("the trail says %v", events)
+			}
+			if e := operator.get("/users/" + ada.id + "/audit-events").is(200).list(); e[len(e)-1]["action"] != "user.registered" || e[len(e)-1]["actor_role"] != "command_line" {
+				t.Errorf("the account's trail begins with %v", e[len(e)-1])
+			}
+
+			again := s.sizes()
+			s.commandIs(0, "nothing was changed", "import", archive)
+			if now := s.sizes(); !maps.Equal(again, now) {
+				t.Errorf("importing again changed %v to %v", again, now)
+			}
+			ada.patch(ada.org(""), body("name", "Renamed here")).is(200)
+			again = s.sizes()
+			s.commandIs(0, "nothing was changed", "import", archive)
+			// What was exported here goes on to the next server: back to the first it does not.
+			next := s.export(ada.organization)
+			source.commandIs(1, "is here already and not as the archive has it", "import", next)
+			if now := s.sizes(); !maps.Equal(again, now) {
+				t.Errorf("%v is now %v", again, now)
+			}
+			if broken := invariants(t, s.kernel.DB); len(broken) > 0 {
+				t.Error(broken)
+			}
+		})
+	})
+}
+
+// TestAnArchiveHoldsEveryColumn: a table or a column that comes to the schema
+// must come to the archive, or to the list of what does not travel.
+func TestAnArchiveHoldsEveryColumn(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		stays := []string{"sessions", "user_archives", "platform_administrators", "idempotency_keys", "rate_limits", "schema_migrations"}
+		carried := transfer.Columns()
+		for table, columns := range s.schema() {
+			if slices.Contains(stays, table) {
+				continue
+			}
+			slices.Sort(columns)
+			slices.Sort(carried[table])
+			if !slices.Equal(columns, carried[table]) {
+				t.Errorf("%s has the columns %v, an archive carries %v", table, columns, carried[table])
+			}
+			delete(carried, table)
+		}
+		for table := range carried {
+			t.Errorf("there is no table %s", table)
+		}
+	})
+}
+
+// TestExportRefuses what it can't write whole, and leaves nothing.
+func TestExportRefuses(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, eve := s.person("Ada"), s.person("Eve")
+		dir := t.TempDir()
+		path := filepath.Join(dir, "archive")
+		s.commandIs(1, "no such organization", "export", "01900000-0000-7000-8000-000000000000", "-o", path)
+		s.commandIs(1, "no such organization", "export", "nobody's", "-o", path)
+		for _, a := range []*actor{ada, eve} {
+			a.patch(a.org(""), body("name", "Guild")).is(200)
+		}
+		s.commandIs(1, ada.organization+", "+eve.organization, "export", "Guild", "-o", path)
+		s.commandIs(1, "no such file or directory", "export", ada.organization, "-o", filepath.Join(dir, "nowhere", "archive"))
+		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+			t.Errorf("they left %v", entries)
+		}
+		s.commandIs(0, "written to", "export", ada.organization, "-o", path)
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v %v", info, err)
+		}
+		first, _ := os.ReadFile(path)
+		s.commandIs(1, "is there already", "export", eve.organization, "-o", path)
+		if second, _ := os.ReadFile(path); !bytes.Equal(first, second) {
+			t.Error("it was overwritten")
+		}
+		if s.kernel.DB.Driver() != database.SQLite {
+			return // whose trail a test can cut
+		}
+		s.exec("DROP TRIGGER audit_events_no_delete")
+		s.exec("DELETE FROM audit_events WHERE chain_id = ? AND sequence = 2", ada.organization)
+		s.commandIs(1, "audit verify", "export", ada.organization, "-o", path+"2")
+		if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+			t.Errorf("it left %v", entries)
+		}
+	})
+}
+
+// TestImportRefuses what does not fit into the database that is here.
+func TestImportRefuses(t *testing.T) {
+	each(t, func(t *testing.T, source *service) {
+		ada := source.person("Ada")
+		grace := source.person("Grace").joins(ada, true)
+		archive := source.export(ada.organization, "--with-password-hashes")
+		refuses := func(says string, prepare func(s *service)) {
+			t.Helper()
+			s := start(t, platformtest.SQLiteURL(t))
+			prepare(s)
+			before := s.sizes()
+			s.commandIs(1, says, "import", archive)
+			if after := s.sizes(); !maps.Equal(before, after) {
+				t.Errorf("%s: it changed %v to %v", says, before, after)
+			}
+			if broken := invariants(t, s.kernel.DB); len(broken) > 0 {
+				t.Error(broken)
+			}
+		}
+		refuses("the id "+grace.id+" is that of something else here", func(s *service) {
+			s.exec("INSERT INTO users (id, email, email_canonical, created_at, updated_at) VALUES (?, 'x@example.com', 'x@example.com', ?, ?)", grace.id, s.kernel.Now(), s.kernel.Now())
+			s.exec("INSERT INTO user_profile (user_id, name) VALUES (?, 'x')", grace.id)
+			s.exec("INSERT INTO user_login_password (user_id, password_hash, updated_at) VALUES (?, 'x', ?)", grace.id, s.kernel.Now())
+			s.exec("INSERT INTO user_active_status (id, user_id, activated_at) VALUES (?, ?, ?)", grace.id, grace.id, s.kernel.Now())
+		})
+		refuses("is archived: restore it first", func(s *service) {
+			a := s.actorOf(s.do("POST", "/api/v1/auth/register", "", body("email", ada.email, "password", password, "name", "A")).is(201))
+			a.post("/users/"+a.id+"/archive", because()).is(200)
+		})
+		refuses("(organization): something else here has the id", func(s *service) {
+			s.exec("INSERT INTO audit_chains (id, sequence, hash) VALUES (?, 0, '')", ada.organization)
+		})
+	})
+}
+
+// TestAnArchiveThatWasCutOffWritesNothing, wherever it was cut, and neither does
+// one in which a byte was changed.
+func TestAnArchiveThatWasCutOffWritesNothing(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		s.person("Grace").joins(ada, true)
+		archive, err := os.ReadFile(s.export(ada.organization, "--with-password-hashes"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := start(t, platformtest.SQLiteURL(t))
+		before := target.sizes()
+		refused := func(what string, content []byte) {
+			t.Helper()
+			if _, err := transfers(target.kernel).Import(target.ctx, bytes.NewReader(content), transfer.ImportOptions{}); err == nil {
+				t.Errorf("%s: was imported", what)
+			}
+		}
+		tried := 0
+		for at := 0; at < len(archive); at += 1 + at/200 {
+			refused(fmt.Sprint("cut at ", at), archive[:at])
+			changed := slices.Clone(archive)
+			changed[at] ^= 0x10
+			if at != 3 && at != 8 && at != 9 && (at < 4 || at > 7) { // gzip's flags, time, level and system say nothing of the content
+				refused(fmt.Sprint("changed at ", at), changed)
+			}
+			tried++
+		}
+		refused("followed by more", append(slices.Clone(archive), archive...))
+		refused("followed by anything", append(slices.Clone(archive), "x"...))
+		if after := target.sizes(); !maps.Equal(before, after) || tried < 100 {
+			t.Errorf("after %d it changed %v to %v", tried, before, after)
+		}
+		target.commandIs(1, "nothing was imported: this is no archive", "import", os.Args[0])
+		out, status := target.command(string(archive), "import", "-")
+		if status != 0 || !strings.Contains(out, "was imported") {
+			t.Errorf("from standard input: %d %s", status, out)
+		}
+	})
+}
+
+// TestSetPassword gives somebody a password from the command line, and takes
+// every session that there was.
+func TestSetPassword(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		set := func(want int, says, input, email string) {
+			t.Helper()
+			if out, status := s.command(input, "admin", "set-password", email); status != want || !strings.Contains(out, says) {
+				t.Errorf("%q for %s: %d %s", input, email, status, out)
+			}
+		}
+		set(1, "nobody has", "five boxing wizards\n", "nobody@example.com")
+		set(1, "no password on standard input", "", ada.email)
+		set(1, "must have 8", "short\n", ada.email)
+		set(1, "must not be", ada.email+"\n", ada.email)
+		ada.get("/auth/me").is(200)
+		set(0, "has a new password", "five boxing wizards\n", strings.ToUpper(ada.email))
+		ada.get("/auth/me").is(401)
+		s.do("POST", "/api/v1/auth/token", "", body("username", ada.email, "password", password)).is(401)
+		again := s.actorOf(s.do("POST", "/api/v1/auth/token", "", body("username", ada.email, "password", "five boxing wizards")).is(200))
+		if events := actions(again.get("/users/" + ada.id + "/audit-events?action=password.changed")); len(events) != 1 {
+			t.Errorf("the trail says %v", events)
+		}
+	})
+}
+

@@ -1,0 +1,114 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+	"guildhall/platform/field"
+	"guildhall/platform/password"
+)
+
+// settle finds the accounts of people by their email address, and makes those
+// that are not here. One that is here stays as it is: an organization has no
+// power over it.
+func (l *load) settle(ctx context.Context, batch []entry) error {
+	emails := make([]string, len(batch))
+	for i, e := range batch {
+		emails[i] = field.Email(e.text("email")).Canonical()
+	}
+	here, err := l.accounts(ctx, emails)
+	if err != nil {
+		return err
+	}
+	var missing []entry
+	for i, e := range batch {
+		// The people of this batch are the last that were read.
+		p := &l.people[e.number-2]
+		if id, found := here[emails[i]]; found {
+			p.here = id
+			l.result.Found++
+			continue
+		}
+		p.here = p.id
+		missing = append(missing, e)
+	}
+	return l.makeAccounts(ctx, missing)
+}
+
+func (l *load) accounts(ctx context.Context, emails []string) (map[string]uuid.UUID, error) {
+	rows, err := l.db.Conn(ctx).Raw("SELECT email_canonical, id FROM users WHERE email_canonical IN ?", emails).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("find accounts: %w", err)
+	}
+	here := map[string]uuid.UUID{}
+	_, err = database.Collect(rows, func(scan func(...any) error) (none struct{}, err error) {
+		var email string
+		var id uuid.UUID
+		err = scan(&email, &id)
+		here[email] = id
+		return none, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find accounts: %w", err)
+	}
+	return here, nil
+}
+
+// makeAccounts makes accounts in good standing, under the ids that people had.
+// An id that something else has here is refused: events that name it would be
+// taken for another's.
+func (l *load) makeAccounts(ctx context.Context, people []entry) error {
+	if len(people) == 0 {
+		return nil
+	}
+	ids := make([]uuid.UUID, len(people))
+	for i, e := range people {
+		ids[i] = e.id("id")
+	}
+	var taken uuid.UUID
+	err := l.db.Row(ctx, "SELECT id FROM users WHERE id IN ? UNION SELECT id FROM audit_chains WHERE id IN ? LIMIT 1", ids, ids).Scan(&taken)
+	if err == nil {
+		return fmt.Errorf("the id %s is that of something else here", taken)
+	}
+	if !database.IsNotFound(err) {
+		return fmt.Errorf("look for the ids: %w", err)
+	}
+	var users, profiles, passwords, statuses []any
+	var events []audit.Event
+	now := l.reading.now
+	for i, e := range people {
+		id, address := ids[i], e.text("email")
+		hash := e.text("password_hash")
+		if !l.options.PasswordHashes || hash == "" {
+			hash = password.Unusable()
+			l.result.WithoutPassword++
+		}
+		users = append(users, id, address, field.Email(address).Canonical(), e.value("created_at"), e.value("updated_at"))
+		profiles = append(profiles, id, e.value("name"), e.value("bio"), e.value("avatar_url"))
+		passwords = append(passwords, id, hash, now)
+		statuses = append(statuses, uuid.Must(uuid.NewV7()), id, now)
+		events = append(events, audit.Event{
+			Action: audit.UserRegistered, UserID: id, Details: map[string]string{"imported_with": l.organizationID.String()},
+		})
+	}
+	for _, rows := range []struct {
+		table   string
+		columns []string
+		values  []any
+	}{
+		{"users", []string{"id", "email", "email_canonical", "created_at", "updated_at"}, users},
+		{"user_profile", []string{"user_id", "name", "bio", "avatar_url"}, profiles},
+		{"user_login_password", []string{"user_id", "password_hash", "updated_at"}, passwords},
+		{"user_active_status", []string{"id", "user_id", "activated_at"}, statuses},
+	} {
+		if err := l.insertInto(ctx, rows.table, rows.columns, rows.values); err != nil {
+			return fmt.Errorf("make accounts: %w", err)
+		}
+	}
+	l.result.Made += int64(len(people))
+	return l.trail.RecordFirst(ctx, events)
+}

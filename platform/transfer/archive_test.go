@@ -1,0 +1,257 @@
+package transfer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"guildhall/platform/audit"
+
+	"github.com/google/uuid"
+)
+
+const (
+	theOrganization = "01900000-0000-7000-8000-000000000001"
+	ada             = "01900000-0000-7000-8000-00000000000a"
+	grace           = "01900000-0000-7000-8000-00000000000b"
+	eve             = "01900000-0000-7000-8000-00000000000e"
+)
+
+var theTime = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// good is an archive, but for its end: Ada owns what Grace is an admin of, and
+// Eve has left.
+func good() []string {
+	at := "2026-01-02T03:04:05.000006Z"
+	lines := []string{
+		`{"type":"archive","format":"guildhall-organization","version":1,"exported_at":"2026-11-24T12:00:00Z","guildhall":"dev","organization_id":"` + theOrganization + `","password_hashes":true}`,
+	}
+	for _, p := range [][2]string{{ada, "Ada@example.com"}, {eve, "eve@example.com"}, {grace, "grace@example.com"}} {
+		lines = append(lines, fmt.Sprintf(`{"type":"person","id":"%s","email":"%s","name":"N","bio":null,"avatar_url":"https://example.com/a.png","created_at":"%s","updated_at":"%s","password_hash":null}`, p[0], p[1], at, at))
+	}
+	lines = append(lines,
+		`{"type":"organization","name":"Guild","created_at":"`+at+`","updated_at":"`+at+`"}`,
+		`{"type":"organization_active_status","id":"`+ada+`","activated_at":"`+at+`","activated_by":"`+ada+`","deactivated_at":null,"deactivated_by":null}`,
+		`{"type":"organization_suspension","id":"`+ada+`","reason":"r","by_operator":true,"suspended_at":"`+at+`","suspended_by":"`+ada+`","suspended_until":"2099-01-01T00:00:00Z","lifted_at":null,"lifted_by":null}`,
+		`{"type":"organization_archive","id":"`+ada+`","reason":"r","archived_at":"`+at+`","archived_by":"`+ada+`","restored_at":"`+at+`","restored_by":"`+ada+`","restore_reason":null}`,
+		`{"type":"member","user_id":"`+ada+`","joined_at":"`+at+`"}`,
+		`{"type":"member","user_id":"`+grace+`","joined_at":"`+at+`"}`,
+		`{"type":"admin","user_id":"`+grace+`","granted_at":"`+at+`","granted_by":"`+ada+`"}`,
+		`{"type":"owner","user_id":"`+ada+`","since":"`+at+`"}`,
+		`{"type":"user_active_status","id":"`+ada+`","user_id":"`+ada+`","activated_at":"`+at+`","activated_by":null,"deactivated_at":null,"deactivated_by":null}`,
+		`{"type":"user_active_status","id":"`+grace+`","user_id":"`+grace+`","activated_at":"`+at+`","activated_by":null,"deactivated_at":null,"deactivated_by":null}`,
+		`{"type":"user_suspension","id":"`+ada+`","user_id":"`+grace+`","reason":"r","suspended_at":"`+at+`","suspended_by":"`+eve+`","suspended_until":null,"lifted_at":null,"lifted_by":null}`,
+	)
+	before := ""
+	for i := range 2 {
+		e := audit.Recorded{
+			Sequence: int64(i + 1), ID: uuid.MustParse(eve), OccurredAt: theTime, Action: audit.MemberAdded,
+			OrganizationID: audit.In(uuid.MustParse(theOrganization)), ActorRole: "owner", Details: "{}",
+		}
+		before = e.HashAfter(uuid.MustParse(theOrganization), before)
+		lines = append(lines, fmt.Sprintf(`{"type":"audit_event","sequence":%d,"id":"%s","occurred_at":"2026-11-24T12:00:00Z","action":"member.added","user_id":null,"actor_user_id":null,"actor_role":"owner","session_id":null,"address":"","client":"","request_id":"","details":"{}","hash":"%s"}`, i+1, eve, before))
+	}
+	return lines
+}
+
+// ended is a whole archive, not packed.
+func ended(lines []string) string {
+	content := strings.Join(lines, "\n") + "\n"
+	sum := sha256.Sum256([]byte(content))
+	return content + fmt.Sprintf(`{"type":"end","lines":%d,"sha256":"%s"}`+"\n", len(lines)+1, hex.EncodeToString(sum[:]))
+}
+
+func packed(content string) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write([]byte(content))
+	_ = w.Close()
+	return b.Bytes()
+}
+
+func readAll(archive []byte) (entries []entry, err error) {
+	err = newReading(theTime).read(bytes.NewReader(archive), func(e entry) error {
+		entries = append(entries, e)
+		return nil
+	})
+	return entries, err
+}
+
+func TestAGoodArchiveIsRead(t *testing.T) {
+	t.Parallel()
+	entries, err := readAll(packed(ended(good())))
+	if err != nil || len(entries) != len(good())+1 {
+		t.Errorf("%d lines: %v", len(entries), err)
+	}
+}
+
+// TestHostileArchivesAreRefused: each with the line that is wrong, whatever the
+// sum at its end.
+func TestHostileArchivesAreRefused(t *testing.T) {
+	t.Parallel()
+	replace := func(line int, old, with string) func([]string) []string {
+		return func(lines []string) []string {
+			changed := strings.Replace(lines[line-1], old, with, 1)
+			if changed == lines[line-1] {
+				t.Errorf("line %d has no %s", line, old)
+			}
+			lines[line-1] = changed
+			return lines
+		}
+	}
+	drop := func(line int) func([]string) []string {
+		return func(lines []string) []string { return slices.Delete(lines, line-1, line) }
+	}
+	double := func(line int) func([]string) []string {
+		return func(lines []string) []string { return slices.Insert(lines, line, lines[line-1]) }
+	}
+	swap := func(line int) func([]string) []string {
+		return func(lines []string) []string {
+			lines[line-1], lines[line] = lines[line], lines[line-1]
+			return lines
+		}
+	}
+	for _, c := range []struct {
+		name, want string
+		change     func([]string) []string
+	}{
+		{"nothing", "no archive", func([]string) []string { return nil }},
+		{"another format", "no archive", replace(1, "guildhall-organization", "something-else")},
+		{"a later version", "version 2 of the format, and this server reads version 1", replace(1, `"version":1`, `"version":2`)},
+		{"no header", "no archive", drop(1)},
+		{"two headers", "line 2: there is a second line of the type archive", func(l []string) []string { return slices.Insert(l, 1, l[0]) }},
+		{"exported in the future", "line 1: exported_at", replace(1, "2026-11-24T12", "2026-11-24T13")},
+		{"an unknown type", `line 5: its type, "robot", is not known`, replace(5, `"organization"`, `"robot"`)},
+		{"an unknown member", `line 2: "age" is not known`, replace(2, `"name"`, `"age":1,"name"`)},
+		{"a repeated member", "line 2: it is no JSON object", replace(2, `"name"`, `"name":"x","name"`)},
+		{"a missing member", "line 2: bio: is missing", replace(2, `"bio":null,`, ``)},
+		{"null", "line 2: name: must not be null", replace(2, `"name":"N"`, `"name":null`)},
+		{"a number for a text", "line 2: name: must be a string", replace(2, `"name":"N"`, `"name":7`)},
+		{"an object for a text", "line 2: name: must be a string", replace(2, `"name":"N"`, `"name":{"a":[]}`)},
+		{"a text for a flag", "line 1: password_hashes: must be true or false", replace(1, `"password_hashes":true`, `"password_hashes":"true"`)},
+		{"no JSON", "line 3: it is no JSON object", replace(3, `"name"`, `name`)},
+		{"two objects in a line", "line 3: it is no JSON object", replace(3, `}`, `}{}`)},
+		{"invalid UTF-8", "line 2: it is no JSON object", replace(2, `"name":"N"`, "\"name\":\"\xff\"")},
+		{"half a surrogate", "line 2: it is no JSON object", replace(2, `"name":"N"`, `"name":"\ud800"`)},
+		{"a control character", "line 2: it is no JSON object", replace(2, `"name":"N"`, "\"name\":\"\x01\"")},
+		{"NUL", "line 2: name: must not hold a NUL", replace(2, `"name":"N"`, `"name":"\u0000"`)},
+		{"an empty name", "line 2: name: must have 1 to 255", replace(2, `"name":"N"`, `"name":" "`)},
+		{"a long name", "line 2: name: must have 1 to 255", replace(2, `"name":"N"`, `"name":"`+strings.Repeat("x", 256)+`"`)},
+		{"a name that is trimmed elsewhere", "line 2: name: must be written as it is stored", replace(2, `"name":"N"`, `"name":" N"`)},
+		{"a long line", "line 2: it is longer than", replace(2, `"name":"N"`, `"name":"`+strings.Repeat("x", maxLine)+`"`)},
+		{"no email address", "line 2: email: must be an email address", replace(2, "Ada@example.com", "ada")},
+		{"an address that is a script", "line 2: avatar_url: must be an https URL", replace(2, "https://example.com/a.png", "javascript:x")},
+		{"an id in capitals", "line 2: id: must be a UUID in lower case", replace(2, ada, strings.ToUpper(ada))},
+		{"the zero id", "line 2: id: must be a UUID", replace(2, ada, uuid.Nil.String())},
+		{"the organization's id", "line 2: id: is the organization's", replace(2, ada, theOrganization)},
+		{"an email address twice", "line 3: email ada@example.com is repeated or out of order", replace(3, "eve@example.com", "ADA@example.com")},
+		{"an id twice", "line 6: two people before it have the id " + ada, replace(3, eve, ada)},
+		{"people out of order", "line 3: email ada@example.com is repeated or out of order", swap(2)},
+		{"an expensive hash", "line 2: password_hash: must be a password hash that", replace(2, `"password_hash":null`, `"password_hash":"$argon2id$v=19$m=4194304,t=9,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`)},
+		{"a hash that was not announced", "line 2: password_hash: the first line says that there are none", func(l []string) []string {
+			l[0] = strings.Replace(l[0], `"password_hashes":true`, `"password_hashes":false`, 1)
+			return replace(2, `"password_hash":null`, `"password_hash":"$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"`)(l)
+		}},
+		{"a time that is none", "line 2: created_at: must be a time", replace(2, "2026-01-02T", "2026-13-02T")},
+		{"a time in the future", "line 5: created_at: is later than the export", replace(5, "2026-01-02T", "2027-01-02T")},
+		{"no organization", "line 5: a line of the type organization is missing before it", drop(5)},
+		{"two organizations", "line 6: there is a second line of the type organization", double(5)},
+		{"an organization without standing", "line 17: the organization has no line of the type organization_active_status", drop(6)},
+		{"two open suspensions", "line 8: a second one has no lifted_at", func(l []string) []string {
+			return slices.Insert(l, 7, strings.Replace(l[6], ada, grace, 1))
+		}},
+		{"archived and active", "line 18: the organization is archived and active", replace(8, `"restored_at":"2026-01-02T03:04:05.000006Z"`, `"restored_at":null`)},
+		{"a member twice", "line 10: user_id " + ada + " is repeated or out of order", double(9)},
+		{"a member who is nobody", "line 10: user_id: nobody in the archive has the id", replace(10, grace, strings.Replace(grace, "b", "c", 1))},
+		{"an admin who is no member", "line 11: user_id: " + eve + " is no member", replace(11, grace, eve)},
+		{"an owner who is no member", "line 12: user_id: " + eve + " is no member", replace(12, ada, eve)},
+		{"an owner who is an admin", "line 12: user_id: the owner holds an admin grant beside", replace(12, ada, grace)},
+		{"two owners", "line 13: there is a second line of the type owner", double(12)},
+		{"no owner", "line 12: a line of the type owner is missing before it", drop(12)},
+		{"somebody active twice", "line 14: a second one has no deactivated_at", replace(14, `"user_id":"`+grace, `"user_id":"`+ada)},
+		{"a member without standing", "line 17: the member " + grace + " has no line of the type user_active_status", drop(14)},
+		{"suspended by nobody", "line 15: suspended_by: nobody in the archive", replace(15, eve, theOrganization)},
+		{"a line too early", "line 12: a line of the type admin comes too late", swap(11)},
+		{"a changed event", "line 16: event 1 is not what was written", replace(16, `"actor_role":"owner"`, `"actor_role":"admin"`)},
+		{"an event less", "line 16: event 2 follows event 0", drop(16)},
+		{"an unknown action", "line 16: action: must be an action", replace(16, "member.added", "member.eaten")},
+		{"details that are no object", "line 16: details: must be a JSON object", replace(16, `"{}"`, `"[]"`)},
+		{"half a number", "line 16: sequence: must be a whole number", replace(16, `"sequence":1`, `"sequence":1.5`)},
+		{"a huge number", "line 16: sequence: must be a whole number", replace(16, `"sequence":1`, `"sequence":1e300`)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := readAll(packed(ended(c.change(good()))))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// TestWhatIsNotWholeIsRefused: no end, a wrong one, or something after it.
+func TestWhatIsNotWholeIsRefused(t *testing.T) {
+	t.Parallel()
+	whole := ended(good())
+	end := strings.LastIndex(strings.TrimSuffix(whole, "\n"), "\n") + 1
+	for name, c := range map[string]struct{ content, want string }{
+		"no end":                  {whole[:end], "cut off"},
+		"half a line":             {whole[:end-10], "cut off"},
+		"half an end":             {whole[:len(whole)-1], "cut off"},
+		"a line after the end":    {whole + good()[16-1] + "\n", "line 19: something follows the end"},
+		"a second end":            {whole + whole[end:], "line 19: something follows the end"},
+		"a name was changed":      {strings.Replace(whole, "Guild", "Gilde", 1), "line 18: sha256: the archive is not what was written"},
+		"another number":          {strings.Replace(whole, `"lines":18`, `"lines":17`, 1), "line 18: lines: there are 18"},
+		"line breaks without end": {strings.Repeat("\n", 1<<20), "no archive"},
+		"one line without end":    {strings.Repeat("x", 100<<20), "line 1: it is longer than"}, // 100 KiB packed
+	} {
+		if _, err := readAll(packed(c.content)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+	if _, err := readAll([]byte(whole)); err == nil || !strings.Contains(err.Error(), "no archive") {
+		t.Errorf("not packed: %v", err)
+	}
+}
+
+// FuzzArchive changes the lines of an archive and mends its end: what is read
+// is what was written, and no input stops the program.
+func FuzzArchive(f *testing.F) {
+	f.Add(strings.Join(good(), "\n"), true)
+	f.Add(strings.Join(good()[:5], "\n"), true)
+	f.Add(ended(good()), false)
+	f.Fuzz(func(t *testing.T, content string, mend bool) {
+		if mend {
+			content = ended(strings.Split(content, "\n"))
+		}
+		_, _ = readAll([]byte(content))
+		entries, err := readAll(packed(content))
+		if err != nil {
+			return
+		}
+		owners, members := 0, map[uuid.UUID]bool{}
+		for _, e := range entries {
+			switch e.line {
+			case memberLine:
+				members[e.id("user_id")] = true
+			case ownerLine:
+				owners++
+				if !members[e.id("user_id")] {
+					t.Errorf("the owner is no member")
+				}
+			case adminLine:
+				if !members[e.id("user_id")] {
+					t.Errorf("an admin is no member")
+				}
+			}
+		}
+		if owners != 1 {
+			t.Errorf("%d owners", owners)
+		}
+	})
+}

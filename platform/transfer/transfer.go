@@ -1,0 +1,64 @@
+// Package transfer takes one organization along to another server: Export writes
+// an archive of it, Import puts one in. The archive says who people are by their
+// email address, and carries what is the organization's: its standing, its
+// memberships and roles, what stands against people within it, and its chain of
+// the audit trail. What is an account's (its standing, its sessions, its own
+// trail) stays where it is.
+//
+// format.go is the archive, line by line, and the tables behind it: what is
+// written, what is accepted and what is stored are the same list.
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+)
+
+// Transfer exports from and imports into one database.
+type Transfer struct {
+	db      *database.DB
+	trail   *audit.Trail
+	now     func() time.Time
+	version string // of this program
+}
+
+// New returns the transfer of a database.
+func New(db *database.DB, trail *audit.Trail, now func() time.Time, version string) *Transfer {
+	return &Transfer{db: db, trail: trail, now: now, version: version}
+}
+
+// ErrNoOrganization is the answer where there is none of this id or name.
+var ErrNoOrganization = errors.New("there is no such organization")
+
+// Find returns the organization of an id or, where only one has it, of a name.
+func (t *Transfer) Find(ctx context.Context, idOrName string) (uuid.UUID, error) {
+	if id, err := uuid.Parse(idOrName); err == nil {
+		return id, nil
+	}
+	rows, err := t.db.Conn(ctx).Raw("SELECT id FROM organizations WHERE name = ? ORDER BY id LIMIT 100", idOrName).Rows()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("find organization: %w", err)
+	}
+	ids, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
+	switch {
+	case err != nil:
+		return uuid.Nil, fmt.Errorf("find organization: %w", err)
+	case len(ids) == 0:
+		return uuid.Nil, ErrNoOrganization
+	case len(ids) > 1:
+		texts := make([]string, len(ids))
+		for i, id := range ids {
+			texts[i] = id.String()
+		}
+		return uuid.Nil, fmt.Errorf("several organizations have this name; say which by its id: %s", strings.Join(texts, ", "))
+	}
+	return ids[0], nil
+}
