@@ -33,6 +33,7 @@ type Options struct {
 type DB struct {
 	driver         Driver
 	writer, reader *gorm.DB
+	bulk           *gorm.DB // writer, without statements that stay prepared
 	writePool      *sql.DB
 	readPool       *sql.DB // the same as writePool on PostgreSQL
 	sqlitePath     string

@@ -38,7 +38,7 @@ func (d *DB) openPostgres(dsn string) error {
 	if err != nil {
 		return fmt.Errorf("open PostgreSQL: %w", redact(err, d.options.URL))
 	}
-	d.reader = d.writer
+	d.reader, d.bulk = d.writer, d.writer
 	return nil
 }
 

@@ -35,6 +35,14 @@ func (d *DB) openSQLite(path string) error {
 		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}
+	// In a transaction, database/sql prepares each statement anew and keeps it
+	// until the end (Tx.StmtContext).
+	bulk := d.gormConfig()
+	bulk.PrepareStmt = false
+	if d.bulk, err = gorm.Open(sqlite.Dialector{Conn: d.writePool}, bulk); err != nil {
+		_ = d.Close()
+		return fmt.Errorf("open the SQLite file %s: %w", path, err)
+	}
 	if d.reader, err = gorm.Open(sqlite.Dialector{Conn: d.readPool}, d.gormConfig()); err != nil {
 		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"encoding/json"
 	"regexp"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -102,7 +101,7 @@ var (
 func text(n string, most int) column {
 	return ofText(n, func(s string) (any, error) {
 		if len([]rune(s)) > most || !printable.MatchString(s) {
-			return nil, field.Problem("must be short and hold no control characters.")
+			return nil, wrong("must have at most %d characters, and no control characters", most)
 		}
 		return s, nil
 	})
@@ -159,6 +158,3 @@ func number(n string) column {
 		return int64(f), nil
 	}}
 }
-
-// skew is how far the clocks of two servers may be apart.
-const skew = 5 * time.Minute

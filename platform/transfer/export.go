@@ -183,7 +183,7 @@ func (x *export) write(s *shape, values ...any) error {
 		return fmt.Errorf("%s: %w", s.line, err)
 	}
 	if _, err := x.take(line); err != nil {
-		return fmt.Errorf("what is in the database could not be imported: %w", err)
+		return fmt.Errorf("the %s %v is not as it could be imported: %w", s.line, values[0], err)
 	}
 	_, err = x.to.Write(append(line, '\n'))
 	return err

@@ -8,6 +8,9 @@ import (
 	"guildhall/platform/audit"
 )
 
+// skew is how far the clocks of two servers may be apart.
+const skew = 5 * time.Minute
+
 // standing is what the lines said of the organization itself.
 type standing struct {
 	active, suspended, archived bool
