@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"guildhall/platform/config"
 	"guildhall/platform/database"
@@ -351,6 +354,33 @@ func TestExportRefuses(t *testing.T) {
 	})
 }
 
+// hookedWriter does something once, when the first bytes are written.
+type hookedWriter struct {
+	bytes.Buffer
+	once sync.Once
+	hook func()
+}
+
+func (w *hookedWriter) Write(p []byte) (int, error) {
+	w.once.Do(w.hook)
+	return w.Buffer.Write(p)
+}
+
+// TestAnExportIsOfOneMoment: what happens while it is written is not in it.
+func TestAnExportIsOfOneMoment(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		w := &hookedWriter{hook: func() { grace.joins(ada, true) }}
+		sum, err := transfers(s.kernel).Export(s.ctx, w, uuid.MustParse(ada.organization), transfer.ExportOptions{})
+		if err != nil || sum.Members != 1 || sum.Events != 1 {
+			t.Errorf("%+v, %v", sum, err)
+		}
+		if n := s.count("SELECT COUNT(*) FROM organization_members WHERE organization_id = ?", ada.organization); n != 2 {
+			t.Errorf("%d members", n)
+		}
+	})
+}
+
 // TestImportRefuses what does not fit into the database that is here.
 func TestImportRefuses(t *testing.T) {
 	each(t, func(t *testing.T, source *service) {
@@ -424,6 +454,8 @@ func TestAnArchiveThatWasCutOffWritesNothing(t *testing.T) {
 		if status != 0 || !strings.Contains(out, "was imported") {
 			t.Errorf("from standard input: %d %s", status, out)
 		}
+		// Whoever made the archive does not choose passwords, unless it is asked to.
+		target.do("POST", "/api/v1/auth/token", "", body("username", ada.email, "password", password)).is(401)
 	})
 }
 

@@ -53,16 +53,16 @@ func (d *DB) Conn(ctx context.Context) *gorm.DB {
 // run more than once and must leave no trace outside of the database. Slow work
 // is done before.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
-	return d.inTx(ctx, d.writer, fn)
+	return d.transact(ctx, d.writer, fn)
 }
 
 // InBulk is InTx for very many statements, whose memory it does not keep until
 // the transaction ends.
 func (d *DB) InBulk(ctx context.Context, fn func(ctx context.Context) error) error {
-	return d.inTx(ctx, d.bulk, fn)
+	return d.transact(ctx, d.bulk, fn)
 }
 
-func (d *DB) inTx(ctx context.Context, writer *gorm.DB, fn func(ctx context.Context) error) error {
+func (d *DB) transact(ctx context.Context, writer *gorm.DB, fn func(ctx context.Context) error) error {
 	if d.current(ctx) != nil {
 		return fn(ctx)
 	}
