@@ -494,6 +494,31 @@ func TestAnImportThatIsKilled(t *testing.T) {
 	})
 }
 
+// TestImportsAtOnce: one imports, the other finds that it has been done.
+func TestImportsAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		source := start(t, platformtest.SQLiteURL(t))
+		ada := source.person("Ada")
+		archive := source.export(ada.organization)
+		outs := make([]string, 3)
+		var wg sync.WaitGroup
+		for i := range outs {
+			wg.Go(func() {
+				out, status := run(t, t.TempDir(), s.environ(), "import", archive)
+				outs[i] = fmt.Sprint(status, " ", out)
+			})
+		}
+		wg.Wait()
+		all := strings.Join(outs, "")
+		if strings.Count(all, "0 "+ada.organization) != 3 || strings.Count(all, "was imported") != 1 || strings.Count(all, "nothing was changed") != 2 {
+			t.Errorf("they said\n%s", all)
+		}
+		if broken := invariants(t, s.kernel.DB); len(broken) > 0 {
+			t.Error(broken)
+		}
+	})
+}
+
 // TestSetPassword gives somebody a password from the command line, and takes
 // every session that there was.
 func TestSetPassword(t *testing.T) {

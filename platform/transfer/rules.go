@@ -155,11 +155,6 @@ func (r *reading) link(e entry) error {
 	return nil
 }
 
-func (e entry) text(name string) string {
-	s, _ := e.value(name).(string)
-	return s
-}
-
 func maybe(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
 func (r *reading) end(e entry) error {

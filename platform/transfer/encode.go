@@ -1,0 +1,95 @@
+package transfer
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// rows writes what a query finds, a line each.
+func (x *export) rows(ctx context.Context, s *shape, query string, args ...any) error {
+	rows, err := x.db.Conn(ctx).Raw(query, args...).Rows()
+	if err != nil {
+		return fmt.Errorf("read %s lines: %w", s.line, err)
+	}
+	defer rows.Close()
+	cells, into := make([]cell, len(s.columns)), make([]any, len(s.columns))
+	for i := range cells {
+		into[i] = &cells[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("read %s lines: %w", s.line, err)
+		}
+		values := make([]any, len(cells))
+		for i := range cells {
+			values[i] = cells[i].value
+		}
+		if err := x.write(s, values...); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read %s lines: %w", s.line, err)
+	}
+	return nil
+}
+
+var _ sql.Scanner = (*cell)(nil)
+
+// cell is a value of either database as JSON has it.
+type cell struct{ value any }
+
+// Scan implements sql.Scanner.
+func (c *cell) Scan(v any) error {
+	switch v := v.(type) {
+	case time.Time:
+		c.value = v.UTC().Format(time.RFC3339Nano)
+	case []byte:
+		c.value = string(v)
+	default:
+		c.value = v
+	}
+	return nil
+}
+
+func (x *export) write(s *shape, values ...any) error {
+	line, err := s.encode(values)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.line, err)
+	}
+	if _, err := x.take(line); err != nil {
+		return fmt.Errorf("the %s %v is not as it could be imported: %w", s.line, values[0], err)
+	}
+	_, err = x.to.Write(append(line, '\n'))
+	return err
+}
+
+// encode makes the line of a row: a JSON object, its members in the order of
+// the columns.
+func (s *shape) encode(values []any) ([]byte, error) {
+	line := append([]byte(`{"type":"`), s.line+`"`...)
+	for i, c := range s.columns {
+		line = append(line, `,"`+c.name+`":`...)
+		var err error
+		switch v := values[i].(type) {
+		case nil:
+			line = append(line, "null"...)
+		case bool:
+			line = fmt.Appendf(line, "%t", v)
+		case int64:
+			line = fmt.Appendf(line, "%d", v)
+		case string:
+			line, err = jsontext.AppendQuote(line, v)
+		default:
+			err = fmt.Errorf("%T is no value of a line", v)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	return append(line, '}'), nil
+}

@@ -1,0 +1,143 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+)
+
+// load is an import under way.
+type load struct {
+	*Transfer
+	*reading
+	options ImportOptions
+	batch   []entry // of one type
+	result  Summary
+}
+
+// batchSize is how many rows go into a statement; 13 values each are far from
+// the 32,766 that SQLite takes.
+const batchSize = 500
+
+func (l *load) run(ctx context.Context, archive io.Reader) (Summary, error) {
+	err := l.read(archive, func(e entry) error {
+		if len(l.batch) > 0 && (l.batch[0].line != e.line || len(l.batch) == batchSize) {
+			if err := l.flush(ctx); err != nil {
+				return err
+			}
+		}
+		switch e.line {
+		case archiveLine, endLine:
+			return nil
+		case ownerLine:
+			if err := l.mayOwn(ctx, e); err != nil {
+				return err
+			}
+		}
+		l.batch = append(l.batch, e)
+		return nil
+	})
+	if err != nil {
+		return Summary{}, err
+	}
+	s := l.summary()
+	s.Found, s.Made, s.WithoutPassword = l.result.Found, l.result.Made, l.result.WithoutPassword
+	return s, l.continueTrail(ctx, s)
+}
+
+func (l *load) flush(ctx context.Context) error {
+	var err error
+	first, last := l.batch[0], l.batch[len(l.batch)-1]
+	switch first.line {
+	case personLine:
+		err = l.settle(ctx, l.batch)
+	case organizationLine:
+		if err = l.beginTrail(ctx); err == nil {
+			err = l.insert(ctx, first.shape, l.batch)
+		}
+	default:
+		err = l.insert(ctx, first.shape, l.batch)
+	}
+	l.batch = l.batch[:0]
+	if database.IsDuplicate(err) {
+		err = fmt.Errorf("something else here has the id or the email address of one: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("lines %d to %d (%s): %w", first.number, last.number, first.line, err)
+	}
+	return nil
+}
+
+// insert writes the rows of a table in one statement.
+func (l *load) insert(ctx context.Context, s *shape, rows []entry) error {
+	var args []any
+	for _, e := range rows {
+		for range s.whose {
+			args = append(args, l.organizationID)
+		}
+		for i, c := range s.columns {
+			if c.person && e.values[i] != nil {
+				args = append(args, l.people.find(e.id(c.name)).here)
+				continue
+			}
+			args = append(args, e.values[i])
+		}
+	}
+	return l.insertInto(ctx, s.table, append(append([]string{}, s.whose...), s.names()...), args)
+}
+
+// insertInto writes as many rows as there are values for.
+func (l *load) insertInto(ctx context.Context, table string, columns []string, args []any) error {
+	if len(args) == 0 {
+		return nil
+	}
+	row := "(" + strings.Repeat("?, ", len(columns)-1) + "?)"
+	statement := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " +
+		strings.TrimSuffix(strings.Repeat(row+", ", len(args)/len(columns)), ", ")
+	return l.db.Conn(ctx).Exec(statement, args...).Error
+}
+
+// mayOwn refuses an owner whose account here is archived: nobody archives one
+// who owns an organization that others are in. The account is held, so that it
+// is not archived meanwhile.
+func (l *load) mayOwn(ctx context.Context, e entry) error {
+	owner := l.people.find(e.id("user_id")).here
+	var archived bool
+	var held string
+	if err := l.db.Row(ctx, "SELECT id FROM users WHERE id = ?"+l.db.ForUpdate(), owner).Scan(&held); err != nil {
+		return fmt.Errorf("hold the owner's account: %w", err)
+	}
+	err := l.db.Row(ctx, "SELECT EXISTS (SELECT 1 FROM user_archives WHERE user_id = ? AND restored_at IS NULL)", owner).Scan(&archived)
+	if err != nil {
+		return fmt.Errorf("look at the owner's account: %w", err)
+	}
+	if archived {
+		return fmt.Errorf("line %d: the owner's account here (%s) is archived: restore it first", e.number, owner)
+	}
+	return nil
+}
+
+func (l *load) beginTrail(ctx context.Context) error {
+	return l.insertInto(ctx, "audit_chains", []string{"id", "sequence", "hash"}, []any{l.organizationID, 0, ""})
+}
+
+// continueTrail puts the chain's head behind the archive's events, and the
+// import itself behind that.
+func (l *load) continueTrail(ctx context.Context, s Summary) error {
+	err := l.db.Conn(ctx).Exec("UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", l.chain.sequence, l.chain.hash, l.organizationID).Error
+	if err != nil {
+		return fmt.Errorf("continue the audit trail: %w", err)
+	}
+	return l.trail.Record(ctx, audit.Event{
+		Action: audit.OrganizationImported, OrganizationID: audit.In(l.organizationID), Details: map[string]string{
+			"exported_at": l.exportedAt.Format(time.RFC3339Nano), "events": strconv.FormatInt(s.Events, 10),
+			"accounts_found": strconv.FormatInt(s.Found, 10), "accounts_made": strconv.FormatInt(s.Made, 10),
+		},
+	})
+}
