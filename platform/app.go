@@ -56,6 +56,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	}
 	db, err := database.Open(ctx, database.Options{
 		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
+		TransactionPooling:  cfg.DatabasePoolMode == "transaction",
 		CopyBeforeMigrating: cfg.DatabaseCopyBeforeMigrating,
 		Now:                 o.Now, Log: log, OnStatement: o.OnStatement,
 	})

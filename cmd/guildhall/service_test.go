@@ -84,6 +84,9 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 	for _, c := range change {
 		c(cfg)
 	}
+	if pgBouncerEverywhere() && cfg.DatabasePoolMode == "" && strings.HasPrefix(databaseURL, "postgres") {
+		throughPgBouncer(t, cfg)
+	}
 	if rowSecurityEverywhere() && !cfg.DatabaseRowSecurity && strings.HasPrefix(databaseURL, "postgres") {
 		underRowSecurity(t, cfg)
 	}

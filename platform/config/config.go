@@ -24,6 +24,7 @@ type Config struct {
 
 	DatabaseURL                 Secret // sqlite://path, postgres://… or postgresql://…
 	DatabaseMaxConnections      int
+	DatabasePoolMode            string // session or transaction
 	DatabaseRowSecurity         bool
 	MigrateOnStart              bool
 	DatabaseCopyBeforeMigrating bool

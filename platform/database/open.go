@@ -21,6 +21,9 @@ type Options struct {
 	URL            string
 	MaxConnections int // of PostgreSQL
 	RowSecurity    bool
+	// TransactionPooling is a pooler between that hands each transaction to
+	// another connection of the server, as PgBouncer does in transaction mode.
+	TransactionPooling bool
 	// CopyBeforeMigrating keeps a SQLite file as it was before its schema changes.
 	CopyBeforeMigrating bool
 	Now                 func() time.Time
@@ -69,14 +72,18 @@ func (d *DB) connect(ctx context.Context, address string) error {
 	} else if err := d.openPostgres(address); err != nil {
 		return err
 	}
-	if err := d.Ping(ctx); err != nil {
-		_ = d.Close()
-		if isRetryable(err) {
-			return err
-		}
-		return fmt.Errorf("the database does not answer: %w", redact(err, d.options.URL))
+	err := d.checkPooling(ctx) // before anything is prepared
+	if err == nil {
+		err = d.Ping(ctx)
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	_ = d.Close()
+	if isRetryable(err) || errors.Is(err, errSharedConnections) {
+		return err
+	}
+	return fmt.Errorf("the database does not answer: %w", redact(err, d.options.URL))
 }
 
 // parseURL tells the driver by the scheme and returns what that driver opens.

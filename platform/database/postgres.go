@@ -23,6 +23,9 @@ func (d *DB) openPostgres(dsn string) error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "guildhall"
 	}
+	if d.options.TransactionPooling {
+		poolTransactions(config)
+	}
 	connector := stdlib.GetConnector(*config)
 	if d.options.RowSecurity {
 		connector = guardedConnector{connector}

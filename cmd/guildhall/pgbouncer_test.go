@@ -1,0 +1,80 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"guildhall/platform/config"
+	"guildhall/platform/platformtest"
+)
+
+// throughPgBouncer puts the real PgBouncer, in transaction mode and with three
+// connections, before the database. GUILDHALL_TEST_PGBOUNCER does that to every
+// test on PostgreSQL.
+func throughPgBouncer(t testing.TB, cfg *config.Config) {
+	t.Helper()
+	cfg.DatabaseURL = config.Secret(platformtest.PgBouncer(t, cfg.DatabaseURL.Reveal()))
+	cfg.DatabasePoolMode = "transaction"
+}
+
+func pgBouncerEverywhere() bool { return os.Getenv("GUILDHALL_TEST_PGBOUNCER") != "" }
+
+// TestBehindPgBouncer: migrations, every endpoint and what collides, on
+// connections that change hands with each transaction; with row-level security,
+// whose settings must not outlive one, as well.
+func TestBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	for name, changes := range map[string][]func(*config.Config){
+		"plain":              {func(c *config.Config) { throughPgBouncer(t, c) }},
+		"row-level security": {func(c *config.Config) { throughPgBouncer(t, c); underRowSecurity(t, c) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, platformtest.PostgresURL(t), changes...)
+			ada, grace := s.person("Ada"), s.person("Grace")
+			var clients sync.WaitGroup
+			for range 8 {
+				clients.Go(func() {
+					for range size(5, 100) {
+						if a := ada.get("/auth/me"); a.status != 200 || a.str("email") != ada.email {
+							t.Errorf("Ada: %d %s", a.status, a.body)
+						}
+						if a := grace.patch("/users/"+grace.id+"/profile", body("bio", "b")); a.status != 200 || a.str("id") != grace.id {
+							t.Errorf("Grace: %d %s", a.status, a.body)
+						}
+					}
+				})
+			}
+			clients.Wait()
+			s.crowd(ada, 3, 3)
+			s.measure(ada, grace)
+			// Refusals that the database has a hand in.
+			s.do("POST", "/api/v1/auth/register", "", body("email", strings.ToUpper(ada.email), "password", password, "name", "A")).is(409, "email_taken")
+			grace.joins(ada, false)
+			ada.post(ada.org("/members"), body("user_id", grace.id)).is(409, "already_member")
+			grace.get(ada.org("/audit-events")).is(403)
+			oneWins(t, 8, 200, 409, func(int) answer { return ada.post("/users/"+grace.id+"/suspend", because()) })
+			if mode := s.kernel.Config.DatabasePoolMode; mode != "transaction" {
+				t.Errorf("in mode %q", mode)
+			}
+		})
+	}
+}
+
+// TestPgBouncerThatWasNotAnnounced stops the start, and not some requests.
+func TestPgBouncerThatWasNotAnnounced(t *testing.T) {
+	t.Parallel()
+	pooled := platformtest.PgBouncer(t, platformtest.PostgresURL(t))
+	dir, environ := t.TempDir(), inProduction(pooled, "MIGRATE_ON_START=true")
+	for _, args := range [][]string{{"serve"}, {"check"}} {
+		if out, status := run(t, dir, environ, args...); status != 1 || !strings.Contains(out, "set DATABASE_POOL_MODE=transaction") {
+			t.Errorf("%v: %d\n%s", args, status, out)
+		}
+	}
+	p := serveProcess(t, dir, append(environ, "DATABASE_POOL_MODE=transaction", "ENABLE_REGISTRATION=true")...)
+	p.do("GET", "/readyz", "", nil).is(200)
+	p.client("c@example.com")
+	p.stop()
+}

@@ -1,0 +1,83 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// errSharedConnections is what would otherwise come as prepared statements that
+// exist already, or no more, on some requests.
+var errSharedConnections = errors.New("DATABASE_URL leads through a pooler that shares connections between transactions: set DATABASE_POOL_MODE=transaction")
+
+// poolTransactions asks nothing of a connection that outlives a transaction: a
+// statement is parsed and run in one exchange, and its parameters have the types
+// that their Go types stand for.
+func poolTransactions(config *pgx.ConnConfig) {
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
+}
+
+// checkPooling refuses a pooler in transaction mode that was not announced. Two
+// connections that are open at once have two processes of the server behind
+// them, unless a pooler shares one.
+func (d *DB) checkPooling(ctx context.Context) error {
+	if d.driver != Postgres || d.options.TransactionPooling {
+		return nil
+	}
+	one, err := d.writePool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer one.Close()
+	first, direct, err := backend(ctx, one)
+	if err != nil || direct {
+		return err
+	}
+	another, err := d.writePool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer another.Close()
+	second, _, err := backend(ctx, another)
+	if err == nil && first == second {
+		return errSharedConnections
+	}
+	return err
+}
+
+// backend is the server's process behind a connection, and whether it is the one
+// that the connection was made to: a pooler makes up a number of its own.
+func backend(ctx context.Context, conn *sql.Conn) (pid uint64, direct bool, err error) {
+	err = conn.Raw(func(driverConn any) error {
+		if guarded, ok := driverConn.(*guardedConn); ok {
+			driverConn = guarded.Conn
+		}
+		plain, ok := driverConn.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("database: %T is not pgx's connection", driverConn)
+		}
+		pg := plain.Conn().PgConn()
+		results, err := pg.Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
+		if err != nil {
+			return err
+		}
+		pid, err = onlyNumber(results)
+		direct = pid == uint64(pg.PID())
+		return err
+	})
+	return pid, direct, err
+}
+
+func onlyNumber(results []*pgconn.Result) (uint64, error) {
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 1 {
+		return 0, errors.New("database: not one number")
+	}
+	return strconv.ParseUint(string(results[0].Rows[0][0]), 10, 64)
+}
