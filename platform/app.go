@@ -54,8 +54,12 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	if o.Now == nil {
 		o.Now = Now
 	}
+	replicas := make([]string, len(cfg.DatabaseReplicaURLs))
+	for i, u := range cfg.DatabaseReplicaURLs {
+		replicas[i] = u.Reveal()
+	}
 	db, err := database.Open(ctx, database.Options{
-		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
+		URL: cfg.DatabaseURL.Reveal(), ReplicaURLs: replicas, MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
 		TransactionPooling:  cfg.DatabasePoolMode == "transaction",
 		CopyBeforeMigrating: cfg.DatabaseCopyBeforeMigrating,
 		Now:                 o.Now, Log: log, OnStatement: o.OnStatement,

@@ -57,6 +57,7 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.
 		if err != nil {
 			return err
 		}
+		m.gate.WrittenBy(ctx, s.ID)
 		view, err := m.issue(p, s)
 		if err != nil {
 			return err
@@ -150,7 +151,9 @@ func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, 
 		if err := m.limits.loggedIn(ctx, field.Login(p.email).CanonicalEmail()); err != nil {
 			return err
 		}
-		s, err = m.sessions.begin(ctx, p.id, organizationID, m.options.SessionLifetime)
+		if s, err = m.sessions.begin(ctx, p.id, organizationID, m.options.SessionLifetime); err == nil {
+			m.gate.WrittenBy(ctx, s.ID)
+		}
 		return err
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	member, admin, owner := access.Org(access.Member), access.Org(access.Admin), access.Org(access.Owner)
 
 	httpapi.Get(r, organization+"/members", member, m.listMembers, httpapi.Doc{
-		ID: "listMembers", Summary: "List members",
+		ID: "listMembers", Summary: "List members", MayLag: true,
 	})
 	httpapi.Post(r, organization+"/members", admin, m.add, httpapi.Doc{
 		ID: "addMember", Summary: "Add a person with an account as a member",
@@ -67,7 +67,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 			access.ErrOwnStanding, errOwnerRequired),
 	})
 	httpapi.Get(r, organization+"/admins", member, m.listAdmins, httpapi.Doc{
-		ID: "listAdmins", Summary: "List members with the admin grant",
+		ID: "listAdmins", Summary: "List members with the admin grant", MayLag: true,
 	})
 	httpapi.Post(r, organization+"/admins", owner, m.grant, httpapi.Doc{
 		ID: "grantAdmin", Summary: "Make a member an admin",
@@ -78,7 +78,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Refusals: httpapi.Refusals(errAdminNotFound, access.ErrOwnStanding, access.ErrEqualOrHigherRole),
 	})
 	httpapi.Get(r, organization+"/owner", member, m.owner, httpapi.Doc{
-		ID: "getOwner", Summary: "Show the owner",
+		ID: "getOwner", Summary: "Show the owner", MayLag: true,
 	})
 	httpapi.Post(r, organization+"/transfer-ownership", owner, m.transfer, httpapi.Doc{
 		ID: "transferOwnership", Summary: "Make another member the owner",

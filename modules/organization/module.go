@@ -60,7 +60,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
 	})
 	httpapi.Get(r, "/organizations/:organization_id", access.Org(access.Member).WhileSuspended().WhileArchived(), m.get, httpapi.Doc{
-		ID: "getOrganization", Summary: "Show an organization",
+		ID: "getOrganization", Summary: "Show an organization", MayLag: true,
 	})
 	httpapi.Patch(r, "/organizations/:organization_id", access.Org(access.Admin), m.rename, httpapi.Doc{
 		ID: "updateOrganization", Summary: "Rename an organization",

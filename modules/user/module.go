@@ -60,11 +60,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "`organization` is the active one, null where there is none or it has been lost.",
 	})
 	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
-		ID: "listUsers", Summary: "List the people of the active organization",
+		ID: "listUsers", Summary: "List the people of the active organization", MayLag: true,
 		Refusals: httpapi.Refusals(access.ErrOperatorRequired),
 	})
 	httpapi.Get(r, "/users/:user_id", access.Acquaintance(), m.get, httpapi.Doc{
-		ID: "getUser", Summary: "Show a person",
+		ID: "getUser", Summary: "Show a person", MayLag: true,
 	})
 	httpapi.Patch(r, "/users/:user_id/profile", access.Self(), m.updateProfile, httpapi.Doc{
 		ID: "updateProfile", Summary: "Change one's profile",

@@ -23,6 +23,7 @@ type Caller struct {
 
 	rule    Rule
 	request Request
+	written int64 // the transaction in which their session wrote last
 }
 
 // ActsAsOperator says whether the power used is that of a platform

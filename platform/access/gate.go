@@ -22,13 +22,21 @@ type Gate struct {
 
 // NewGate returns the gate over the tables of all modules.
 func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate {
-	return &Gate{
+	written, writes := "0", ""
+	if db.ReadsStandbys() {
+		written, writes = "COALESCE(w.transaction_id, 0)", "LEFT JOIN session_writes w ON w.session_id = k.session_id"
+	}
+	g := &Gate{
 		db:          db,
 		tokens:      tokens,
 		now:         now,
-		standingSQL: fmt.Sprintf(standingQuery, db.Param("uuid"), db.Param("timestamptz")),
+		standingSQL: fmt.Sprintf(standingQuery, db.Param("uuid"), db.Param("timestamptz"), written, writes),
 		sharedSQL:   fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
+	if db.ReadsStandbys() {
+		db.BeforeCommit(g.keepCallersWrite)
+	}
+	return g
 }
 
 // Request is what the gate looks at.
@@ -71,6 +79,7 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 		OrganizationID: request.Organization,
 		rule:           rule,
 		request:        request,
+		written:        standing.written,
 	}
 	if standing.MembershipGood() {
 		caller.Role = standing.Role
@@ -209,7 +218,8 @@ OR EXISTS (
 
 func (g *Gate) acquainted(ctx context.Context, c Caller, other uuid.UUID) (bool, error) {
 	var n int64
-	err := g.db.Row(database.ForAll(ctx), g.sharedSQL, c.UserID, other, g.now()).Scan(&n)
+	ctx = database.ForAll(database.OnPrimary(ctx))
+	err := g.db.Row(ctx, g.sharedSQL, c.UserID, other, g.now()).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("look for a shared organization: %w", err)
 	}

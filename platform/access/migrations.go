@@ -5,7 +5,7 @@ import "guildhall/platform/database"
 // Name is that of the kernel's own migrations.
 const Name = "access"
 
-// Migrations of the kernel's one table. It refers to users, which comes before it.
+// Migrations of the gate's own tables. They refer to users and sessions, which come before.
 func Migrations() []database.Migration {
 	return []database.Migration{{
 		ID: "202611240500_access_platform_administrators",
@@ -17,6 +17,17 @@ func Migrations() []database.Migration {
 		},
 		Down: func(database.Driver) []string {
 			return []string{`DROP TABLE platform_administrators`}
+		},
+	}, {
+		ID: "202611250201_access_session_writes",
+		Up: func(database.Driver) []string {
+			return []string{`CREATE TABLE session_writes (
+				session_id uuid NOT NULL PRIMARY KEY REFERENCES sessions (id) ON DELETE CASCADE,
+				transaction_id bigint NOT NULL
+			)`}
+		},
+		Down: func(database.Driver) []string {
+			return []string{`DROP TABLE session_writes`}
 		},
 	}}
 }

@@ -27,6 +27,8 @@ type Standing struct {
 	Role                  Role
 	MembershipActive      bool
 	MembershipSuspended   bool
+
+	written int64 // the transaction in which the session wrote last, where that matters
 }
 
 // AccountGood says whether the account as a whole may act.
@@ -64,7 +66,8 @@ SELECT
 	+ (CASE WHEN ad.user_id IS NULL THEN 0 ELSE 1024 END)
 	+ (CASE WHEN ow.user_id IS NULL THEN 0 ELSE 2048 END)
 	+ (CASE WHEN ma.id IS NULL THEN 0 ELSE 4096 END)
-	+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END)
+	+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END),
+	%[3]s
 FROM (SELECT %[1]s AS user_id, %[1]s AS session_id, %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = k.user_id
 LEFT JOIN sessions s ON s.id = k.session_id AND s.user_id = u.id
@@ -87,14 +90,15 @@ LEFT JOIN user_active_status ma ON ma.user_id = k.user_id
 	AND ma.organization_id = k.organization_id AND ma.deactivated_at IS NULL
 LEFT JOIN user_suspensions ms ON ms.user_id = k.user_id
 	AND ms.organization_id = k.organization_id AND ms.lifted_at IS NULL
-	AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)`
+	AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)
+%[4]s`
 
 // read asks the database about a person, a session (or none) and an
 // organization (or none). A person who does not exist has the zero Standing.
 func (g *Gate) read(ctx context.Context, userID, sessionID uuid.UUID, organizationID uuid.NullUUID, now time.Time) (Standing, error) {
-	var bits int64
-	ctx = database.For(ctx, database.Tenant{OrganizationID: organizationID, UserID: userID})
-	err := g.db.Row(ctx, g.standingSQL, userID, sessionID, organizationID, now).Scan(&bits)
+	var bits, written int64
+	ctx = database.For(database.OnPrimary(ctx), database.Tenant{OrganizationID: organizationID, UserID: userID})
+	err := g.db.Row(ctx, g.standingSQL, userID, sessionID, organizationID, now).Scan(&bits, &written)
 	if database.IsNotFound(err) {
 		return Standing{}, nil
 	}
@@ -114,6 +118,7 @@ func (g *Gate) read(ctx context.Context, userID, sessionID uuid.UUID, organizati
 		OrganizationArchived:  has(256),
 		MembershipActive:      has(4096),
 		MembershipSuspended:   has(8192),
+		written:               written,
 	}
 	switch {
 	case !has(512):

@@ -31,6 +31,7 @@ func (c *Config) Check() []Finding {
 		c.checkSecret("JWT_REFRESH_SECRET_KEY", c.JWTRefreshSecretKey),
 		choose("JWT_REFRESH_SECRET_KEY", !c.sameSecrets(), "differs from JWT_SECRET_KEY", "is the same as JWT_SECRET_KEY"),
 		c.checkDatabase(),
+		c.checkReplicas(),
 		c.checkOrigins(),
 		c.checkProxies(),
 		choose("RATE_LIMIT_ENABLED", c.RateLimitEnabled, "is on", "is off: passwords can be guessed without end"),
@@ -75,8 +76,20 @@ func (c *Config) checkDatabase() Finding {
 		return Finding{true, name, "is set: SQLite, for one process on one machine"}
 	case crossesNetworkInClear(c.DatabaseURL):
 		return Finding{false, name, "is PostgreSQL on another machine without sslmode=require, verify-ca or verify-full"}
+	case mayLeadToStandby(c.DatabaseURL):
+		return Finding{false, name, "names several servers and may lead to a standby: add target_session_attrs=read-write"}
 	}
 	return Finding{true, name, "is set: PostgreSQL"}
+}
+
+func (c *Config) checkReplicas() Finding {
+	const name = "DATABASE_REPLICA_URLS"
+	for i, replica := range c.DatabaseReplicaURLs {
+		if crossesNetworkInClear(replica) {
+			return Finding{false, name, fmt.Sprintf("number %d is on another machine without sslmode=require, verify-ca or verify-full", i+1)}
+		}
+	}
+	return Finding{true, name, fmt.Sprintf("lists %d standby(s)", len(c.DatabaseReplicaURLs))}
 }
 
 func (c *Config) checkOrigins() Finding {

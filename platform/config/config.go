@@ -22,7 +22,8 @@ type Config struct {
 	Port        int
 	DataDir     string // as given: relative to the process's working directory
 
-	DatabaseURL                 Secret // sqlite://path, postgres://… or postgresql://…
+	DatabaseURL                 Secret   // sqlite://path, postgres://… or postgresql://…
+	DatabaseReplicaURLs         []Secret // postgres://… each
 	DatabaseMaxConnections      int
 	DatabasePoolMode            string // session or transaction
 	DatabaseRowSecurity         bool

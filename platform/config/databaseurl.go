@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -84,16 +85,33 @@ func crossesNetworkInClear(database Secret) bool {
 	case "require", "verify-ca", "verify-full":
 		return false
 	}
-	hosts := u.Host
-	if query.Has("host") {
-		hosts = query.Get("host")
+	return slices.ContainsFunc(hostsOf(u), func(host string) bool { return !isLocal(host) })
+}
+
+// hostsOf are the servers that a PostgreSQL URL names, HOST or HOST:PORT each.
+func hostsOf(u *url.URL) []string {
+	if query := u.Query(); query.Has("host") {
+		return strings.Split(query.Get("host"), ",")
 	}
-	for host := range strings.SplitSeq(hosts, ",") {
-		if !isLocal(host) {
-			return true
-		}
+	return strings.Split(u.Host, ",")
+}
+
+// mayLeadToStandby reports whether a PostgreSQL URL names several servers and
+// takes any that answers.
+func mayLeadToStandby(database Secret) bool {
+	u, err := url.Parse(database.Reveal())
+	if err != nil || len(hostsOf(u)) < 2 {
+		return false
 	}
-	return false
+	attributes := u.Query().Get("target_session_attrs")
+	return attributes != "read-write" && attributes != "primary"
+}
+
+// asksForStandby reports whether a PostgreSQL URL would rather have a server
+// that takes no writes.
+func asksForStandby(database Secret) bool {
+	u, err := url.Parse(database.Reveal())
+	return err == nil && slices.Contains([]string{"standby", "prefer-standby", "read-only"}, u.Query().Get("target_session_attrs"))
 }
 
 // isLocal takes HOST or HOST:PORT; empty and a path are a Unix socket.

@@ -40,8 +40,11 @@ func keys() []key {
 		{name: "DATABASE_URL", dev: "sqlite://${DATA_DIR}/guildhall.db", required: true, //nolint:gosec // an example of a URL
 			usage: "sqlite://path, postgres://user:password@host/name, or SQLAlchemy's postgresql+asyncpg://",
 			bind:  func(c *Config) value { return databaseURL{&c.DatabaseURL} }},
+		{name: "DATABASE_REPLICA_URLS", def: "[]",
+			usage: "PostgreSQL standbys that some reads may go to, a URL each; a JSON array or comma separated",
+			bind:  func(c *Config) value { return replicaURLs{&c.DatabaseReplicaURLs} }},
 		{name: "DATABASE_MAX_CONNECTIONS", def: "10",
-			usage: "connections to the database at most, 1 to 1000",
+			usage: "connections to the database, and to each standby, at most, 1 to 1000",
 			bind:  func(c *Config) value { return number{&c.DatabaseMaxConnections, 1, 1000} }},
 		{name: "DATABASE_POOL_MODE", def: "session",
 			usage: "how a pooler between (PgBouncer) shares connections to PostgreSQL: session (or there is none) or transaction",

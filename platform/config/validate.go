@@ -25,6 +25,12 @@ func (c *Config) validate(problems *Problems) {
 	if c.Debug && !c.Development() {
 		problems.add("DEBUG", "is on outside development")
 	}
+	if asksForStandby(c.DatabaseURL) {
+		problems.add("DATABASE_URL", "asks by target_session_attrs for a server that takes no writes; standbys are for DATABASE_REPLICA_URLS")
+	}
+	if len(c.DatabaseReplicaURLs) > 0 && isSQLite(c.DatabaseURL) {
+		problems.add("DATABASE_REPLICA_URLS", "is for PostgreSQL, and DATABASE_URL is SQLite")
+	}
 	for _, origin := range c.CORSOrigins {
 		if fault := originFault(origin); fault != "" {
 			weak("CORS_ORIGINS", "%q %s", maskURL(origin), fault)

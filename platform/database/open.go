@@ -19,7 +19,8 @@ import (
 // Options say where the data is.
 type Options struct {
 	URL            string
-	MaxConnections int // of PostgreSQL
+	ReplicaURLs    []string // PostgreSQL servers that follow it; see MayLag
+	MaxConnections int      // of PostgreSQL
 	RowSecurity    bool
 	// TransactionPooling is a pooler between that hands each transaction to
 	// another connection of the server, as PgBouncer does in transaction mode.
@@ -39,6 +40,8 @@ type DB struct {
 	bulk           *gorm.DB // writer, without statements that stay prepared
 	writePool      *sql.DB
 	readPool       *sql.DB // the same as writePool on PostgreSQL
+	standbys       *standbys
+	lastly         func(context.Context) error
 	sqlitePath     string
 	options        Options
 }
@@ -155,6 +158,9 @@ func (d *DB) gormConfig() *gorm.Config {
 // Path of the SQLite file.
 func (d *DB) Path() string { return d.sqlitePath }
 
+// ReadsStandbys says whether there are servers to which MayLag makes a difference.
+func (d *DB) ReadsStandbys() bool { return len(d.options.ReplicaURLs) > 0 }
+
 // Driver says which database this is.
 func (d *DB) Driver() Driver { return d.driver }
 
@@ -209,7 +215,11 @@ func (d *DB) Writable(ctx context.Context) error {
 // Close lets go of the database. SQLite's log is folded back into the file.
 func (d *DB) Close() error {
 	if d.driver == Postgres {
-		return d.writePool.Close()
+		var err error
+		if d.standbys != nil {
+			err = d.standbys.close()
+		}
+		return errors.Join(err, d.writePool.Close())
 	}
 	err := d.readPool.Close()
 	_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")

@@ -35,7 +35,7 @@ func (d *DB) checkPooling(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer one.Close()
+	defer func() { _ = one.Close() }()
 	first, direct, err := backend(ctx, one)
 	if err != nil || direct {
 		return err
@@ -44,7 +44,7 @@ func (d *DB) checkPooling(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer another.Close()
+	defer func() { _ = another.Close() }()
 	second, _, err := backend(ctx, another)
 	if err == nil && first == second {
 		return errSharedConnections

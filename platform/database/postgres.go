@@ -2,6 +2,7 @@ package database
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,9 +13,30 @@ import (
 )
 
 func (d *DB) openPostgres(dsn string) error {
+	var err error
+	if _, d.writePool, err = d.openPool(d.options.URL, dsn); err != nil {
+		return fmt.Errorf("DATABASE_URL %w", err)
+	}
+	d.readPool = d.writePool
+	if d.writer, err = d.openGorm(d.writePool); err != nil {
+		return err
+	}
+	d.reader, d.bulk = d.writer, d.writer
+	if len(d.options.ReplicaURLs) == 0 {
+		return nil
+	}
+	if d.standbys, err = d.openStandbys(d.options.ReplicaURLs); err != nil {
+		return errors.Join(err, d.Close())
+	}
+	d.reader, err = d.openGorm(d.standbys)
+	return err
+}
+
+// openPool makes no connection yet. Its errors don't hold the password of raw.
+func (d *DB) openPool(raw, dsn string) (*pgx.ConnConfig, *sql.DB, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return fmt.Errorf("DATABASE_URL is not a PostgreSQL URL: %w", redact(err, d.options.URL))
+		return nil, nil, fmt.Errorf("is not a PostgreSQL URL: %w", redact(err, raw))
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
@@ -30,19 +52,21 @@ func (d *DB) openPostgres(dsn string) error {
 	if d.options.RowSecurity {
 		connector = guardedConnector{connector}
 	}
-	d.writePool = sql.OpenDB(connector)
+	pool := sql.OpenDB(connector)
 	most := max(d.options.MaxConnections, 2)
-	d.writePool.SetMaxOpenConns(most)
-	d.writePool.SetMaxIdleConns(most)
-	d.writePool.SetConnMaxIdleTime(5 * time.Minute)
-	d.writePool.SetConnMaxLifetime(time.Hour)
-	d.readPool = d.writePool
-	d.writer, err = gorm.Open(postgres.New(postgres.Config{Conn: d.writePool}), d.gormConfig())
+	pool.SetMaxOpenConns(most)
+	pool.SetMaxIdleConns(most)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	pool.SetConnMaxLifetime(time.Hour)
+	return config, pool, nil
+}
+
+func (d *DB) openGorm(pool gorm.ConnPool) (*gorm.DB, error) {
+	conn, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), d.gormConfig())
 	if err != nil {
-		return fmt.Errorf("open PostgreSQL: %w", redact(err, d.options.URL))
+		return nil, fmt.Errorf("open PostgreSQL: %w", redact(err, d.options.URL))
 	}
-	d.reader, d.bulk = d.writer, d.writer
-	return nil
+	return conn, nil
 }
 
 // reconnect lets go of the connections that nobody uses at the moment, so that

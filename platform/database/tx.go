@@ -79,6 +79,9 @@ func (d *DB) transact(ctx context.Context, writer *gorm.DB, fn func(ctx context.
 					return err
 				}
 			}
+			if d.lastly != nil {
+				return d.lastly(ctx)
+			}
 			return nil
 		})
 		if err != nil {
@@ -142,6 +145,10 @@ func (d *DB) Gather(ctx context.Context, key, value any, flush func(context.Cont
 	}
 	t.gathered = append(t.gathered, &gathering{key: key, values: []any{value}, flush: flush})
 }
+
+// BeforeCommit runs f as the last thing in every transaction. It is said once,
+// before there is any.
+func (d *DB) BeforeCommit(f func(ctx context.Context) error) { d.lastly = f }
 
 // AfterCommit runs f once the transaction of the context has been committed, or
 // at once where there is none.

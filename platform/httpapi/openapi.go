@@ -236,6 +236,9 @@ func (b *builder) add(op operation) error {
 	if op.doc.Description != "" {
 		text += "\n\n" + op.doc.Description
 	}
+	if op.doc.MayLag {
+		text += "\n\nWhere the service reads from standbys, what other sessions changed in the last few seconds may be missing."
+	}
 	o.WithDescription(text)
 	oc.AddReqStructure(op.input)
 	o.Security = []map[string][]string{{}} // none is asked for

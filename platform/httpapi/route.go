@@ -25,6 +25,7 @@ type Doc struct {
 	Description string         // optional, Markdown
 	Refusals    []*fault.Error // those of the module; the kernel's own are added
 	Form        bool           // the body may be a form as well as JSON
+	MayLag      bool           // a standby may answer: nothing in it is the caller's own standing
 }
 
 // Refusals lists what a route may answer, for its Doc.
@@ -60,7 +61,13 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 	if !rule.Declared() {
 		panic(fmt.Sprintf("httpapi: %s %s has no rule", method, path))
 	}
+	if doc.MayLag && (method != http.MethodGet || rule.IsPublic()) {
+		panic(fmt.Sprintf("httpapi: %s %s can't lag", method, path))
+	}
 	a, in := r.api, planInput(reflect.TypeFor[I](), method, doc.Form)
+	if doc.MayLag {
+		h = mayLag(a.gate, h)
+	}
 	names := paramNames(path)
 	a.routes = append(a.routes, Route{Method: method, Path: BasePath + path, Rule: rule})
 	a.operations = append(a.operations, operation{

@@ -153,6 +153,18 @@ func (s *Server) Kill() {
 	s.process = nil
 }
 
+// Hang stops every process of the server where it is: connections stay open and
+// nothing answers. Kill ends that.
+func (s *Server) Hang() {
+	s.t.Helper()
+	pid := s.process.Process.Pid
+	for _, one := range append([]int{pid}, children(pid)...) {
+		if err := syscall.Kill(one, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
 // Stop ends the server as an operator would: connections are cut off.
 func (s *Server) Stop() {
 	s.t.Helper()

@@ -1,0 +1,48 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+type replicaURLs struct{ target *[]Secret }
+
+func (r replicaURLs) kind() string { return "list" }
+
+func (r replicaURLs) masked() string {
+	items := make([]string, 0, len(*r.target))
+	for _, u := range *r.target {
+		items = append(items, maskURL(u.Reveal()))
+	}
+	return jsonText(items)
+}
+
+// parse quotes no URL in its errors, as databaseURL does not.
+func (r replicaURLs) parse(text string) error {
+	items, err := splitList(text)
+	if err != nil {
+		return err
+	}
+	replicas := make([]Secret, len(items))
+	for i, item := range items {
+		if err := parseReplica(item, &replicas[i]); err != nil {
+			return fmt.Errorf("number %d %w", i+1, err)
+		}
+	}
+	*r.target = replicas
+	return nil
+}
+
+// parseReplica takes a URL of one server: how far a standby is, is asked on one
+// connection and relied on for all of them.
+func parseReplica(text string, target *Secret) error {
+	if strings.HasPrefix(text, sqliteScheme+"://") {
+		return errors.New("is SQLite, which has no standbys")
+	}
+	if u, err := url.Parse(text); err == nil && len(hostsOf(u)) > 1 {
+		return errors.New("names several servers; give each standby a URL of its own")
+	}
+	return (databaseURL{target}).parse(text)
+}

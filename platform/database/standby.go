@@ -1,0 +1,96 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// standby is one server that replays what the primary writes.
+type standby struct {
+	name, url string // host:port; with the password
+	pool      *sql.DB
+
+	mu       sync.Mutex
+	in       bool
+	asOf     time.Time // what the primary had committed by then is here
+	complete int64     // transactions with a lower number are here, or never will be
+	waitsFor position
+}
+
+// position is how far the primary had written its log at a time.
+type position struct {
+	at      time.Time
+	written int64
+}
+
+var (
+	errNoStandby    = errors.New("the server is no standby: it was promoted, or never was one")
+	errOtherCluster = errors.New("the server is not a copy of the primary")
+	errLags         = fmt.Errorf("it lags more than %s behind the primary", maxLag)
+)
+
+func (d *DB) openStandby(raw, dsn string) (*standby, error) {
+	config, pool, err := d.openPool(raw, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &standby{url: raw, pool: pool, name: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}, nil
+}
+
+// has says whether what the session wrote is here, and nothing that is older
+// than maxLag is missing.
+func (s *standby) has(after Mark, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in && after.Transaction < s.complete && now.Sub(s.asOf) <= maxLag
+}
+
+// leaveOut keeps readers away until the next look; it says whether that is new.
+func (s *standby) leaveOut() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.in
+	s.in = false
+	return was
+}
+
+// look asks how far the standby is, given how far the primary was at a time just
+// before. No two machines' clocks are compared, and where the primary writes
+// nothing there is nothing to wait for. It says whether the standby came in, or
+// why it went out.
+func (s *standby) look(ctx context.Context, at time.Time, cluster, written int64) (changed bool, err error) {
+	var copyOf, replayed, complete int64
+	var inRecovery bool
+	err = s.pool.QueryRowContext(ctx, `SELECT system_identifier, pg_is_in_recovery(), COALESCE(CAST(pg_last_wal_replay_lsn() - '0/0' AS bigint), 0),
+		CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) FROM pg_control_system()`).Scan(&copyOf, &inRecovery, &replayed, &complete)
+	switch {
+	case err != nil:
+	case !inRecovery:
+		err = errNoStandby
+	case copyOf != cluster:
+		err = errOtherCluster
+	}
+	if err != nil {
+		return s.leaveOut(), err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.in
+	if replayed >= s.waitsFor.written { // one that is always a little behind catches up with what was
+		s.asOf, s.waitsFor = s.waitsFor.at, position{at, written}
+	}
+	if replayed >= written {
+		s.asOf = at
+	}
+	s.complete = complete
+	if s.in = time.Since(s.asOf) <= maxLag; !s.in {
+		return was, errLags
+	}
+	return !was, nil
+}

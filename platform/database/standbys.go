@@ -1,0 +1,153 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	standbyInterval = 500 * time.Millisecond // between two looks at each standby
+	standbyTimeout  = time.Second            // of a look
+	maxLag          = 5 * time.Second        // what a standby that is read from lacks at most
+)
+
+// Mark is a session and the number of the last transaction in which it wrote, 0
+// for none: what a standby must have replayed to answer it.
+type Mark struct {
+	Session     uuid.UUID
+	Transaction int64
+}
+
+type lagKey struct{}
+
+// MayLag lets a standby answer the reads of a context that are in no
+// transaction: one that has what the session wrote, and lacks nothing that is
+// older than a few seconds. They may fail where the primary's would not.
+func MayLag(ctx context.Context, after Mark) context.Context {
+	return context.WithValue(ctx, lagKey{}, after)
+}
+
+// OnPrimary undoes MayLag, for what has to be true at this moment.
+func OnPrimary(ctx context.Context) context.Context {
+	return context.WithValue(ctx, lagKey{}, nil)
+}
+
+// standbys is the pool that reads go to: a standby's where the context allows
+// it, else the primary's.
+type standbys struct {
+	*sql.DB
+	all  []*standby
+	log  *slog.Logger
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// QueryContext asks a standby or the primary. Of two standbys a session keeps to
+// one while it can, so that what it reads does not go back in time.
+func (s *standbys) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	after, may := ctx.Value(lagKey{}).(Mark)
+	if !may {
+		return s.DB.QueryContext(ctx, query, args...)
+	}
+	first := int(after.Session[len(after.Session)-1])
+	for i := range s.all {
+		one := s.all[(first+i)%len(s.all)]
+		if !one.has(after, time.Now()) {
+			continue
+		}
+		rows, err := one.pool.QueryContext(ctx, query, args...)
+		if err != nil && !errors.Is(err, context.Canceled) {
+			s.note(ctx, one, one.leaveOut(), err)
+		}
+		return rows, err
+	}
+	return s.DB.QueryContext(ctx, query, args...)
+}
+
+// follow looks at the standbys again and again, until close.
+func (s *standbys) follow() {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop, s.done = stop, make(chan struct{})
+	go func() {
+		defer close(s.done)
+		for ctx.Err() == nil {
+			s.look(ctx)
+			select {
+			case <-ctx.Done():
+			case <-time.After(standbyInterval):
+			}
+		}
+	}()
+}
+
+// look compares every standby with the primary. While the primary can't be
+// asked nothing is learnt, and what is known of the standbys grows old.
+func (s *standbys) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, standbyTimeout)
+	defer cancel()
+	at := time.Now() // before asking: what was committed until now is in the answer
+	var cluster, written int64
+	err := s.DB.QueryRowContext(ctx, `SELECT system_identifier, CAST(pg_current_wal_flush_lsn() - '0/0' AS bigint)
+		FROM pg_control_system()`).Scan(&cluster, &written)
+	if err != nil {
+		return
+	}
+	var all sync.WaitGroup
+	for _, one := range s.all {
+		all.Go(func() {
+			changed, err := one.look(ctx, at, cluster, written)
+			s.note(ctx, one, changed, err)
+		})
+	}
+	all.Wait()
+}
+
+// note tells the log of a standby that comes or goes.
+func (s *standbys) note(ctx context.Context, one *standby, changed bool, err error) {
+	switch {
+	case !changed:
+	case err != nil:
+		s.log.WarnContext(ctx, "a standby is left out", "standby", one.name, "cause", redact(err, one.url))
+	default:
+		s.log.InfoContext(ctx, "a standby is read from", "standby", one.name)
+	}
+}
+
+func (s *standbys) close() error {
+	s.stop()
+	<-s.done
+	var problems []error
+	for _, one := range s.all {
+		problems = append(problems, one.pool.Close())
+	}
+	return errors.Join(problems...)
+}
+
+// openStandbys puts the standbys before the primary's pool, for reading. One
+// that does not answer yet is left out until it does.
+func (d *DB) openStandbys(urls []string) (*standbys, error) {
+	s := &standbys{DB: d.writePool, log: d.options.Log}
+	for i, raw := range urls {
+		_, dsn, err := parseURL(raw)
+		if err == nil {
+			var one *standby
+			if one, err = d.openStandby(raw, dsn); err == nil {
+				s.all = append(s.all, one)
+				continue
+			}
+		}
+		for _, one := range s.all {
+			_ = one.pool.Close()
+		}
+		return nil, fmt.Errorf("DATABASE_REPLICA_URLS, number %d: %w", i+1, err)
+	}
+	s.follow()
+	return s, nil
+}
