@@ -93,8 +93,12 @@ func TestTrustStandby(t *testing.T) {
 		if i%10 == 0 {
 			joan := r.processes[0].client(fmt.Sprintf("joan%d@example.com", i))
 			r.processes[1].do("GET", "/api/v1/users/"+joan.id, joan.access, nil).is(200)
+			if a := r.processes[1].do("GET", "/api/v1/users/"+joan.id+"/audit-events", joan.access, nil).is(200); len(a.list()) == 0 {
+				wrong++
+				t.Error("Joan does not see her own log-in")
+			}
 			r.do("POST", organization+"/members", ada.access, body("user_id", joan.id)).is(201)
-			// Joan wrote before that, Ada did it; the gate lets Joan in at once.
+			// Joan did not write that; the gate lets her in at once, and out.
 			r.processes[1].do("GET", "/api/v1"+organization, joan.access, nil).is(200)
 			r.do("DELETE", organization+"/members/"+joan.id, ada.access, nil).is(204)
 			r.processes[1].do("GET", "/api/v1"+organization, joan.access, nil).is(404, "organization_not_found")
