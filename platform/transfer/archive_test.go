@@ -208,7 +208,7 @@ func TestWhatIsNotWholeIsRefused(t *testing.T) {
 		"a name was changed":      {strings.Replace(whole, "Guild", "Gilde", 1), "line 18: sha256: the archive is not what was written"},
 		"another number":          {strings.Replace(whole, `"lines":18`, `"lines":17`, 1), "line 18: lines: there are 18"},
 		"line breaks without end": {strings.Repeat("\n", 1<<20), "no archive"},
-		"one line without end":    {strings.Repeat("x", 100<<20), "line 1: it is longer than"}, // 100 KiB packed
+		"one line without end":    {strings.Repeat("x", 10<<20), "line 1: it is longer than"}, // 10 KiB packed
 	} {
 		if _, err := readAll(packed(c.content)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
