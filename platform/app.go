@@ -67,6 +67,20 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	if err != nil {
 		return nil, err
 	}
+	k, err := newKernel(cfg, log, db, o)
+	if err != nil {
+		_ = db.Close()
+	}
+	return k, err
+}
+
+// Unopened makes a kernel without a database, for what only describes the
+// service: its document, its migrations.
+func Unopened() (*Kernel, error) {
+	return newKernel(&config.Config{}, slog.New(slog.DiscardHandler), &database.DB{}, Options{Now: Now})
+}
+
+func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options) (*Kernel, error) {
 	tokens := token.New(token.Config{
 		AccessKey: []byte(cfg.JWTSecretKey.Reveal()), RefreshKey: []byte(cfg.JWTRefreshSecretKey.Reveal()),
 		Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience, AccessTTL: cfg.AccessTokenTTL, Now: o.Now,
@@ -77,7 +91,6 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	}
 	keys, err := idempotency.New(db, []byte(cfg.JWTRefreshSecretKey.Reveal()), cfg.IdempotencyRetention, o.Now)
 	if err != nil {
-		_ = db.Close()
 		return nil, err
 	}
 	return &Kernel{

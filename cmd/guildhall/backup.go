@@ -72,11 +72,10 @@ func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report,
 	if err != nil {
 		return r, err
 	}
-	app, forget, err := describeOnly(cmd)
+	app, err := describe()
 	if err != nil {
 		return r, err
 	}
-	defer forget()
 	show, done := showProgress(cmd.ErrOrStderr())
 	defer done()
 	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Progress: show}

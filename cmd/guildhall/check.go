@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -71,18 +70,16 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	return findings
 }
 
-// openAPICommand prints the document of this very binary; it touches no
-// database but an empty one of its own.
+// openAPICommand prints the document of this very binary.
 func openAPICommand() *cobra.Command {
 	var yaml bool
 	cmd := &cobra.Command{
 		Use: "openapi", Short: "Print the OpenAPI document", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			app, done, err := describeOnly(cmd)
+			app, err := describe()
 			if err != nil {
 				return err
 			}
-			defer done()
 			if yaml {
 				document, err := app.API().YAML()
 				if err != nil {
@@ -107,17 +104,4 @@ func openAPICommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&yaml, "yaml", false, "as YAML instead of JSON")
 	return cmd
-}
-
-func describeOnly(cmd *cobra.Command) (*platform.App, func(), error) {
-	dir, err := os.MkdirTemp("", "guildhall-openapi-")
-	if err != nil {
-		return nil, nil, err
-	}
-	k, app, err := openBare(cmd.Context(), "sqlite://"+filepath.Join(dir, "empty.db"))
-	if err != nil {
-		_ = os.RemoveAll(dir)
-		return nil, nil, err
-	}
-	return app, func() { _ = k.DB.Close(); _ = os.RemoveAll(dir) }, nil
 }

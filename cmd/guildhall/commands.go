@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"guildhall/platform"
 	"guildhall/platform/config"
@@ -24,18 +25,26 @@ func root() *cobra.Command {
 		RunE:          serve,
 	}
 	config.Flags(cmd.PersistentFlags())
+	completeFiles(cmd)
 	cmd.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
 		migrateCommand(), checkCommand(), doctorCommand(), adminCommand(), auditCommand(), sweepCommand(),
-		backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), openAPICommand(),
-		&cobra.Command{
-			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-			Run: func(cmd *cobra.Command, _ []string) {
-				fmt.Fprintln(cmd.OutOrStdout(), "guildhall", version, runtime.Version())
-			},
-		},
+		backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(),
+		openAPICommand(), manCommand(), versionCommand(),
 	)
 	return cmd
+}
+
+// completeFiles has a shell offer files for the flags that name one, and for
+// nothing else.
+func completeFiles(cmd *cobra.Command) {
+	cmd.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	files := cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
+	cmd.PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name == "config" || strings.HasSuffix(f.Name, "-file") {
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, files) // fails for a flag that isn't there
+		}
+	})
 }
 
 // load reads the configuration and sets up the log it asks for.
@@ -87,6 +96,15 @@ func withExisting(run onDatabase) func(*cobra.Command, []string) error {
 		}
 		return withApp(run)(cmd, args)
 	}
+}
+
+// describe builds the service without a database: it can say what it is.
+func describe() (*platform.App, error) {
+	k, err := platform.Unopened()
+	if err != nil {
+		return nil, err
+	}
+	return platform.New(k, version, wire(k)...)
 }
 
 // withApp runs a command that needs the database.

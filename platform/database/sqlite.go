@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+	"github.com/mattn/go-sqlite3" // and the driver "sqlite3"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 )
@@ -67,4 +67,10 @@ func createPrivate(path string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// SQLiteVersion is that of the SQLite inside this binary.
+func SQLiteVersion() string {
+	version, _, _ := sqlite3.Version()
+	return version
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform/config"
+)
+
+func TestVersionAsJSON(t *testing.T) {
+	t.Parallel()
+	out, status := run(t, t.TempDir(), nil, "version", "--json")
+	var r release
+	if err := json.Unmarshal([]byte(out), &r); err != nil || status != 0 {
+		t.Fatalf("%d %v\n%s", status, err, out)
+	}
+	app, err := describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := app.Migrations()[len(app.Migrations())-1].ID
+	if r.Version != "dev" || !strings.HasPrefix(r.Go, "go1.") || !strings.HasPrefix(r.SQLite, "3.") || !strings.Contains(r.Platform, "/") || r.Schema != newest {
+		t.Errorf("%s", out)
+	}
+}
+
+// TestCompletionInBash types the beginning of a command into a bash that has
+// read the script. What bash-completion does for it stands in the first line.
+func TestCompletionInBash(t *testing.T) {
+	t.Parallel()
+	const ask = `_init_completion() { words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}; }
+		source <("$0" completion bash) || exit 3
+		COMP_WORDS=("$0" "$@") COMP_CWORD=$# COMP_LINE="$0 $*" COMP_TYPE=9
+		COMP_POINT=${#COMP_LINE}
+		compopt() { :; }
+		__start_guildhall
+		printf '%s\n' "${COMPREPLY[@]}"`
+	for _, c := range []struct {
+		typed []string
+		want  string // is completed to, or is among what is offered
+	}{
+		{[]string{"mig"}, "migrate"},
+		{[]string{"migrate", ""}, "plan"},
+		{[]string{"admin", "cr"}, "create"},
+		{[]string{"serve", "--trusted-pr"}, "--trusted-proxies"},
+		{[]string{"version", "--j"}, "--json"},
+	} {
+		cmd := command(t.TempDir(), []string{"PATH=/usr/bin:/bin"})
+		bash, err := exec.LookPath("bash")
+		if err != nil {
+			t.Skip("NOT TESTED: there is no bash")
+		}
+		cmd.Args = append([]string{bash, "-c", ask, cmd.Path}, c.typed...)
+		cmd.Path = bash
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%q: %v, want %s:\n%s", c.typed, err, c.want, out)
+		}
+	}
+	for flag, directive := range map[string]string{"--config": ":0", "--jwt-secret-key-file": ":0", "--port": ":4"} { // files or none
+		if out, status := run(t, t.TempDir(), nil, "__complete", flag, ""); status != 0 || !strings.Contains(out, directive+"\n") {
+			t.Errorf("%s: %d, want %s:\n%s", flag, status, directive, out)
+		}
+	}
+	for _, shell := range []string{"zsh", "fish", "powershell"} {
+		if out, status := run(t, t.TempDir(), nil, "completion", shell); status != 0 || !strings.Contains(out, "guildhall") {
+			t.Errorf("%s: %d", shell, status)
+		}
+	}
+}
+
+// TestTheManualLeavesNothingOut: man's own linters read it in scripts/deploy-check.
+func TestTheManualLeavesNothingOut(t *testing.T) {
+	t.Parallel()
+	out, status := run(t, t.TempDir(), nil, "man")
+	if status != 0 {
+		t.Fatalf("%d\n%s", status, out)
+	}
+	text := strings.ReplaceAll(out, `\-`, "-")
+	for _, s := range config.Describe() {
+		if !strings.Contains(text, `\fB`+s.Name+`\fR, --`+s.Flag+" ") {
+			t.Errorf("%s is not in it", s.Name)
+		}
+	}
+	var look func(parent *cobra.Command)
+	look = func(parent *cobra.Command) {
+		for _, c := range parent.Commands() {
+			_, path, _ := strings.Cut(c.CommandPath(), " ")
+			if !c.HasSubCommands() && !strings.Contains(text, `\fB`+path) {
+				t.Errorf("%s is not in it", path)
+			}
+			look(c)
+		}
+	}
+	look(root())
+}
