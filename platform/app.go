@@ -184,11 +184,13 @@ func (a *App) migrated(ctx context.Context) error {
 	}
 }
 
-// ready says why the service can't serve.
+// ready says why the service can't serve. That a newer version has migrated
+// meanwhile is no reason: the migrations of one release only add, so that the
+// old processes serve while the new ones start. To start on it is refused.
 func (a *App) ready(ctx context.Context) error {
 	status, err := a.kernel.DB.Status(ctx, a.migrations)
-	if err == nil && (len(status.Pending) > 0 || len(status.Unknown) > 0) {
-		err = errors.New("the schema is not the one this version needs")
+	if err == nil && len(status.Pending) > 0 {
+		err = errors.New("the schema lacks what this version needs")
 	}
 	if err == nil {
 		err = a.kernel.DB.Writable(ctx)

@@ -259,6 +259,50 @@ func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
 	})
 }
 
+// TestAMigratorGivesWay: while it waits for a table that somebody holds, others
+// still read it.
+func TestAMigratorGivesWay(t *testing.T) {
+	t.Parallel()
+	url := platformtest.PostgresURL(t)
+	db, other := open(t, url), open(t, url)
+	ctx := context.Background()
+	if _, err := db.Migrate(ctx, []database.Migration{one}); err != nil {
+		t.Fatal(err)
+	}
+	wider := database.Migration{
+		ID: "202601020000_test_wider", Up: statements("ALTER TABLE one ADD COLUMN more text"), Down: statements("ALTER TABLE one DROP COLUMN more"),
+	}
+	migrated := make(chan error, 1)
+	err := other.InTx(ctx, func(held context.Context) error {
+		if err := other.Conn(held).Exec("SELECT 1 FROM one").Error; err != nil {
+			return err
+		}
+		go func() {
+			_, err := db.Migrate(ctx, []database.Migration{one, wider})
+			migrated <- err
+		}()
+		for waits := int64(0); waits == 0; { // until it stands at the table
+			n, err := database.Count(other.Conn(ctx), "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'one'::regclass")
+			if err != nil {
+				return err
+			}
+			waits = *n
+		}
+		reading, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		if _, err := database.Count(other.Conn(reading), "SELECT COUNT(*) FROM one"); err != nil {
+			t.Errorf("a reader waits for the migrator: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Errorf("with the table free: %v", err)
+	}
+}
+
 func TestMigrationsAreMergedByTheirIds(t *testing.T) {
 	t.Parallel()
 	up := statements("SELECT 1")

@@ -237,15 +237,29 @@ func firstLine(s string) string {
 // migrating runs fn in one transaction that excludes every other migrator.
 func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	ctx = ForAll(ctx)
-	if d.driver == Postgres {
-		return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-			if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(advisoryLock)).Error; err != nil {
-				return fmt.Errorf("lock for migrating: %w", err)
-			}
-			return fn(tx)
-		})
+	if d.driver == SQLite {
+		return retrying(ctx, openAttempts, func() error { return d.migratingSQLite(ctx, fn) })
 	}
-	return retrying(ctx, openAttempts, func() error { return d.migratingSQLite(ctx, fn) })
+	err := retrying(ctx, migrateAttempts, func() error { return d.migratingPostgres(ctx, fn) })
+	if isLockTimeout(err) {
+		return fmt.Errorf("others use the tables that change (a dump, a long transaction): try again when they are done: %w", err)
+	}
+	return err
+}
+
+// migratingPostgres waits for a table less than a second, in which PostgreSQL
+// looks for deadlocks: whoever serves meanwhile queues behind it no longer, and
+// is never the one who is cancelled.
+func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(advisoryLock)).Error; err != nil {
+			return fmt.Errorf("lock for migrating: %w", err)
+		}
+		if err := tx.Exec("SET LOCAL lock_timeout = '500ms'").Error; err != nil {
+			return fmt.Errorf("limit the wait for tables: %w", err)
+		}
+		return fn(tx)
+	})
 }
 
 func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) error {

@@ -12,6 +12,8 @@ import (
 const (
 	txAttempts   = 6
 	openAttempts = 11 // of SQLite, which can't wait while another turns the file to WAL: 4 s
+
+	migrateAttempts = 11 // of PostgreSQL, half a second each and 4 s of pauses
 )
 
 type txKey struct{}
