@@ -75,9 +75,9 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 }
 
 // Unopened makes a kernel without a database, for what only describes the
-// service: its document, its migrations.
+// service, as it is by default: its document, its migrations.
 func Unopened() (*Kernel, error) {
-	return newKernel(&config.Config{}, slog.New(slog.DiscardHandler), &database.DB{}, Options{Now: Now})
+	return newKernel(&config.Config{IdempotencyRetention: 24 * time.Hour}, slog.New(slog.DiscardHandler), &database.DB{}, Options{Now: Now})
 }
 
 func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options) (*Kernel, error) {

@@ -119,7 +119,7 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 // openBare opens a database that is not the configured one, with everything that
 // migrations need and nothing of the service's settings.
 func openBare(ctx context.Context, url string) (*platform.Kernel, *platform.App, error) {
-	cfg := &config.Config{DatabaseURL: config.Secret(url), IdempotencyRetention: 24 * time.Hour} // the default: it is in the OpenAPI document
+	cfg := &config.Config{DatabaseURL: config.Secret(url)}
 	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
 }
 

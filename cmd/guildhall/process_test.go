@@ -26,7 +26,12 @@ import (
 
 // TestMain makes this binary be guildhall where a test starts it as that.
 func TestMain(m *testing.M) {
-	if os.Getenv("GUILDHALL_TEST_AS_GUILDHALL") != "" {
+	switch os.Getenv("GUILDHALL_TEST_AS_GUILDHALL") {
+	case "":
+	case "next":
+		serveNext()
+		return
+	default:
 		main()
 		return
 	}
@@ -94,7 +99,12 @@ var listening = regexp.MustCompile(`(?:listens on http://|"address":")([^" \n]+)
 
 func serveProcess(t testing.TB, dir string, environ ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: command(dir, environ), out: &lockedBuffer{}, done: make(chan error, 1)}
+	return serveCommand(t, command(dir, environ))
+}
+
+func serveCommand(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, out: &lockedBuffer{}, done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -145,6 +155,11 @@ func (p *process) do(method, path, token string, b map[string]any) answer {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	return p.send(r)
+}
+
+func (p *process) send(r *http.Request) answer {
+	p.t.Helper()
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		p.t.Fatal(err)
@@ -154,7 +169,7 @@ func (p *process) do(method, path, token string, b map[string]any) answer {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return answer{t: p.t, request: method + " " + path, status: resp.StatusCode, header: resp.Header, body: content}
+	return answer{t: p.t, request: r.Method + " " + r.URL.RequestURI(), status: resp.StatusCode, header: resp.Header, body: content}
 }
 
 func TestNothingConfigured(t *testing.T) {

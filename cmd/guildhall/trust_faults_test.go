@@ -355,21 +355,7 @@ func TestTrustRollingRestart(t *testing.T) {
 	dir := t.TempDir()
 	environ := append(inProduction(databaseURL, crashEnvironment...), "DRAIN_DELAY_SECONDS=1")
 	replicas := []*process{serveProcess(t, dir, environ...), serveProcess(t, dir, environ...)}
-	b := &balancer{backends: make([]atomic.Pointer[backend], len(replicas))}
-	for i, p := range replicas {
-		b.use(i, p.base)
-	}
-	stop := make(chan struct{})
-	t.Cleanup(func() { close(stop) })
-	go b.watch(stop)
-	front := &http.Server{Handler: b, ReadHeaderTimeout: time.Second}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = front.Serve(listener) }()
-	t.Cleanup(func() { _ = front.Close() })
-	proxy := &process{t: t, base: "http://" + listener.Addr().String(), out: &lockedBuffer{}}
+	b, proxy := balance(t, replicas)
 	c := proxy.client("c@example.com")
 	counts := c.underLoad(proxy, func() {
 		for range size(1, 5) {
@@ -398,6 +384,26 @@ type backend struct {
 	base    string
 	proxy   *httputil.ReverseProxy
 	healthy atomic.Bool
+}
+
+// balance serves the replicas by one address.
+func balance(t testing.TB, replicas []*process) (*balancer, *process) {
+	t.Helper()
+	b := &balancer{backends: make([]atomic.Pointer[backend], len(replicas))}
+	for i, p := range replicas {
+		b.use(i, p.base)
+	}
+	stop := make(chan struct{})
+	t.Cleanup(func() { close(stop) })
+	go b.watch(stop)
+	front := &http.Server{Handler: b, ReadHeaderTimeout: time.Second}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = front.Serve(listener) }()
+	t.Cleanup(func() { _ = front.Close() })
+	return b, &process{t: t, base: "http://" + listener.Addr().String(), out: &lockedBuffer{}}
 }
 
 func (b *balancer) use(i int, base string) {

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/platformtest"
+)
+
+// TestTrustRollingUpgrade: two replicas behind a proxy, under load. The next
+// version migrates the database below them and takes their places, one after
+// the other; no request is lost.
+func TestTrustRollingUpgrade(t *testing.T) {
+	t.Parallel()
+	databaseURL := platformtest.PostgresURL(t)
+	dir := t.TempDir()
+	environ := append(inProduction(databaseURL, crashEnvironment...), "DRAIN_DELAY_SECONDS=1")
+	replicas := []*process{serveProcess(t, dir, environ...), serveProcess(t, dir, environ...)}
+	b, proxy := balance(t, replicas)
+	b.awaitHealthy(0)
+	c := proxy.client("c@example.com")
+	counts := c.underLoad(proxy, func() {
+		for i := range replicas {
+			newer := serveProcess(t, dir, append(environ, "GUILDHALL_TEST_AS_GUILDHALL=next")...)
+			for _, p := range replicas {
+				p.do("GET", "/readyz", "", nil).is(200) // those of the old version, too
+			}
+			b.use(i, newer.base)
+			b.awaitHealthy(i)
+			replicas[i].stop()
+			replicas[i] = newer
+		}
+	})
+	if counts.refused.Load() > 0 {
+		t.Errorf("%d requests were refused", counts.refused.Load())
+	}
+	counts.report(t, "rolling upgrade of two replicas", "postgres", "a migration under load, then a new process for each old one")
+	if out, status := run(t, dir, environ); status != 1 || !strings.Contains(out, "newer than this version") {
+		t.Errorf("the old version starts on the newer schema: %d\n%s", status, out)
+	}
+}
+
+// next is what the version after this one has more: a migration that adds to a
+// table which every request reads. Of such tables there is one in a transaction:
+// requests that hold the second and want the first would stand in its way.
+type next struct{}
+
+func (next) Name() string           { return "next" }
+func (next) Routes(*httpapi.Router) {}
+
+func (next) Migrations() []database.Migration {
+	return []database.Migration{{
+		ID: "209901010000_next_addition",
+		Up: func(database.Driver) []string {
+			return []string{
+				"ALTER TABLE users ADD COLUMN next_note text",
+				"ALTER TABLE users ADD COLUMN next_state text NOT NULL DEFAULT 'none'",
+				"CREATE INDEX users_next_note ON users (next_note)",
+				"CREATE TABLE next_notes (user_id uuid PRIMARY KEY REFERENCES users (id))",
+			}
+		},
+		Down: func(database.Driver) []string {
+			return []string{
+				"DROP TABLE next_notes", "DROP INDEX users_next_note",
+				"ALTER TABLE users DROP COLUMN next_state", "ALTER TABLE users DROP COLUMN next_note",
+			}
+		},
+	}}
+}
+
+// serveNext is main of the next version.
+func serveNext() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := runNext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func runNext(ctx context.Context) error {
+	cfg, err := config.Load(config.Options{Environ: os.Environ()})
+	if err != nil {
+		return err
+	}
+	k, err := platform.Open(ctx, cfg, newLog(cfg), platform.Options{})
+	if err != nil {
+		return err
+	}
+	defer k.DB.Close()
+	app, err := platform.New(k, "next", append(wire(k), next{})...)
+	if err != nil {
+		return err
+	}
+	if err := app.Prepare(ctx); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	k.Log.Info("listening", "address", listener.Addr().String())
+	return app.Run(ctx, listener)
+}

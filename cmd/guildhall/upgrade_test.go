@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"guildhall/platform/platformtest"
+)
+
+// TestUpgradeAndBack runs the version before this one and this one on the same
+// data: each serves what the other has written. GUILDHALL_TEST_PREVIOUS names
+// another commit to come from.
+func TestUpgradeAndBack(t *testing.T) {
+	t.Parallel()
+	previous := previousBinary(t)
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir, environ := t.TempDir(), inProduction(databaseURL, "ENABLE_REGISTRATION=true")
+		before, after := installation{t, previous, dir, environ}, installation{t, os.Args[0], dir, environ}
+
+		before.run("migrate", "up")
+		old := before.serve()
+		story := tell(old)
+		pending := pendingIDs.FindAllString(after.run("migrate", "status"), -1)
+		plan := after.run("migrate", "plan")
+		for _, id := range pending {
+			if !strings.Contains(plan, "-- "+strings.TrimPrefix(id, "pending ")) {
+				t.Errorf("the plan lacks %s:\n%s", id, plan)
+			}
+		}
+		t.Logf("%d migrations between the two", len(pending))
+
+		// PostgreSQL is migrated below the running service, the file after a stop.
+		if strings.HasPrefix(databaseURL, "sqlite") {
+			old.stop()
+		}
+		after.run("migrate", "up")
+		if strings.HasPrefix(databaseURL, "postgres") {
+			story.isKeptBy(old)
+			old.do("PATCH", "/api/v1/users/"+story.bob.str("user_id")+"/profile", story.bob.str("access_token"), body("bio", "still here")).is(200)
+			story = story.toldBy(old)
+			old.stop()
+		}
+		young := after.serve()
+		story.isKeptBy(young)
+		young.create(story.ada.str("access_token"), story.key).is(201).same(story.created) // asked again: no second one
+		refreshed := young.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", story.ada.str("refresh_token"))).is(200)
+		dan := young.register("dan")
+		young.do("POST", story.organization("/members"), refreshed.str("access_token"), body("user_id", dan.str("user_id"))).is(201)
+		young.logIn("bob")
+		after.run("audit", "verify")
+		story = story.toldBy(young)
+		young.stop()
+
+		if len(pending) > 0 {
+			after.run("migrate", "down", strconv.Itoa(len(pending)))
+		}
+		old = before.serve()
+		story.isKeptBy(old)
+		old.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", refreshed.str("refresh_token"))).is(200)
+		old.logIn("dan")
+		old.do("GET", story.organization("/members"), dan.str("access_token"), nil).is(200)
+		old.stop()
+		before.run("audit", "verify")
+	})
+}
+
+var pendingIDs = regexp.MustCompile(`pending \d{12}_\w+`)
+
+// previousBinary builds the version before this one from the history.
+func previousBinary(t testing.TB) string {
+	t.Helper()
+	var args []string
+	if commit := os.Getenv("GUILDHALL_TEST_PREVIOUS"); commit != "" {
+		args = append(args, commit)
+	}
+	out, err := exec.Command("../../scripts/previous", args...).Output()
+	if err == nil {
+		return strings.TrimSpace(string(out))
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 3 && os.Getenv(platformtest.RequirePostgres) == "" {
+		t.Skipf("NO UPGRADE TESTED: %s", exit.Stderr)
+	}
+	t.Fatalf("build the previous version: %v\n%s", err, exit.Stderr)
+	return ""
+}
+
+// installation is one version in a directory, with its settings.
+type installation struct {
+	t           testing.TB
+	binary, dir string
+	environ     []string
+}
+
+func (i installation) command(args ...string) *exec.Cmd {
+	cmd := command(i.dir, i.environ, args...)
+	cmd.Path = i.binary
+	return cmd
+}
+
+func (i installation) run(args ...string) string {
+	i.t.Helper()
+	out, err := i.command(args...).CombinedOutput()
+	if err != nil {
+		i.t.Fatalf("%s %v: %v\n%s", i.binary, args, err, out)
+	}
+	return string(out)
+}
+
+func (i installation) serve() *process {
+	i.t.Helper()
+	p := serveCommand(i.t, i.command())
+	p.do("GET", "/readyz", "", nil).is(http.StatusOK)
+	return p
+}
