@@ -10,10 +10,13 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// statementLog tells slog of statements, without the values bound to them.
+// statementLog tells slog and the observer of statements, without the values
+// bound to them.
 type statementLog struct {
-	log *slog.Logger
-	on  func(ctx context.Context, sql string)
+	driver   Driver
+	log      *slog.Logger
+	on       func(ctx context.Context, sql string)
+	observer Observer
 }
 
 func (l *statementLog) LogMode(logger.LogLevel) logger.Interface { return l }
@@ -30,25 +33,29 @@ func (l *statementLog) Error(ctx context.Context, text string, _ ...any) {
 	l.log.DebugContext(ctx, text)
 }
 
-// ParamsFilter keeps values out of the text that Trace is given.
-func (l *statementLog) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) {
-	return sql, nil
-}
-
 func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement func() (string, int64), err error) {
-	if l.on != nil {
-		text, _ := statement()
-		l.on(ctx, text)
-	}
-	if !l.log.Enabled(ctx, slog.LevelDebug) {
+	logs := l.log.Enabled(ctx, slog.LevelDebug)
+	if !logs && l.on == nil && l.observer == nil {
 		return
 	}
 	text, rows := statement()
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		err = nil
+	}
+	if l.on != nil {
+		l.on(ctx, text)
+	}
+	if l.observer != nil {
+		l.observer.Statement(ctx, l.driver, text, begin, err)
+	}
+	if !logs {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("sql", text), slog.Int64("rows", rows),
 		slog.Float64("duration_ms", float64(time.Since(begin).Microseconds())/1000),
 	}
-	if err != nil && !errors.Is(err, gorm.ErrRecordNotFound) {
+	if err != nil {
 		attrs = append(attrs, slog.Any("cause", err))
 	}
 	l.log.LogAttrs(ctx, slog.LevelDebug, "statement", attrs...)

@@ -31,6 +31,8 @@ type Options struct {
 	Log                 *slog.Logger
 	// OnStatement is told of every statement; nil but in tests.
 	OnStatement func(ctx context.Context, sql string)
+	// Observer is told how statements and transactions went, or nil.
+	Observer Observer
 }
 
 // DB is an open database.
@@ -145,7 +147,7 @@ func secretsIn(raw string) []string {
 
 func (d *DB) gormConfig() *gorm.Config {
 	return &gorm.Config{
-		Logger:                 &statementLog{log: d.options.Log, on: d.options.OnStatement},
+		Logger:                 &statementLog{driver: d.driver, log: d.options.Log, on: d.options.OnStatement, observer: d.options.Observer},
 		NowFunc:                d.options.Now,
 		TranslateError:         true,
 		QueryFields:            true,

@@ -62,7 +62,7 @@ func (d *DB) openPool(raw, dsn string) (*pgx.ConnConfig, *sql.DB, error) {
 }
 
 func (d *DB) openGorm(pool gorm.ConnPool) (*gorm.DB, error) {
-	conn, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), d.gormConfig())
+	conn, err := gorm.Open(postgresDialect{postgres.Dialector{Config: &postgres.Config{Conn: pool}}}, d.gormConfig())
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", redact(err, d.options.URL))
 	}

@@ -31,7 +31,7 @@ func (d *DB) openSQLite(path string) error {
 	readers := max(4, runtime.GOMAXPROCS(0)*2)
 	d.readPool.SetMaxOpenConns(readers)
 	d.readPool.SetMaxIdleConns(readers)
-	if d.writer, err = gorm.Open(sqlite.Dialector{Conn: d.writePool}, d.gormConfig()); err != nil {
+	if d.writer, err = gorm.Open(sqliteDialect{sqlite.Dialector{Conn: d.writePool}}, d.gormConfig()); err != nil {
 		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}
@@ -39,11 +39,11 @@ func (d *DB) openSQLite(path string) error {
 	// until the end (Tx.StmtContext).
 	bulk := d.gormConfig()
 	bulk.PrepareStmt = false
-	if d.bulk, err = gorm.Open(sqlite.Dialector{Conn: d.writePool}, bulk); err != nil {
+	if d.bulk, err = gorm.Open(sqliteDialect{sqlite.Dialector{Conn: d.writePool}}, bulk); err != nil {
 		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}
-	if d.reader, err = gorm.Open(sqlite.Dialector{Conn: d.readPool}, d.gormConfig()); err != nil {
+	if d.reader, err = gorm.Open(sqliteDialect{sqlite.Dialector{Conn: d.readPool}}, d.gormConfig()); err != nil {
 		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}

@@ -70,6 +70,7 @@ func (d *DB) transact(ctx context.Context, writer *gorm.DB, fn func(ctx context.
 	}
 	return retrying(ctx, txAttempts, func() error {
 		t := &transaction{db: d}
+		ctx, ended := d.observed(ctx)
 		err := writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			t.conn = tx
 			ctx := context.WithValue(ctx, txKey{}, t)
@@ -86,6 +87,7 @@ func (d *DB) transact(ctx context.Context, writer *gorm.DB, fn func(ctx context.
 			}
 			return nil
 		})
+		ended(err)
 		if err != nil {
 			if isElsewhere(err) {
 				d.reconnect()

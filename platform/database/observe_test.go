@@ -1,0 +1,112 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+)
+
+// witness writes down what an observer is told.
+type witness struct{ told []string }
+
+func (w *witness) Statement(_ context.Context, _ database.Driver, text string, _ time.Time, err error) {
+	if err != nil {
+		text += " failed"
+	}
+	w.told = append(w.told, text)
+}
+
+func (w *witness) Transaction(ctx context.Context) (context.Context, func(database.Outcome)) {
+	w.told = append(w.told, "begin")
+	return ctx, func(o database.Outcome) { w.told = append(w.told, string(o)) }
+}
+
+func TestTheObserverIsToldWithoutValues(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, url string) {
+		w := &witness{}
+		db, err := database.Open(t.Context(), database.Options{URL: url, MaxConnections: 2, Observer: w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		w.told = nil
+		refused := errors.New("refused")
+		in := func(fn func(context.Context) error) error { return db.InTx(t.Context(), fn) }
+		err = in(func(ctx context.Context) error {
+			return db.Conn(ctx).Exec("CREATE TABLE t (secret text PRIMARY KEY)").Error
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		insert := func(ctx context.Context) error {
+			return db.Conn(ctx).Exec("INSERT INTO t (secret) VALUES (?)", "hunter2").Error
+		}
+		if err := in(insert); err != nil {
+			t.Fatal(err)
+		}
+		if err := in(insert); !database.IsDuplicate(err) {
+			t.Errorf("twice: %v", err)
+		}
+		if err := in(func(ctx context.Context) error {
+			return db.InTx(ctx, func(context.Context) error { return refused }) // joins
+		}); !errors.Is(err, refused) {
+			t.Error(err)
+		}
+		want := []string{
+			"begin", "CREATE TABLE t (secret text PRIMARY KEY)", "committed",
+			"begin", "INSERT INTO t (secret) VALUES (?)", "committed",
+			"begin", "INSERT INTO t (secret) VALUES (?) failed", "rolled_back",
+			"begin", "rolled_back",
+		}
+		for i := range w.told {
+			w.told[i] = strings.ReplaceAll(w.told[i], "$1", "?")
+		}
+		if !slices.Equal(w.told, want) {
+			t.Errorf("told:\n%s", strings.Join(w.told, "\n"))
+		}
+	})
+}
+
+// TestTheFilesOfSQLite writes until the log has been folded back and begun anew.
+func TestTheFilesOfSQLite(t *testing.T) {
+	t.Parallel()
+	db := open(t, platformtest.SQLiteURL(t))
+	exec := func(statement string, args ...any) {
+		t.Helper()
+		if err := db.InTx(t.Context(), func(ctx context.Context) error { return db.Conn(ctx).Exec(statement, args...).Error }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func() database.Files {
+		t.Helper()
+		f, err := db.Files(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	exec("CREATE TABLE t (text text)")
+	small := look()
+	if small.Database == 0 || small.WAL == 0 || small.Free != 0 || small.Checkpoints != 0 {
+		t.Errorf("at the start: %+v", small)
+	}
+	const megabyte = 1 << 20
+	for range 12 {
+		exec("INSERT INTO t (text) VALUES (?)", strings.Repeat("x", megabyte))
+	}
+	large := look()
+	if large.Database < 12*megabyte || large.WAL < megabyte || large.WAL > 8*megabyte || large.Checkpoints == 0 {
+		t.Errorf("12 MiB later: %+v", large)
+	}
+	exec("DELETE FROM t")
+	if emptied := look(); emptied.Free < 11*megabyte || emptied.Database != large.Database {
+		t.Errorf("emptied: %+v", emptied)
+	}
+}
