@@ -57,12 +57,19 @@ func ActingAs(ctx context.Context, a Actor) context.Context {
 
 // Trail is where events are written.
 type Trail struct {
-	db  *database.DB
-	now func() time.Time
+	db       *database.DB
+	now      func() time.Time
+	recorded func(Action)
 }
 
 // New returns the trail of a database.
-func New(db *database.DB, now func() time.Time) *Trail { return &Trail{db: db, now: now} }
+func New(db *database.DB, now func() time.Time) *Trail {
+	return &Trail{db: db, now: now, recorded: func(Action) {}}
+}
+
+// OnRecorded says who is told of each event once it has been committed. It is
+// set before the service serves.
+func (t *Trail) OnRecorded(f func(Action)) { t.recorded = f }
 
 // entry is an event as it is kept.
 type entry struct {
@@ -96,6 +103,7 @@ func (t *Trail) Record(ctx context.Context, e Event) error {
 	}
 	return t.db.InTx(ctx, func(ctx context.Context) error {
 		t.db.Gather(ctx, t, entry, t.append)
+		t.db.AfterCommit(ctx, func() { t.recorded(e.Action) })
 		return nil
 	})
 }

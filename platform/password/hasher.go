@@ -12,6 +12,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // Options of a Hasher. The zero value is right for a server.
@@ -22,6 +23,9 @@ type Options struct {
 	// Queue is how many callers may wait for a turn; the next is refused.
 	// 0: 32 for each that runs, about a second of waiting. Negative: none.
 	Queue int
+	// Timed is told of each hash that was made when it was asked for and how long
+	// it waited for its turn; or nil.
+	Timed func(ctx context.Context, asked time.Time, waited time.Duration)
 }
 
 // Hasher makes and verifies password hashes. It is safe for concurrent use, and
@@ -40,7 +44,9 @@ func New(o Options) *Hasher {
 		o.Queue = 32 * o.Concurrency
 	}
 	nobody := argon2idHash{params: today, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
-	return &Hasher{turns: newTurns(o.Concurrency, max(o.Queue, 0)), absent: nobody.encode()}
+	turns := newTurns(o.Concurrency, max(o.Queue, 0))
+	turns.timed = o.Timed
+	return &Hasher{turns: turns, absent: nobody.encode()}
 }
 
 // Hash returns the PHC string to store for the password, with a salt of its own.

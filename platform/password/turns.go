@@ -25,6 +25,7 @@ type turns struct {
 	running atomic.Int64
 	refused atomic.Int64
 	quiet   *time.Timer
+	timed   func(ctx context.Context, asked time.Time, waited time.Duration) // nil: nobody asks
 }
 
 // quietAfter is how long nobody must have hashed before the memory goes back to
@@ -53,16 +54,21 @@ func (t *turns) take(ctx context.Context, n int, work func()) error {
 		return ErrBusy
 	}
 
+	asked := time.Now()
 	weight := min(int64(n), t.size)
 	if err := t.free.Acquire(ctx, weight); err != nil {
 		return fmt.Errorf("wait to hash a password: %w", err)
 	}
 	defer t.free.Release(weight)
+	waited := time.Since(asked)
 
 	t.running.Add(1)
 	defer t.running.Add(-1)
 	defer t.quiet.Reset(quietAfter)
 	work()
+	if t.timed != nil {
+		t.timed(ctx, asked, waited)
+	}
 	return nil
 }
 

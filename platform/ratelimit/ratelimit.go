@@ -61,7 +61,7 @@ func (l *Limiter) Allow(ctx context.Context, key string) error {
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
 		announce(ctx, l.policy, 0, wait)
-		return errTooMany.WithRetryAfter(wait)
+		return errTooMany.WithRetryAfter(wait).WithCause(&Reached{l.policy})
 	}
 	left := k.TokensAt(now)
 	if !l.policy.Silent {

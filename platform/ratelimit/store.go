@@ -59,7 +59,7 @@ type Demand struct {
 	Key    string
 }
 
-// Reached is the cause of a 429 by a Store.
+// Reached is the cause of a 429.
 type Reached struct{ Policy Policy }
 
 func (r *Reached) Error() string { return "the limit " + r.Policy.Name + " is reached" }
