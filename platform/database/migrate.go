@@ -273,7 +273,7 @@ func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) er
 	pool.SetMaxOpenConns(1)
 	config := d.gormConfig()
 	config.PrepareStmt = false
-	conn, err := gorm.Open(sqlite.Dialector{Conn: pool}, config)
+	conn, err := gorm.Open(sqliteDialect{sqlite.Dialector{Conn: pool}}, config)
 	if err != nil {
 		return err
 	}

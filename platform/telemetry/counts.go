@@ -1,0 +1,60 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"guildhall/platform/audit"
+)
+
+// outcomeKey says how what a span is about ended.
+const outcomeKey = attribute.Key("guildhall.outcome")
+
+// LoggedIn counts a log-in that was tried, by its result.
+func (t *Telemetry) LoggedIn(result string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.logIns.WithLabelValues(result).Inc()
+	}
+}
+
+// Refreshed counts a refresh token that was presented, by its result.
+func (t *Telemetry) Refreshed(result string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.refreshes.WithLabelValues(result).Inc()
+	}
+}
+
+// Recorded counts an event of the audit trail.
+func (t *Telemetry) Recorded(action audit.Action) {
+	if t != nil && t.metrics != nil {
+		t.metrics.events.WithLabelValues(string(action)).Inc()
+	}
+}
+
+// Limited counts a request that was refused at a limit.
+func (t *Telemetry) Limited(policy string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.limited.WithLabelValues(policy).Inc()
+	}
+}
+
+// Hashed measures a password's hash that was just made: when it was asked for,
+// and how long it waited for its turn.
+func (t *Telemetry) Hashed(ctx context.Context, asked time.Time, waited time.Duration) {
+	if t == nil {
+		return
+	}
+	if t.metrics != nil {
+		t.metrics.hashWait.Observe(waited.Seconds())
+		t.metrics.hashTime.Observe((time.Since(asked) - waited).Seconds())
+	}
+	if t.tracer == nil || !trace.SpanFromContext(ctx).IsRecording() {
+		return
+	}
+	_, span := t.tracer.Start(ctx, "password hash", trace.WithTimestamp(asked),
+		trace.WithAttributes(attribute.Float64("guildhall.waited_ms", float64(waited.Microseconds())/1000)))
+	span.End()
+}

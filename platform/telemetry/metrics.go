@@ -1,0 +1,86 @@
+package telemetry
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+)
+
+// namespace begins the names of all metrics but those that the libraries name:
+// go_…, process_… and the pools' go_sql_….
+const namespace = "guildhall"
+
+// Bounds of the histograms, in seconds. An indexed statement on SQLite takes
+// some ten microseconds, a hash some ten milliseconds, a request at most twenty
+// seconds.
+var (
+	ofStatements = []float64{25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5, 10}
+	ofRequests   = []float64{250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 10}
+	ofHashes     = []float64{5e-3, 10e-3, 25e-3, 50e-3, 75e-3, 100e-3, 150e-3, 250e-3, 500e-3, 1, 2.5, 5}
+)
+
+// metrics are those that are counted as things happen.
+type metrics struct {
+	requests     *prometheus.CounterVec
+	requestTime  *prometheus.HistogramVec
+	problems     *prometheus.CounterVec
+	gate         *prometheus.CounterVec
+	logIns       *prometheus.CounterVec
+	refreshes    *prometheus.CounterVec
+	events       *prometheus.CounterVec
+	limited      *prometheus.CounterVec
+	hashTime     prometheus.Observer
+	hashWait     prometheus.Observer
+	statements   [len(kinds)]prometheus.Observer
+	transactions map[database.Outcome]prometheus.Observer
+}
+
+func newMetrics(r *prometheus.Registry, version string) *metrics {
+	count := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	measure := func(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: bounds}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	m := &metrics{
+		requests:     count("http_requests_total", "Requests answered.", "method", "route", "status"),
+		requestTime:  measure("http_request_duration_seconds", "Time from a request's head to the end of its answer.", ofRequests, "method", "route"),
+		problems:     count("http_problems_total", "Problem documents answered, by their code.", "code"),
+		gate:         count("gate_decisions_total", "What the gate decided: admitted, or the code of the refusal.", "rule", "outcome"),
+		logIns:       count("log_ins_total", "Log-ins tried: ok, failed by accident, or the code of the refusal.", "result"),
+		refreshes:    count("refreshes_total", "Refresh tokens presented: rotated, kept, repeated, reused, refused or failed.", "result"),
+		events:       count("audit_events_total", "Events committed to the audit trail.", "action"),
+		limited:      count("rate_limit_refusals_total", "Requests refused at a limit.", "policy"),
+		hashTime:     measure("password_hash_duration_seconds", "Time to compute a password's hash.", ofHashes).WithLabelValues(),
+		hashWait:     measure("password_hash_wait_seconds", "Time a password waited for its turn.", ofHashes).WithLabelValues(),
+		transactions: map[database.Outcome]prometheus.Observer{},
+	}
+	statements := measure("database_statement_duration_seconds", "Time until a statement's rows could be read.", ofStatements, "kind")
+	for i, kind := range kinds {
+		m.statements[i] = statements.WithLabelValues(kind)
+	}
+	transactions := measure("database_transaction_duration_seconds", "Time from a transaction's begin to its end.", ofStatements, "outcome")
+	for _, outcome := range database.Outcomes() {
+		m.transactions[outcome] = transactions.WithLabelValues(string(outcome))
+	}
+	for _, action := range audit.Actions() { // so that the first of its kind is an increase
+		m.events.WithLabelValues(string(action))
+	}
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "build_info", Help: "What is running; always 1.",
+			ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+		}, func() float64 { return 1 }),
+	)
+	return m
+}

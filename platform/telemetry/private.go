@@ -1,0 +1,28 @@
+package telemetry
+
+import (
+	"net/http"
+	"net/http/pprof" //nolint:gosec // its handlers go where we put them; nothing serves http.DefaultServeMux
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// scrapesAtOnce keeps whoever asks for metrics in a loop from doing much else.
+const scrapesAtOnce = 4
+
+// Mount adds what only the operator may ask: /metrics, and /debug/pprof without
+// the command line, which may hold secrets.
+func (t *Telemetry) Mount(mux *http.ServeMux) {
+	if t == nil || t.registry == nil {
+		return
+	}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{
+		Registry: t.registry, MaxRequestsInFlight: scrapesAtOnce,
+	}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", http.NotFound)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+}

@@ -1,0 +1,76 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"guildhall/platform/database"
+	"guildhall/platform/password"
+)
+
+func watchPools(r *prometheus.Registry, db *database.DB) {
+	for _, pool := range db.Pools() {
+		r.MustRegister(collectors.NewDBStatsCollector(pool.DB, pool.Name))
+	}
+}
+
+func watchHasher(r *prometheus.Registry, hasher *password.Hasher) {
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "password_hashes_running", Help: "Hashes being computed.",
+		}, func() float64 { return float64(hasher.Stats().Running) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "password_hashes_waiting", Help: "Requests that wait for their turn to hash.",
+		}, func() float64 { return float64(hasher.Stats().Waiting) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "password_hashes_rejected_total", Help: "Requests refused because too many waited to hash.",
+		}, func() float64 { return float64(hasher.Stats().Rejected) }),
+	)
+}
+
+// files looks at SQLite's files when a scrape asks.
+type files struct {
+	db                               *database.DB
+	database, free, wal, checkpoints *prometheus.Desc
+}
+
+func newFiles(db *database.DB) *files {
+	describe := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "sqlite", name), help, nil, nil)
+	}
+	return &files{
+		db:          db,
+		database:    describe("database_bytes", "Size of the database's file."),
+		free:        describe("free_bytes", "What of that file holds nothing."),
+		wal:         describe("wal_bytes", "Size of the write-ahead log's file, which grows while a checkpoint can't finish."),
+		checkpoints: describe("checkpoints_total", "Checkpoints after which the log began anew, since it was made."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (f *files) Describe(to chan<- *prometheus.Desc) {
+	to <- f.database
+	to <- f.free
+	to <- f.wal
+	to <- f.checkpoints
+}
+
+// lookTimeout is how long a scrape waits where all connections are taken.
+const lookTimeout = time.Second
+
+// Collect implements prometheus.Collector.
+func (f *files) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	s, err := f.db.Files(ctx)
+	if err != nil {
+		return // the rest of the scrape is worth having
+	}
+	to <- prometheus.MustNewConstMetric(f.database, prometheus.GaugeValue, float64(s.Database))
+	to <- prometheus.MustNewConstMetric(f.free, prometheus.GaugeValue, float64(s.Free))
+	to <- prometheus.MustNewConstMetric(f.wal, prometheus.GaugeValue, float64(s.WAL))
+	to <- prometheus.MustNewConstMetric(f.checkpoints, prometheus.CounterValue, float64(s.Checkpoints))
+}
