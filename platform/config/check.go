@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 )
 
@@ -34,6 +36,7 @@ func (c *Config) Check() []Finding {
 		c.checkReplicas(),
 		c.checkOrigins(),
 		c.checkProxies(),
+		c.checkPrivateAddress(),
 		choose("RATE_LIMIT_ENABLED", c.RateLimitEnabled, "is on", "is off: passwords can be guessed without end"),
 		note("ENABLE_REGISTRATION", c.EnableRegistration, "is on: anyone can create an account", "is off"),
 		note("LOG_FORMAT", c.LogFormat == "json", "is json", "is text: a log collector will want json"),
@@ -121,4 +124,24 @@ func (c *Config) checkProxies() Finding {
 		}
 	}
 	return Finding{true, name, fmt.Sprintf("lists %d address(es) or range(s)", len(c.TrustedProxies))}
+}
+
+// checkPrivateAddress fails on a public address. Every address of the machine is
+// what a container listens on, where the network keeps others out.
+func (c *Config) checkPrivateAddress() Finding {
+	const name = "PRIVATE_ADDRESS"
+	if c.PrivateAddress == "" {
+		return Finding{true, name, "is none: no metrics are served"}
+	}
+	host, _, err := net.SplitHostPort(c.PrivateAddress)
+	address, parsed := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return Finding{false, name, "is not host:port"}
+	case host == "" || parsed == nil && address.IsUnspecified():
+		return Finding{true, name, "is on every address: see that the network lets only those in who may read metrics and profiles"}
+	case parsed == nil && !address.IsLoopback() && !address.IsPrivate() && !address.IsLinkLocalUnicast():
+		return Finding{false, name, "is a public address: anyone could read metrics and profiles"}
+	}
+	return Finding{true, name, "is " + c.PrivateAddress}
 }

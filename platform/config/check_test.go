@@ -72,3 +72,19 @@ func TestCheckOfTheDatabase(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckOfThePrivateAddress(t *testing.T) {
+	for given, ok := range map[string]bool{
+		"none": true, "127.0.0.1:9090": true, "[::1]:9090": true, "10.1.2.3:9090": true, "[fd00::1]:9090": true, "metrics.internal:9090": true,
+		":9090": true, "0.0.0.0:9090": true, "[::]:9090": true, // in a container
+		"192.0.2.1:9090": false, "[2001:db8::1]:9090": false,
+	} {
+		cfg := mustLoad(t, Options{Environ: inProduction("PRIVATE_ADDRESS=" + given)})
+		if _, fails := failures(cfg)["PRIVATE_ADDRESS"]; fails == ok {
+			t.Errorf("%s: fails is %v", given, fails)
+		}
+	}
+	for _, given := range []string{"9090", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "http://127.0.0.1:9090", "a b:1"} {
+		contains(t, problemsOf(t, Options{Environ: inProduction("PRIVATE_ADDRESS=" + given)}), "PRIVATE_ADDRESS: ", given)
+	}
+}

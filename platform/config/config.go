@@ -22,6 +22,8 @@ type Config struct {
 	Port        int
 	DataDir     string // as given: relative to the process's working directory
 
+	PrivateAddress string // host:port; empty: none
+
 	DatabaseURL                 Secret   // sqlite://path, postgres://… or postgresql://…
 	DatabaseReplicaURLs         []Secret // postgres://… each
 	DatabaseMaxConnections      int

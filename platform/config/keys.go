@@ -37,6 +37,9 @@ func keys() []key {
 		{name: "PORT", def: "8000",
 			usage: "TCP port to listen on, 0 for any free one",
 			bind:  func(c *Config) value { return number{&c.Port, 0, 65535} }},
+		{name: "PRIVATE_ADDRESS", def: "none",
+			usage: "host:port of metrics, profiles and probes, to be kept from the public, or none",
+			bind:  func(c *Config) value { return hostPort{&c.PrivateAddress} }},
 		{name: "DATABASE_URL", dev: "sqlite://${DATA_DIR}/guildhall.db", required: true, //nolint:gosec // an example of a URL
 			usage: "sqlite://path, postgres://user:password@host/name, or SQLAlchemy's postgresql+asyncpg://",
 			bind:  func(c *Config) value { return databaseURL{&c.DatabaseURL} }},

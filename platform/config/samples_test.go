@@ -96,7 +96,7 @@ func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
 		seen[k.name] = true
 	}
 	environ := []string{
-		"ENVIRONMENT=development", "DATA_DIR=d", "DEBUG=false", "HOST=h", "PORT=1", "DATABASE_URL=postgres://h/d",
+		"ENVIRONMENT=development", "DATA_DIR=d", "DEBUG=false", "HOST=h", "PORT=1", "PRIVATE_ADDRESS=p:2", "DATABASE_URL=postgres://h/d",
 		"DATABASE_MAX_CONNECTIONS=2", "DATABASE_POOL_MODE=transaction", `DATABASE_REPLICA_URLS=["postgres://r/d"]`, "DATABASE_ROW_SECURITY=true", "MIGRATE_ON_START=false", "DATABASE_COPY_BEFORE_MIGRATING=false", "JWT_SECRET_KEY=" + goodSecret, "JWT_REFRESH_SECRET_KEY=" + otherSecret,
 		"JWT_ISSUER=i", "JWT_AUDIENCE=a", "JWT_ACCESS_TOKEN_EXPIRE_MINUTES=3", "JWT_REFRESH_TOKEN_EXPIRE_DAYS=4",
 		"JWT_REFRESH_ROTATION=false", "JWT_REFRESH_GRACE_SECONDS=5", "ENABLE_REGISTRATION=false", `CORS_ORIGINS=["https://a.example"]`,

@@ -186,6 +186,37 @@ func hostName(s string) error {
 	return errors.New("is neither an IP address nor a host name (the port is PORT's)")
 }
 
+// hostPort is an address to listen on, or none. It may leave out the host, for
+// every address of the machine.
+type hostPort struct{ target *string }
+
+const none = "none"
+
+func (h hostPort) kind() string { return "string" }
+
+func (h hostPort) masked() string {
+	if *h.target == "" {
+		return none
+	}
+	return *h.target
+}
+
+func (h hostPort) parse(s string) error {
+	if s == none {
+		*h.target = ""
+		return nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host != "" && hostName(host) != nil {
+		return fmt.Errorf("%q is neither host:port nor none", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q has no port from 0 to 65535", s)
+	}
+	*h.target = s
+	return nil
+}
+
 func isHostName(s string) bool {
 	return s != "" && onlyContains(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-_.")
 }
