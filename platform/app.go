@@ -22,6 +22,7 @@ import (
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/telemetry"
 	"guildhall/platform/token"
 )
 
@@ -37,6 +38,8 @@ type Kernel struct {
 	Hasher *password.Hasher
 	Log    *slog.Logger
 	Now    func() time.Time
+
+	Telemetry *telemetry.Telemetry // nil where nothing is measured
 }
 
 // Now is the clock: UTC, to the microsecond that both databases keep.
@@ -46,6 +49,7 @@ func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 type Options struct {
 	Now         func() time.Time
 	OnStatement func(ctx context.Context, sql string)
+	Telemetry   *telemetry.Telemetry
 }
 
 // Open connects to the database and makes the kernel. Its Config must have been
@@ -54,16 +58,20 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	if o.Now == nil {
 		o.Now = Now
 	}
-	replicas := make([]string, len(cfg.DatabaseReplicaURLs))
-	for i, u := range cfg.DatabaseReplicaURLs {
-		replicas[i] = u.Reveal()
-	}
-	db, err := database.Open(ctx, database.Options{
-		URL: cfg.DatabaseURL.Reveal(), ReplicaURLs: replicas, MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
+	log = slog.New(telemetry.LogHandler(log.Handler()))
+	storage := database.Options{
+		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
 		TransactionPooling:  cfg.DatabasePoolMode == "transaction",
 		CopyBeforeMigrating: cfg.DatabaseCopyBeforeMigrating,
 		Now:                 o.Now, Log: log, OnStatement: o.OnStatement,
-	})
+	}
+	for _, u := range cfg.DatabaseReplicaURLs {
+		storage.ReplicaURLs = append(storage.ReplicaURLs, u.Reveal())
+	}
+	if o.Telemetry != nil {
+		storage.Observer = o.Telemetry
+	}
+	db, err := database.Open(ctx, storage)
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +101,22 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 	if err != nil {
 		return nil, err
 	}
-	return &Kernel{
+	hashing := password.Options{Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue}
+	if o.Telemetry != nil {
+		hashing.Timed = o.Telemetry.Hashed
+	}
+	k := &Kernel{
 		Keys:   keys,
 		Limits: limits,
 		Config: cfg, DB: db, Log: log, Now: o.Now, Tokens: tokens,
-		Gate:   access.NewGate(db, tokens, o.Now),
-		Trail:  audit.New(db, o.Now),
-		Hasher: password.New(password.Options{Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue}),
-	}, nil
+		Gate:      access.NewGate(db, tokens, o.Now),
+		Trail:     audit.New(db, o.Now),
+		Hasher:    password.New(hashing),
+		Telemetry: o.Telemetry,
+	}
+	k.Trail.OnRecorded(k.Telemetry.Recorded)
+	k.Telemetry.Watch(db, k.Hasher)
+	return k, nil
 }
 
 // App is the service with all its modules.
@@ -130,7 +146,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		return nil, err
 	}
 	a.api, err = httpapi.New(httpapi.Options{
-		Gate: k.Gate, Trail: k.Trail, Keys: k.Keys, Now: k.Now, Log: k.Log, Version: version,
+		Gate: k.Gate, Trail: k.Trail, Keys: k.Keys, Now: k.Now, Log: k.Log, Telemetry: k.Telemetry, Version: version,
 		Debug: k.Config.Debug, CORSOrigins: k.Config.CORSOrigins, TrustedProxies: k.Config.TrustedProxies,
 		Ready: a.ready,
 	})
@@ -209,8 +225,10 @@ const (
 
 // Run serves on the listener until the context ends, then drains: /readyz says
 // no at once, requests are still taken for DrainDelay while proxies notice, and
-// those in flight have DrainTimeout to finish.
-func (a *App) Run(ctx context.Context, listener net.Listener) error {
+// those in flight have DrainTimeout to finish. What is for the operator alone is
+// served on the private listener, where there is one, until all that is over.
+func (a *App) Run(ctx context.Context, listener, private net.Listener) error {
+	defer a.servePrivate(private)()
 	busy := &busyConnections{}
 	server := &http.Server{
 		Handler:           a.api,

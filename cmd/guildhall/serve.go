@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"guildhall/platform"
 	"guildhall/platform/config"
+	"guildhall/platform/telemetry"
 )
 
 func serve(cmd *cobra.Command, _ []string) error {
@@ -24,12 +27,27 @@ func serve(cmd *cobra.Command, _ []string) error {
 	if err := cfg.EnsureDevSecrets(); err != nil {
 		return err
 	}
-	k, app, err := open(ctx, cfg, log, platform.Options{})
+	measure, err := telemetry.Start(ctx, telemetry.Options{
+		Version: version, Metrics: cfg.PrivateAddress != "", TrustedProxies: cfg.TrustedProxies, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := measure.Close(); err != nil {
+			log.Warn("the last traces were not exported", "cause", err)
+		}
+	}()
+	k, app, err := open(ctx, cfg, log, platform.Options{Telemetry: measure})
 	if err != nil {
 		return err
 	}
 	defer k.DB.Close()
 	if err := app.Prepare(ctx); err != nil {
+		return err
+	}
+	private, err := listenPrivately(ctx, cfg.PrivateAddress, log)
+	if err != nil {
 		return err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
@@ -39,7 +57,20 @@ func serve(cmd *cobra.Command, _ []string) error {
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	announce(cmd, cfg, listener.Addr())
 	defer startBackups(ctx, k, app)()
-	return app.Run(ctx, listener)
+	return app.Run(ctx, listener, private)
+}
+
+// listenPrivately returns nil where no address is configured.
+func listenPrivately(ctx context.Context, address string, log *slog.Logger) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on PRIVATE_ADDRESS: %w", err)
+	}
+	log.Info("listening", "private_address", listener.Addr().String())
+	return listener, nil
 }
 
 // announce tells a person who just started the service what they need next.

@@ -110,5 +110,5 @@ func runNext(ctx context.Context) error {
 		return err
 	}
 	k.Log.Info("listening", "address", listener.Addr().String())
-	return app.Run(ctx, listener)
+	return app.Run(ctx, listener, nil)
 }

@@ -29,6 +29,13 @@ func TestWalls(t *testing.T) {
 		"guildhall/modules/user":                 {"guildhall/cmd/guildhall"},
 		"guildhall/modules/organization":         {"guildhall/cmd/guildhall"},
 		"guildhall/modules/membership":           {"guildhall/cmd/guildhall"},
+
+		"github.com/prometheus/client_golang/prometheus":          {"guildhall/platform/telemetry"},
+		"github.com/prometheus/client_golang/prometheus/promhttp": {"guildhall/platform/telemetry"},
+		"go.opentelemetry.io/otel":                                {"guildhall/platform/telemetry"},
+		"go.opentelemetry.io/otel/trace":                          {"guildhall/platform/telemetry"},
+		"go.opentelemetry.io/otel/sdk/trace":                      {"guildhall/platform/telemetry"},
+		"net/http/pprof":                                          {"guildhall/platform/telemetry"},
 	}
 	found := map[string]bool{}
 	for line := range strings.Lines(string(output)) {

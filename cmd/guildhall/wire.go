@@ -20,7 +20,7 @@ func wire(k *platform.Kernel) []module.Module {
 	memberships := membership.New(k.DB, k.Gate, k.Trail, k.Limits, users, k.Now)
 	organizations := organization.New(k.DB, k.Gate, k.Trail, memberships, k.Now)
 	users.BeforeArchive(organizations.ArchiveWithOwner)
-	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, k.Limits, auth.Options{
+	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, k.Limits, k.Telemetry, auth.Options{
 		Registration:     cfg.EnableRegistration,
 		Rotation:         cfg.RefreshRotation,
 		Grace:            cfg.RefreshGrace,

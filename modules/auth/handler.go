@@ -93,11 +93,15 @@ func (m *Module) logIn(ctx context.Context, in logInInput) (tokenView, error) {
 	if in.OrganizationID != nil {
 		asked = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
 	}
-	return m.signIn(ctx, in.Username.CanonicalEmail(), string(in.Password), asked)
+	view, err := m.signIn(ctx, in.Username.CanonicalEmail(), string(in.Password), asked)
+	m.meter.LoggedIn(logInResult(err))
+	return view, err
 }
 
 func (m *Module) refresh(ctx context.Context, in refreshInput) (tokenView, error) {
-	return m.rotate(ctx, string(in.RefreshToken))
+	view, how, err := m.rotate(ctx, string(in.RefreshToken))
+	m.meter.Refreshed(refreshResult(how, err))
+	return view, err
 }
 
 func (m *Module) switchOrganization(ctx context.Context, in switchInput) (tokenView, error) {

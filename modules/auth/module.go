@@ -31,6 +31,12 @@ type Organizations interface {
 	Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error)
 }
 
+// Meter counts how attempts to come in ended, by a word for each.
+type Meter interface {
+	LoggedIn(result string)
+	Refreshed(result string)
+}
+
 // Options are the configured rules.
 type Options struct {
 	Registration    bool
@@ -52,6 +58,7 @@ type Module struct {
 	sessions      *Sessions
 	users         Users
 	organizations Organizations
+	meter         Meter
 	options       Options
 	now           func() time.Time
 	store         *store
@@ -65,12 +72,12 @@ var (
 
 // New returns the module.
 func New(db *database.DB, gate *access.Gate, trail *audit.Trail, hasher *password.Hasher, tokens *token.Service, sessions *Sessions,
-	users Users, organizations Organizations, limits *ratelimit.Store, options Options, now func() time.Time,
+	users Users, organizations Organizations, limits *ratelimit.Store, meter Meter, options Options, now func() time.Time,
 ) *Module {
 	store := &store{db: db}
 	return &Module{
 		db: db, gate: gate, trail: trail, hasher: hasher, tokens: tokens, sessions: sessions,
-		users: users, organizations: organizations, options: options, now: now, store: store, limits: newLimits(limits, store, now),
+		users: users, organizations: organizations, meter: meter, options: options, now: now, store: store, limits: newLimits(limits, store, now),
 	}
 }
 

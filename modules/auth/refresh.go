@@ -7,70 +7,71 @@ import (
 
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
-	"guildhall/platform/fault"
 )
 
 // rotate trades a refresh token for its successor (RFC 9700 §4.14.2). Of many
 // that present the live generation at once, one moves it on; the others find
 // themselves its parent and get the same successor within the grace. Anything
 // older is a stolen copy, or the owner's after a thief used it: the session ends.
-func (m *Module) rotate(ctx context.Context, presented string) (tokenView, error) {
+func (m *Module) rotate(ctx context.Context, presented string) (view tokenView, how refreshed, err error) {
 	claims, err := m.tokens.ParseRefresh(presented)
 	if err != nil {
-		return tokenView{}, errInvalidRefreshToken.WithCause(err)
+		return view, unknown, errInvalidRefreshToken.WithCause(err)
 	}
 	if err := m.limits.refresh(ctx, claims.SessionID); err != nil {
-		return tokenView{}, err
+		return view, unknown, err
 	}
 	ctx = database.For(ctx, database.Tenant{UserID: claims.UserID})
 	var s session
-	var refused *fault.Error
 	err = m.db.InTx(ctx, func(ctx context.Context) (err error) {
-		refused = nil
-		s, refused, err = m.advance(ctx, claims.SessionID, claims.UserID, claims.Generation)
-		if err != nil || refused != nil {
+		s, how, err = m.advance(ctx, claims.SessionID, claims.UserID, claims.Generation)
+		if err != nil || how.refusal() != nil {
 			return err // a refusal commits: the session it ended stays ended
 		}
-		s, refused, err = m.carryOn(ctx, s)
+		good, err := m.carryOn(ctx, &s)
+		if !good {
+			how = unknown
+		}
 		return err
 	})
 	if err != nil {
-		return tokenView{}, err
+		return view, how, err
 	}
-	if refused != nil {
-		return tokenView{}, refused
+	if refusal := how.refusal(); refusal != nil {
+		return view, how, refusal
 	}
 	p, err := m.store.find(ctx, s.UserID)
 	if err != nil {
-		return tokenView{}, err
+		return view, how, err
 	}
-	return m.issue(p, s)
+	view, err = m.issue(p, s)
+	return view, how, err
 }
 
 // advance moves the session on by one generation, by compare-and-swap.
-func (m *Module) advance(ctx context.Context, sessionID, userID uuid.UUID, generation int64) (session, *fault.Error, error) {
+func (m *Module) advance(ctx context.Context, sessionID, userID uuid.UUID, generation int64) (session, refreshed, error) {
 	if m.options.Rotation {
 		moved, err := m.sessions.advance(ctx, sessionID, userID, generation)
 		if err != nil || moved != nil {
-			return value(moved), nil, err
+			return value(moved), rotated, err
 		}
 	}
 	s, err := m.sessions.live(ctx, sessionID, userID)
 	if err != nil {
-		return session{}, nil, err
+		return session{}, unknown, err
 	}
 	if s == nil {
-		return session{}, errInvalidRefreshToken, nil
+		return session{}, unknown, nil
 	}
 	switch {
 	case generation == s.Generation: // only without rotation
-		return *s, nil, nil
+		return *s, kept, nil
 	case generation == s.Generation-1 && m.now().Sub(s.RotatedAt) <= m.options.Grace:
-		return *s, nil, nil
+		return *s, repeated, nil
 	case generation < s.Generation:
-		return session{}, errRefreshTokenReused, m.reused(ctx, userID, sessionID)
+		return session{}, reused, m.reused(ctx, userID, sessionID)
 	default: // a generation that this database has not seen: it was restored
-		return session{}, errInvalidRefreshToken, nil
+		return session{}, unknown, nil
 	}
 }
 
@@ -91,19 +92,20 @@ func value(s *session) session {
 }
 
 // carryOn checks what may have changed since the last refresh: the account, and
-// whether the person still has the session's organization.
-func (m *Module) carryOn(ctx context.Context, s session) (session, *fault.Error, error) {
+// whether the person still has the session's organization. It says whether the
+// session lives on.
+func (m *Module) carryOn(ctx context.Context, s *session) (bool, error) {
 	standing, err := m.gate.Of(ctx, s.UserID, s.OrganizationID)
 	if err != nil {
-		return s, nil, err
+		return false, err
 	}
 	if !standing.AccountGood() {
 		_, err := m.sessions.end(ctx, s.UserID, s.ID, "account_not_in_good_standing")
-		return s, errInvalidRefreshToken, err
+		return false, err
 	}
 	if s.OrganizationID.Valid && !standing.Present() {
 		s.OrganizationID = uuid.NullUUID{}
-		return s, nil, m.sessions.forgetOrganization(ctx, s.ID)
+		return true, m.sessions.forgetOrganization(ctx, s.ID)
 	}
-	return s, nil, nil
+	return true, nil
 }

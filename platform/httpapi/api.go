@@ -23,6 +23,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/idempotency"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/telemetry"
 )
 
 // BasePath is where every endpoint of a module is.
@@ -38,6 +39,7 @@ type Options struct {
 	Keys           *idempotency.Keys
 	Now            func() time.Time
 	Log            *slog.Logger
+	Telemetry      *telemetry.Telemetry
 	Version        string
 	Debug          bool // serve the documentation pages
 	CORSOrigins    []string
@@ -53,6 +55,8 @@ type API struct {
 	keys     *idempotency.Keys
 	refusals *ratelimit.Limiter // of those that are recorded
 	log      *slog.Logger
+	measure  *telemetry.Telemetry
+	measures func() map[routeKey]*telemetry.Route
 	version  string
 	ready    func(context.Context) error
 
@@ -69,12 +73,13 @@ type API struct {
 func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
-		gate: o.Gate, trail: o.Trail, keys: o.Keys, log: o.Log, version: o.Version,
+		gate: o.Gate, trail: o.Trail, keys: o.Keys, log: o.Log, measure: o.Telemetry, version: o.Version,
 		refusals: ratelimit.NewLimiter(ratelimit.Policy{Name: "refusals", Burst: 60, Interval: time.Minute, Silent: true}, o.Now),
 		ready:    o.Ready,
 		engine:   gin.New(), tags: map[string]string{},
 	}
 	a.document = sync.OnceValues(a.buildDocument)
+	a.measures = sync.OnceValue(a.measureRoutes)
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.RedirectTrailingSlash = false
 	a.engine.UseRawPath = true
@@ -122,6 +127,9 @@ func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
 // Drain makes /readyz answer 503 from now on, so that a proxy sends no more, and
 // every answer the last on its connection.
 func (a *API) Drain() { a.draining.Store(true) }
+
+// Probes are the paths at which a supervisor and a proxy ask.
+func (*API) Probes() []string { return []string{livePath, readyPath} }
 
 func (a *API) mountOperational(debug bool) {
 	a.engine.GET(livePath, func(c *gin.Context) {

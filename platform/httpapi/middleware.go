@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/telemetry"
 )
 
 const (
@@ -66,11 +67,17 @@ func withoutTrailingSlash(next http.Handler) http.Handler {
 	})
 }
 
-// observe writes a line per request: never a token, a password, an email or a
-// body, and the route instead of the path, which may hold anything.
+// observe measures a request and writes a line on it: never a token, a password,
+// an email or a body, and the route instead of the path, which may hold anything.
+// What is written on the way has the request's id, by its context.
 func (a *API) observe(c *gin.Context) {
 	start := time.Now()
+	route := a.measureOf(c)
+	ctx := route.Begin(describe(c), c.Request, c.Writer.Header())
+	c.Request = c.Request.WithContext(ctx)
 	c.Next()
+	took := time.Since(start)
+	route.End(ctx, c.Writer.Status(), c.GetString(codeKey), took)
 	level := slog.LevelInfo
 	switch {
 	case c.Writer.Status() >= http.StatusInternalServerError:
@@ -78,7 +85,6 @@ func (a *API) observe(c *gin.Context) {
 	case c.FullPath() == livePath || c.FullPath() == readyPath: // every few seconds
 		level = slog.LevelDebug
 	}
-	ctx := c.Request.Context()
 	if !a.log.Enabled(ctx, level) {
 		return
 	}
@@ -86,8 +92,7 @@ func (a *API) observe(c *gin.Context) {
 		slog.String("method", c.Request.Method),
 		slog.String("route", c.FullPath()),
 		slog.Int("status", c.Writer.Status()),
-		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
-		slog.String("request_id", requestID(c)),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
 	if code := c.GetString(codeKey); code != "" {
 		attrs = append(attrs, slog.String("code", code))
@@ -102,6 +107,26 @@ func (a *API) observe(c *gin.Context) {
 	a.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
+type routeKey struct{ method, pattern string }
+
+// measureOf finds the measure of a request's route. Those that find none share
+// one: their method and path are the client's invention.
+func (a *API) measureOf(c *gin.Context) *telemetry.Route {
+	all := a.measures()
+	if r, found := all[routeKey{c.Request.Method, c.FullPath()}]; found {
+		return r
+	}
+	return all[routeKey{}]
+}
+
+func (a *API) measureRoutes() map[routeKey]*telemetry.Route {
+	all := map[routeKey]*telemetry.Route{{}: a.measure.Route("other", "unmatched")}
+	for _, r := range a.engine.Routes() {
+		all[routeKey{r.Method, r.Path}] = a.measure.Route(r.Method, r.Path)
+	}
+	return all
+}
+
 // recover turns a panic into a 500 whose cause only the log has.
 func (a *API) recover(c *gin.Context) {
 	defer func() {
@@ -113,7 +138,7 @@ func (a *API) recover(c *gin.Context) {
 			panic(cause)
 		}
 		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "panic",
-			slog.String("request_id", requestID(c)), slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+			slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
 		if !c.Writer.Written() {
 			a.writeProblem(c, errInternal)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
+	"guildhall/platform/ratelimit"
 )
 
 // statusOf is the one mapping from the kind of a refusal to its HTTP status.
@@ -81,12 +82,16 @@ func problemOf(f *fault.Error, requestID string) problem {
 // cause, the client a request id.
 func (a *API) refuse(c *gin.Context, err error) {
 	f := classify(err)
+	var limit *ratelimit.Reached
+	if errors.As(err, &limit) {
+		a.measure.Limited(limit.Policy.Name)
+	}
 	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
 		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed",
-			slog.String("request_id", requestID(c)), slog.String("code", f.Code), slog.Any("cause", err))
+			slog.String("code", f.Code), slog.Any("cause", err))
 	} else if cause := errors.Unwrap(f); cause != nil {
 		a.log.LogAttrs(c.Request.Context(), slog.LevelDebug, "request refused",
-			slog.String("request_id", requestID(c)), slog.String("code", f.Code), slog.Any("cause", cause))
+			slog.String("code", f.Code), slog.Any("cause", cause))
 	}
 	a.writeProblem(c, f)
 }
@@ -103,6 +108,14 @@ func classify(err error) *fault.Error {
 		return errTimeout
 	}
 	return errInternal
+}
+
+// codeOf is what a client is told of an error; nothing where there is none.
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return classify(err).Code
 }
 
 func (a *API) writeProblem(c *gin.Context, f *fault.Error) {

@@ -74,11 +74,14 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 		method: method, path: path, rule: rule, doc: doc, tag: r.tag, in: in,
 		input: new(I), output: *new(O),
 	})
+	gate := a.measure.Gate(rule.String())
 	a.engine.Handle(method, BasePath+path, func(c *gin.Context) {
-		ctx, cancel := context.WithTimeout(describe(c), requestTimeout)
+		ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
 		defer cancel()
 		if !rule.IsPublic() {
-			caller, err := a.admit(ctx, c, rule, names)
+			looking := gate.Begin(ctx)
+			caller, err := a.admit(looking, c, rule, names)
+			gate.End(looking, codeOf(err))
 			ctx = access.With(ctx, caller)
 			if err != nil {
 				a.forbidden(ctx, rule, doc.ID, err)
@@ -138,7 +141,7 @@ func (a *API) forbidden(ctx context.Context, rule access.Rule, operation string,
 		event.OrganizationID = caller.OrganizationID
 	}
 	if err := a.trail.Record(ctx, event); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelError, "a refusal was not recorded", slog.String("request_id", request.From(ctx).ID), slog.Any("cause", err))
+		a.log.LogAttrs(ctx, slog.LevelError, "a refusal was not recorded", slog.Any("cause", err))
 	}
 }
 
