@@ -31,6 +31,7 @@ defaults
 	timeout connect 5s
 	timeout client 30s
 	timeout server 30s
+	timeout check 10s
 frontend front
 	bind %s
 	http-request return status 200 content-type text/plain lf-string "%%[nbsrv(replicas)]" if { path /in-service }
