@@ -154,7 +154,7 @@ func (s *service) table(query string, args ...any) [][]string {
 	return found
 }
 
-// size of every table: what changes when anything is written.
+// sizes of all tables: what changes when anything is written.
 func (s *service) sizes() map[string]int {
 	sizes := map[string]int{}
 	for table := range s.schema() {
@@ -176,11 +176,14 @@ func (s *service) schema() map[string][]string {
 	return schema
 }
 
-// withoutSettings is the service on a database of either kind.
+// targets runs a test on a new, empty service on either database.
 func targets(t *testing.T, test func(t *testing.T, s *service)) {
 	t.Helper()
 	for name, url := range map[string]func(testing.TB) string{"to sqlite": platformtest.SQLiteURL, "to postgres": platformtest.PostgresURL} {
-		t.Run(name, func(t *testing.T) { test(t, start(t, url(t))) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t, url(t)))
+		})
 	}
 }
 
