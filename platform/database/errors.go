@@ -27,7 +27,8 @@ func IsDuplicate(err error) bool { return errors.Is(err, gorm.ErrDuplicatedKey) 
 // IsForeignKey says whether a foreign key refused a write.
 func IsForeignKey(err error) bool { return errors.Is(err, gorm.ErrForeignKeyViolated) }
 
-// isRetryable says whether the same transaction may succeed when it runs again.
+// isRetryable says whether the same transaction may succeed when it runs again,
+// and did nothing. Distributed engines say 40001 also at the commit.
 func isRetryable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -58,8 +59,10 @@ func unreachable(err error) bool {
 	if errors.As(err, &pg) {
 		// 08 connection, 53 resources (disk full, too many connections), 57P
 		// shut down, 25006 read-only: a standby, or a primary that became one.
+		// 40003: it may have been committed or not, as when the connection is lost
+		// at the commit; whoever asks again with an Idempotency-Key is told.
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") ||
-			strings.HasPrefix(pg.Code, "57P") || pg.Code == "25006"
+			strings.HasPrefix(pg.Code, "57P") || pg.Code == "25006" || pg.Code == "40003"
 	}
 	var lite sqlite3.Error
 	if errors.As(err, &lite) {

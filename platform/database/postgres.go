@@ -1,6 +1,7 @@
 package database
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -21,14 +22,15 @@ func (d *DB) openPostgres(dsn string) error {
 	if d.writer, err = d.openGorm(d.writePool); err != nil {
 		return err
 	}
-	d.reader, d.bulk = d.writer, d.writer
-	if len(d.options.ReplicaURLs) == 0 {
-		return nil
+	d.bulk = d.writer
+	var reads readingPool = d.readPool
+	if len(d.options.ReplicaURLs) > 0 {
+		if d.standbys, err = d.openStandbys(d.options.ReplicaURLs); err != nil {
+			return errors.Join(err, d.Close())
+		}
+		reads = d.standbys
 	}
-	if d.standbys, err = d.openStandbys(d.options.ReplicaURLs); err != nil {
-		return errors.Join(err, d.Close())
-	}
-	d.reader, err = d.openGorm(d.standbys)
+	d.reader, err = d.openGorm(retriedReads{reads})
 	return err
 }
 
@@ -67,6 +69,25 @@ func (d *DB) openGorm(pool gorm.ConnPool) (*gorm.DB, error) {
 		return nil, fmt.Errorf("open PostgreSQL: %w", redact(err, d.options.URL))
 	}
 	return conn, nil
+}
+
+// retriedReads is a pool for what is read outside of transactions, which collides
+// as well: at SERIALIZABLE, on a standby, and on distributed engines. What fails
+// before the first row is read again, as InTx does with transactions.
+type retriedReads struct{ readingPool }
+
+type readingPool interface {
+	gorm.ConnPool
+	gorm.TxBeginner
+}
+
+// QueryContext is called by whatever reads.
+func (p retriedReads) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	err = retrying(ctx, txAttempts, func() error {
+		rows, err = p.readingPool.QueryContext(ctx, query, args...)
+		return err
+	})
+	return rows, err
 }
 
 // reconnect lets go of the connections that nobody uses at the moment, so that

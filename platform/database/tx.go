@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	txAttempts   = 6
+	txAttempts   = 10
 	openAttempts = 11 // of SQLite, which can't wait while another turns the file to WAL: 4 s
 
 	migrateAttempts = 11 // of PostgreSQL, half a second each and 4 s of pauses
@@ -117,14 +117,15 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context) error) e
 }
 
 // retrying runs fn again while it fails for what others do at the same time.
-// The pauses double from 2 ms.
+// The pauses double from 2 ms on average; each is anything up to twice that, so
+// that those who collided don't meet again.
 func retrying(ctx context.Context, attempts int, fn func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := fn()
 		if err == nil || attempt == attempts || !isRetryable(err) {
 			return err
 		}
-		pause := time.Duration(1<<attempt)*time.Millisecond + time.Duration(rand.Int64N(int64(5*time.Millisecond))) //nolint:gosec // only spreads retries
+		pause := rand.N(time.Duration(2<<attempt) * time.Millisecond) //nolint:gosec // only spreads retries
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
