@@ -17,6 +17,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/engine"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/idempotency"
 	"guildhall/platform/module"
@@ -50,6 +51,7 @@ type Options struct {
 	Now         func() time.Time
 	OnStatement func(ctx context.Context, sql string)
 	Telemetry   *telemetry.Telemetry
+	Engine      engine.Engine // what the database is taken for; asked of it where empty
 }
 
 // Open connects to the database and makes the kernel. Its Config must have been
@@ -63,7 +65,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
 		TransactionPooling:  cfg.DatabasePoolMode == "transaction",
 		CopyBeforeMigrating: cfg.DatabaseCopyBeforeMigrating,
-		Now:                 o.Now, Log: log, OnStatement: o.OnStatement,
+		Now:                 o.Now, Log: log, OnStatement: o.OnStatement, Engine: o.Engine,
 	}
 	for _, u := range cfg.DatabaseReplicaURLs {
 		storage.ReplicaURLs = append(storage.ReplicaURLs, u.Reveal())

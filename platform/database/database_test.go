@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"guildhall/platform/database"
+	"guildhall/platform/engine"
 	"guildhall/platform/platformtest"
 )
 
 // TestMain lets this binary be a process that migrates and is killed at it.
 func TestMain(m *testing.M) {
 	if url := os.Getenv("DATABASE_TEST_MIGRATE_SLOWLY"); url != "" {
-		db, err := database.Open(context.Background(), database.Options{URL: url})
+		db, err := database.Open(context.Background(), database.Options{URL: url, Engine: engine.Engine(os.Getenv("DATABASE_TEST_ENGINE"))})
 		if err == nil {
 			fmt.Println("migrating")
 			_, err = db.Migrate(context.Background(), []database.Migration{one, slow})

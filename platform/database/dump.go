@@ -47,4 +47,4 @@ SELECT line FROM (
 	SELECT c.relname, 4, p.polname, 'POLICY ' || c.relname || '.' || p.polname || ' ' || p.polcmd::text || ' ' || pg_get_expr(p.polqual, p.polrelid)
 	FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 	WHERE c.relnamespace = 'public'::regnamespace
-) s WHERE tbl <> '` + migrationTable + `' ORDER BY tbl, kind, name COLLATE "C"`
+) s WHERE tbl NOT IN ('` + migrationTable + `', '` + lockTable + `') ORDER BY tbl, kind, name COLLATE "C"`

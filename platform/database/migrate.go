@@ -120,7 +120,7 @@ func hasTable(conn *gorm.DB, name string) (bool, error) {
 
 // Statements is the SQL of one direction of a migration, for this database.
 func (d *DB) Statements(direction func(Driver) []string) []string {
-	statements := slices.Clone(direction(d.driver))
+	statements := slices.DeleteFunc(slices.Clone(direction(d.driver)), d.engine.Omits)
 	if d.driver == SQLite {
 		for i, s := range statements {
 			statements[i] = sqliteTypes(s)
@@ -142,7 +142,8 @@ func sqliteTypes(statement string) string {
 }
 
 // Migrate applies what is pending and returns the ids. All or nothing: one
-// transaction, which no two processes run at once.
+// transaction, which no two processes run at once. On an engine that migrates in
+// steps, each statement is a transaction; what was interrupted is taken up again.
 func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, err error) {
 	err = d.migrating(ctx, func(tx *gorm.DB) error {
 		status, err := statusOf(tx, known)
@@ -209,13 +210,15 @@ func (d *DB) Rollback(ctx context.Context, known []Migration, n int) (undone []s
 }
 
 func (d *DB) gormigrate(tx *gorm.DB, known []Migration) *gormigrate.Gormigrate {
+	resumes := d.engine.MigratesInSteps() // the first that runs may have run in part
 	run := func(direction func(Driver) []string) func(*gorm.DB) error {
 		return func(tx *gorm.DB) error {
 			for _, s := range d.Statements(direction) {
-				if err := tx.Exec(s).Error; err != nil {
+				if err := tx.Exec(s).Error; err != nil && !(resumes && isDone(s, err)) {
 					return fmt.Errorf("%s: %w", firstLine(s), err)
 				}
 			}
+			resumes = false
 			return nil
 		}
 	}
@@ -234,11 +237,15 @@ func firstLine(s string) string {
 	return line
 }
 
-// migrating runs fn in one transaction that excludes every other migrator.
+// migrating runs fn in one transaction that excludes every other migrator, or,
+// on an engine that migrates in steps, beside one.
 func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	ctx = ForAll(ctx)
 	if d.driver == SQLite {
 		return retrying(ctx, openAttempts, func() error { return d.migratingSQLite(ctx, fn) })
+	}
+	if d.engine.MigratesInSteps() {
+		return d.alone(ctx, func() error { return fn(d.writer.WithContext(ctx)) })
 	}
 	err := retrying(ctx, migrateAttempts, func() error { return d.migratingPostgres(ctx, fn) })
 	if isLockTimeout(err) {
@@ -259,7 +266,7 @@ func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) 
 			return fmt.Errorf("limit the wait for tables: %w", err)
 		}
 		return fn(tx)
-	})
+	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted}) // to see what the lock waited for
 }
 
 func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) error {

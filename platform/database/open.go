@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"guildhall/platform/engine"
 )
 
 // Options say where the data is.
@@ -33,11 +35,14 @@ type Options struct {
 	OnStatement func(ctx context.Context, sql string)
 	// Observer is told how statements and transactions went, or nil.
 	Observer Observer
+	// Engine is what the server is taken for; asked of it, but in tests.
+	Engine engine.Engine
 }
 
 // DB is an open database.
 type DB struct {
 	driver         Driver
+	engine         engine.Engine // on PostgreSQL's protocol
 	writer, reader *gorm.DB
 	bulk           *gorm.DB // writer, without statements that stay prepared
 	writePool      *sql.DB
@@ -61,7 +66,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{driver: driver, options: o}
+	d := &DB{driver: driver, engine: o.Engine, options: o}
 	err = retrying(ctx, openAttempts, func() error { return d.connect(ctx, rest) })
 	if err != nil {
 		return nil, err
@@ -82,7 +87,10 @@ func (d *DB) connect(ctx context.Context, address string) error {
 		err = d.Ping(ctx)
 	}
 	if err == nil {
-		return nil
+		if err = d.recognise(ctx); err != nil {
+			_ = d.Close()
+		}
+		return err
 	}
 	_ = d.Close()
 	if isRetryable(err) || errors.Is(err, errSharedConnections) {

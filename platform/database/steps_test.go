@@ -1,0 +1,141 @@
+package database_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"guildhall/platform/database"
+	"guildhall/platform/engine"
+	"guildhall/platform/platformtest"
+)
+
+// as opens PostgreSQL and takes it for another engine, whose way of migrating it
+// can go as well.
+func as(t testing.TB, e engine.Engine, url string) *database.DB {
+	t.Helper()
+	db, err := database.Open(context.Background(), database.Options{URL: url, MaxConnections: 2, Engine: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func tables(t testing.TB, db *database.DB) string {
+	t.Helper()
+	var names string
+	err := db.Row(context.Background(), "SELECT COALESCE(string_agg(tablename, ' ' ORDER BY tablename), '') FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'schema_%'").Scan(&names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+var three = database.Migration{
+	ID:   "202601030000_test_three",
+	Up:   statements("CREATE TABLE three (id bigint PRIMARY KEY, n bigint)", "CREATE INDEX three_by_n ON three (n)", "ALTER TABLE three ADD COLUMN m bigint"),
+	Down: statements("ALTER TABLE three DROP COLUMN m", "DROP INDEX three_by_n", "DROP TABLE three"),
+}
+
+func TestAnEngineThatMigratesInSteps(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), as(t, engine.CockroachDB, platformtest.PostgresURL(t))
+	all := []database.Migration{one, three}
+	applied, err := db.Migrate(ctx, all)
+	if err != nil || len(applied) != 2 || tables(t, db) != "one three" {
+		t.Fatalf("%v %v %s", applied, err, tables(t, db))
+	}
+	if again, err := db.Migrate(ctx, all); err != nil || len(again) != 0 {
+		t.Errorf("once more: %v %v", again, err)
+	}
+	if undone, err := db.Rollback(ctx, all, 2); err != nil || len(undone) != 2 || tables(t, db) != "" {
+		t.Errorf("%v %v %s", undone, err, tables(t, db))
+	}
+}
+
+// TestAStepThatWasMadeIsTakenForDone, at both ways, but only where a migration
+// was interrupted.
+func TestAStepThatWasMadeIsTakenForDone(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), as(t, engine.YugabyteDB, platformtest.PostgresURL(t))
+	interrupted := three
+	interrupted.Up = statements(append(three.Up(database.Postgres), "SELECT 1 / 0")...)
+	if _, err := db.Migrate(ctx, []database.Migration{one, interrupted}); err == nil || tables(t, db) != "one three" {
+		t.Fatalf("%v %s", err, tables(t, db))
+	}
+	all := []database.Migration{one, three}
+	if applied, err := db.Migrate(ctx, all); err != nil || len(applied) != 1 {
+		t.Fatalf("taken up again: %v %v", applied, err)
+	}
+	interrupted = three
+	interrupted.Down = statements("ALTER TABLE three DROP COLUMN m", "DROP INDEX three_by_n", "SELECT 1 / 0")
+	if _, err := db.Rollback(ctx, []database.Migration{one, interrupted}, 1); err == nil {
+		t.Fatal("nothing interrupted it")
+	}
+	if undone, err := db.Rollback(ctx, all, 1); err != nil || len(undone) != 1 || tables(t, db) != "one" {
+		t.Fatalf("taken up again: %v %v %s", undone, err, tables(t, db))
+	}
+	clash := database.Migration{ID: "202601040000_test_clash", Up: statements("CREATE TABLE one (id bigint)"), Down: statements("DROP TABLE one")}
+	if _, err := db.Migrate(ctx, []database.Migration{one, three, clash}); err == nil || !strings.Contains(err.Error(), "CREATE TABLE one") {
+		t.Errorf("what nobody interrupted: %v", err)
+	}
+	wrong := database.Migration{ID: "202601050000_test_wrong", Up: statements("CREATE INDEX i ON nowhere (id)"), Down: statements("DROP INDEX i")}
+	if _, err := db.Migrate(ctx, []database.Migration{one, three, wrong}); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("an index on nothing: %v", err)
+	}
+}
+
+func TestOneMigratesInStepsAtATime(t *testing.T) {
+	t.Parallel()
+	url := platformtest.PostgresURL(t)
+	var wg sync.WaitGroup
+	applied := make([]int, 8)
+	for i := range applied {
+		db := as(t, engine.CockroachDB, url)
+		wg.Go(func() {
+			ids, err := db.Migrate(context.Background(), []database.Migration{one, three})
+			if err != nil {
+				t.Error(err)
+			}
+			applied[i] = len(ids)
+		})
+	}
+	wg.Wait()
+	sum := 0
+	for _, n := range applied {
+		sum += n
+	}
+	if sum != 2 {
+		t.Errorf("applied %v, want two by one of them", applied)
+	}
+}
+
+func TestAMigratorInStepsKilledInTheMiddle(t *testing.T) {
+	t.Parallel()
+	url := platformtest.PostgresURL(t)
+	db := as(t, engine.CockroachDB, url)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "DATABASE_TEST_MIGRATE_SLOWLY="+url, "DATABASE_TEST_ENGINE="+string(engine.CockroachDB))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 { // until it sleeps in the statement after
+		if tables(t, db) == "one slow" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = cmd.Process.Signal(syscall.SIGKILL)
+	_ = cmd.Wait()
+	two := database.Migration{ID: slow.ID, Up: statements("CREATE TABLE slow (id bigint)", "CREATE TABLE slower (id bigint)"), Down: slow.Down}
+	applied, err := db.Migrate(context.Background(), []database.Migration{one, two})
+	if err != nil || len(applied) != 1 || tables(t, db) != "one slow slower" {
+		t.Errorf("the next one: %v %v %s", applied, err, tables(t, db))
+	}
+}

@@ -1,0 +1,66 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+
+	"guildhall/platform/engine"
+)
+
+func TestEnginesByTheirVersions(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]engine.Engine{
+		"PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu, compiled by gcc":              engine.PostgreSQL,
+		"CockroachDB CCL v25.4.1 (x86_64-pc-linux-gnu, built 2025/11/24 18:42:18, go1.25.3)":             engine.CockroachDB,
+		"PostgreSQL 15.12-YB-2025.2.0.0-b0 on x86_64-pc-linux-gnu, compiled by clang version 17, 64-bit": engine.YugabyteDB,
+	} {
+		if got := engine.Detect(version, false); got != want {
+			t.Errorf("%s: %s", version, got)
+		}
+	}
+	if got := engine.Detect("PostgreSQL 17.2 on x86_64", true); got != engine.Citus {
+		t.Errorf("with the extension: %s", got)
+	}
+}
+
+// TestEachLimitIsSeen: its example meets it, and an ordinary statement none that
+// is not met otherwise.
+func TestEachLimitIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, l := range engine.Limits() {
+		seen := false
+		for _, met := range l.Engine.Met("-- made up\n" + l.Example) {
+			seen = seen || met.What == l.What
+		}
+		if !seen {
+			t.Errorf("%s, %s: not seen in %s", l.Engine, l.What, l.Example)
+		}
+		if l.Source == "" || l.Omit && l.Instead == "" {
+			t.Errorf("%s, %s: says too little", l.Engine, l.What)
+		}
+	}
+	for _, e := range engine.Distributed() {
+		for _, l := range e.Met("SELECT u.id, 'LISTEN; lock pg_advisory_lock' FROM users u /* nextval() */ WHERE u.id = $1 -- random()") {
+			t.Errorf("%s, %s: seen in a literal or a comment", e, l.What)
+		}
+		if e.Omits("CREATE TABLE a (id uuid NOT NULL PRIMARY KEY)") {
+			t.Errorf("%s would leave out a table", e)
+		}
+	}
+	if deferred := "alter table a add foreign key (b) references c (b)\n\tDEFERRABLE"; !engine.CockroachDB.Omits(deferred) || engine.PostgreSQL.Omits(deferred) || engine.Engine("").Omits(deferred) {
+		t.Error("what is left out is CockroachDB's alone")
+	}
+}
+
+func TestWhoMigratesInSteps(t *testing.T) {
+	t.Parallel()
+	var steps []string
+	for _, e := range append(engine.Distributed(), engine.PostgreSQL, "") {
+		if e.MigratesInSteps() {
+			steps = append(steps, string(e))
+		}
+	}
+	if got := strings.Join(steps, " "); got != "CockroachDB YugabyteDB" {
+		t.Error(got)
+	}
+}
