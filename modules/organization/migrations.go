@@ -90,5 +90,9 @@ func migrations() []database.Migration {
 				database.DropTenantPolicy(driver, "organization_archives"),
 			)
 		},
-	}}
+	},
+		database.KeyedBy("202611250401_organization_active_status_key", "organization_active_status", "organization_id"),
+		database.KeyedBy("202611250402_organization_suspensions_key", "organization_suspensions", "organization_id"),
+		database.KeyedBy("202611250403_organization_archives_key", "organization_archives", "organization_id"),
+	}
 }

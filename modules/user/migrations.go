@@ -97,5 +97,8 @@ func migrations() []database.Migration {
 				)
 			},
 		},
+		database.KeyedBy("202611250404_user_active_status_key", "user_active_status", "user_id"),
+		database.KeyedBy("202611250405_user_suspensions_key", "user_suspensions", "user_id"),
+		database.KeyedBy("202611250406_user_archives_key", "user_archives", "user_id"),
 	}
 }
