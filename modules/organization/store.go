@@ -132,27 +132,28 @@ type ownedOrganization struct {
 }
 
 // lockOwned locks the organizations that a person owns and that are not
-// archived, in the order of their ids, so that nobody joins one meanwhile.
+// archived, in the order of their ids, so that nobody joins one meanwhile. One at
+// a time: Citus takes no lock on several shards at once.
 func (s *store) lockOwned(ctx context.Context, userID uuid.UUID) ([]ownedOrganization, error) {
-	rows, err := s.db.Conn(ctx).Raw(`SELECT o.id FROM organizations o
-		WHERE o.id IN (SELECT ow.organization_id FROM organization_owners ow WHERE ow.user_id = ?)
-		AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = o.id AND oa.restored_at IS NULL)
-		ORDER BY o.id`+s.db.ForUpdate(), userID).Rows()
+	rows, err := s.db.Conn(ctx).Raw(`SELECT ow.organization_id FROM organization_owners ow WHERE ow.user_id = ?
+		AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = ow.organization_id AND oa.restored_at IS NULL)
+		ORDER BY ow.organization_id`, userID).Rows()
 	if err != nil {
-		return nil, fmt.Errorf("lock owned organizations: %w", err)
+		return nil, fmt.Errorf("find owned organizations: %w", err)
 	}
-	ids, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	// Counted in a statement of its own, which sees what the lock waited for.
-	rows, err = s.db.Conn(ctx).Raw(`SELECT o.id, (SELECT COUNT(*) FROM (SELECT 1 AS one FROM organization_members m
-		WHERE m.organization_id = o.id LIMIT 2) first)
-		FROM organizations o WHERE o.id IN ?`, ids).Rows()
+	owned, err := database.Collect(rows, func(scan func(...any) error) (o ownedOrganization, err error) { return o, scan(&o.id) })
 	if err != nil {
-		return nil, fmt.Errorf("count members: %w", err)
+		return nil, fmt.Errorf("find owned organizations: %w", err)
 	}
-	return database.Collect(rows, func(scan func(...any) error) (o ownedOrganization, err error) {
-		return o, scan(&o.id, &o.members)
-	})
+	for i, o := range owned {
+		if err := s.db.Row(ctx, "SELECT o.id FROM organizations o WHERE o.id = ?"+s.db.ForUpdate(), o.id).Scan(&o.id); err != nil {
+			return nil, fmt.Errorf("lock an owned organization: %w", err)
+		}
+		// Counted in a statement of its own, which sees what the lock waited for.
+		err := s.db.Row(ctx, "SELECT COUNT(*) FROM (SELECT 1 AS one FROM organization_members m WHERE m.organization_id = ? LIMIT 2) first", o.id).Scan(&owned[i].members)
+		if err != nil {
+			return nil, fmt.Errorf("count members: %w", err)
+		}
+	}
+	return owned, nil
 }
