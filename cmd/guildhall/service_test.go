@@ -22,6 +22,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/engine"
 	"guildhall/platform/platformtest"
 )
 
@@ -69,6 +70,12 @@ func each(t *testing.T, test func(t *testing.T, s *service), change ...func(*con
 
 func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *service {
 	t.Helper()
+	return startOn(t, "", databaseURL, change...)
+}
+
+// startOn takes PostgreSQL for another engine.
+func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*config.Config)) *service {
+	t.Helper()
 	cfg := &config.Config{
 		Environment: "development", Debug: true,
 		DatabaseURL: config.Secret(databaseURL), DatabaseMaxConnections: 10, MigrateOnStart: true,
@@ -94,7 +101,8 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	var err error
 	s.kernel, s.app, err = open(context.Background(), cfg, log, platform.Options{
-		Now: func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
+		Engine: e,
+		Now:    func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
 		OnStatement: func(_ context.Context, sql string) {
 			s.statements.Add(1)
 			s.texts.Store(sql, true)

@@ -52,7 +52,7 @@ func (e Engine) Omits(statement string) bool {
 
 // Met are the engine's limits that a statement meets.
 func (e Engine) Met(statement string) (met []Limit) {
-	text := normal(statement)
+	text := Normal(statement)
 	for _, l := range limits {
 		if l.Engine == e && l.meets(text) {
 			met = append(met, l)

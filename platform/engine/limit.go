@@ -37,9 +37,9 @@ var (
 	space   = regexp.MustCompile(`\s+`)
 )
 
-// normal is a statement in lower case and on one line, without comments, without
+// Normal is a statement in lower case and on one line, without comments, without
 // what stands in literals and without quotes around names.
-func normal(statement string) string {
+func Normal(statement string) string {
 	s := literal.ReplaceAllString(comment.ReplaceAllString(statement, " "), "''")
 	s = quoted.ReplaceAllString(s, "$1")
 	return strings.ToLower(strings.TrimSpace(space.ReplaceAllString(s, " ")))

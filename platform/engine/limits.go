@@ -24,7 +24,7 @@ var limits = []Limit{
 	{
 		Engine: CockroachDB, What: "no deferrable constraints", Omit: true,
 		Source:  "cockroachdb/cockroach issues 31632 and 158886, open; " + crdb + "Foreign Key Constraint: RESTRICT and NO ACTION are equivalent until checks can be deferred",
-		Instead: "organizations_has_owner is left out. One SERIALIZABLE transaction makes an organization, its first member and its owner; no statement deletes an owner; the integrity check (I1) finds what breaks it",
+		Instead: "organizations_has_owner is left out. One transaction makes an organization, its first member and its owner; no statement deletes an owner; the integrity check (I1) finds what breaks it",
 		Example: "ALTER TABLE a ADD CONSTRAINT organizations_has_owner FOREIGN KEY (id) REFERENCES b (a) DEFERRABLE INITIALLY DEFERRED",
 		meets:   matches(`\bdeferrable\b|\binitially deferred\b|\bdrop constraint organizations_has_owner\b`),
 	},
@@ -39,7 +39,7 @@ var limits = []Limit{
 	},
 	{
 		Engine: CockroachDB, What: "row-level security since v25.2; some UPDATEs are wrongly filtered by policies for SELECT", Source: crdb + "CREATE POLICY; Known limitations 145894, 35370",
-		Instead: "v25.2 or newer is asked for; DATABASE_ROW_SECURITY stays off, where policies have no effect", Example: "CREATE POLICY p ON a USING (true)", meets: matches(`^create policy\b`),
+		Instead: "v25.2 or newer is asked for; DATABASE_ROW_SECURITY stays off, and policies have no effect", Example: "CREATE POLICY p ON a USING (true)", meets: matches(`^create policy\b`),
 	},
 	{Engine: CockroachDB, What: "PL/pgSQL without PERFORM, EXECUTE, FOREACH, FOUND, %TYPE, ASSERT", Source: crdb + "PL/pgSQL: Known limitations (105246, 117744, 122306, 114676)", Example: "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; END $$", meets: matches(`^create (or replace )?function\b.*(\b(perform|execute|foreach|found|assert|get diagnostics)\b|%(row)?type)`)},
 	{
@@ -73,7 +73,7 @@ var limits = []Limit{
 	{Engine: YugabyteDB, What: "no transaction ids", Source: ybUnsupported, Example: "SELECT xmin FROM a", meets: matches(`\b(xmin|xmax|cmin|cmax|txid_current|pg_current_xact_id)\b`)},
 	{Engine: YugabyteDB, What: "a changed type rewrites the table and loses what is written meanwhile", Source: yb + "ALTER TABLE: Alter type with table rewrite", Example: "ALTER TABLE a ALTER COLUMN n TYPE text", meets: matches(`^alter table\b.*\balter (column )?\w+ (set data )?type\b`)},
 	{
-		Engine: YugabyteDB, What: "a changed primary key rewrites the table and loses what is written meanwhile", Source: "yugabyte-db release notes 2.25.1; docs, technical advisory TA-24007",
+		Engine: YugabyteDB, What: "a changed primary key rewrites the table and loses what is written meanwhile", Source: "yugabyte-db release tag 2.25.1.0-b54 (table rewrite); " + yb + "technical advisory TA-24007",
 		Instead: "the tables are empty on a new database; on one with data the service is stopped while it migrates", Example: "ALTER TABLE a DROP CONSTRAINT a_pkey, ADD CONSTRAINT a_pkey PRIMARY KEY (b, id)", meets: matches(`\badd constraint \w+ primary key\b`),
 	},
 	{
@@ -88,7 +88,7 @@ var limits = []Limit{
 	},
 	{
 		Engine: Citus, What: "settings of a session reach no worker but by SET LOCAL and citus.propagate_set_commands", Source: cts + "develop/api_guc: citus.propagate_set_commands",
-		Instead: "DATABASE_ROW_SECURITY stays off, where policies have no effect; on, they would show no row", Example: "CREATE POLICY p ON a USING (true)", meets: matches(`^create policy\b`),
+		Instead: "DATABASE_ROW_SECURITY stays off, and policies have no effect; on, they would show no row", Example: "CREATE POLICY p ON a USING (true)", meets: matches(`^create policy\b`),
 	},
 	{
 		Engine: Citus, What: "ADD CONSTRAINT stands alone in its statement on a distributed table", Source: "citusdata/citus, message \"cannot execute ADD CONSTRAINT command with other subcommands\"",
