@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -91,29 +92,64 @@ func TestAStepThatWasMadeIsTakenForDone(t *testing.T) {
 	}
 }
 
-func TestOneMigratesInStepsAtATime(t *testing.T) {
+// TestOneMigratesAtATime whatever the engine and the isolation.
+func TestOneMigratesAtATime(t *testing.T) {
 	t.Parallel()
-	url := platformtest.PostgresURL(t)
-	var wg sync.WaitGroup
-	applied := make([]int, 8)
-	for i := range applied {
-		db := as(t, engine.CockroachDB, url)
-		wg.Go(func() {
-			ids, err := db.Migrate(context.Background(), []database.Migration{one, three})
-			if err != nil {
-				t.Error(err)
+	for name, e := range map[string]engine.Engine{"in steps": engine.CockroachDB, "at SERIALIZABLE": engine.PostgreSQL} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := platformtest.PostgresURL(t) + "&default_transaction_isolation=serializable"
+			var wg sync.WaitGroup
+			var applied atomic.Int64
+			begin := together(t, as(t, engine.PostgreSQL, url), e)
+			for range 8 {
+				db := as(t, e, url)
+				wg.Go(func() {
+					ids, err := db.Migrate(context.Background(), []database.Migration{one, three})
+					if err != nil {
+						t.Error(err)
+					}
+					applied.Add(int64(len(ids)))
+				})
 			}
-			applied[i] = len(ids)
+			begin()
+			wg.Wait()
+			if applied.Load() != 2 {
+				t.Errorf("%d were applied, want two by one of them", applied.Load())
+			}
 		})
 	}
-	wg.Wait()
-	sum := 0
-	for _, n := range applied {
-		sum += n
+}
+
+// together holds PostgreSQL's lock on migrating until eight wait for it.
+func together(t *testing.T, db *database.DB, e engine.Engine) (begin func()) {
+	t.Helper()
+	if e.MigratesInSteps() {
+		return func() {}
 	}
-	if sum != 2 {
-		t.Errorf("applied %v, want two by one of them", applied)
-	}
+	held, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		err := db.InTx(context.Background(), func(ctx context.Context) error {
+			if err := db.Conn(ctx).Exec("SELECT pg_advisory_xact_lock(?)", 0x6775696c6468616c).Error; err != nil {
+				return err
+			}
+			close(held)
+			for waiting := 0; waiting < 8; {
+				err := db.Row(context.Background(), `SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+					AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&waiting)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	<-held
+	return func() { <-done }
 }
 
 func TestAMigratorInStepsKilledInTheMiddle(t *testing.T) {
