@@ -14,7 +14,8 @@ const (
 //
 // The statements are plain SQL with PostgreSQL's type names; for SQLite the
 // kernel writes TEXT for uuid and DATETIME for timestamptz. Where the databases
-// differ otherwise, the function looks at its argument.
+// differ otherwise, the function looks at its argument. One statement each way:
+// there are engines that undo no half of a migration (engine.MigratesInSteps).
 type Migration struct {
 	ID   string // YYYYMMDDhhmm_module_what; the order in which all modules' steps run
 	Up   func(Driver) []string
