@@ -87,7 +87,7 @@ func (s *service) everyRequest() {
 	if _, err := operators.Revoke(everything, uuid.MustParse(oz.id)); err != nil {
 		s.t.Error(err)
 	}
-	if err := s.app.Sweep(s.ctx); err != nil {
+	if _, err := s.app.Sweep(s.ctx); err != nil {
 		s.t.Error(err)
 	}
 	if err := s.kernel.DB.Writable(s.ctx); err != nil {

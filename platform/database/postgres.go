@@ -84,7 +84,7 @@ type readingPool interface {
 // QueryContext is called by whatever reads.
 func (p retriedReads) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
 	err = retrying(ctx, txAttempts, func() error {
-		rows, err = p.readingPool.QueryContext(ctx, query, args...) //nolint:rowserrcheck // by whoever reads the rows
+		rows, err = p.readingPool.QueryContext(ctx, query, args...) //nolint:rowserrcheck,sqlclosecheck // by whoever reads the rows
 		return err
 	})
 	return rows, err
