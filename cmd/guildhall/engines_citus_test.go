@@ -207,7 +207,9 @@ func TestCitusTakesTheTablesAndStatements(t *testing.T) {
 // TestWhatCitusRefusesIsSeen breaks each rule once.
 func TestWhatCitusRefusesIsSeen(t *testing.T) {
 	t.Parallel()
-	db := start(t, platformtest.PostgresURL(t)).kernel.DB
+	s := start(t, platformtest.PostgresURL(t))
+	s.asOwner()
+	db := s.kernel.DB
 	err := db.Conn(everything).Exec("CREATE TABLE apart (id uuid PRIMARY KEY, organization_id uuid, n bigint UNIQUE, m text NOT NULL)").Error
 	if err != nil {
 		t.Fatal(err)
