@@ -41,7 +41,7 @@ func writeManual(w io.Writer, root *cobra.Command, r release) error {
 	m.section("NAME")
 	m.text("guildhall - users, organizations and the roles between them, as one service")
 	m.section("SYNOPSIS")
-	m.WriteString(".B guildhall\n[\\fIcommand\\fR] [\\fIflags\\fR]\n")
+	fmt.Fprint(&m, ".B guildhall\n[\\fIcommand\\fR] [\\fIflags\\fR]\n")
 	m.section("DESCRIPTION")
 	m.text("Without a command, guildhall serves. It needs nothing else: its data is in an SQLite file, or in PostgreSQL where DATABASE_URL says so. Every command takes every setting, as a flag too.")
 	m.section("COMMANDS")
@@ -61,11 +61,11 @@ func writeManual(w io.Writer, root *cobra.Command, r release) error {
 	return err
 }
 
-func (m *manual) section(title string) { m.WriteString(".SH " + title + "\n") }
+func (m *manual) section(title string) { fmt.Fprint(m, ".SH "+title+"\n") }
 
 // entry is a term, what it takes, and what it means.
 func (m *manual) entry(term, takes, means string) {
-	m.WriteString(".TP\n\\fB" + roff(term) + "\\fR" + roff(takes) + "\n")
+	fmt.Fprint(m, ".TP\n\\fB"+roff(term)+"\\fR"+roff(takes)+"\n")
 	m.text(means)
 }
 
@@ -76,12 +76,12 @@ func (m *manual) text(s string) {
 	line := ""
 	for _, word := range strings.Fields(s) {
 		if line != "" && len(line)+len(word) > width {
-			m.WriteString(roff(line) + "\n")
+			fmt.Fprint(m, roff(line)+"\n")
 			line = ""
 		}
 		line = strings.TrimPrefix(line+" "+word, " ")
 	}
-	m.WriteString(roff(line) + "\n")
+	fmt.Fprint(m, roff(line)+"\n")
 }
 
 func (m *manual) commands(parent *cobra.Command) {
@@ -107,9 +107,9 @@ func (m *manual) command(c *cobra.Command) {
 	m.entry(strings.TrimSuffix(usage, " [flags]"), "", means)
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Name != "help" {
-			m.WriteString(".RS\n")
+			fmt.Fprint(m, ".RS\n")
 			m.entry("--"+f.Name, " "+f.Value.Type(), f.Usage)
-			m.WriteString(".RE\n")
+			fmt.Fprint(m, ".RE\n")
 		}
 	})
 }
