@@ -20,6 +20,11 @@ func (l *load) settle(ctx context.Context, batch []entry) error {
 	for i, e := range batch {
 		emails[i] = field.Email(e.text("email")).Canonical()
 	}
+	// First the ids: of somebody who registers meanwhile, the address is found.
+	taken, err := l.taken(ctx, batch)
+	if err != nil {
+		return err
+	}
 	here, err := l.accounts(ctx, emails)
 	if err != nil {
 		return err
@@ -32,6 +37,9 @@ func (l *load) settle(ctx context.Context, batch []entry) error {
 			p.here = id
 			l.result.Found++
 			continue
+		}
+		if taken[p.id] {
+			return fmt.Errorf("the id %s is that of something else here", p.id)
 		}
 		p.here = p.id
 		missing = append(missing, e)
@@ -58,30 +66,38 @@ func (l *load) accounts(ctx context.Context, emails []string) (map[string]uuid.U
 	return here, nil
 }
 
-// makeAccounts makes accounts in good standing, under the ids that people had.
-// An id that something else has here is refused: events that name it would be
-// taken for another's.
-func (l *load) makeAccounts(ctx context.Context, people []entry) error {
-	if len(people) == 0 {
-		return nil
-	}
+// taken finds which ids of people something has here. One that is not theirs is
+// refused: events that name it would be taken for another's.
+func (l *load) taken(ctx context.Context, people []entry) (map[uuid.UUID]bool, error) {
 	ids := make([]uuid.UUID, len(people))
 	for i, e := range people {
 		ids[i] = e.id("id")
 	}
-	var taken uuid.UUID
-	err := l.db.Row(ctx, "SELECT id FROM users WHERE id IN ? UNION SELECT id FROM audit_chains WHERE id IN ? LIMIT 1", ids, ids).Scan(&taken)
-	if err == nil {
-		return fmt.Errorf("the id %s is that of something else here", taken)
+	rows, err := l.db.Conn(ctx).Raw("SELECT id FROM users WHERE id IN ? UNION SELECT id FROM audit_chains WHERE id IN ?", ids, ids).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("look for the ids: %w", err)
 	}
-	if !database.IsNotFound(err) {
-		return fmt.Errorf("look for the ids: %w", err)
+	found, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
+	if err != nil {
+		return nil, fmt.Errorf("look for the ids: %w", err)
+	}
+	taken := map[uuid.UUID]bool{}
+	for _, id := range found {
+		taken[id] = true
+	}
+	return taken, nil
+}
+
+// makeAccounts makes accounts in good standing, under the ids that people had.
+func (l *load) makeAccounts(ctx context.Context, people []entry) error {
+	if len(people) == 0 {
+		return nil
 	}
 	var users, profiles, passwords, statuses []any
 	var events []audit.Event
 	now := l.reading.now
-	for i, e := range people {
-		id, address := ids[i], e.text("email")
+	for _, e := range people {
+		id, address := e.id("id"), e.text("email")
 		hash := e.text("password_hash")
 		if !l.options.PasswordHashes || hash == "" {
 			hash = password.Unusable()
