@@ -413,7 +413,7 @@ func TestImportRefuses(t *testing.T) {
 			a := s.actorOf(s.do("POST", "/api/v1/auth/register", "", body("email", ada.email, "password", password, "name", "A")).is(201))
 			a.post("/users/"+a.id+"/archive", because()).is(200)
 		})
-		refuses("(organization): something else here has the id", func(s *service) {
+		refuses("(audit_chain): something else here has the id", func(s *service) {
 			s.exec("INSERT INTO audit_chains (id, sequence, hash) VALUES (?, 0, '')", ada.organization)
 		})
 	})

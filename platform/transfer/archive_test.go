@@ -48,6 +48,7 @@ func good() []string {
 		`{"type":"user_active_status","id":"`+grace+`","user_id":"`+grace+`","activated_at":"`+at+`","activated_by":null,"deactivated_at":null,"deactivated_by":null}`,
 		`{"type":"user_suspension","id":"`+ada+`","user_id":"`+grace+`","reason":"r","suspended_at":"`+at+`","suspended_by":"`+eve+`","suspended_until":null,"lifted_at":null,"lifted_by":null}`,
 	)
+	lines = append(lines, `{"type":"audit_chain","first_sequence":1,"first_hash":null}`)
 	before := ""
 	for i := range 2 {
 		e := audit.Recorded{
@@ -58,6 +59,13 @@ func good() []string {
 		lines = append(lines, fmt.Sprintf(`{"type":"audit_event","sequence":%d,"id":"%s","occurred_at":"2026-11-24T12:00:00Z","action":"member.added","user_id":null,"actor_user_id":null,"actor_role":"owner","session_id":null,"address":"","client":"","request_id":"","details":"{}","hash":"%s"}`, i+1, eve, before))
 	}
 	return lines
+}
+
+// forgotten is an archive of which retention has taken the first events.
+func forgotten(lines []string, events int) []string {
+	_, hash, _ := strings.Cut(lines[16+events-1], `"hash":`)
+	lines[15] = fmt.Sprintf(`{"type":"audit_chain","first_sequence":%d,"first_hash":%s`, events+1, hash)
+	return slices.Delete(lines, 16, 16+events)
 }
 
 // ended is a whole archive, not packed.
@@ -85,9 +93,15 @@ func readAll(archive []byte) (entries []entry, err error) {
 
 func TestAGoodArchiveIsRead(t *testing.T) {
 	t.Parallel()
-	entries, err := readAll(packed(ended(good())))
-	if err != nil || len(entries) != len(good())+1 {
-		t.Errorf("%d lines: %v", len(entries), err)
+	for n := range 3 {
+		lines := good()
+		if n > 0 {
+			lines = forgotten(lines, n)
+		}
+		entries, err := readAll(packed(ended(lines)))
+		if err != nil || len(entries) != len(good())+1-n {
+			t.Errorf("%d events are forgotten, %d lines: %v", n, len(entries), err)
+		}
 	}
 }
 
@@ -162,11 +176,11 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		{"a time in the future", "line 5: created_at: is later than the export", replace(5, "2026-01-02T", "2027-01-02T")},
 		{"no organization", "line 5: a line of the type organization is missing before it", drop(5)},
 		{"two organizations", "line 6: there is a second line of the type organization", double(5)},
-		{"an organization without standing", "line 17: the organization has no line of the type organization_active_status", drop(6)},
+		{"an organization without standing", "line 18: the organization has no line of the type organization_active_status", drop(6)},
 		{"two open suspensions", "line 8: a second one has no lifted_at", func(l []string) []string {
 			return slices.Insert(l, 7, strings.Replace(l[6], ada, grace, 1))
 		}},
-		{"archived and active", "line 18: the organization is archived and active", replace(8, `"restored_at":"2026-01-02T03:04:05.000006Z"`, `"restored_at":null`)},
+		{"archived and active", "line 19: the organization is archived and active", replace(8, `"restored_at":"2026-01-02T03:04:05.000006Z"`, `"restored_at":null`)},
 		{"a member twice", "line 10: user_id " + ada + " is repeated or out of order", double(9)},
 		{"a member who is nobody", "line 10: user_id: nobody in the archive has the id", replace(10, grace, strings.Replace(grace, "b", "c", 1))},
 		{"an admin who is no member", "line 11: user_id: " + eve + " is no member", replace(11, grace, eve)},
@@ -175,15 +189,27 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		{"two owners", "line 13: there is a second line of the type owner", double(12)},
 		{"no owner", "line 12: a line of the type owner is missing before it", drop(12)},
 		{"somebody active twice", "line 14: a second one has no deactivated_at", replace(14, `"user_id":"`+grace, `"user_id":"`+ada)},
-		{"a member without standing", "line 17: the member " + grace + " has no line of the type user_active_status", drop(14)},
+		{"a member without standing", "line 18: the member " + grace + " has no line of the type user_active_status", drop(14)},
 		{"suspended by nobody", "line 15: suspended_by: nobody in the archive", replace(15, eve, theOrganization)},
 		{"a line too early", "line 12: a line of the type admin comes too late", swap(11)},
-		{"a changed event", "line 16: event 1 is not what was written", replace(16, `"actor_role":"owner"`, `"actor_role":"admin"`)},
-		{"an event less", "line 16: event 2 follows event 0", drop(16)},
-		{"an unknown action", "line 16: action: must be an action", replace(16, "member.added", "member.eaten")},
-		{"details that are no object", "line 16: details: must be a JSON object", replace(16, `"{}"`, `"[]"`)},
-		{"half a number", "line 16: sequence: must be a whole number", replace(16, `"sequence":1`, `"sequence":1.5`)},
-		{"a huge number", "line 16: sequence: must be a whole number", replace(16, `"sequence":1`, `"sequence":1e300`)},
+		{"a changed event", "line 17: event 1 is not what was written", replace(17, `"actor_role":"owner"`, `"actor_role":"admin"`)},
+		{"an event less", "line 17: event 2 follows event 0", drop(17)},
+		{"an unknown action", "line 17: action: must be an action", replace(17, "member.added", "member.eaten")},
+		{"details that are no object", "line 17: details: must be a JSON object", replace(17, `"{}"`, `"[]"`)},
+		{"no beginning of the trail", "line 16: a line of the type audit_chain is missing before it", drop(16)},
+		{"a beginning before the first event", "line 16: first_sequence: must be a whole number from 1", replace(16, `"first_sequence":1`, `"first_sequence":0`)},
+		{"something before the first event", "line 16: first_hash: must be null", replace(16, "null", `"`+strings.Repeat("0", 64)+`"`)},
+		{"a beginning without a hash", "line 16: first_hash: must be null", replace(16, `"first_sequence":1`, `"first_sequence":2`)},
+		{"a beginning that never was", "line 17: event 2 is not what was written", func(l []string) []string {
+			l = forgotten(l, 1)
+			l[15] = `{"type":"audit_chain","first_sequence":2,"first_hash":"` + strings.Repeat("0", 64) + `"}`
+			return l
+		}},
+		{"a beginning elsewhere", "line 17: event 2 follows event 2", func(l []string) []string {
+			return replace(16, `"first_sequence":2`, `"first_sequence":3`)(forgotten(l, 1))
+		}},
+		{"half a number", "line 17: sequence: must be a whole number", replace(17, `"sequence":1`, `"sequence":1.5`)},
+		{"a huge number", "line 17: sequence: must be a whole number", replace(17, `"sequence":1`, `"sequence":1e300`)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := readAll(packed(ended(c.change(good()))))
@@ -203,10 +229,10 @@ func TestWhatIsNotWholeIsRefused(t *testing.T) {
 		"no end":                  {whole[:end], "cut off"},
 		"half a line":             {whole[:end-10], "cut off"},
 		"half an end":             {whole[:len(whole)-1], "cut off"},
-		"a line after the end":    {whole + good()[16-1] + "\n", "line 19: something follows the end"},
-		"a second end":            {whole + whole[end:], "line 19: something follows the end"},
-		"a name was changed":      {strings.Replace(whole, "Guild", "Gilde", 1), "line 18: sha256: the archive is not what was written"},
-		"another number":          {strings.Replace(whole, `"lines":18`, `"lines":17`, 1), "line 18: lines: there are 18"},
+		"a line after the end":    {whole + good()[17-1] + "\n", "line 20: something follows the end"},
+		"a second end":            {whole + whole[end:], "line 20: something follows the end"},
+		"a name was changed":      {strings.Replace(whole, "Guild", "Gilde", 1), "line 19: sha256: the archive is not what was written"},
+		"another number":          {strings.Replace(whole, `"lines":19`, `"lines":18`, 1), "line 19: lines: there are 19"},
 		"line breaks without end": {strings.Repeat("\n", 1<<20), "no archive"},
 		"one line without end":    {strings.Repeat("x", 10<<20), "line 1: it is longer than"}, // 10 KiB packed
 	} {

@@ -45,9 +45,11 @@ type export struct {
 }
 
 func (x *export) run(ctx context.Context) error {
-	var head chain
-	err := x.db.Row(ctx, "SELECT COALESCE(c.sequence, 0), COALESCE(c.hash, '') FROM organizations o LEFT JOIN audit_chains c ON c.id = o.id WHERE o.id = ?", x.id).
-		Scan(&head.sequence, &head.hash)
+	var sequence, firstSequence int64
+	var hash string
+	var firstHash cell
+	err := x.db.Row(ctx, `SELECT COALESCE(c.sequence, 0), COALESCE(c.hash, ''), COALESCE(c.first_sequence, 1), NULLIF(c.first_hash, '')
+		FROM organizations o LEFT JOIN audit_chains c ON c.id = o.id WHERE o.id = ?`, x.id).Scan(&sequence, &hash, &firstSequence, &firstHash)
 	if database.IsNotFound(err) {
 		return ErrNoOrganization
 	}
@@ -61,6 +63,8 @@ func (x *export) run(ctx context.Context) error {
 			err = x.write(s, formatName, int64(formatVersion), x.reading.now.UTC().Format(time.RFC3339Nano), x.version, x.id.String(), x.options.PasswordHashes)
 		case personLine:
 			err = x.rows(ctx, s, x.peopleQuery(), x.id, x.reading.now)
+		case chainLine:
+			err = x.write(s, firstSequence, firstHash.value)
 		case endLine:
 			err = x.write(s, x.number+1, x.sum())
 		default:
@@ -70,8 +74,8 @@ func (x *export) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if x.chain != head {
-		return fmt.Errorf("its audit trail ends with event %d, but %d were written: see `guildhall audit verify`", x.chain.sequence, head.sequence)
+	if x.chain.sequence != sequence || x.chain.hash != hash {
+		return fmt.Errorf("its audit trail ends with event %d, but %d were written: see `guildhall audit verify`", x.chain.sequence, sequence)
 	}
 	return nil
 }

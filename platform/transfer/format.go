@@ -45,6 +45,7 @@ const (
 	ownerLine        = "owner"
 	activeLine       = "user_active_status"
 	suspendedLine    = "user_suspension"
+	chainLine        = "audit_chain"
 	eventLine        = "audit_event"
 	endLine          = "end"
 )
@@ -90,6 +91,8 @@ func lines() []shape {
 			id("id"), person("user_id"), reason("reason"), past("suspended_at"), person("suspended_by"), orNull(moment("suspended_until")),
 			orNull(past("lifted_at")), orNull(person("lifted_by")),
 		}},
+		// Where the part of the trail begins that retention has kept.
+		{line: chainLine, once: true, columns: []column{number("first_sequence"), orNull(digest("first_hash"))}},
 		// As they were written, with the ids that people had: the hashes cover them.
 		{line: eventLine, table: "audit_events", whose: []string{"chain_id", "organization_id"}, key: "sequence", columns: []column{
 			number("sequence"), id("id"), past("occurred_at"), action("action"), orNull(id("user_id")), orNull(id("actor_user_id")),
@@ -107,7 +110,7 @@ func Columns() map[string][]string {
 		"users":               {"id", "email", "email_canonical", "created_at", "updated_at"},
 		"user_profile":        {"user_id", "name", "bio", "avatar_url"},
 		"user_login_password": {"user_id", "password_hash", "updated_at"},
-		"audit_chains":        {"id", "sequence", "hash"},
+		"audit_chains":        {"id", "sequence", "hash", "first_sequence", "first_hash", "oldest_at"},
 	}
 	kept := map[string][]string{}
 	for _, s := range lines() {

@@ -58,22 +58,29 @@ func (t *Transfer) Import(ctx context.Context, archive io.ReadSeeker, o ImportOp
 
 // unchanged says whether the organization is here already with all that the
 // archive holds: every change of it is an event, so its trail goes through the
-// archive's last one. An organization that went another way is left alone.
+// archive's last one. An organization that went another way is left alone, and
+// so is one whose retention has forgotten which way it went.
 func (t *Transfer) unchanged(ctx context.Context, checked *reading) (Summary, error) {
 	s := checked.summary()
+	last := checked.chain
 	var name, hash string
-	err := t.db.Row(ctx, `SELECT o.name, COALESCE(e.hash, '') FROM organizations o
-		LEFT JOIN audit_events e ON e.chain_id = o.id AND e.sequence = `+t.db.Param("bigint")+`
-		WHERE o.id = ?`, checked.chain.sequence, checked.organizationID).Scan(&name, &hash)
+	var firstSequence int64
+	err := t.db.Row(ctx, `SELECT o.name, COALESCE(c.first_sequence, 1), COALESCE(e.hash, CASE WHEN c.first_sequence = k.sequence + 1 THEN c.first_hash END, '')
+		FROM (SELECT `+t.db.Param("bigint")+` AS sequence) k CROSS JOIN organizations o LEFT JOIN audit_chains c ON c.id = o.id
+		LEFT JOIN audit_events e ON e.chain_id = o.id AND e.sequence = k.sequence
+		WHERE o.id = ?`, last.sequence, checked.organizationID).Scan(&name, &firstSequence, &hash)
 	switch {
 	case database.IsNotFound(err):
 		return s, nil
 	case err != nil:
 		return s, fmt.Errorf("look for the organization: %w", err)
-	case hash != "" && hash == checked.chain.hash:
+	case hash != "" && hash == last.hash:
 		s.Unchanged = true
 		return s, nil
+	case last.sequence < firstSequence-1:
+		return s, fmt.Errorf("the organization %s (%s) is here already, and its audit trail begins with event %d: whether it is as the archive has it, "+
+			"which ends with event %d, can't be told any more", checked.organizationID, name, firstSequence, last.sequence)
 	}
 	return s, fmt.Errorf("the organization %s (%s) is here already and not as the archive has it, which ends with its event %d: "+
-		"an import adds an organization, it never merges or replaces one", checked.organizationID, name, checked.chain.sequence)
+		"an import adds an organization, it never merges or replaces one", checked.organizationID, name, last.sequence)
 }

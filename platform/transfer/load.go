@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -57,10 +58,8 @@ func (l *load) flush(ctx context.Context) error {
 	switch first.line {
 	case personLine:
 		err = l.settle(ctx, l.batch)
-	case organizationLine:
-		if err = l.beginTrail(ctx); err == nil {
-			err = l.insert(ctx, first.shape, l.batch)
-		}
+	case chainLine:
+		err = l.beginTrail(ctx, first)
 	default:
 		err = l.insert(ctx, first.shape, l.batch)
 	}
@@ -123,14 +122,16 @@ func (l *load) mayOwn(ctx context.Context, e entry) error {
 	return nil
 }
 
-func (l *load) beginTrail(ctx context.Context) error {
-	return l.insertInto(ctx, "audit_chains", []string{"id", "sequence", "hash"}, []any{l.organizationID, 0, ""})
+func (l *load) beginTrail(ctx context.Context, e entry) error {
+	return l.insertInto(ctx, "audit_chains", []string{"id", "sequence", "hash", "first_sequence", "first_hash"},
+		[]any{l.organizationID, 0, "", e.value("first_sequence"), e.text("first_hash")})
 }
 
 // continueTrail puts the chain's head behind the archive's events, and the
 // import itself behind that.
 func (l *load) continueTrail(ctx context.Context, s Summary) error {
-	err := l.db.Conn(ctx).Exec("UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", l.chain.sequence, l.chain.hash, l.organizationID).Error
+	err := l.db.Conn(ctx).Exec("UPDATE audit_chains SET sequence = ?, hash = ?, oldest_at = ? WHERE id = ?",
+		l.chain.sequence, l.chain.hash, cmp.Or(l.chain.oldestAt, l.reading.now), l.organizationID).Error
 	if err != nil {
 		return fmt.Errorf("continue the audit trail: %w", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"guildhall/platform/audit"
 )
 
 // skew is how far the clocks of two servers may be apart.
@@ -14,12 +12,6 @@ const skew = 5 * time.Minute
 // standing is what the lines said of the organization itself.
 type standing struct {
 	active, suspended, archived bool
-}
-
-// chain is the trail as far as it has been read.
-type chain struct {
-	sequence int64
-	hash     string
 }
 
 // hold holds a line to what must be true of every organization: here, and not
@@ -66,6 +58,8 @@ func (r *reading) hold(e entry) error {
 		return r.opensFor(e, "deactivated_at", isActive)
 	case suspendedLine:
 		return r.opensFor(e, "lifted_at", isSuspended)
+	case chainLine:
+		return r.beginChain(e)
 	case eventLine:
 		return r.link(e)
 	case endLine:
@@ -135,27 +129,6 @@ func (r *reading) grant(e entry) error {
 	}
 	return nil
 }
-
-// link verifies that an event is what was written, after the one before it.
-func (r *reading) link(e entry) error {
-	recorded := audit.Recorded{
-		Sequence: e.value("sequence").(int64), ID: e.id("id"), OccurredAt: e.value("occurred_at").(time.Time),
-		Action: audit.Action(e.text("action")), OrganizationID: audit.In(r.organizationID),
-		UserID: maybe(e.id("user_id")), ActorUserID: maybe(e.id("actor_user_id")), ActorRole: e.text("actor_role"),
-		SessionID: maybe(e.id("session_id")), Address: e.text("address"), Client: e.text("client"), RequestID: e.text("request_id"),
-		Details: e.text("details"), Hash: e.text("hash"),
-	}
-	if recorded.Sequence != r.chain.sequence+1 {
-		return wrong("event %d follows event %d", recorded.Sequence, r.chain.sequence)
-	}
-	if recorded.HashAfter(r.organizationID, r.chain.hash) != recorded.Hash {
-		return wrong("event %d is not what was written", recorded.Sequence)
-	}
-	r.chain = chain{recorded.Sequence, recorded.Hash}
-	return nil
-}
-
-func maybe(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
 func (r *reading) end(e entry) error {
 	switch {

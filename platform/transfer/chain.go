@@ -1,0 +1,56 @@
+package transfer
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/audit"
+)
+
+// chain is the trail as far as it has been read.
+type chain struct {
+	sequence int64
+	hash     string
+	oldestAt time.Time // when the first event in the archive was written
+}
+
+// beginChain goes on from what retention has forgotten. The first event's hash
+// covers both values. Of a trail that has lost all its events nothing does; and
+// early events that were taken out look like forgotten ones, as they do to
+// `guildhall audit verify`.
+func (r *reading) beginChain(e entry) error {
+	first, hash := e.value("first_sequence").(int64), e.text("first_hash")
+	switch {
+	case first == 0:
+		return wrong("first_sequence: must be a whole number from 1")
+	case (first == 1) != (hash == ""):
+		return wrong("first_hash: must be null where first_sequence is 1, and only there")
+	}
+	r.chain.sequence, r.chain.hash = first-1, hash
+	return nil
+}
+
+// link verifies that an event is what was written, after the one before it.
+func (r *reading) link(e entry) error {
+	recorded := audit.Recorded{
+		Sequence: e.value("sequence").(int64), ID: e.id("id"), OccurredAt: e.value("occurred_at").(time.Time),
+		Action: audit.Action(e.text("action")), OrganizationID: audit.In(r.organizationID),
+		UserID: maybe(e.id("user_id")), ActorUserID: maybe(e.id("actor_user_id")), ActorRole: e.text("actor_role"),
+		SessionID: maybe(e.id("session_id")), Address: e.text("address"), Client: e.text("client"), RequestID: e.text("request_id"),
+		Details: e.text("details"), Hash: e.text("hash"),
+	}
+	if recorded.Sequence != r.chain.sequence+1 {
+		return wrong("event %d follows event %d", recorded.Sequence, r.chain.sequence)
+	}
+	if recorded.HashAfter(r.organizationID, r.chain.hash) != recorded.Hash {
+		return wrong("event %d is not what was written", recorded.Sequence)
+	}
+	if r.count(eventLine) == 1 {
+		r.chain.oldestAt = recorded.OccurredAt
+	}
+	r.chain.sequence, r.chain.hash = recorded.Sequence, recorded.Hash
+	return nil
+}
+
+func maybe(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
