@@ -27,6 +27,7 @@ SELECT create_reference_table('user_active_status');
 SELECT create_reference_table('user_suspensions');
 SELECT create_reference_table('user_archives');
 SELECT create_reference_table('sessions');
+SELECT create_reference_table('session_writes');
 SELECT create_reference_table('platform_administrators');
 
 -- What an organization has is in one place.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
+	"guildhall/platform/access"
 	"guildhall/platform/clone"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
@@ -62,7 +63,7 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return fmt.Errorf("open --to: %w", err)
 	}
 	defer target.DB.Close()
-	return copyAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations()})
+	return copyAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations(), Without: access.OfOneServer()})
 }
 
 // copyAll copies and says what it did.
@@ -80,7 +81,7 @@ func copyAll(ctx context.Context, progress, out io.Writer, o clone.Options) erro
 	}
 	rows := int64(0)
 	for _, t := range result.Tables {
-		fmt.Fprintf(out, "%-28s %9d rows  sha256 %s\n", t.Table, t.Rows, t.Digest)
+		fmt.Fprintf(out, "%-28s %9d rows  digest %s\n", t.Table, t.Rows, t.Digest)
 		rows += t.Rows
 	}
 	again := ""

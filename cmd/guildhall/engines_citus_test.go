@@ -95,7 +95,7 @@ func refusedKeys(t testing.TB, db *database.DB, placed map[string]placement) (re
 	}
 	types := map[string]string{}
 	for _, c := range catalog(t, db, `SELECT c.relname || ' ' || a.attname || ' ' || a.atttypid::regtype || ' ' || a.attnotnull FROM pg_attribute a
-		JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped`) {
+		JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.oid, a.attnum`) {
 		p, ok := placed[c[0]]
 		if !ok || p.column != c[1] {
 			continue

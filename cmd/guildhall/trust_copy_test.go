@@ -50,7 +50,7 @@ func (s *service) fill(people int) {
 	}
 }
 
-var copiedTable = regexp.MustCompile(`(?m)^\w+ +\d+ rows  sha256 \w+$`)
+var copiedTable = regexp.MustCompile(`(?m)^\w+ +\d+ rows  digest \w+$`)
 
 // TestTrustCopyKilled kills a copy again and again, until one gets through: from
 // SQLite to PostgreSQL and from there to SQLite, which is then what it was.

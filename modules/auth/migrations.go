@@ -46,18 +46,16 @@ func migrations() []database.Migration {
 			}
 		},
 	}, {
-		ID: "202611250700_auth_session_ends",
+		ID: "202611250700_auth_sessions_ended",
 		Up: func(database.Driver) []string {
-			return []string{
-				`DROP INDEX sessions_by_end`,
-				`CREATE INDEX sessions_by_end ON sessions (COALESCE(revoked_at, expires_at))`,
-			}
+			return []string{`CREATE INDEX sessions_ended ON sessions (COALESCE(revoked_at, expires_at))`}
 		},
+		Down: func(database.Driver) []string { return []string{`DROP INDEX sessions_ended`} },
+	}, {
+		ID: "202611250701_auth_sessions_by_end",
+		Up: func(database.Driver) []string { return []string{`DROP INDEX sessions_by_end`} },
 		Down: func(database.Driver) []string {
-			return []string{
-				`DROP INDEX sessions_by_end`,
-				`CREATE INDEX sessions_by_end ON sessions (expires_at)`,
-			}
+			return []string{`CREATE INDEX sessions_by_end ON sessions (expires_at)`}
 		},
 	}}
 }

@@ -12,6 +12,11 @@ import (
 // A session's last write is kept, where there are standbys to read from: a
 // standby answers the session once it has replayed that. It is the number of the
 // transaction, which is known within it, as the position of its commit is not.
+//
+// The numbers are those of one PostgreSQL server, so a copy goes without them.
+
+// OfOneServer are the tables that a copy of the database goes without.
+func OfOneServer() []string { return []string{"session_writes"} }
 
 type writtenKey struct{}
 

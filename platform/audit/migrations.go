@@ -2,6 +2,7 @@ package audit
 
 import (
 	"slices"
+	"strings"
 
 	"guildhall/platform/database"
 )
@@ -69,21 +70,22 @@ func Migrations() []database.Migration {
 		// version before takes what was for removed.
 		ID: "202611250710_audit_retention",
 		Up: func(driver database.Driver) []string {
-			return slices.Concat([]string{
-				`ALTER TABLE audit_chains ADD COLUMN first_sequence bigint NOT NULL DEFAULT 1`,
-				`ALTER TABLE audit_chains ADD COLUMN first_hash text NOT NULL DEFAULT ''`,
-				`ALTER TABLE audit_chains ADD COLUMN oldest_at timestamptz NOT NULL DEFAULT '1970-01-01 00:00:00+00:00'`,
-				`CREATE INDEX audit_chains_by_oldest ON audit_chains (oldest_at, id)`,
-			}, dropGuard(driver), deletableOnceGivenUp(driver))
+			return eachColumn(driver, "ADD COLUMN first_sequence bigint NOT NULL DEFAULT 1", "ADD COLUMN first_hash text NOT NULL DEFAULT ''",
+				"ADD COLUMN oldest_at timestamptz NOT NULL DEFAULT '1970-01-01 00:00:00+00:00'")
 		},
 		Down: func(driver database.Driver) []string {
-			return slices.Concat(dropGuard(driver), appendOnly(driver), []string{
-				`DROP INDEX audit_chains_by_oldest`,
-				`ALTER TABLE audit_chains DROP COLUMN oldest_at`,
-				`ALTER TABLE audit_chains DROP COLUMN first_hash`,
-				`ALTER TABLE audit_chains DROP COLUMN first_sequence`,
-			})
+			return eachColumn(driver, "DROP COLUMN oldest_at", "DROP COLUMN first_hash", "DROP COLUMN first_sequence")
 		},
+	}, {
+		ID: "202611250711_audit_chains_by_oldest",
+		Up: func(database.Driver) []string {
+			return []string{`CREATE INDEX audit_chains_by_oldest ON audit_chains (oldest_at, id)`}
+		},
+		Down: func(database.Driver) []string { return []string{`DROP INDEX audit_chains_by_oldest`} },
+	}, {
+		ID:   "202611250712_audit_given_up",
+		Up:   deletableOnceGivenUp,
+		Down: neverDeletable,
 	}, {
 		// SQLite's INSERT OR REPLACE deletes without the triggers of a deletion.
 		ID: "202611250720_audit_replacement",
@@ -122,35 +124,47 @@ func appendOnly(driver database.Driver) []string {
 	}
 }
 
-// deletableOnceGivenUp is appendOnly, but for the deletion of events that the
-// head of their chain has given up.
+// eachColumn changes audit_chains in one statement where the database can.
+func eachColumn(driver database.Driver, changes ...string) []string {
+	const table = "ALTER TABLE audit_chains "
+	if driver == database.Postgres {
+		return []string{table + strings.Join(changes, ", ")}
+	}
+	for i, c := range changes {
+		changes[i] = table + c
+	}
+	return changes
+}
+
+// deletableOnceGivenUp lets those events go that the head of their chain has
+// given up.
 func deletableOnceGivenUp(driver database.Driver) []string {
 	if driver == database.Postgres {
-		return []string{
-			`CREATE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-				BEGIN
-					IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM audit_chains c WHERE c.id = OLD.chain_id AND c.first_sequence > OLD.sequence) THEN
-						RETURN OLD;
-					END IF;
-					RAISE EXCEPTION 'audit events are never changed';
-				END $$`,
-			`CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE ON audit_events
-				FOR EACH ROW EXECUTE FUNCTION audit_events_append_only()`,
-		}
+		return []string{`CREATE OR REPLACE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN
+				IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM audit_chains c WHERE c.id = OLD.chain_id AND c.first_sequence > OLD.sequence) THEN
+					RETURN OLD;
+				END IF;
+				RAISE EXCEPTION 'audit events are never changed';
+			END $$`}
 	}
 	return []string{
-		`CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
-			BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`,
+		`DROP TRIGGER audit_events_no_delete`,
 		`CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
 			WHEN NOT EXISTS (SELECT 1 FROM audit_chains c WHERE c.id = OLD.chain_id AND c.first_sequence > OLD.sequence)
 			BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`,
 	}
 }
 
-// dropGuard takes away what either of the two has made.
-func dropGuard(driver database.Driver) []string {
+// neverDeletable undoes that.
+func neverDeletable(driver database.Driver) []string {
 	if driver == database.Postgres {
-		return []string{`DROP TRIGGER audit_events_append_only ON audit_events`, `DROP FUNCTION audit_events_append_only()`}
+		return []string{`CREATE OR REPLACE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN RAISE EXCEPTION 'audit events are never changed'; END $$`}
 	}
-	return []string{`DROP TRIGGER audit_events_no_update`, `DROP TRIGGER audit_events_no_delete`}
+	return []string{
+		`DROP TRIGGER audit_events_no_delete`,
+		`CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
+			BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`,
+	}
 }

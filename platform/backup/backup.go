@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"guildhall/platform/access"
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
@@ -73,7 +74,7 @@ func write(ctx context.Context, o Options, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = clone.Copy(ctx, clone.Options{From: o.DB, To: target, Migrations: o.Migrations, Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: o.DB, To: target, Migrations: o.Migrations, Without: access.OfOneServer(), Progress: o.Progress})
 	return errors.Join(err, target.Close())
 }
 

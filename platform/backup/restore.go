@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"guildhall/platform/access"
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
@@ -62,7 +63,7 @@ func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r i
 		return r, err
 	}
 	defer source.Close()
-	_, err = clone.Copy(ctx, clone.Options{From: source, To: target, Migrations: o.Migrations, Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: source, To: target, Migrations: o.Migrations, Without: access.OfOneServer(), Progress: o.Progress})
 	return r, err
 }
 

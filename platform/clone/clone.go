@@ -26,6 +26,7 @@ type Progress struct {
 type Options struct {
 	From, To   *database.DB
 	Migrations []database.Migration // of this version; both must have them all, the target gets them where it is empty
+	Without    []string             // tables that hold only for the server they were written on
 	Progress   func(Progress)       // called often; may be nil
 }
 
@@ -33,7 +34,7 @@ type Options struct {
 type Copied struct {
 	Table  string
 	Rows   int64
-	Digest string // SHA-256 of all rows, the same on both
+	Digest string // of all rows, the same on both databases
 }
 
 // Result of a copy.
@@ -173,7 +174,7 @@ func (c *copying) compareSchemas(ctx context.Context) error {
 	for _, name := range database.TableNames(c.Migrations, c.From.Driver()) {
 		from, here := source[name]
 		to, there := target[name]
-		if !here && !there {
+		if !here && !there || slices.Contains(c.Without, name) {
 			continue // a later migration dropped or renamed it
 		}
 		if !here || !there {

@@ -20,7 +20,7 @@ const chunkRows = 20_000
 // table copies one. One goroutine reads while the other writes.
 func (c *copying) table(ctx context.Context, target *database.Bulk, s step) (Copied, error) {
 	chunks := make(chan [][]any, 1)
-	sum := newDigest()
+	sum := &digest{}
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error {
 		defer close(chunks)
@@ -46,7 +46,7 @@ func (c *copying) read(ctx context.Context, s step, sum *digest, chunks chan<- [
 			return ctx.Err()
 		}
 	}
-	err := c.From.EachRow(ctx, s.Table, func(row []any) error {
+	err := c.From.EachRow(ctx, s.Table, true, func(row []any) error {
 		sum.add(row)
 		if chunk = append(chunk, row); len(chunk) < chunkRows {
 			return nil
@@ -100,8 +100,8 @@ func (c *copying) chunk(ctx context.Context, target *database.Bulk, s step, chun
 func (c *copying) compare(ctx context.Context) error {
 	return c.To.Snapshot(ctx, func(ctx context.Context) error {
 		for i, s := range c.plan {
-			sum := newDigest()
-			err := c.To.EachRow(ctx, s.Table, func(row []any) error {
+			sum := &digest{}
+			err := c.To.EachRow(ctx, s.Table, false, func(row []any) error {
 				sum.add(row)
 				if sum.rows%chunkRows == 0 {
 					c.advance("comparing "+s.Name, chunkRows)

@@ -18,11 +18,15 @@ func (d *DB) CountRows(ctx context.Context, table string) (int64, error) {
 	return *n, nil
 }
 
-// EachRow hands over every row of a table in the order of the key, one at a
-// time. Values are nil, string, int64, bool or time.Time in UTC, the same on both
-// databases.
-func (d *DB) EachRow(ctx context.Context, t Table, take func(row []any) error) error {
-	rows, err := d.Conn(ctx).Raw(fmt.Sprintf("SELECT %s FROM %s ORDER BY %s", d.selected(t), t.Name, d.ordered(t))).Rows()
+// EachRow hands over every row of a table, one at a time, in the order of the
+// key if asked. Values are nil, string, int64, bool or time.Time in UTC, the same
+// on both databases.
+func (d *DB) EachRow(ctx context.Context, t Table, inOrder bool, take func(row []any) error) error {
+	query := fmt.Sprintf("SELECT %s FROM %s", d.selected(t), t.Name)
+	if inOrder {
+		query += " ORDER BY " + d.ordered(t)
+	}
+	rows, err := d.Conn(ctx).Raw(query).Rows()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", t.Name, err)
 	}
