@@ -112,9 +112,9 @@ func keys() []key {
 		{name: "AUDIT_RETENTION_DAYS", def: "0",
 			usage: "days for which audit events are kept, 0 for ever, at most 36500",
 			bind:  func(c *Config) value { return span{&c.AuditRetention, 24 * time.Hour, 0, 36500} }},
-		{name: "BACKUP_DIR", def: "",
-			usage: "directory that scheduled backups are written to; none are made where it is empty",
-			bind:  func(c *Config) value { return text{&c.BackupDir, anything} }},
+		{name: "BACKUP_DIR", def: none,
+			usage: "directory that scheduled backups are written to, or none",
+			bind:  func(c *Config) value { return directory{&c.BackupDir} }},
 		{name: "BACKUP_INTERVAL_HOURS", def: "24",
 			usage: "hours between two scheduled backups, 1 to 720",
 			bind:  func(c *Config) value { return span{&c.BackupInterval, time.Hour, 1, 720} }},
@@ -166,9 +166,6 @@ func (k key) describeDefault() string {
 		return "made on first start in development, elsewhere required"
 	case k.dev != "":
 		return fmt.Sprintf("default in development %s, elsewhere %s", k.dev, k.def)
-	}
-	if k.def == "" {
-		return "default none"
 	}
 	return "default " + k.def
 }

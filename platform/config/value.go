@@ -217,6 +217,21 @@ func (h hostPort) parse(s string) error {
 	return nil
 }
 
+// directory is a path, or none.
+type directory struct{ target *string }
+
+func (d directory) kind() string { return "string" }
+
+func (d directory) masked() string { return hostPort(d).masked() }
+
+func (d directory) parse(s string) error {
+	if s == none {
+		*d.target = ""
+		return nil
+	}
+	return text{d.target, anything}.parse(s)
+}
+
 func isHostName(s string) bool {
 	return s != "" && onlyContains(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-_.")
 }

@@ -76,11 +76,11 @@ const rowsAtOnce = 64
 func (b *Bulk) insertSQLite(ctx context.Context, t Table, rows [][]any) error {
 	into := "INSERT INTO " + t.Name + " " + tuple(t.ColumnNames()) + " VALUES "
 	one := places(len(t.Columns))
-	many, err := b.tx.PrepareContext(ctx, into+strings.TrimSuffix(strings.Repeat(one+", ", rowsAtOnce), ", "))
+	values := func(rows int) string { return into + strings.TrimSuffix(strings.Repeat(one+", ", rows), ", ") }
+	many, err := b.tx.PrepareContext(ctx, values(rowsAtOnce)) //nolint:sqlclosecheck // by the transaction
 	if err != nil {
 		return err
 	}
-	defer many.Close()
 	args := make([]any, 0, rowsAtOnce*len(t.Columns))
 	for chunk := range slices.Chunk(rows, rowsAtOnce) {
 		args = args[:0]
@@ -90,7 +90,7 @@ func (b *Bulk) insertSQLite(ctx context.Context, t Table, rows [][]any) error {
 		if len(chunk) == rowsAtOnce {
 			_, err = many.ExecContext(ctx, args...)
 		} else {
-			_, err = b.tx.ExecContext(ctx, into+strings.TrimSuffix(strings.Repeat(one+", ", len(chunk)), ", "), args...)
+			_, err = b.tx.ExecContext(ctx, values(len(chunk)), args...)
 		}
 		if err != nil {
 			return err

@@ -73,6 +73,15 @@ func (t *Telemetry) Close() error {
 	return t.flush(ctx)
 }
 
+// WatchBackups tells of scheduled backups: when the newest was begun (zero for
+// none), and how often one is due.
+func (t *Telemetry) WatchBackups(newest func() time.Time, interval time.Duration) {
+	if t == nil || t.metrics == nil {
+		return
+	}
+	watchBackups(t.registry, newest, interval)
+}
+
 // Watch adds what is not counted as it happens but looked up when a scrape asks.
 // A gauge of something else that the kernel keeps belongs here as well.
 func (t *Telemetry) Watch(db *database.DB, hasher *password.Hasher) {

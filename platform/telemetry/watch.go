@@ -31,6 +31,17 @@ func watchHasher(r *prometheus.Registry, hasher *password.Hasher) {
 	)
 }
 
+func watchBackups(r *prometheus.Registry, newest func() time.Time, interval time.Duration) {
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "backup_newest_timestamp_seconds", Help: "When the newest scheduled backup was begun, 0 where there is none.",
+		}, func() float64 { return float64(max(0, newest().Unix())) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "backup_interval_seconds", Help: "How often one is due.",
+		}, interval.Seconds),
+	)
+}
+
 // files looks at SQLite's files when a scrape asks.
 type files struct {
 	db                               *database.DB
