@@ -16,7 +16,7 @@ func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "migrate", Short: "Change the database schema, or say how it stands"}
 	cmd.AddCommand(
 		&cobra.Command{
-			Use: "up", Short: "Apply every pending migration, all or none", Args: cobra.NoArgs,
+			Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
 			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 				applied, err := k.DB.Migrate(cmd.Context(), app.Migrations())
 				return report(cmd, "applied", applied, err)
@@ -53,11 +53,11 @@ func migrateCommand() *cobra.Command {
 }
 
 func report(cmd *cobra.Command, what string, ids []string, err error) error {
-	if err != nil {
-		return err
-	}
 	for _, id := range ids {
 		fmt.Fprintln(cmd.OutOrStdout(), what, id)
+	}
+	if err != nil {
+		return err
 	}
 	if len(ids) == 0 {
 		fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")

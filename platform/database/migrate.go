@@ -141,10 +141,24 @@ func sqliteTypes(statement string) string {
 	return timeType.ReplaceAllString(statement, "DATETIME")
 }
 
-// Migrate applies what is pending and returns the ids. All or nothing: one
-// transaction, which no two processes run at once. On an engine that migrates in
-// steps, each statement is a transaction; what was interrupted is taken up again.
+// Migrate applies what is pending, in order, and returns the ids, which no two
+// processes do at once. A SQLite file and an empty database get all or nothing.
+// On a PostgreSQL that is in use each migration is a transaction of its own, and
+// what was applied before one that failed stays: a single one that held several
+// tables would never get the next while requests hold that and wait for these. On an
+// engine that migrates in steps each statement is one; what was interrupted is
+// taken up again.
 func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, err error) {
+	for {
+		step, more, err := d.migrateStep(ctx, known)
+		applied = append(applied, step...)
+		if err != nil || !more {
+			return applied, err
+		}
+	}
+}
+
+func (d *DB) migrateStep(ctx context.Context, known []Migration) (applied []string, more bool, err error) {
 	err = d.migrating(ctx, func(tx *gorm.DB) error {
 		status, err := statusOf(tx, known)
 		if err != nil {
@@ -162,7 +176,10 @@ func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, 
 			}
 		}
 		applied = status.Pending
-		if err := d.gormigrate(tx, known).Migrate(); err != nil {
+		if d.driver == Postgres && len(status.Applied) > 0 {
+			applied, more = status.Pending[:1], len(status.Pending) > 1
+		}
+		if err := d.gormigrate(tx, known).MigrateTo(applied[len(applied)-1]); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
 		if err := d.setRowSecurity(tx); err != nil {
@@ -171,9 +188,9 @@ func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, 
 		return d.checkForeignKeys(tx)
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return applied, nil
+	return applied, more, nil
 }
 
 // Rollback undoes the last n migrations, newest first, all or none.
