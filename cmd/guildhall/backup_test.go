@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"guildhall/platform/backup"
+	"guildhall/platform/config"
 	"guildhall/platform/platformtest"
 )
 
@@ -306,6 +307,49 @@ func TestScheduledBackups(t *testing.T) {
 			t.Errorf("restore: %d\n%s", status, out)
 		}
 	})
+}
+
+// TestBackupUnderRowSecurity: by the role that it binds, and back into a database
+// where it is on, by the owner of the tables.
+func TestBackupUnderRowSecurity(t *testing.T) {
+	t.Parallel()
+	var service string
+	s := start(t, platformtest.PostgresURL(t), func(c *config.Config) {
+		underRowSecurity(t, c)
+		service = c.DatabaseURL.Reveal()
+	})
+	ada, _ := town(t, s)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "everything.db")
+	if out, status := run(t, dir, inProduction(service, "DATABASE_ROW_SECURITY=true"), "backup", file); status != 0 {
+		t.Fatalf("backup: %d\n%s", status, out)
+	}
+	owner := platformtest.PostgresURL(t)
+	var restoredService string
+	start(t, owner, func(c *config.Config) {
+		underRowSecurity(t, c)
+		restoredService = c.DatabaseURL.Reveal()
+	})
+	if out, status := run(t, dir, inProduction(owner), "restore", file); status != 0 {
+		t.Fatalf("restore: %d\n%s", status, out)
+	}
+	restored := start(t, restoredService, func(c *config.Config) { c.DatabaseRowSecurity, c.MigrateOnStart = true, false })
+	restored.logIn(ada.email, password).is(200)
+	if was, is := s.count("SELECT COUNT(*) FROM organization_members"), restored.count("SELECT COUNT(*) FROM organization_members"); was != is || was == 0 {
+		t.Errorf("%d members, %d restored", was, is)
+	}
+	if n := restored.countAs(context.Background(), "SELECT COUNT(*) FROM organization_members"); n != 0 {
+		t.Errorf("nobody in particular sees %d members", n)
+	}
+}
+
+// countAs is count with no more than a context may see.
+func (s *service) countAs(ctx context.Context, query string) (n int) {
+	s.t.Helper()
+	if err := s.kernel.DB.Row(ctx, query).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
 }
 
 // TestBackupThatIsGivenUp leaves nothing behind.

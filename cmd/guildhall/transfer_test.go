@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -293,6 +295,20 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 	})
 }
 
+// sameContent says whether two files unpack to the same.
+func sameContent(a, b []byte) bool {
+	unpack := func(packed []byte) ([]byte, error) {
+		r, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(r)
+	}
+	one, err := unpack(a)
+	other, otherErr := unpack(b)
+	return err == nil && otherErr == nil && bytes.Equal(one, other)
+}
+
 // TestAnArchiveHoldsEveryColumn: a table or a column that comes to the schema
 // must come to the archive, or to the list of what does not travel.
 func TestAnArchiveHoldsEveryColumn(t *testing.T) {
@@ -442,7 +458,7 @@ func TestAnArchiveThatWasCutOffWritesNothing(t *testing.T) {
 			refused(fmt.Sprint("cut at ", at), archive[:at])
 			changed := slices.Clone(archive)
 			changed[at] ^= 0x10
-			if at != 3 && at != 8 && at != 9 && (at < 4 || at > 7) { // gzip's flags, time, level and system say nothing of the content
+			if !sameContent(changed, archive) { // gzip's flags, time, level, system and the last bits of a block say nothing of it
 				refused(fmt.Sprint("changed at ", at), changed)
 			}
 			tried++

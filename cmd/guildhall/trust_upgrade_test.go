@@ -44,38 +44,32 @@ func TestTrustRollingUpgrade(t *testing.T) {
 	if counts.refused.Load() > 0 {
 		t.Errorf("%d requests were refused", counts.refused.Load())
 	}
-	counts.report(t, "rolling upgrade of two replicas", "postgres", "a migration under load, then a new process for each old one")
+	counts.report(t, "rolling upgrade of two replicas", "postgres", "migrations under load, then a new process for each old one")
 	if out, status := run(t, dir, environ); status != 1 || !strings.Contains(out, "newer than this version") {
 		t.Errorf("the old version starts on the newer schema: %d\n%s", status, out)
 	}
 }
 
-// next is what the version after this one has more: a migration that adds to a
-// table which every request reads. Of such tables there is one in a transaction:
-// requests that hold the second and want the first would stand in its way.
+// next is what the version after this one has more: migrations that change tables
+// which every request uses.
 type next struct{}
 
 func (next) Name() string           { return "next" }
 func (next) Routes(*httpapi.Router) {}
 
 func (next) Migrations() []database.Migration {
-	return []database.Migration{{
-		ID: "209901010000_next_addition",
-		Up: func(database.Driver) []string {
-			return []string{
-				"ALTER TABLE users ADD COLUMN next_note text",
-				"ALTER TABLE users ADD COLUMN next_state text NOT NULL DEFAULT 'none'",
-				"CREATE INDEX users_next_note ON users (next_note)",
-				"CREATE TABLE next_notes (user_id uuid PRIMARY KEY REFERENCES users (id))",
-			}
-		},
-		Down: func(database.Driver) []string {
-			return []string{
-				"DROP TABLE next_notes", "DROP INDEX users_next_note",
-				"ALTER TABLE users DROP COLUMN next_state", "ALTER TABLE users DROP COLUMN next_note",
-			}
-		},
-	}}
+	one := func(id, up, down string) database.Migration {
+		return database.Migration{
+			ID: id, Up: func(database.Driver) []string { return []string{up} }, Down: func(database.Driver) []string { return []string{down} },
+		}
+	}
+	return []database.Migration{
+		one("209901010000_next_note", "ALTER TABLE users ADD COLUMN next_note text", "ALTER TABLE users DROP COLUMN next_note"),
+		one("209901010001_next_session", "ALTER TABLE sessions ADD COLUMN next_state text NOT NULL DEFAULT 'none'", "ALTER TABLE sessions DROP COLUMN next_state"),
+		one("209901010002_next_profile", "ALTER TABLE user_profile ADD COLUMN next_word text", "ALTER TABLE user_profile DROP COLUMN next_word"),
+		one("209901010003_next_index", "CREATE INDEX users_next_note ON users (next_note)", "DROP INDEX users_next_note"),
+		one("209901010004_next_notes", "CREATE TABLE next_notes (user_id uuid PRIMARY KEY REFERENCES users (id))", "DROP TABLE next_notes"),
+	}
 }
 
 // serveNext is main of the next version.

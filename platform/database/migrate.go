@@ -176,7 +176,7 @@ func (d *DB) migrateStep(ctx context.Context, known []Migration) (applied []stri
 			}
 		}
 		applied = status.Pending
-		if d.driver == Postgres && len(status.Applied) > 0 {
+		if d.driver == Postgres && !d.engine.MigratesInSteps() && len(status.Applied) > 0 {
 			applied, more = status.Pending[:1], len(status.Pending) > 1
 		}
 		if err := d.gormigrate(tx, known).MigrateTo(applied[len(applied)-1]); err != nil {
