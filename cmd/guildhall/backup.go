@@ -83,7 +83,7 @@ func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report,
 		path, _, _ = strings.Cut(path, "?")
 		return backup.ToFile(ctx, o, path)
 	}
-	target, err := database.Open(ctx, database.Options{URL: cfg.DatabaseURL.Reveal()})
+	target, err := database.Open(ctx, database.Options{URL: cfg.DatabaseURL.Reveal(), TransactionPooling: cfg.DatabasePoolMode == "transaction"})
 	if err != nil {
 		return r, err
 	}

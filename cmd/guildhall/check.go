@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -24,7 +26,7 @@ func checkCommand() *cobra.Command {
 				return err
 			}
 			failed := 0
-			for _, f := range append(cfg.Check(), checkStorage(cmd.Context(), cfg)...) {
+			for _, f := range append(append(cfg.Check(), checkStorage(cmd.Context(), cfg)...), checkBackups(cfg)) {
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 				if !f.OK {
 					failed++
@@ -68,6 +70,24 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 		findings = append(findings, config.Finding{Name: "retention", Message: err.Error()})
 	}
 	return findings
+}
+
+// checkBackups tries whether scheduled backups could be written.
+func checkBackups(cfg *config.Config) config.Finding {
+	const name = "BACKUP_DIR"
+	if cfg.BackupDir == "" {
+		return config.Finding{OK: true, Name: name, Message: "is none: make backups by `guildhall backup`"}
+	}
+	f, err := os.CreateTemp(cfg.BackupDir, ".guildhall-check-")
+	if errors.Is(err, fs.ErrNotExist) {
+		return config.Finding{OK: true, Name: name, Message: "is not there yet: the service will make it"}
+	}
+	if err != nil {
+		return config.Finding{Name: name, Message: "can't be written to: " + err.Error()}
+	}
+	_ = f.Close()
+	_ = os.Remove(f.Name())
+	return config.Finding{OK: true, Name: name, Message: "can be written to"}
 }
 
 // openAPICommand prints the document of this very binary.

@@ -55,12 +55,12 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 	ctx := cmd.Context()
 	source, err := database.Open(ctx, database.Options{URL: from})
 	if err != nil {
-		return fmt.Errorf("open --from: %w", err)
+		return fmt.Errorf("open --from, which must be the server itself and no pooler: %w", err)
 	}
 	defer source.Close()
 	target, app, err := openBare(ctx, to)
 	if err != nil {
-		return fmt.Errorf("open --to: %w", err)
+		return fmt.Errorf("open --to, which must be the server itself and no pooler: %w", err)
 	}
 	defer target.DB.Close()
 	return copyAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations(), Without: access.OfOneServer()})

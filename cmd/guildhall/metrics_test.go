@@ -114,7 +114,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 		s := p.scrape()
 		for series, want := range map[string]float64{
 			"guildhall_http_requests_total; method=POST; route=/api/v1/auth/register; status=201":                                                2,
-			"guildhall_http_requests_total; method=other; route=unmatched; status=404":                                                           1,
+			"guildhall_http_requests_total; method=GET; route=unmatched; status=404":                                                             1,
 			"guildhall_http_request_duration_seconds; method=POST; route=/api/v1/auth/register":                                                  2,
 			"guildhall_http_problems_total; code=too_many_requests":                                                                              1,
 			"guildhall_gate_decisions_total; rule=member of the organization (also while suspended or archived); outcome=organization_not_found": 1,

@@ -78,3 +78,21 @@ func TestPgBouncerThatWasNotAnnounced(t *testing.T) {
 	p.client("c@example.com")
 	p.stop()
 }
+
+// TestBackupAndRestoreBehindPgBouncer: a server is restored through the pooler
+// that it is used through.
+func TestBackupAndRestoreBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.PostgresURL(t), func(c *config.Config) { throughPgBouncer(t, c) })
+	ada := s.person("Ada")
+	dir := t.TempDir()
+	pooled := func(url string) []string { return inProduction(url, "DATABASE_POOL_MODE=transaction") }
+	if out, status := run(t, dir, pooled(s.kernel.Config.DatabaseURL.Reveal()), "backup", "everything.db"); status != 0 {
+		t.Fatalf("backup: %d\n%s", status, out)
+	}
+	empty := platformtest.PostgresURL(t)
+	if out, status := run(t, dir, pooled(platformtest.PgBouncer(t, empty)), "restore", "everything.db"); status != 0 {
+		t.Fatalf("restore: %d\n%s", status, out)
+	}
+	start(t, empty).logIn(ada.email, password).is(200)
+}

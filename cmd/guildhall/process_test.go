@@ -471,8 +471,11 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 			t.Errorf("before migrating: %d\n%s", status, out)
 		}
 		run(t, dir, environ, "migrate", "up")
-		if out, status := run(t, dir, environ, "check"); status != 0 || strings.Contains(out, "FAIL") {
+		if out, status := run(t, dir, append(environ, "BACKUP_DIR="+dir), "check"); status != 0 || strings.Contains(out, "FAIL") {
 			t.Errorf("after it: %d\n%s", status, out)
+		}
+		if out, status := run(t, dir, append(environ, "BACKUP_DIR="+os.Args[0]), "check"); status != 1 || !strings.Contains(out, "FAIL BACKUP_DIR") {
+			t.Errorf("with a file for a directory: %d\n%s", status, out)
 		}
 	})
 }

@@ -74,10 +74,29 @@ type Pool struct {
 
 // Pools are all there are.
 func (d *DB) Pools() []Pool {
-	if d.readPool == d.writePool {
-		return []Pool{{"primary", d.writePool}}
+	if d.driver == SQLite {
+		return []Pool{{"writer", d.writePool}, {"readers", d.readPool}}
 	}
-	return []Pool{{"writer", d.writePool}, {"readers", d.readPool}}
+	pools := []Pool{{"primary", d.writePool}}
+	if d.standbys != nil {
+		for _, one := range d.standbys.all {
+			pools = append(pools, Pool{"standby " + one.name, one.pool})
+		}
+	}
+	return pools
+}
+
+// Standbys says how many there are and how many are read from now.
+func (d *DB) Standbys() (all, inUse int) {
+	if d.standbys == nil {
+		return 0, 0
+	}
+	for _, one := range d.standbys.all {
+		if one.isIn() {
+			inUse++
+		}
+	}
+	return len(d.standbys.all), inUse
 }
 
 // Files is how large SQLite's files are, in bytes.

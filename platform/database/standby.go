@@ -51,6 +51,12 @@ func (s *standby) has(after Mark, now time.Time) bool {
 	return s.in && after.Transaction < s.complete && now.Sub(s.asOf) <= maxLag
 }
 
+func (s *standby) isIn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in
+}
+
 // leaveOut keeps readers away until the next look; it says whether that is new.
 func (s *standby) leaveOut() bool {
 	s.mu.Lock()

@@ -110,7 +110,7 @@ func (a *API) observe(c *gin.Context) {
 type routeKey struct{ method, pattern string }
 
 // measureOf finds the measure of a request's route. Those that find none share
-// one: their method and path are the client's invention.
+// one for each method that there is: what else a client invents is "other".
 func (a *API) measureOf(c *gin.Context) *telemetry.Route {
 	all := a.measures()
 	if r, found := all[routeKey{c.Request.Method, c.FullPath()}]; found {
@@ -121,6 +121,9 @@ func (a *API) measureOf(c *gin.Context) *telemetry.Route {
 
 func (a *API) measureRoutes() map[routeKey]*telemetry.Route {
 	all := map[routeKey]*telemetry.Route{{}: a.measure.Route("other", "unmatched")}
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+		all[routeKey{m, ""}] = a.measure.Route(m, "unmatched")
+	}
 	for _, r := range a.engine.Routes() {
 		all[routeKey{r.Method, r.Path}] = a.measure.Route(r.Method, r.Path)
 	}

@@ -92,5 +92,7 @@ func (t *Telemetry) Watch(db *database.DB, hasher *password.Hasher) {
 	watchHasher(t.registry, hasher)
 	if db.Driver() == database.SQLite {
 		t.registry.MustRegister(newFiles(db))
+		return
 	}
+	watchStandbys(t.registry, db)
 }

@@ -17,6 +17,17 @@ func watchPools(r *prometheus.Registry, db *database.DB) {
 	}
 }
 
+func watchStandbys(r *prometheus.Registry, db *database.DB) {
+	gauge := func(name, help string, value func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Subsystem: "database", Name: name, Help: help},
+			func() float64 { return float64(value()) })
+	}
+	r.MustRegister(
+		gauge("standbys", "Standbys that are configured.", func() int { all, _ := db.Standbys(); return all }),
+		gauge("standbys_in_use", "Standbys that are read from now.", func() int { _, in := db.Standbys(); return in }),
+	)
+}
+
 func watchHasher(r *prometheus.Registry, hasher *password.Hasher) {
 	r.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
