@@ -35,8 +35,14 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	// Where this binary counts coverage, so do those it starts, and say so if they can't.
-	counts, err := os.MkdirTemp("", "guildhall-coverage-")
+	// Where this binary counts coverage, so do those it starts, and say so if they
+	// can't. GUILDHALL_TEST_COVERAGE is a directory that keeps what they count.
+	counts, temporary := os.Getenv("GUILDHALL_TEST_COVERAGE"), ""
+	var err error
+	if counts == "" {
+		counts, err = os.MkdirTemp("", "guildhall-coverage-")
+		temporary = counts
+	}
 	if err == nil {
 		err = os.Setenv("GOCOVERDIR", counts)
 	}
@@ -44,7 +50,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	status := m.Run()
-	_ = os.RemoveAll(counts)
+	if temporary != "" {
+		_ = os.RemoveAll(temporary)
+	}
 	os.Exit(status)
 }
 
