@@ -175,10 +175,31 @@ func (a *App) Prepare(ctx context.Context) error {
 	if err := a.migrated(ctx); err != nil {
 		return err
 	}
+	return a.permitted(ctx)
+}
+
+// permitted says whether the role may do what the settings ask for.
+func (a *App) permitted(ctx context.Context) error {
 	if err := a.kernel.DB.CheckRowSecurity(ctx); err != nil {
 		return err
 	}
 	return a.retention.Check(ctx)
+}
+
+// Usable says why a command can't work on the schema. It changes nothing, but for
+// an empty database where MIGRATE_ON_START is set, as it is on a laptop.
+func (a *App) Usable(ctx context.Context) error {
+	applied, err := a.kernel.DB.Applied(ctx)
+	if err != nil {
+		return err
+	}
+	if len(applied) == 0 {
+		return a.Prepare(ctx)
+	}
+	if err := a.upToDate(ctx); err != nil {
+		return err
+	}
+	return a.permitted(ctx)
 }
 
 func (a *App) migrated(ctx context.Context) error {
@@ -189,6 +210,10 @@ func (a *App) migrated(ctx context.Context) error {
 		}
 		return err
 	}
+	return a.upToDate(ctx)
+}
+
+func (a *App) upToDate(ctx context.Context) error {
 	status, err := a.kernel.DB.Status(ctx, a.migrations)
 	switch {
 	case err != nil:

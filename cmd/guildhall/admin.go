@@ -82,7 +82,7 @@ func operators(k *platform.Kernel) *access.Operators {
 // withReady is withApp on a schema that the service could run on.
 func withReady(run func(*cobra.Command, []string, *platform.Kernel, *platform.App) error) func(*cobra.Command, []string) error {
 	return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-		if err := app.Prepare(cmd.Context()); err != nil {
+		if err := app.Usable(cmd.Context()); err != nil {
 			return err
 		}
 		return run(cmd, args, k, app)

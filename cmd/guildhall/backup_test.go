@@ -16,6 +16,7 @@ import (
 
 	"guildhall/platform/backup"
 	"guildhall/platform/config"
+	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
 )
 
@@ -208,10 +209,22 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 			return path
 		}
 		refused("I5 an account has a profile", broken("DELETE FROM user_profile WHERE user_id = '"+ada.id+"'"))
-		refused("is not what was written", broken("DROP TRIGGER audit_events_no_update", "UPDATE audit_events SET actor_role = 'owner'"))
+		var guard string
+		if err := s.kernel.DB.Row(everything, "SELECT sql FROM sqlite_schema WHERE name = 'audit_events_no_update'").Scan(&guard); err != nil {
+			t.Fatal(err)
+		}
+		refused("is not what was written", broken("DROP TRIGGER audit_events_no_update", "UPDATE audit_events SET actor_role = 'owner'", guard))
+		refused("values in users are of another kind than their column, in the row: "+ada.id, broken("UPDATE users SET created_at = 'yesterday' WHERE id = '"+ada.id+"'"))
+		refused("there is no CREATE TRIGGER audit_events_no_update", broken("DROP TRIGGER audit_events_no_update"))
+		undead := "CREATE TRIGGER undead AFTER UPDATE ON sessions BEGIN UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL WHERE id = OLD.id; END"
+		refused("there is CREATE TRIGGER undead", broken(undead))
+		refused("there is CREATE VIEW", broken("CREATE VIEW v AS SELECT 1"))
+		if out, status := run(t, dir, inProduction(to), "restore", "--unsound", broken(undead)); status != 1 || !strings.Contains(out, "sessions can't be ended") {
+			t.Errorf("sessions that live again: %d\n%s", status, out)
+		}
 		refused("newer than this version", broken("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')"))
 		refused("no backup of guildhall", broken("DROP TABLE schema_migrations"))
-		refused("was not finished", broken("CREATE TABLE copy_in_progress (position bigint, statement text)"))
+		refused("was not finished", broken("CREATE TABLE guildhall_copy_in_progress (position bigint, statement text)"))
 
 		unsound := broken("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
 		if out, status := run(t, dir, inProduction(to), "restore", "--unsound", unsound); status != 0 || !strings.Contains(out, "I5 an account has a profile") {
@@ -271,7 +284,7 @@ func TestScheduledBackups(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"guildhall-20200101T000000Z.db", "guildhall-20200102T000000Z.db", "mine.db"} {
-			if err := os.WriteFile(filepath.Join(backups, name), nil, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(backups, name), []byte("SQLite format 3\x00"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -297,7 +310,7 @@ func TestScheduledBackups(t *testing.T) {
 		if len(names) != 3 || names[0] != "guildhall-20200102T000000Z.db" || names[2] != "mine.db" {
 			t.Fatalf("there are %v\n%s", names, processes[0].out)
 		}
-		if at := backup.Newest(backups); time.Since(at) > time.Minute {
+		if at := backup.Newest(backups, time.Now()); time.Since(at) > time.Minute {
 			t.Errorf("the newest is of %s", at)
 		}
 		for _, p := range processes {
@@ -369,4 +382,87 @@ func TestBackupThatIsGivenUp(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// TestRestoreReplacesNothing: what appears at the place while a restore runs is
+// not overwritten, and what lies beside it is not taken for a part of it.
+func TestRestoreReplacesNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	s.person("Ada")
+	dir := t.TempDir()
+	file, to := filepath.Join(dir, "backup"), filepath.Join(dir, "guildhall.db")
+	if _, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, file); err != nil {
+		t.Fatal(err)
+	}
+	appears := func(name string) func(context.Context, *database.DB) error {
+		return func(context.Context, *database.DB) error { return os.WriteFile(name, []byte("somebody's"), 0o600) }
+	}
+	for _, name := range []string{to, to + "-wal", to + "-journal"} {
+		o := backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Finish: appears(name)}
+		if _, err := backup.ToFile(everything, o, to); err == nil || !strings.Contains(err.Error(), name+" is there already") {
+			t.Errorf("%s appears: %v", name, err)
+		}
+		if _, err := backup.ToFile(everything, o, to); err == nil || !strings.Contains(err.Error(), name+" is there already") {
+			t.Errorf("%s is there: %v", name, err)
+		}
+		if content, err := os.ReadFile(name); err != nil || string(content) != "somebody's" {
+			t.Errorf("%s is now %q %v", name, content, err)
+		}
+		_ = os.Remove(name)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
+
+// TestABackupMayHaveAnyName, also one that means something in a URL.
+func TestABackupMayHaveAnyName(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		dir := filepath.Join(t.TempDir(), "a?b#c%41 [d]")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		file, to := filepath.Join(dir, "back?up#1.db"), filepath.Join(dir, "re?stored")
+		if taken, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, file); err != nil || taken.Bytes == 0 {
+			t.Fatalf("%+v %v", taken, err)
+		}
+		finish := func(ctx context.Context, db *database.DB) error { return endSessions(ctx, db) }
+		if _, err := backup.ToFile(everything, backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Finish: finish}, to); err != nil {
+			t.Fatal(err)
+		}
+		if entries, _ := os.ReadDir(dir); len(entries) != 2 {
+			t.Errorf("there are %v", entries)
+		}
+		db, err := database.Open(everything, database.Options{File: to})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var email string
+		if err := db.Row(everything, "SELECT email FROM users").Scan(&email); err != nil || email != ada.email {
+			t.Errorf("%q %v", email, err)
+		}
+	})
+}
+
+// TestAClockThatWasWrongStopsNoBackups: names from the future, and files that are
+// no backups, count for nothing.
+func TestAClockThatWasWrongStopsNoBackups(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	now := time.Now().UTC()
+	for name, content := range map[string]string{
+		"guildhall-20360101T000000Z.db":                                       "SQLite format 3\x00",
+		"guildhall-" + now.Format("20060102T150405Z") + ".db":                 "",
+		"guildhall-" + now.Add(-time.Hour).Format("20060102T150405Z") + ".db": "SQLite format 3\x00",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if age := now.Sub(backup.Newest(dir, now)); age < 59*time.Minute || age > 61*time.Minute {
+		t.Errorf("the newest is %s old", age)
+	}
 }

@@ -94,7 +94,16 @@ func withExisting(run onDatabase) func(*cobra.Command, []string) error {
 		if isMissingFile(cfg.DatabaseURL.Reveal()) {
 			return fmt.Errorf("DATABASE_URL names a file that is not there: %s", maskedSetting(cfg, "DATABASE_URL"))
 		}
-		return withApp(run)(cmd, args)
+		return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+			half, err := k.DB.IsHalfCopied(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if half {
+				return database.ErrHalfCopied
+			}
+			return run(cmd, args, k, app)
+		})(cmd, args)
 	}
 }
 

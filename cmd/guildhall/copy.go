@@ -53,6 +53,12 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return errors.New("--from names a file that is not there")
 	}
 	ctx := cmd.Context()
+	if path, isFile := strings.CutPrefix(to, "sqlite://"); isFile && !isMissingFile(to) {
+		path, _, _ = strings.Cut(path, "?")
+		if err := database.RequireUnused(ctx, path); err != nil {
+			return err
+		}
+	}
 	source, err := database.Open(ctx, database.Options{URL: from})
 	if err != nil {
 		return fmt.Errorf("open --from, which must be the server itself and no pooler: %w", err)

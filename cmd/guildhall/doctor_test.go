@@ -56,13 +56,13 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 			return filepath.Join(dir, "guildhall-"+time.Now().UTC().Add(-age).Format("20060102T150405Z")+".db")
 		}
 		for _, name := range []string{made(5 * time.Hour), made(6*time.Hour) + ".unsound"} {
-			if err := os.WriteFile(name, nil, 0o600); err != nil {
+			if err := os.WriteFile(name, []byte("SQLite format 3\x00"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 		finds("fail  backups: the last one is 5h0m0s old, one is due every 1h0m0s", scheduled)
 		finds("warn  backups: 1 were not sound", scheduled)
-		if err := os.WriteFile(made(time.Minute), nil, 0o600); err != nil {
+		if err := os.WriteFile(made(time.Minute), []byte("SQLite format 3\x00"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		finds("ok    backups: the last one is 1m0s old", scheduled)

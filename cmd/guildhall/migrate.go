@@ -19,6 +19,9 @@ func migrateCommand() *cobra.Command {
 			Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
 			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 				applied, err := k.DB.Migrate(cmd.Context(), app.Migrations())
+				if err == nil {
+					err = k.DB.TurnOffRowSecurity(cmd.Context())
+				}
 				return report(cmd, "applied", applied, err)
 			}),
 		},

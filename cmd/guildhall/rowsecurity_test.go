@@ -214,3 +214,25 @@ func TestTrustRowSecurityCost(t *testing.T) {
 		figure(t, "cost of row-level security: "+what, "postgres", n, 0, seed, "%s", c)
 	}
 }
+
+// TestRowSecurityIsNotLostByForgettingASetting: only `migrate up` turns it off.
+func TestRowSecurityIsNotLostByForgettingASetting(t *testing.T) {
+	t.Parallel()
+	databaseURL := platformtest.PostgresURL(t)
+	s := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
+	ada := s.person("Ada")
+	dir, environ := t.TempDir(), inProduction(ownedBy(t, databaseURL), "MIGRATE_ON_START=true")
+	const on = "SELECT COUNT(*) FROM pg_class WHERE relrowsecurity"
+	walls := s.count(on)
+	for _, args := range [][]string{{"serve"}, {"sweep"}, {"admin", "list"}, {"export", ada.organization, "--output", "-"}} {
+		if out, status := run(t, dir, environ, args...); status != 1 || !strings.Contains(out, "row-level security is on in the database") {
+			t.Errorf("%v: %d\n%s", args, status, out)
+		}
+	}
+	if n := s.count(on); n != walls || n == 0 {
+		t.Errorf("%d tables had it, %d have", walls, n)
+	}
+	if out, status := run(t, dir, environ, "migrate", "up"); status != 0 || s.count(on) != 0 {
+		t.Errorf("migrate up: %d %d\n%s", status, s.count(on), out)
+	}
+}

@@ -43,6 +43,13 @@ func (k *Sessions) EndEverybodys(ctx context.Context) error {
 		if r.Error != nil {
 			return r.Error
 		}
+		live, err := database.Count(k.db.Conn(ctx), "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL")
+		if err != nil {
+			return err
+		}
+		if *live > 0 { // something in the database itself undoes it
+			return fmt.Errorf("%d sessions can't be ended", *live)
+		}
 		return k.trail.Record(ctx, audit.Event{
 			Action: audit.DatabaseRestored, Details: map[string]string{"sessions": strconv.FormatInt(r.RowsAffected, 10)},
 		})

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -35,13 +34,16 @@ type Taken struct {
 	Found integrity.Report
 }
 
+// ErrUnsound is a backup of data with which something is wrong.
+var ErrUnsound = errors.New("the backup is not sound")
+
 // Take makes a backup of a name that is not taken yet. Where the data is not
 // sound the file keeps the suffix .unsound, so that nobody takes it for good and
 // what can be saved still is.
 func Take(ctx context.Context, o Options, path string) (Taken, error) {
 	t := Taken{Path: path}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return t, fmt.Errorf("%s is there already", path)
+	if err := database.RequireNothing(path); err != nil {
+		return t, err
 	}
 	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
 	database.RemoveFiles(partial) // of one that was cut off
@@ -58,19 +60,19 @@ func Take(ctx context.Context, o Options, path string) (Taken, error) {
 	}
 	if unsound := t.Found.Err(); unsound != nil {
 		t.Path = path + ".unsound"
-		err = fmt.Errorf("the backup is %s: %w", t.Path, unsound)
+		err = fmt.Errorf("%w, %s: %w", ErrUnsound, t.Path, unsound)
 	}
 	if info, failed := os.Stat(partial); failed == nil {
 		t.Bytes = info.Size()
 	}
-	return t, errors.Join(err, database.RenameFile(partial, t.Path))
+	return t, errors.Join(err, database.PublishFile(partial, t.Path))
 }
 
 func write(ctx context.Context, o Options, path string) error {
 	if o.DB.Driver() == database.SQLite {
 		return o.DB.CopyFile(ctx, path)
 	}
-	target, err := database.Open(ctx, database.Options{URL: "sqlite://" + path})
+	target, err := database.Open(ctx, database.Options{File: path})
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func write(ctx context.Context, o Options, path string) error {
 }
 
 func inspect(ctx context.Context, path string) (r integrity.Report, err error) {
-	db, err := database.Open(ctx, database.Options{URL: "sqlite://" + path})
+	db, err := database.Open(ctx, database.Options{File: path})
 	if err != nil {
 		return r, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -28,10 +27,8 @@ type RestoreOptions struct {
 
 // ToFile restores to a SQLite file that is not there yet.
 func ToFile(ctx context.Context, o RestoreOptions, path string) (integrity.Report, error) {
-	for _, taken := range []string{path, path + "-wal"} {
-		if _, err := os.Lstat(taken); !errors.Is(err, fs.ErrNotExist) {
-			return integrity.Report{}, fmt.Errorf("%s is there already: restore into an empty place, or move it away first", taken)
-		}
+	if err := database.RequireNothing(path); err != nil {
+		return integrity.Report{}, fmt.Errorf("restore into an empty place only: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return integrity.Report{}, err
@@ -43,7 +40,10 @@ func ToFile(ctx context.Context, o RestoreOptions, path string) (integrity.Repor
 	if err != nil {
 		return r, err
 	}
-	return r, database.RenameFile(working, path)
+	if err := database.SealFile(ctx, working); err != nil {
+		return r, err
+	}
+	return r, database.PublishFile(working, path)
 }
 
 // ToDatabase restores to an empty PostgreSQL database. Until it has all, the
@@ -58,7 +58,7 @@ func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r i
 	if r, err = prepare(ctx, o, working); err != nil {
 		return r, err
 	}
-	source, err := database.Open(ctx, database.Options{URL: "sqlite://" + working})
+	source, err := database.Open(ctx, database.Options{File: working})
 	if err != nil {
 		return r, err
 	}
@@ -73,7 +73,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity
 	if err := database.CopyClosedFile(ctx, o.File, working); err != nil {
 		return r, fmt.Errorf("read the backup: %w", err)
 	}
-	db, err := database.Open(ctx, database.Options{URL: "sqlite://" + working})
+	db, err := database.Open(ctx, database.Options{File: working})
 	if err != nil {
 		return r, fmt.Errorf("read the backup: %w", err)
 	}
@@ -89,6 +89,10 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity
 	}
 	if _, err := db.Migrate(ctx, o.Migrations); err != nil {
 		return r, fmt.Errorf("bring the backup to this version: %w", err)
+	}
+	// What the backup itself would do at a statement must not have a say.
+	if err := integrity.CheckSchema(ctx, db, o.Migrations); err != nil && !o.Unsound {
+		return r, err
 	}
 	if err := o.Finish(ctx, db); err != nil {
 		return r, err

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -48,11 +47,15 @@ func (s *Schedule) Start(ctx context.Context) (stop func()) {
 			}
 			if err := s.once(ctx); err != nil && ctx.Err() == nil {
 				if !errors.Is(err, errTaken) {
-					s.Log.ErrorContext(ctx, "no backup was made", "cause", err, "again_in", min(retryAfter, s.Interval).String())
+					s.Log.ErrorContext(ctx, "no backup was made", "cause", err)
+				}
+				again := min(retryAfter, s.Interval)
+				if errors.Is(err, ErrUnsound) {
+					again = s.Interval // it will be no sounder before somebody looks
 				}
 				select {
 				case <-ctx.Done():
-				case <-time.After(min(retryAfter, s.Interval)):
+				case <-time.After(again):
 				}
 			}
 		}
@@ -61,7 +64,7 @@ func (s *Schedule) Start(ctx context.Context) (stop func()) {
 }
 
 func (s *Schedule) untilDue() time.Duration {
-	newest := Newest(s.Dir)
+	newest := Newest(s.Dir, s.Now())
 	if newest.IsZero() {
 		return 0
 	}
@@ -82,7 +85,14 @@ func (s *Schedule) once(ctx context.Context) error {
 		return nil
 	}
 	began := s.Now()
+	removeAll(filepath.Join(s.Dir, ".guildhall-*.partial*")) // of those that were cut off
+	unsound, _ := filepath.Glob(filepath.Join(s.Dir, "guildhall-*.db.unsound"))
 	taken, err := Take(ctx, s.Backup, filepath.Join(s.Dir, began.UTC().Format(fileName)))
+	if errors.Is(err, ErrUnsound) { // one of them is enough
+		for _, path := range unsound {
+			_ = os.Remove(path)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -105,9 +115,16 @@ func (s *Schedule) lock() (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
+func removeAll(pattern string) {
+	found, _ := filepath.Glob(pattern)
+	for _, path := range found {
+		_ = os.Remove(path)
+	}
+}
+
 // forget removes the oldest of its own, never what somebody else put there.
 func (s *Schedule) forget(ctx context.Context) error {
-	all := made(s.Dir)
+	all := made(s.Dir, s.Now())
 	for _, name := range all[:max(0, len(all)-s.Keep)] {
 		if err := os.Remove(filepath.Join(s.Dir, name)); err != nil {
 			return fmt.Errorf("remove an old backup: %w", err)
@@ -117,24 +134,29 @@ func (s *Schedule) forget(ctx context.Context) error {
 	return nil
 }
 
+// ahead is how far a clock may be behind the one that named a backup. What is
+// named later was named by a clock that was wrong, and counts for nothing: else
+// none would be made until then.
+const ahead = 5 * time.Minute
+
 // made lists the backups of a schedule, the oldest first.
-func made(dir string) (names []string) {
-	entries, err := os.ReadDir(dir)
+func made(dir string, now time.Time) (names []string) {
+	entries, err := os.ReadDir(dir) // by name
 	if err != nil {
 		return nil // not there yet
 	}
 	for _, e := range entries {
-		if _, err := time.Parse(fileName, e.Name()); err == nil {
+		at, err := time.Parse(fileName, e.Name())
+		if err == nil && at.Before(now.Add(ahead)) && database.IsSQLiteFile(filepath.Join(dir, e.Name())) {
 			names = append(names, e.Name())
 		}
 	}
-	slices.Sort(names)
 	return names
 }
 
 // Newest is when the last backup of a schedule was begun; zero where there is none.
-func Newest(dir string) time.Time {
-	names := made(dir)
+func Newest(dir string, now time.Time) time.Time {
+	names := made(dir, now)
 	if len(names) == 0 {
 		return time.Time{}
 	}

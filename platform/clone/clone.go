@@ -117,13 +117,7 @@ func (c *copying) prepare(ctx context.Context) error {
 	if err := c.migrated(ctx, "target", c.To); err != nil {
 		return err
 	}
-	if err := c.compareSchemas(ctx); err != nil {
-		return err
-	}
-	if c.result.Resumed {
-		return nil
-	}
-	return c.requireEmpty(ctx)
+	return c.compareSchemas(ctx)
 }
 
 func (c *copying) makeSchema(ctx context.Context) error {
@@ -186,21 +180,6 @@ func (c *copying) compareSchemas(ctx context.Context) error {
 		c.plan = append(c.plan, step{Table: from.On(to)})
 	}
 	return nil
-}
-
-func (c *copying) requireEmpty(ctx context.Context) error {
-	return c.To.Snapshot(database.ForAll(ctx), func(ctx context.Context) error {
-		for _, s := range c.plan {
-			n, err := c.To.CountRows(ctx, s.Name)
-			if err != nil {
-				return err
-			}
-			if n > 0 {
-				return fmt.Errorf("the target is not empty: %s holds %d row(s)", s.Name, n)
-			}
-		}
-		return nil
-	})
 }
 
 func (c *copying) count(ctx context.Context) error {

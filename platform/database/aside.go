@@ -3,12 +3,16 @@ package database
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
-	"slices"
+	"strings"
+	"time"
 )
 
 // copiesKept are there of a SQLite file as it was before its schema changed.
 const copiesKept = 3
+
+const asideTime = "20060102T150405.000000Z"
 
 // copyAside makes a copy of the SQLite file before its schema changes, in the
 // transaction that is about to change it: nobody writes meanwhile, and readers,
@@ -17,18 +21,39 @@ func (d *DB) copyAside(ctx context.Context) error {
 	if d.driver != SQLite || !d.options.CopyBeforeMigrating {
 		return nil
 	}
-	path := d.sqlitePath + ".before-" + d.options.Now().UTC().Format("20060102T150405.000000Z")
-	if err := d.CopyFile(ctx, path); err != nil {
+	path := d.sqlitePath + ".before-" + d.options.Now().UTC().Format(asideTime)
+	partial := path + ".partial"
+	err := d.CopyFile(ctx, partial)
+	if err == nil {
+		err = PublishFile(partial, path)
+	}
+	if err != nil {
+		RemoveFiles(partial)
 		return fmt.Errorf("copy %s aside before its schema changes (DATABASE_COPY_BEFORE_MIGRATING=false leaves that out): %w", d.sqlitePath, err)
 	}
 	d.options.Log.InfoContext(ctx, "copied aside before the schema changes", "file", path)
-	copies, err := filepath.Glob(d.sqlitePath + ".before-*Z")
+	copies, err := d.copiesAside()
 	if err != nil {
 		return err
 	}
-	slices.Sort(copies)
 	for _, old := range copies[:max(0, len(copies)-copiesKept)] {
 		RemoveFiles(old)
 	}
 	return nil
+}
+
+// copiesAside are those that copyAside made, the oldest first, and no file of
+// somebody else's with a name like theirs.
+func (d *DB) copiesAside() (paths []string, err error) {
+	entries, err := os.ReadDir(filepath.Dir(d.sqlitePath)) // by name
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		at, ours := strings.CutPrefix(e.Name(), filepath.Base(d.sqlitePath)+".before-")
+		if _, err := time.Parse(asideTime, at); ours && err == nil {
+			paths = append(paths, filepath.Join(filepath.Dir(d.sqlitePath), e.Name()))
+		}
+	}
+	return paths, nil
 }

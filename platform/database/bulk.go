@@ -48,7 +48,7 @@ func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 	b.tx = tx
 	defer func() { b.tx = nil; _ = tx.Rollback() }() // no effect once committed
 	if b.db.driver == Postgres {
-		if _, err := tx.ExecContext(ctx, tenantSettings(ctx)); err != nil {
+		if _, err := tx.ExecContext(ctx, tenantSettings(ctx)+", set_config('guildhall.copying', 'on', true)"); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
 	}

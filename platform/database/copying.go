@@ -11,7 +11,7 @@ import (
 
 // copyTable is there while a copy into this database is not finished. It holds
 // what has been set aside meanwhile.
-const copyTable = "copy_in_progress"
+const copyTable = "guildhall_copy_in_progress"
 
 // ErrHalfCopied is a database into which a copy was not finished.
 var ErrHalfCopied = errors.New("a copy into this database was not finished: run the same `guildhall copy` (or `restore`) again, or start over with an empty database")
@@ -62,11 +62,25 @@ const (
 
 // BeginCopy marks the database as half copied and sets aside what would be in
 // the way of filling these tables, or slow it down: indexes, foreign keys,
-// triggers and row-level security. Only the tables' owner may. In a transaction.
+// triggers and row-level security. Only the tables' owner may. It refuses tables
+// that are not empty, under the lock that keeps everybody else from filling them,
+// and from then on the tables refuse whoever else writes. In a transaction.
 func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
-	query := sqliteAside
+	query, list := sqliteAside, strings.Join(tables, ", ")
 	if b.db.driver == Postgres {
 		query = postgresAside
+		if err := b.exec(ctx, "LOCK TABLE "+list+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+	}
+	for _, t := range tables {
+		var n int64
+		if err := b.tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t).Scan(&n); err != nil { //nolint:gosec // a table of the schema
+			return fmt.Errorf("count %s: %w", t, err)
+		}
+		if n > 0 {
+			return fmt.Errorf("the target is not empty: %s holds %d row(s)", t, n)
+		}
 	}
 	rows, err := b.tx.QueryContext(ctx, fmt.Sprintf(query, "('"+strings.Join(tables, "', '")+"')"))
 	if err != nil {
@@ -79,15 +93,39 @@ func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 	if err := b.exec(ctx, "CREATE TABLE "+copyTable+" (position bigint NOT NULL PRIMARY KEY, statement text NOT NULL)"); err != nil {
 		return err
 	}
-	for i, pair := range pairs {
-		if err := b.exec(ctx, b.db.numbered("INSERT INTO "+copyTable+" (position, statement) VALUES (?, ?)"), i, pair[1]); err != nil {
-			return err
-		}
-		if err := b.exec(ctx, pair[0]); err != nil {
+	position := 0
+	finally := func(statement string) error {
+		position++
+		return b.exec(ctx, b.db.numbered("INSERT INTO "+copyTable+" (position, statement) VALUES (?, ?)"), position, statement)
+	}
+	for _, pair := range pairs {
+		if err := errors.Join(finally(pair[1]), b.exec(ctx, pair[0])); err != nil {
 			return err
 		}
 	}
-	return nil
+	return b.fence(ctx, tables, finally)
+}
+
+// fence keeps a service that runs on the database from writing to it: what it
+// acknowledged would be in nobody's source. A SQLite file is nobody else's
+// (RequireUnused).
+func (b *Bulk) fence(ctx context.Context, tables []string, finally func(string) error) error {
+	if b.db.driver != Postgres {
+		return nil
+	}
+	err := b.exec(ctx, `CREATE FUNCTION `+copyTable+`() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF current_setting('guildhall.copying', true) = 'on' THEN RETURN NULL; END IF;
+			RAISE EXCEPTION 'a copy into this database is not finished' USING ERRCODE = '57P03';
+		END $$`)
+	for _, t := range tables {
+		err = errors.Join(err, b.exec(ctx, fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION %[1]s()", copyTable, t)),
+			finally("DROP TRIGGER "+copyTable+" ON "+t))
+		if err != nil {
+			return err
+		}
+	}
+	return finally("DROP FUNCTION " + copyTable + "()")
 }
 
 // FinishCopy makes again what was set aside, which the database refuses where the

@@ -21,6 +21,7 @@ import (
 // Options say where the data is.
 type Options struct {
 	URL            string
+	File           string   // of SQLite, instead of a URL: any name
 	ReplicaURLs    []string // PostgreSQL servers that follow it; see MayLag
 	MaxConnections int      // of PostgreSQL
 	RowSecurity    bool
@@ -62,7 +63,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	}
-	driver, rest, err := parseURL(o.URL)
+	driver, rest, err := SQLite, o.File, error(nil)
+	if o.File == "" {
+		driver, rest, err = parseURL(o.URL)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -26,19 +27,29 @@ func rowSecurity(conn *gorm.DB) (tables []string, on int, err error) {
 	return tables, on, err
 }
 
-// setRowSecurity turns the modules' policies on or off, as configured, within
-// the transaction of a migration. Only the tables' owner may.
+// setRowSecurity turns the modules' policies on, if configured, within the
+// transaction of a migration. Only the tables' owner may.
 func (d *DB) setRowSecurity(tx *gorm.DB) error {
-	if d.driver != Postgres {
+	if d.driver != Postgres || !d.options.RowSecurity {
 		return nil
 	}
-	tables, on, err := rowSecurity(tx)
-	if err != nil || d.options.RowSecurity && on == len(tables) || !d.options.RowSecurity && on == 0 {
-		return err
+	return alterRowSecurity(tx, "ENABLE ROW LEVEL SECURITY, FORCE") // for its owner, too
+}
+
+// TurnOffRowSecurity takes the wall away where it is not configured. It is said by
+// name, so that a forgotten setting doesn't.
+func (d *DB) TurnOffRowSecurity(ctx context.Context) error {
+	if d.driver != Postgres || d.options.RowSecurity {
+		return nil
 	}
-	how := "DISABLE ROW LEVEL SECURITY, NO FORCE"
-	if d.options.RowSecurity {
-		how = "ENABLE ROW LEVEL SECURITY, FORCE" // for its owner, too
+	return d.migrating(ctx, func(tx *gorm.DB) error { return alterRowSecurity(tx, "DISABLE ROW LEVEL SECURITY, NO FORCE") })
+}
+
+func alterRowSecurity(tx *gorm.DB, how string) error {
+	tables, on, err := rowSecurity(tx)
+	enable := strings.HasPrefix(how, "ENABLE")
+	if err != nil || enable && on == len(tables) || !enable && on == 0 {
+		return err
 	}
 	for _, table := range tables {
 		if err := tx.Exec("ALTER TABLE " + table + " " + how + " ROW LEVEL SECURITY").Error; err != nil {

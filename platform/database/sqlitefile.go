@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,6 +38,9 @@ func CopyClosedFile(ctx context.Context, from, to string) error {
 	if err := requireSQLite(from); err != nil {
 		return err
 	}
+	if journal, err := os.Stat(from + "-journal"); err == nil && journal.Size() > 0 {
+		return fmt.Errorf("%s-journal lies beside it: that is no backup, but a database that somebody was writing to", from)
+	}
 	pool, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: from}).EscapedPath()+how)
 	if err != nil {
 		return err
@@ -48,6 +52,13 @@ func CopyClosedFile(ctx context.Context, from, to string) error {
 // requireSQLite looks at the first bytes: SQLite takes an empty file for an
 // empty database.
 func requireSQLite(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -140,15 +151,51 @@ func SealFile(ctx context.Context, path string) error {
 	return syncFile(path)
 }
 
-// RenameFile gives a closed file another name, and returns when the disk has it.
-func RenameFile(from, to string) error {
+// IsSQLiteFile looks at the first bytes.
+func IsSQLiteFile(path string) bool { return requireSQLite(path) == nil }
+
+// PublishFile gives a closed file its name, and returns when the disk has it. It
+// replaces nothing: where the name is taken meanwhile, or something of SQLite's
+// lies beside it that would be taken for this file's, it refuses.
+func PublishFile(from, to string) error {
 	if err := syncFile(from); err != nil {
 		return err
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := RequireNothing(to); err != nil {
+		return err
+	}
+	if err := os.Link(from, to); err != nil { // unlike a rename, this fails where there is one
+		return err
+	}
+	if err := os.Remove(from); err != nil {
 		return err
 	}
 	return syncFile(filepath.Dir(to))
+}
+
+// RequireNothing refuses a place where there is a SQLite file or a part of one.
+func RequireNothing(path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		if _, err := os.Lstat(path + suffix); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(err, fmt.Errorf("%s%s is there already", path, suffix))
+		}
+	}
+	return nil
+}
+
+// RequireUnused refuses a SQLite file that another process has open: only who is
+// alone may leave the write-ahead log.
+func RequireUnused(ctx context.Context, path string) error {
+	pool, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_busy_timeout=500")
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	var mode string
+	if err := pool.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode); err != nil || mode != "delete" {
+		return fmt.Errorf("another process has %s open: stop it first", path)
+	}
+	return nil
 }
 
 func syncFile(path string) error {

@@ -29,7 +29,12 @@ func (o Options) schema(ctx context.Context) (findings []Finding, usable bool) {
 	}
 	findings = []Finding{{OK, name, fmt.Sprintf("is up to date, %d migrations", len(status.Applied)), ""}}
 	if err := o.DB.CheckRowSecurity(ctx); err != nil {
-		findings = append(findings, Finding{Fail, "row-level security", err.Error(), ""})
+		return append(findings, Finding{Fail, "row-level security", err.Error(), ""}), false // what can't be seen would seem to be missing
+	}
+	if o.DB.Driver() == database.SQLite {
+		if err := integrity.CheckSchema(ctx, o.DB, o.Migrations); err != nil {
+			findings = append(findings, Finding{Fail, name, err.Error(), "somebody changed it by hand: undo that, or `guildhall copy` to a new file, which has it right"})
+		}
 	}
 	return findings, true
 }
@@ -60,9 +65,9 @@ func mend(what string) string {
 	case strings.HasPrefix(what, "audit trail"):
 		return "somebody wrote to the database by hand, or a disk is faulty: compare with a backup; the trail can't be mended"
 	case strings.HasPrefix(what, "I1 "), strings.HasPrefix(what, "I2 "):
-		return "name an owner who is a member, by hand: INSERT INTO organization_owners (organization_id, user_id, since)"
+		return "name an owner who is a member, by hand: INSERT INTO organization_owners (organization_id, user_id, since) VALUES ('…', '…', '2026-11-25 10:00:00+00:00')"
 	case strings.HasPrefix(what, "I9 "):
-		return "end those sessions by hand: UPDATE sessions SET revoked_at = …, revoked_reason = 'operator' WHERE id = …"
+		return "end those sessions by hand: UPDATE sessions SET revoked_at = '2026-11-25 10:00:00+00:00', revoked_reason = 'operator' WHERE id = '…'"
 	default:
 		return "the schema forbids this, so somebody or something went around it: find out who, and mend the rows by hand or restore a backup"
 	}

@@ -66,7 +66,7 @@ func (o Options) backups() []Finding {
 	if dir == "" {
 		return []Finding{{Note, name, "none are made by schedule", "set BACKUP_DIR to a directory on another disk, or run `guildhall backup` from cron"}}
 	}
-	newest := backup.Newest(dir)
+	newest := backup.Newest(dir, o.Now())
 	age := o.Now().Sub(newest)
 	var findings []Finding
 	switch {

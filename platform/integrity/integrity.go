@@ -51,6 +51,11 @@ func Check(ctx context.Context, db *database.DB) (Report, error) {
 			{"the file is damaged", "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'"},
 			{"rows refer to rows that don't exist, in", `SELECT DISTINCT "table" FROM pragma_foreign_key_check`},
 		}, checks...)
+		tables, err := db.Tables(ctx)
+		if err != nil {
+			return r, err
+		}
+		checks = append(checks, kinds(tables)...)
 	}
 	for _, i := range checks {
 		rows, err := find(ctx, db, i.query)
