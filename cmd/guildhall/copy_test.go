@@ -151,8 +151,7 @@ func TestCopyGoesOn(t *testing.T) {
 			ada.patch(ada.org(""), body("name", fmt.Sprint("Name ", cuts))).is(200)
 			if cuts == 7 {
 				ada.delete(ada.org("/members/" + grace.id)).is(204) // an admin grant, already copied
-				grace = s.person("Grace")
-				grace.joins(ada, true)
+				grace = s.person("Grace").joins(ada, true)
 			}
 		}
 		if cuts < 12 {
