@@ -34,6 +34,7 @@ func examined(s *service, change ...func(*config.Config)) string {
 
 func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
+		s.asOwner()
 		ada, _ := town(t, s)
 		finds := func(want string, change ...func(*config.Config)) {
 			t.Helper()
@@ -136,6 +137,7 @@ func TestTheDoctorByCommand(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := start(t, databaseURL)
+		s.asOwner()
 		ada := s.person("Ada")
 		dir := t.TempDir()
 		if out, status := run(t, dir, inProduction(databaseURL), "doctor"); status > 1 || !strings.Contains(out, "ok    data: every invariant holds") {
