@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,8 +78,7 @@ func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report,
 	show, done := showProgress(cmd.ErrOrStderr())
 	defer done()
 	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Progress: show}
-	if path, isFile := strings.CutPrefix(cfg.DatabaseURL.Reveal(), "sqlite://"); isFile {
-		path, _, _ = strings.Cut(path, "?")
+	if path, isFile := sqlitePath(cfg.DatabaseURL.Reveal()); isFile {
 		return backup.ToFile(ctx, o, path)
 	}
 	target, err := database.Open(ctx, database.Options{URL: cfg.DatabaseURL.Reveal(), TransactionPooling: cfg.DatabasePoolMode == "transaction"})

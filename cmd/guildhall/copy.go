@@ -53,8 +53,7 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return errors.New("--from names a file that is not there")
 	}
 	ctx := cmd.Context()
-	if path, isFile := strings.CutPrefix(to, "sqlite://"); isFile && !isMissingFile(to) {
-		path, _, _ = strings.Cut(path, "?")
+	if path, isFile := sqlitePath(to); isFile && !isMissingFile(to) {
 		if err := database.RequireUnused(ctx, path); err != nil {
 			return err
 		}
@@ -130,14 +129,20 @@ func openBare(ctx context.Context, url string) (*platform.Kernel, *platform.App,
 	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
 }
 
+// sqlitePath is the file that a URL names, if it does.
+func sqlitePath(url string) (path string, isFile bool) {
+	rest, isFile := strings.CutPrefix(url, "sqlite://")
+	path, _, _ = strings.Cut(rest, "?")
+	return path, isFile
+}
+
 // isMissingFile says whether a URL names a SQLite file that is not there, which
 // opening would make.
 func isMissingFile(url string) bool {
-	path, isFile := strings.CutPrefix(url, "sqlite://")
+	path, isFile := sqlitePath(url)
 	if !isFile {
 		return false
 	}
-	path, _, _ = strings.Cut(path, "?")
 	_, err := os.Stat(path)
 	return errors.Is(err, fs.ErrNotExist)
 }
