@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/crypto/argon2"
+)
+
+// hash is argon2id at guildhall's parameters, at most one at a time on each core.
+func (s *server) hash(password string, salt []byte) []byte {
+	s.hashing <- struct{}{}
+	defer func() { <-s.hashing }()
+	return argon2.IDKey([]byte(password), salt, 2, 19456, 1, 32)
+}
+
+// argon2id is the bound of whatever takes a password.
+func (s *server) argon2id(c *gin.Context) {
+	s.hash("correct horse battery staple", make([]byte, 16))
+	answer(c, http.StatusOK, gin.H{"status": "ok"})
+}
+
+func (s *server) matches(encoded, password string) bool {
+	parts := strings.Split(encoded, "$")
+	if len(parts) != 6 || parts[3] != "m=19456,t=2,p=1" {
+		return false
+	}
+	salt, errSalt := base64.RawStdEncoding.DecodeString(parts[4])
+	key, errKey := base64.RawStdEncoding.DecodeString(parts[5])
+	return errSalt == nil && errKey == nil && subtle.ConstantTimeCompare(s.hash(password, salt), key) == 1
+}
+
+func (s *server) logIn(c *gin.Context) {
+	var in struct{ Username, Password string }
+	if err := c.BindJSON(&in); err != nil {
+		return
+	}
+	ctx := c.Request.Context()
+	var v session
+	var hash, current string
+	err := s.statements["person"].QueryRowContext(ctx, strings.ToLower(in.Username)).Scan(&v.UserID, &v.Email, &v.Name, &hash)
+	if err != nil || !s.matches(hash, in.Password) {
+		refuse(c, orRefused(err))
+		return
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		at := now()
+		if s.postgres {
+			if _, err := tx.Stmt(s.written["lock person"]).Exec(v.UserID); err != nil {
+				return err
+			}
+		}
+		var bits int
+		if err := tx.Stmt(s.written["hash"]).QueryRow(v.UserID).Scan(&current); err != nil || current != hash {
+			return orRefused(err)
+		}
+		if err := tx.Stmt(s.written["standing"]).QueryRow(v.UserID, nobody, nil, at).Scan(&bits); err != nil {
+			return err
+		}
+		if bits&accountActive == 0 || bits&(accountSuspended|accountArchived) != 0 {
+			return errRefused
+		}
+		if err := tx.Stmt(s.written["preferred"]).QueryRow(v.UserID, at).Scan(&v.OrganizationID); err != nil {
+			return err
+		}
+		if err := s.begin(c, tx, &v, at); err != nil {
+			return err
+		}
+		return s.record(c, tx, at, v.started())
+	})
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	respond(c, http.StatusOK, v)
+}
+
+func (s *server) begin(c *gin.Context, tx *sql.Tx, v *session, at time.Time) error {
+	v.ID, v.Generation, v.RotatedAt, v.Expires = newID(), 1, at, at.Add(refreshTTL)
+	_, err := tx.Stmt(s.written["begin session"]).Exec(v.ID, v.UserID, v.OrganizationID, at, v.Expires, c.ClientIP(), c.Request.UserAgent())
+	return err
+}
+
+func (s session) started() event {
+	return event{
+		chain: s.UserID, action: "session.started", role: "user", requestID: newID(),
+		user: &s.UserID, actor: &s.UserID, details: `{"session_id":"` + s.ID + `"}`,
+	}
+}
+
+func (s *server) register(c *gin.Context) {
+	var in struct{ Email, Password, Name string }
+	if err := c.BindJSON(&in); err != nil {
+		return
+	}
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt)
+	hash := fmt.Sprintf("$argon2id$v=%d$m=19456,t=2,p=1$%s$%s", argon2.Version,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(s.hash(in.Password, salt)))
+	organizationID := newID()
+	v := session{UserID: newID(), OrganizationID: &organizationID, Email: in.Email, Name: in.Name}
+	err := s.inTx(c.Request.Context(), func(tx *sql.Tx) error {
+		at := now()
+		for _, one := range []struct {
+			statement string
+			args      []any
+		}{
+			{"new user", []any{v.UserID, in.Email, strings.ToLower(in.Email), at}},
+			{"new profile", []any{v.UserID, in.Name}},
+			{"activate", []any{newID(), v.UserID, at}},
+			{"found", []any{organizationID, in.Name + "'s Organization", at}},
+			{"open", []any{newID(), organizationID, at, v.UserID}},
+			{"join", []any{organizationID, v.UserID, at}},
+			{"own", []any{organizationID, v.UserID, at}},
+			{"welcome", []any{newID(), at, v.UserID, organizationID}},
+			{"new hash", []any{v.UserID, hash, at}},
+		} {
+			if _, err := tx.Stmt(s.written[one.statement]).Exec(one.args...); err != nil {
+				return err
+			}
+		}
+		if err := s.begin(c, tx, &v, at); err != nil {
+			return err
+		}
+		registered, founded := v.started(), v.started()
+		registered.action, registered.details = "user.registered", "{}"
+		founded.action, founded.details, founded.organization, founded.chain = "organization.created", "{}", &organizationID, organizationID
+		if err := s.record(c, tx, at, registered, v.started()); err != nil {
+			return err
+		}
+		return s.record(c, tx, at, founded)
+	})
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	respond(c, http.StatusCreated, v)
+}
