@@ -43,7 +43,7 @@ func (k *Sessions) EndEverybodys(ctx context.Context) error {
 		if r.Error != nil {
 			return r.Error
 		}
-		live, err := database.Count(k.db.Conn(ctx), "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL")
+		live, err := k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL")
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (k *Sessions) liveOf(ctx context.Context, userID, after uuid.UUID, limit, o
 }
 
 func (k *Sessions) countLive(ctx context.Context, userID uuid.UUID) (*int64, error) {
-	return database.Count(k.db.Conn(ctx), "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
+	return k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
 }
 
 // advance makes the next generation the live one, if the given one still is;

@@ -82,7 +82,7 @@ func (m *Module) listMembers(ctx context.Context, in listInput) (httpapi.Page[me
 	if err != nil {
 		return httpapi.Page[memberView]{}, err
 	}
-	return m.store.list(ctx, "organization_members", in.OrganizationID, w)
+	return m.store.list(ctx, membersPage, "organization_members", in.OrganizationID, w)
 }
 
 func (m *Module) listAdmins(ctx context.Context, in listInput) (httpapi.Page[memberView], error) {
@@ -90,7 +90,7 @@ func (m *Module) listAdmins(ctx context.Context, in listInput) (httpapi.Page[mem
 	if err != nil {
 		return httpapi.Page[memberView]{}, err
 	}
-	return m.store.list(ctx, "organization_admins", in.OrganizationID, w)
+	return m.store.list(ctx, adminsPage, "organization_admins", in.OrganizationID, w)
 }
 
 func (m *Module) owner(ctx context.Context, in organizationPath) (memberView, error) {

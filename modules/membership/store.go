@@ -101,14 +101,22 @@ func (s *store) transfer(ctx context.Context, organizationID, newOwnerID, by uui
 	return nil
 }
 
+// Over m (memberships).
 const (
-	memberColumns = `u.id, u.email, p.name, p.avatar_url, m.joined_at,
+	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at,
 	(CASE WHEN ow.user_id IS NOT NULL THEN 3 WHEN ad.user_id IS NOT NULL THEN 2 ELSE 1 END)`
 	memberJoins = `
 JOIN users u ON u.id = m.user_id
 JOIN user_profile p ON p.user_id = m.user_id
 LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id
 LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id`
+	// A page is cut first, so that its cost does not depend on what follows it.
+	pageOf      = ` WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) `
+	membersPage = "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m` +
+		memberJoins + ` ORDER BY m.user_id`
+	adminsPage = "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page
+JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` +
+		memberJoins + ` ORDER BY m.user_id`
 )
 
 func scanMember(scan func(...any) error) (v memberView, err error) {
@@ -117,16 +125,9 @@ func scanMember(scan func(...any) error) (v memberView, err error) {
 	return v, err
 }
 
-// list reads one page of the members who stand in a table of memberships or of
-// grants. The page is cut first, so that its cost does not depend on what
-// follows it.
-func (s *store) list(ctx context.Context, table string, organizationID uuid.UUID, w httpapi.Window) (page httpapi.Page[memberView], err error) {
-	conn := s.db.Conn(ctx)
-	rows, err := conn.Raw("SELECT "+memberColumns+`
-		FROM (SELECT organization_id, user_id FROM `+table+`
-			WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) page
-		JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id`+memberJoins+`
-		ORDER BY page.user_id`, organizationID, w.After, w.Limit+1, w.Offset).Rows()
+// list reads one page of members: of all, or of those with the admin grant.
+func (s *store) list(ctx context.Context, query, table string, organizationID uuid.UUID, w httpapi.Window) (page httpapi.Page[memberView], err error) {
+	rows, err := s.db.Rows(ctx, query, organizationID, w.After, w.Limit+1, w.Offset)
 	if err != nil {
 		return page, fmt.Errorf("list members: %w", err)
 	}
@@ -136,7 +137,7 @@ func (s *store) list(ctx context.Context, table string, organizationID uuid.UUID
 	}
 	page = httpapi.NewPage(found, w, func(v memberView) uuid.UUID { return v.ID })
 	if w.Count {
-		page.Total, err = database.Count(conn, "SELECT COUNT(*) FROM "+table+" WHERE organization_id = ?", organizationID)
+		page.Total, err = s.db.Count(ctx, "SELECT COUNT(*) FROM "+table+" WHERE organization_id = ?", organizationID)
 	}
 	return page, err
 }

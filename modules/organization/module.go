@@ -59,8 +59,8 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.mine, httpapi.Doc{
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
 	})
-	httpapi.Get(r, "/organizations/:organization_id", access.Org(access.Member).WhileSuspended().WhileArchived(), m.get, httpapi.Doc{
-		ID: "getOrganization", Summary: "Show an organization", MayLag: true,
+	httpapi.Get(r, "/organizations/:organization_id", access.Org(access.Member).WhileSuspended().WhileArchived().Reading(organizationRow), m.get, httpapi.Doc{
+		ID: "getOrganization", Summary: "Show an organization",
 	})
 	httpapi.Patch(r, "/organizations/:organization_id", access.Org(access.Admin), m.rename, httpapi.Doc{
 		ID: "updateOrganization", Summary: "Rename an organization",

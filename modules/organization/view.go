@@ -74,6 +74,29 @@ func scanView(scan func(...any) error, first ...any) (v organizationView, err er
 	return v, err
 }
 
+// shown is what the gate reads along of the organization in the path. It is there:
+// the gate lets nobody through to one that is not.
+type shown struct {
+	name             sql.NullString
+	created, updated sql.NullTime
+	active           bool
+}
+
+var organizationRow = &access.Along[shown]{
+	Columns: "o.name, o.created_at, o.updated_at, (CASE WHEN sa.id IS NULL THEN 0 ELSE 1 END)",
+	Joins:   "LEFT JOIN organization_active_status sa ON sa.organization_id = k.organization_id AND sa.deactivated_at IS NULL",
+	Into:    func(r *shown) []any { return []any{&r.name, &r.created, &r.updated, &r.active} },
+}
+
+// seen is the organization in the path, of which the gate has read everything.
+func seen(ctx context.Context, id uuid.UUID) organizationView {
+	r, standing := access.Read[shown](ctx), access.From(ctx).Standing
+	return organizationView{
+		ID: id, Name: r.name.String, CreatedAt: r.created.Time.UTC(), UpdatedAt: r.updated.Time.UTC(),
+		IsActive: r.active, IsSuspended: standing.OrganizationSuspended, IsArchived: standing.OrganizationArchived,
+	}
+}
+
 func (s *store) find(ctx context.Context, id uuid.UUID, now time.Time) (organizationView, error) {
 	v, err := scanView(s.db.Row(ctx, s.findSQL, id, now).Scan)
 	if database.IsNotFound(err) {
@@ -94,7 +117,7 @@ func (s *store) list(ctx context.Context, userID uuid.UUID, all, archived bool, 
 	if all {
 		query, args = s.allSQL, []any{w.After, includeArchived, w.Limit + 1, w.Offset, userID, now}
 	}
-	rows, err := s.db.Conn(ctx).Raw(query, args...).Rows()
+	rows, err := s.db.Rows(ctx, query, args...)
 	if err != nil {
 		return page, fmt.Errorf("list organizations: %w", err)
 	}
@@ -123,15 +146,15 @@ func scanMembership(scan func(...any) error) (v membershipView, err error) {
 func (s *store) count(ctx context.Context, userID uuid.UUID, all bool, includeArchived int) (*int64, error) {
 	flag := s.db.Param("int")
 	if all {
-		return database.Count(s.db.Conn(ctx), `SELECT COUNT(*) FROM organizations o WHERE `+flag+` = 1
+		return s.db.Count(ctx, `SELECT COUNT(*) FROM organizations o WHERE `+flag+` = 1
 			OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = o.id AND a.restored_at IS NULL)`, includeArchived)
 	}
-	return database.Count(s.db.Conn(ctx), "SELECT COUNT(*) FROM organization_members om WHERE om.user_id = ?"+
+	return s.db.Count(ctx, "SELECT COUNT(*) FROM organization_members om WHERE om.user_id = ?"+
 		fmt.Sprintf(visible, "", "", flag), userID, includeArchived)
 }
 
 func (s *store) choices(ctx context.Context, userID uuid.UUID) ([]choiceView, error) {
-	rows, err := s.db.Conn(ctx).Raw(s.choicesSQL, userID).Rows()
+	rows, err := s.db.Rows(ctx, s.choicesSQL, userID)
 	if err != nil {
 		return nil, fmt.Errorf("list choices: %w", err)
 	}

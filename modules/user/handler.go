@@ -76,8 +76,7 @@ type unarchiveInput struct {
 }
 
 func (m *Module) me(ctx context.Context, _ struct{}) (meView, error) {
-	caller := access.From(ctx)
-	return m.store.me(ctx, caller.UserID, caller.OrganizationID, caller.Role, m.now())
+	return oneself(access.From(ctx), access.Read[self](ctx)), nil
 }
 
 func (m *Module) list(ctx context.Context, in listInput) (httpapi.Page[userView], error) {

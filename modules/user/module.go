@@ -55,7 +55,7 @@ func (*Module) Migrations() []database.Migration { return migrations() }
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("People, their profiles and their standing.")
-	httpapi.Get(r, "/auth/me", access.SignedIn(), m.me, httpapi.Doc{
+	httpapi.Get(r, "/auth/me", access.SignedIn().Reading(selfRow), m.me, httpapi.Doc{
 		ID: "getMe", Summary: "Who am I",
 		Description: "`organization` is the active one, null where there is none or it has been lost.",
 	})

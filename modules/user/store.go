@@ -13,8 +13,8 @@ import (
 )
 
 type store struct {
-	db                               *database.DB
-	findSQL, meSQL, allSQL, pagedSQL string
+	db                        *database.DB
+	findSQL, allSQL, pagedSQL string
 }
 
 func (s *store) create(ctx context.Context, email, canonical, name string, now time.Time) (uuid.UUID, error) {

@@ -52,7 +52,6 @@ func newStore(db *database.DB) *store {
 	return &store{
 		db:       db,
 		findSQL:  build(viewColumns, oneUser),
-		meSQL:    build("o.name, "+viewColumns, oneUser+"\nLEFT JOIN organizations o ON o.id = k.organization_id"),
 		pagedSQL: build(viewColumns, memberPage) + "\nORDER BY u.id",
 		allSQL:   build(viewColumns, everybodyPage) + "\nORDER BY u.id",
 	}
@@ -78,16 +77,37 @@ func (s *store) find(ctx context.Context, id uuid.UUID, viewedFrom uuid.NullUUID
 	return v, nil
 }
 
-func (s *store) me(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID, role access.Role, now time.Time) (me meView, err error) {
-	var organization *string
-	me.userView, err = scanView(s.db.Row(ctx, s.meSQL, id, organizationID, now).Scan, &organization)
-	if err != nil {
-		return me, fmt.Errorf("find caller: %w", err)
+// self is what the gate reads along of the caller and of their organization.
+type self struct {
+	email, name      string
+	bio, avatarURL   *string
+	created, updated time.Time
+	organization     *string
+}
+
+var selfRow = &access.Along[self]{
+	Columns: "u.email, COALESCE(p.name, ''), p.bio, p.avatar_url, u.created_at, u.updated_at, o.name",
+	Joins:   "LEFT JOIN user_profile p ON p.user_id = k.user_id",
+	Into: func(r *self) []any {
+		return []any{&r.email, &r.name, &r.bio, &r.avatarURL, &r.created, &r.updated, &r.organization}
+	},
+}
+
+// oneself is the caller as they see themselves.
+func oneself(c access.Caller, r *self) meView {
+	s := c.Standing
+	within := c.OrganizationID.Valid && s.Role >= access.Member
+	me := meView{userView: userView{
+		ID: c.UserID, Email: r.email, Name: r.name, Bio: r.bio, AvatarURL: r.avatarURL,
+		CreatedAt: r.created.UTC(), UpdatedAt: r.updated.UTC(),
+		IsActive:    s.AccountActive && (!within || s.MembershipActive),
+		IsSuspended: s.AccountSuspended || within && s.MembershipSuspended,
+		IsArchived:  s.AccountArchived,
+	}}
+	if c.Role != access.NoRole && r.organization != nil {
+		me.Organization = &activeOrganizationView{ID: c.OrganizationID.UUID, Name: *r.organization, Role: c.Role}
 	}
-	if organization != nil && role != access.NoRole {
-		me.Organization = &activeOrganizationView{ID: organizationID.UUID, Name: *organization, Role: role}
-	}
-	return me, nil
+	return me
 }
 
 func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w httpapi.Window, now time.Time) (httpapi.Page[userView], error) {
@@ -95,7 +115,7 @@ func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w htt
 	if err != nil || !w.Count {
 		return page, err
 	}
-	page.Total, err = database.Count(s.db.Conn(ctx), "SELECT COUNT(*) FROM organization_members WHERE organization_id = ?", organizationID)
+	page.Total, err = s.db.Count(ctx, "SELECT COUNT(*) FROM organization_members WHERE organization_id = ?", organizationID)
 	return page, err
 }
 
@@ -104,12 +124,12 @@ func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi
 	if err != nil || !w.Count {
 		return page, err
 	}
-	page.Total, err = database.Count(s.db.Conn(ctx), "SELECT COUNT(*) FROM users")
+	page.Total, err = s.db.Count(ctx, "SELECT COUNT(*) FROM users")
 	return page, err
 }
 
 func (s *store) page(ctx context.Context, w httpapi.Window, query string, args ...any) (httpapi.Page[userView], error) {
-	rows, err := s.db.Conn(ctx).Raw(query, args...).Rows()
+	rows, err := s.db.Rows(ctx, query, args...)
 	if err != nil {
 		return httpapi.Page[userView]{}, fmt.Errorf("list users: %w", err)
 	}

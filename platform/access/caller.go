@@ -21,9 +21,13 @@ type Caller struct {
 	OrganizationID uuid.NullUUID
 	Role           Role
 
+	// Standing is theirs in it, as it was when they passed the gate.
+	Standing Standing
+
 	rule    Rule
 	request Request
 	written int64 // the transaction in which their session wrote last
+	read    any   // what the rule has the gate read for the handler
 }
 
 // ActsAsOperator says whether the power used is that of a platform

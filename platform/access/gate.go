@@ -17,26 +17,32 @@ type Gate struct {
 	tokens      *token.Service
 	now         func() time.Time
 	standingSQL string
+	along       alongSQL
 	sharedSQL   string
 }
 
 // NewGate returns the gate over the tables of all modules.
 func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate {
-	written, writes := "0", ""
-	if db.ReadsStandbys() {
-		written, writes = "COALESCE(w.transaction_id, 0)", "LEFT JOIN session_writes w ON w.session_id = k.session_id"
-	}
 	g := &Gate{
-		db:          db,
-		tokens:      tokens,
-		now:         now,
-		standingSQL: fmt.Sprintf(standingQuery, db.Param("uuid"), db.Param("timestamptz"), written, writes),
-		sharedSQL:   fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
+		db:        db,
+		tokens:    tokens,
+		now:       now,
+		sharedSQL: fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
+	g.standingSQL = g.standing("", "")
 	if db.ReadsStandbys() {
 		db.BeforeCommit(g.keepCallersWrite)
 	}
 	return g
+}
+
+// standing is the gate's query, with what else it is to read.
+func (g *Gate) standing(columns, joins string) string {
+	written, writes := "0", ""
+	if g.db.ReadsStandbys() {
+		written, writes = "COALESCE(w.transaction_id, 0)", "LEFT JOIN session_writes w ON w.session_id = k.session_id"
+	}
+	return fmt.Sprintf(standingQuery, g.db.Param("uuid"), g.db.Param("timestamptz"), written+columns, writes+"\n"+joins)
 }
 
 // Request is what the gate looks at.
@@ -65,7 +71,12 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 	if !named {
 		request.Organization = claims.OrganizationID
 	}
-	standing, err := g.read(ctx, claims.UserID, claims.SessionID, request.Organization, g.now())
+	query, read, into := g.standingSQL, any(nil), []any(nil)
+	if rule.along != nil {
+		query = g.along.of(rule.along, g.standing)
+		read, into = rule.along.row()
+	}
+	standing, err := g.query(ctx, query, claims.UserID, claims.SessionID, request.Organization, g.now(), into...)
 	if err != nil {
 		return Caller{}, err
 	}
@@ -77,9 +88,11 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 		SessionID:      claims.SessionID,
 		Operator:       standing.Operator,
 		OrganizationID: request.Organization,
+		Standing:       standing,
 		rule:           rule,
 		request:        request,
 		written:        standing.written,
+		read:           read,
 	}
 	if standing.MembershipGood() {
 		caller.Role = standing.Role

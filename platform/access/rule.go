@@ -13,6 +13,7 @@ type Rule struct {
 	min       Role
 	suspended bool
 	archived  bool
+	along     along // nil for most
 }
 
 type scope int8

@@ -96,9 +96,14 @@ LEFT JOIN user_suspensions ms ON ms.user_id = k.user_id
 // read asks the database about a person, a session (or none) and an
 // organization (or none). A person who does not exist has the zero Standing.
 func (g *Gate) read(ctx context.Context, userID, sessionID uuid.UUID, organizationID uuid.NullUUID, now time.Time) (Standing, error) {
+	return g.query(ctx, g.standingSQL, userID, sessionID, organizationID, now)
+}
+
+// query is read by a text that may have more columns.
+func (g *Gate) query(ctx context.Context, text string, userID, sessionID uuid.UUID, organizationID uuid.NullUUID, now time.Time, more ...any) (Standing, error) {
 	var bits, written int64
 	ctx = database.For(database.OnPrimary(ctx), database.Tenant{OrganizationID: organizationID, UserID: userID})
-	err := g.db.Row(ctx, g.standingSQL, userID, sessionID, organizationID, now).Scan(&bits, &written)
+	err := g.db.Row(ctx, text, userID, sessionID, organizationID, now).Scan(append([]any{&bits, &written}, more...)...)
 	if database.IsNotFound(err) {
 		return Standing{}, nil
 	}

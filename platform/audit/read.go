@@ -98,7 +98,7 @@ func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Record
 // Count says how many there are.
 func (t *Trail) Count(ctx context.Context, chainID uuid.UUID, f Filter) (*int64, error) {
 	conditions, args := f.where(chainID)
-	return database.Count(t.db.Conn(ctx), "SELECT COUNT(*) FROM audit_events WHERE "+conditions, args...)
+	return t.db.Count(ctx, "SELECT COUNT(*) FROM audit_events WHERE "+conditions, args...)
 }
 
 // Verified is what Verify went through.

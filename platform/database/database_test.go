@@ -283,7 +283,7 @@ func TestAMigratorGivesWay(t *testing.T) {
 			migrated <- err
 		}()
 		for waits := int64(0); waits == 0; { // until it stands at the table
-			n, err := database.Count(other.Conn(ctx), "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'one'::regclass")
+			n, err := other.Count(ctx, "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'one'::regclass")
 			if err != nil {
 				return err
 			}
@@ -291,7 +291,7 @@ func TestAMigratorGivesWay(t *testing.T) {
 		}
 		reading, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
-		if _, err := database.Count(other.Conn(reading), "SELECT COUNT(*) FROM one"); err != nil {
+		if _, err := other.Count(reading, "SELECT COUNT(*) FROM one"); err != nil {
 			t.Errorf("a reader waits for the migrator: %v", err)
 		}
 		return nil

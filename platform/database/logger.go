@@ -33,27 +33,37 @@ func (l *statementLog) Error(ctx context.Context, text string, _ ...any) {
 	l.log.DebugContext(ctx, text)
 }
 
-func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement func() (string, int64), err error) {
-	logs := l.log.Enabled(ctx, slog.LevelDebug)
-	if !logs && l.on == nil && l.observer == nil {
+// Trace is called by gorm.
+func (l *statementLog) Trace(ctx context.Context, began time.Time, statement func() (string, int64), err error) {
+	if !l.listens(ctx) {
 		return
 	}
-	text, rows := statement()
+	text, _ := statement()
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		err = nil
+	}
+	l.tell(ctx, began, text, err)
+}
+
+func (l *statementLog) listens(ctx context.Context) bool {
+	return l.on != nil || l.observer != nil || l.log.Enabled(ctx, slog.LevelDebug)
+}
+
+func (l *statementLog) tell(ctx context.Context, began time.Time, text string, err error) {
+	if !l.listens(ctx) {
+		return
 	}
 	if l.on != nil {
 		l.on(ctx, text)
 	}
 	if l.observer != nil {
-		l.observer.Statement(ctx, l.driver, text, begin, err)
+		l.observer.Statement(ctx, l.driver, text, began, err)
 	}
-	if !logs {
+	if !l.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("sql", text), slog.Int64("rows", rows),
-		slog.Float64("duration_ms", float64(time.Since(begin).Microseconds())/1000),
+		slog.String("sql", text), slog.Float64("duration_ms", float64(time.Since(began).Microseconds())/1000),
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("cause", err))

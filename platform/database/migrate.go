@@ -114,8 +114,9 @@ func hasTable(conn *gorm.DB, name string) (bool, error) {
 	if conn.Name() == "postgres" {
 		query = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = ?"
 	}
-	n, err := Count(conn, query, name)
-	return err == nil && *n > 0, err
+	var n int64
+	err := conn.Raw(query, name).Scan(&n).Error
+	return n > 0, err
 }
 
 // Statements is the SQL of one direction of a migration, for this database.
@@ -296,7 +297,6 @@ func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) er
 	defer pool.Close()
 	pool.SetMaxOpenConns(1)
 	config := d.gormConfig()
-	config.PrepareStmt = false
 	conn, err := gorm.Open(sqliteDialect{sqlite.Dialector{Conn: pool}}, config)
 	if err != nil {
 		return err
@@ -309,12 +309,12 @@ func (d *DB) checkForeignKeys(tx *gorm.DB) error {
 		return nil
 	}
 	var table string
-	err := row(tx, "SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1").Scan(&table)
-	if IsNotFound(err) {
-		return nil
-	}
+	err := tx.Raw("SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1").Scan(&table).Error
 	if err != nil {
 		return fmt.Errorf("check foreign keys: %w", err)
+	}
+	if table == "" {
+		return nil
 	}
 	return fmt.Errorf("after migrating, rows of %s refer to rows that don't exist", table)
 }

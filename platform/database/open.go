@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -45,13 +46,14 @@ type DB struct {
 	driver         Driver
 	engine         engine.Engine // on PostgreSQL's protocol
 	writer, reader *gorm.DB
-	bulk           *gorm.DB // writer, without statements that stay prepared
 	writePool      *sql.DB
 	readPool       *sql.DB // the same as writePool on PostgreSQL
 	standbys       *standbys
 	lastly         func(context.Context) error
 	sqlitePath     string
 	options        Options
+	log            *statementLog
+	texts          sync.Map // statements, by how they are written here
 }
 
 // Open connects and checks that the database answers. Its errors never hold a
@@ -70,7 +72,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{driver: driver, engine: o.Engine, options: o}
+	d := &DB{
+		driver: driver, engine: o.Engine, options: o,
+		log: &statementLog{driver: driver, log: o.Log, on: o.OnStatement, observer: o.Observer},
+	}
 	err = retrying(ctx, openAttempts, func() error { return d.connect(ctx, rest) })
 	if err != nil {
 		return nil, err
@@ -159,12 +164,11 @@ func secretsIn(raw string) []string {
 
 func (d *DB) gormConfig() *gorm.Config {
 	return &gorm.Config{
-		Logger:                 &statementLog{driver: d.driver, log: d.options.Log, on: d.options.OnStatement, observer: d.options.Observer},
+		Logger:                 d.log,
 		NowFunc:                d.options.Now,
 		TranslateError:         true,
 		QueryFields:            true,
 		SkipDefaultTransaction: true,
-		PrepareStmt:            d.driver == SQLite, // pgx keeps its own
 		DisableAutomaticPing:   true,
 	}
 }

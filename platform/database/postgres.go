@@ -22,7 +22,6 @@ func (d *DB) openPostgres(dsn string) error {
 	if d.writer, err = d.openGorm(d.writePool); err != nil {
 		return err
 	}
-	d.bulk = d.writer
 	var reads readingPool = d.readPool
 	if len(d.options.ReplicaURLs) > 0 {
 		if d.standbys, err = d.openStandbys(d.options.ReplicaURLs); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -14,34 +15,114 @@ func IsNotFound(err error) bool {
 	return errors.Is(err, sql.ErrNoRows) || errors.Is(err, gorm.ErrRecordNotFound)
 }
 
-// Row is the answer to a query for one row.
-type Row struct{ query *gorm.DB }
+// SQL that is written by hand goes past gorm, whose builder takes longer than the
+// query, to the transaction of the context or, outside of one, to a connection to
+// read with. Its parameters are ?, in a list of no others.
 
-// Row asks for one row, in the transaction of the context if there is one. It
-// stands in for gorm's, which panics where a statement can't be prepared.
-func (d *DB) Row(ctx context.Context, query string, args ...any) Row {
-	return row(d.Conn(ctx), query, args...)
+// Row is the answer to a query for one row.
+type Row struct {
+	rows *sql.Rows
+	err  error
 }
 
-func row(conn *gorm.DB, query string, args ...any) Row { return Row{conn.Raw(query, args...)} }
+// Row asks for one row, which must be quick to find: on SQLite it does not end
+// with its context.
+func (d *DB) Row(ctx context.Context, query string, args ...any) Row {
+	rows, err := d.query(d.unhurried(ctx), query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
+	return Row{rows, err}
+}
 
 // Scan reads the row; where there is none, IsNotFound knows the error.
 func (r Row) Scan(into ...any) error {
-	rows, err := r.query.Rows()
-	if err != nil {
-		return err
+	if r.err != nil {
+		return r.err
 	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
 			return err
 		}
 		return sql.ErrNoRows
 	}
-	if err := rows.Scan(into...); err != nil {
+	if err := r.rows.Scan(into...); err != nil {
 		return err
 	}
-	return rows.Close()
+	return r.rows.Close()
+}
+
+// Rows asks for any number of rows, for Collect.
+func (d *DB) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return d.query(ctx, query, args)
+}
+
+// Count runs a query for one number.
+func (d *DB) Count(ctx context.Context, query string, args ...any) (*int64, error) {
+	var n int64
+	rows, err := d.query(ctx, query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
+	if err := (Row{rows, err}).Scan(&n); err != nil {
+		return nil, fmt.Errorf("count: %w", err)
+	}
+	return &n, nil
+}
+
+// Exec writes, in the transaction of the context, and says how many rows it
+// changed.
+func (d *DB) Exec(ctx context.Context, statement string, args ...any) (changed int64, err error) {
+	began, text := time.Now(), d.placed(statement)
+	result, err := d.pool(ctx).ExecContext(d.unhurried(ctx), text, args...)
+	d.log.tell(ctx, began, text, err)
+	if err != nil {
+		return 0, d.translated(err)
+	}
+	return result.RowsAffected()
+}
+
+func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	began, text := time.Now(), d.placed(query)
+	rows, err := d.pool(ctx).QueryContext(ctx, text, args...)
+	d.log.tell(ctx, began, text, err)
+	if err != nil {
+		return nil, d.translated(err)
+	}
+	return rows, nil
+}
+
+func (d *DB) pool(ctx context.Context) gorm.ConnPool {
+	if t := d.current(ctx); t != nil {
+		return t.conn.Statement.ConnPool
+	}
+	return d.reader.ConnPool
+}
+
+// unhurried takes the end from a context where that costs more than the
+// statement: on SQLite, where it is database/sql that would watch it, in a
+// goroutine for each.
+func (d *DB) unhurried(ctx context.Context) context.Context {
+	if d.driver == SQLite && ctx.Err() == nil {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+// placed has the placeholders that the driver takes.
+func (d *DB) placed(text string) string {
+	if d.driver == SQLite {
+		return text
+	}
+	if known, ok := d.texts.Load(text); ok {
+		return known.(string)
+	}
+	numbered := d.numbered(text)
+	d.texts.Store(text, numbered)
+	return numbered
+}
+
+// translated makes what the constraints refuse the same on both, as gorm does.
+func (d *DB) translated(err error) error {
+	if t, ok := d.writer.Dialector.(gorm.ErrorTranslator); ok {
+		return t.Translate(err)
+	}
+	return err
 }
 
 // Collect scans every row and closes the rows. It never returns nil without an
@@ -57,13 +138,4 @@ func Collect[T any](rows *sql.Rows, one func(scan func(...any) error) (T, error)
 		list = append(list, item)
 	}
 	return list, rows.Err()
-}
-
-// Count runs a query for one number.
-func Count(conn *gorm.DB, query string, args ...any) (*int64, error) {
-	var n int64
-	if err := row(conn, query, args...).Scan(&n); err != nil {
-		return nil, fmt.Errorf("count: %w", err)
-	}
-	return &n, nil
 }

@@ -80,7 +80,7 @@ func (d *DB) CheckRowSecurity(ctx context.Context) error {
 		return nil
 	}
 	var bypasses bool
-	if err := row(d.reader.WithContext(ctx), "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&bypasses); err != nil {
+	if err := d.Row(ctx, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&bypasses); err != nil {
 		return fmt.Errorf("look at the role: %w", err)
 	}
 	if bypasses {

@@ -11,7 +11,7 @@ import (
 
 // CountRows says how many rows a table has.
 func (d *DB) CountRows(ctx context.Context, table string) (int64, error) {
-	n, err := Count(d.Conn(ctx), "SELECT COUNT(*) FROM "+table)
+	n, err := d.Count(ctx, "SELECT COUNT(*) FROM "+table)
 	if err != nil {
 		return 0, fmt.Errorf("count %s: %w", table, err)
 	}

@@ -55,23 +55,13 @@ func (d *DB) Conn(ctx context.Context) *gorm.DB {
 // run more than once and must leave no trace outside of the database. Slow work
 // is done before.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
-	return d.transact(ctx, d.writer, fn)
-}
-
-// InBulk is InTx for very many statements, whose memory it does not keep until
-// the transaction ends.
-func (d *DB) InBulk(ctx context.Context, fn func(ctx context.Context) error) error {
-	return d.transact(ctx, d.bulk, fn)
-}
-
-func (d *DB) transact(ctx context.Context, writer *gorm.DB, fn func(ctx context.Context) error) error {
 	if d.current(ctx) != nil {
 		return fn(ctx)
 	}
 	return retrying(ctx, txAttempts, func() error {
 		t := &transaction{db: d}
 		ctx, ended := d.observed(ctx)
-		err := writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			t.conn = tx
 			ctx := context.WithValue(ctx, txKey{}, t)
 			if err := fn(ctx); err != nil {
