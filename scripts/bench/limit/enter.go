@@ -42,7 +42,7 @@ func (s *server) logIn(c *gin.Context) {
 	if err := c.BindJSON(&in); err != nil {
 		return
 	}
-	ctx := c.Request.Context()
+	ctx := background
 	var v session
 	var hash, current string
 	err := s.statements["person"].QueryRowContext(ctx, strings.ToLower(in.Username)).Scan(&v.UserID, &v.Email, &v.Name, &hash)
@@ -106,7 +106,7 @@ func (s *server) register(c *gin.Context) {
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(s.hash(in.Password, salt)))
 	organizationID := newID()
 	v := session{UserID: newID(), OrganizationID: &organizationID, Email: in.Email, Name: in.Name}
-	err := s.inTx(c.Request.Context(), func(tx *sql.Tx) error {
+	err := s.inTx(background, func(tx *sql.Tx) error {
 		at := now()
 		for _, one := range []struct {
 			statement string

@@ -144,3 +144,7 @@ func refuse(c *gin.Context, err error) {
 
 // now is to the microsecond, as both databases keep it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// background has no end, so that nothing watches for one: a client that goes
+// away is served all the same.
+var background = context.Background()

@@ -43,7 +43,7 @@ func (s *server) me(c *gin.Context) {
 	var bits int
 	var organization *string
 	v := me{ID: who.Subject, IsActive: true}
-	err = s.statements["me"].QueryRowContext(c.Request.Context(), who.Subject, who.SessionID, who.OrganizationID, now()).
+	err = s.statements["me"].QueryRowContext(background, who.Subject, who.SessionID, who.OrganizationID, now()).
 		Scan(&bits, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.CreatedAt, &v.UpdatedAt, &organization)
 	if err != nil || !signedIn(bits) {
 		refuse(c, orRefused(err))
@@ -81,7 +81,7 @@ func (s *server) organization(c *gin.Context) {
 	}
 	var bits int
 	v := organization{ID: c.Param("organization_id")}
-	err = s.statements["organization"].QueryRowContext(c.Request.Context(), who.Subject, who.SessionID, v.ID, now()).
+	err = s.statements["organization"].QueryRowContext(background, who.Subject, who.SessionID, v.ID, now()).
 		Scan(&bits, &v.Name, &v.CreatedAt, &v.UpdatedAt, &v.IsActive)
 	if err != nil || !may(bits, false) {
 		refuse(c, orRefused(err))
@@ -110,7 +110,7 @@ type listedMember struct {
 }
 
 func (s *server) members(c *gin.Context) {
-	ctx, id := c.Request.Context(), c.Param("organization_id")
+	ctx, id := background, c.Param("organization_id")
 	_, bits, err := s.allowed(ctx, c.Request, &id)
 	if err != nil || !may(bits, false) {
 		refuse(c, orRefused(err))
@@ -159,7 +159,7 @@ type listedOrganization struct {
 }
 
 func (s *server) organizations(c *gin.Context) {
-	ctx := c.Request.Context()
+	ctx := background
 	who, bits, err := s.allowed(ctx, c.Request, nil)
 	if err != nil || !signedIn(bits) {
 		refuse(c, orRefused(err))

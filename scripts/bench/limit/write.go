@@ -48,7 +48,7 @@ func respond(c *gin.Context, status int, v session) {
 }
 
 func (s *server) rotate(c *gin.Context, claims claims) (v session, err error) {
-	ctx, at := c.Request.Context(), now()
+	ctx, at := background, now()
 	v = session{ID: claims.SessionID, UserID: claims.Subject, Generation: claims.Generation + 1, RotatedAt: at}
 	args := []any{at, c.ClientIP(), c.Request.UserAgent(), v.ID, v.UserID, claims.Generation}
 	var bits int
@@ -138,7 +138,7 @@ type change struct {
 }
 
 func (s *server) changing(c *gin.Context, userID string, fn func(context.Context, *sql.Tx, *change) error) error {
-	ctx := c.Request.Context()
+	ctx := background
 	who, err := bearer(c.Request)
 	if err != nil {
 		return err
