@@ -42,6 +42,9 @@ func SetHeader(ctx context.Context, name, value string) {
 
 // printable keeps what both databases store and a terminal shows as it is.
 func printable(s string) string {
+	if len(s) <= 255 && plain(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) {
 			return -1
@@ -52,4 +55,14 @@ func printable(s string) string {
 		s = string(r[:255])
 	}
 	return s
+}
+
+// plain says that there is nothing but what ASCII prints, as nearly always.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

@@ -37,6 +37,7 @@ type Service struct {
 	accessTTL        time.Duration
 	now              func() time.Time
 	parser           *jwt.Parser
+	seen             seen
 }
 
 // kind of token. RFC 8725 §3.11 and §3.12: one kind is never taken for another,
