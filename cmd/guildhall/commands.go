@@ -29,7 +29,7 @@ func root() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
 		migrateCommand(), checkCommand(), doctorCommand(), adminCommand(), auditCommand(), sweepCommand(),
-		backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(),
+		backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand(),
 		openAPICommand(), manCommand(), versionCommand(),
 	)
 	return cmd

@@ -14,7 +14,7 @@ import (
 const copyTable = "guildhall_copy_in_progress"
 
 // ErrHalfCopied is a database into which a copy was not finished.
-var ErrHalfCopied = errors.New("a copy into this database was not finished: run the same `guildhall copy` (or `restore`) again, or start over with an empty database")
+var ErrHalfCopied = errors.New("a copy into this database, or a seed, was not finished: run the same `guildhall copy` (or `restore`) again, or start over with an empty database")
 
 func refuseHalfCopied(conn *gorm.DB) error {
 	there, err := hasTable(conn, copyTable)

@@ -42,6 +42,20 @@ func (t Table) ColumnNames() []string {
 	return names
 }
 
+// Only is the table with some of its columns, in this order.
+func (t Table) Only(names ...string) (Table, error) {
+	columns := make([]Column, len(names))
+	for i, name := range names {
+		at := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+		if at < 0 {
+			return Table{}, fmt.Errorf("table %q has no column %s", t.Name, name)
+		}
+		columns[i] = t.Columns[at]
+	}
+	t.Columns = columns
+	return t, nil
+}
+
 // keyIndexes says where the key's columns are in a row.
 func (t Table) keyIndexes() []int {
 	at := make([]int, len(t.Key))

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+	"guildhall/platform/seed"
+)
+
+// seedCommand makes sample data.
+func seedCommand() *cobra.Command {
+	var size seed.Size
+	var environment string
+	cmd := &cobra.Command{
+		Use: "seed", Short: "Fill an empty database with sample data", Args: cobra.NoArgs,
+		Long: "Fill an empty database with sample data: people, organizations and memberships, the same in each run and on\n" +
+			"either database. Everybody has the same password, which this prints. The service must not run meanwhile. A\n" +
+			"database into which this was cut off is refused by the service: start over with an empty one.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := size.Check(); err != nil {
+				return err
+			}
+			cfg, _, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			if err := maySeed(cfg, environment); err != nil {
+				return err
+			}
+			url := cfg.DatabaseURL.Reveal()
+			if path, isFile := sqlitePath(url); isFile && !isMissingFile(url) {
+				if err := database.RequireUnused(cmd.Context(), path); err != nil {
+					return err
+				}
+			}
+			return withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+				return fill(cmd, k, size)
+			})(cmd, args)
+		},
+	}
+	cmd.Flags().Int64Var(&size.Users, "users", 1000, "people")
+	cmd.Flags().Int64Var(&size.Organizations, "organizations", 10, "organizations, of which the first has half of the members")
+	cmd.Flags().Int64Var(&size.Members, "members", 2000, "memberships in all of them")
+	cmd.Flags().StringVar(&environment, "yes-in", "", "the ENVIRONMENT in which to do it, where that is not development")
+	return cmd
+}
+
+// maySeed refuses where accounts with a password that everybody knows could be
+// made by mistake.
+func maySeed(cfg *config.Config, environment string) error {
+	if cfg.Development() || environment == cfg.Environment {
+		return nil
+	}
+	return fmt.Errorf("ENVIRONMENT is %[1]s, and whoever knows the password of the sample data could log in: say --yes-in %[1]s if you mean it", cfg.Environment)
+}
+
+func fill(cmd *cobra.Command, k *platform.Kernel, size seed.Size) error {
+	began := time.Now()
+	show, done := showProgress(cmd.ErrOrStderr())
+	err := seed.Fill(cmd.Context(), seed.Options{DB: k.DB, Size: size, Progress: show})
+	done()
+	if err != nil {
+		return err
+	}
+	_, largest := size.MembersOf(0)
+	fmt.Fprintf(cmd.OutOrStdout(), `%d users, %d organizations and %d memberships made in %s
+Everybody, from %s to %s, has the password %s
+%[5]s owns %[8]s, the largest organization, with %[9]d members. Start the service, and log in:
+
+  curl -s localhost:%[10]d/api/v1/auth/token -d username=%[5]s -d password=%[7]s
+`, size.Users, size.Organizations, size.Members, time.Since(began).Round(100*time.Millisecond),
+		seed.Email(0), seed.Email(size.Users-1), seed.Password, seed.OrganizationID(0), largest, k.Config.Port)
+	return nil
+}
