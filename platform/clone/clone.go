@@ -94,10 +94,10 @@ func (c *copying) run(ctx context.Context, target *database.Bulk) error {
 		return err
 	}
 	c.Progress(Progress{"making indexes and constraints", c.total, c.total})
-	if err := target.InTx(ctx, target.FinishCopy); err != nil {
+	if err := target.FinishCopy(ctx, c.names()); err != nil {
 		return fmt.Errorf("finish the target: %w", err)
 	}
-	return target.Analyze(ctx, c.names())
+	return nil
 }
 
 // prepare finds out whether this can be copied, and makes the target's schema.

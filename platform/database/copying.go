@@ -129,8 +129,22 @@ func (b *Bulk) fence(ctx context.Context, tables []string, finally func(string) 
 }
 
 // FinishCopy makes again what was set aside, which the database refuses where the
-// data doesn't hold to it, and takes the mark away. In a transaction.
-func (b *Bulk) FinishCopy(ctx context.Context) error {
+// data doesn't hold to it, and takes the mark away.
+func (b *Bulk) FinishCopy(ctx context.Context, tables []string) error {
+	// Before foreign keys are checked: by what an automatic ANALYZE saw of a half
+	// full table, that may take minutes.
+	if err := b.tidy(ctx, "ANALYZE", tables); err != nil {
+		return err
+	}
+	if err := b.InTx(ctx, b.makeAgain); err != nil {
+		return err
+	}
+	// So that PostgreSQL plans well from the start, and does not do this by itself
+	// while the first requests come.
+	return b.tidy(ctx, "VACUUM (ANALYZE)", tables)
+}
+
+func (b *Bulk) makeAgain(ctx context.Context) error {
 	if b.db.driver == Postgres {
 		if err := b.exec(ctx, "SET LOCAL maintenance_work_mem = '256MB'"); err != nil {
 			return err
@@ -163,18 +177,24 @@ func (b *Bulk) FinishCopy(ctx context.Context) error {
 	return err
 }
 
-// Analyze has PostgreSQL look at what it was filled with, so that it plans well
-// from the start.
-func (b *Bulk) Analyze(ctx context.Context, tables []string) error {
+// tidy is for PostgreSQL alone, and not in a transaction, not even in the one in
+// which row-level security would be told the tenant.
+func (b *Bulk) tidy(ctx context.Context, how string, tables []string) error {
 	if b.db.driver == SQLite {
 		return nil
 	}
-	for _, t := range tables {
-		if _, err := b.conn.ExecContext(ctx, "ANALYZE "+t); err != nil {
-			return fmt.Errorf("analyze %s: %w", t, err)
+	return b.conn.Raw(func(driverConn any) error {
+		conn, err := pgxConn(driverConn)
+		if err != nil {
+			return err
 		}
-	}
-	return nil
+		for _, t := range tables {
+			if _, err := conn.Exec(ctx, how+" "+t); err != nil {
+				return fmt.Errorf("%s %s: %w", how, t, err)
+			}
+		}
+		return nil
+	})
 }
 
 func (b *Bulk) exec(ctx context.Context, statement string, args ...any) error {

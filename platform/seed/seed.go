@@ -76,10 +76,10 @@ func (f *filling) run(ctx context.Context, target *database.Bulk) error {
 		}
 	}
 	f.Progress(clone.Progress{Doing: "making indexes and constraints", Done: f.total, Total: f.total})
-	if err := target.InTx(ctx, target.FinishCopy); err != nil {
+	if err := target.FinishCopy(ctx, names); err != nil {
 		return fmt.Errorf("finish the database: %w", err)
 	}
-	return target.Analyze(ctx, names)
+	return nil
 }
 
 func (f *filling) names() (names []string) {
