@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
@@ -11,44 +9,8 @@ import (
 	"time"
 
 	"guildhall/platform/platformtest"
+	"guildhall/platform/seed"
 )
-
-// crowdSQL makes a hundred people an organization, by SQLite's own means: n of
-// them in a few seconds.
-var crowdSQL = []string{
-	`CREATE TABLE crowd AS WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < %d - 1)
-		SELECT i, i %% 100 AS k, printf('0193e3a8-%%04x-7%%03x-8000-%%012x', i / 4096, i %% 4096, i) AS u,
-			printf('0193e3a9-%%04x-7%%03x-9000-%%012x', i / 100 / 4096, i / 100 %% 4096, i / 100) AS o, '2026-11-01 10:00:00.123456+00:00' AS at FROM c`,
-	`INSERT INTO users SELECT u, 'person' || i || '@example.com', 'person' || i || '@example.com', at, at FROM crowd`,
-	`INSERT INTO user_profile SELECT u, 'Person ' || i, NULL, NULL FROM crowd`,
-	`INSERT INTO user_login_password SELECT u, '$argon2id$v=19$m=19456,t=2,p=1$AAAA$' || hex(randomblob(32)), at FROM crowd`,
-	`INSERT INTO user_active_status (id, user_id, activated_at) SELECT '0193e3b0' || substr(u, 9), u, at FROM crowd`,
-	`INSERT INTO organizations SELECT o, 'Organization ' || i, at, at FROM crowd WHERE k = 0`,
-	`INSERT INTO organization_active_status (id, organization_id, activated_at, activated_by) SELECT '0193e3b1' || substr(o, 9), o, at, u FROM crowd WHERE k = 0`,
-	`INSERT INTO organization_members SELECT o, u, at FROM crowd`,
-	`INSERT INTO organization_owners SELECT o, u, at FROM crowd WHERE k = 0`,
-	`INSERT INTO organization_admins SELECT o, u, at, u FROM crowd WHERE k IN (1, 2)`,
-	`INSERT INTO user_active_status (id, user_id, organization_id, activated_at) SELECT '0193e3b2' || substr(u, 9), u, o, at FROM crowd`,
-	`DROP TABLE crowd`,
-}
-
-func (s *service) fill(people int) {
-	s.t.Helper()
-	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
-		for i, statement := range crowdSQL {
-			if i == 0 {
-				statement = fmt.Sprintf(statement, people)
-			}
-			if err := s.kernel.DB.Conn(ctx).Exec(statement).Error; err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
 
 var copiedTable = regexp.MustCompile(`(?m)^\w+ +\d+ rows  digest \w+$`)
 
@@ -60,9 +22,12 @@ func TestTrustCopyKilled(t *testing.T) {
 	from, between, to := platformtest.SQLiteURL(t), platformtest.PostgresURL(t), "sqlite://"+filepath.Join(dir, "back.db")
 	s := start(t, from)
 	n := size(10_000, 1_000_000)
-	s.fill(n - n%100)
-	seed := trustSeed(t)
-	random := rand.New(rand.NewPCG(seed, 1))
+	err := seed.Fill(everything, seed.Options{DB: s.kernel.DB, Size: seed.Size{Users: int64(n), Organizations: int64(n / 100), Members: int64(n)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chance := trustSeed(t)
+	random := rand.New(rand.NewPCG(chance, 1))
 	kills := 0
 	copied := func(from, to string) (tables []string, took time.Duration) {
 		t.Helper()
@@ -104,5 +69,5 @@ func TestTrustCopyKilled(t *testing.T) {
 			t.Error(broken)
 		}
 	}
-	figure(t, "copy killed and begun again", "both", n, wrong, seed, "people copied to PostgreSQL and back; %d kills", kills)
+	figure(t, "copy killed and begun again", "both", n, wrong, chance, "people copied to PostgreSQL and back; %d kills", kills)
 }
