@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,6 +65,9 @@ func fill(cmd *cobra.Command, k *platform.Kernel, size seed.Size) error {
 	show, done := showProgress(cmd.ErrOrStderr())
 	err := seed.Fill(cmd.Context(), seed.Options{DB: k.DB, Size: size, Progress: show})
 	done()
+	if err != nil && cmd.Context().Err() != nil {
+		return errors.New("the seed was cut off: start over with an empty database")
+	}
 	if err != nil {
 		return err
 	}
