@@ -22,9 +22,34 @@ func (m *Module) rotate(ctx context.Context, presented string) (view tokenView, 
 		return view, unknown, err
 	}
 	ctx = database.For(ctx, database.Tenant{UserID: claims.UserID})
+	if m.options.Rotation {
+		// The statement finds the session's organization itself, and looks at it.
+		moved, err := m.sessions.advance(database.ForAll(ctx), claims.SessionID, claims.UserID, claims.Generation)
+		if err != nil {
+			return view, unknown, err
+		}
+		if moved != nil && moved.mayGoOn() {
+			view, err = m.issue(person{id: moved.UserID, email: moved.email, name: moved.name}, moved.session)
+			return view, rotated, err
+		}
+		if moved != nil { // what it moved on to is looked at again below
+			return m.goOn(ctx, claims.SessionID, claims.UserID, moved.Generation, rotated)
+		}
+	}
+	return m.goOn(ctx, claims.SessionID, claims.UserID, claims.Generation, kept)
+}
+
+// mayGoOn says that nothing changed since the last refresh.
+func (a *advanced) mayGoOn() bool {
+	return a.standing.AccountGood() && (!a.OrganizationID.Valid || a.standing.Present())
+}
+
+// goOn is for whatever is not the plain case: no rotation, a generation that is
+// not the live one, an account or a membership that was lost.
+func (m *Module) goOn(ctx context.Context, sessionID, userID uuid.UUID, generation int64, live refreshed) (view tokenView, how refreshed, err error) {
 	var s session
 	err = m.db.InTx(ctx, func(ctx context.Context) (err error) {
-		s, how, err = m.advance(ctx, claims.SessionID, claims.UserID, claims.Generation)
+		s, how, err = m.judge(ctx, sessionID, userID, generation, live)
 		if err != nil || how.refusal() != nil {
 			return err // a refusal commits: the session it ended stays ended
 		}
@@ -48,14 +73,8 @@ func (m *Module) rotate(ctx context.Context, presented string) (view tokenView, 
 	return view, how, err
 }
 
-// advance moves the session on by one generation, by compare-and-swap.
-func (m *Module) advance(ctx context.Context, sessionID, userID uuid.UUID, generation int64) (session, refreshed, error) {
-	if m.options.Rotation {
-		moved, err := m.sessions.advance(ctx, sessionID, userID, generation)
-		if err != nil || moved != nil {
-			return value(moved), rotated, err
-		}
-	}
+// judge finds the session and says what presenting a generation of it is.
+func (m *Module) judge(ctx context.Context, sessionID, userID uuid.UUID, generation int64, live refreshed) (session, refreshed, error) {
 	s, err := m.sessions.live(ctx, sessionID, userID)
 	if err != nil {
 		return session{}, unknown, err
@@ -64,8 +83,8 @@ func (m *Module) advance(ctx context.Context, sessionID, userID uuid.UUID, gener
 		return session{}, unknown, nil
 	}
 	switch {
-	case generation == s.Generation: // only without rotation
-		return *s, kept, nil
+	case generation == s.Generation: // without rotation, or just moved on to
+		return *s, live, nil
 	case generation == s.Generation-1 && m.now().Sub(s.RotatedAt) <= m.options.Grace:
 		return *s, repeated, nil
 	case generation < s.Generation:
@@ -82,13 +101,6 @@ func (m *Module) reused(ctx context.Context, userID, sessionID uuid.UUID) error 
 	return m.trail.Record(ctx, audit.Event{
 		Action: audit.RefreshTokenReused, UserID: userID, Details: map[string]string{"session_id": sessionID.String()},
 	})
-}
-
-func value(s *session) session {
-	if s == nil {
-		return session{}
-	}
-	return *s
 }
 
 // carryOn checks what may have changed since the last refresh: the account, and

@@ -17,14 +17,20 @@ import (
 
 // Sessions keeps the sessions' rows. Other modules may end somebody's.
 type Sessions struct {
-	db    *database.DB
-	trail *audit.Trail
-	now   func() time.Time
+	db         *database.DB
+	trail      *audit.Trail
+	now        func() time.Time
+	advanceSQL string
 }
 
 // NewSessions returns the sessions' rows.
 func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Sessions {
-	return &Sessions{db: db, trail: trail, now: now}
+	return &Sessions{db: db, trail: trail, now: now, advanceSQL: `UPDATE sessions
+		SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
+		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
+		RETURNING organization_id, expires_at, (` + access.StandingOf(db, "sessions.user_id", "sessions.organization_id") + `),
+			(SELECT u.email FROM users u WHERE u.id = sessions.user_id),
+			(SELECT p.name FROM user_profile p WHERE p.user_id = sessions.user_id)`}
 }
 
 // EndAll ends every session of a person, within the caller's transaction if
@@ -117,20 +123,30 @@ func (k *Sessions) countLive(ctx context.Context, userID uuid.UUID) (*int64, err
 	return k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
 }
 
+// advanced is a session that moved on, with what decides whether it may.
+type advanced struct {
+	session
+	email, name string
+	standing    access.Standing
+}
+
 // advance makes the next generation the live one, if the given one still is;
-// nil if not. The database decides, so that of many at once one wins.
-func (k *Sessions) advance(ctx context.Context, id, userID uuid.UUID, generation int64) (*session, error) {
+// nil if not. The database decides, so that of many at once one wins: in one
+// statement, which reads the account's standing as well.
+func (k *Sessions) advance(ctx context.Context, id, userID uuid.UUID, generation int64) (*advanced, error) {
 	now, from := k.now(), request.From(ctx)
-	r := k.db.Conn(ctx).Model(&session{}).
-		Where("id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?", id, userID, generation, now).
-		Updates(map[string]any{"generation": generation + 1, "rotated_at": now, "address": from.Address, "client": from.Client})
-	if r.Error != nil {
-		return nil, fmt.Errorf("advance session: %w", r.Error)
-	}
-	if r.RowsAffected == 0 {
+	a := advanced{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}
+	bits := access.Bits{}
+	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, k.advanceSQL,
+		now, from.Address, from.Client, id, userID, generation, now, now)
+	if database.IsNotFound(err) {
 		return nil, nil
 	}
-	return k.live(ctx, id, userID)
+	if err != nil {
+		return nil, fmt.Errorf("advance session: %w", err)
+	}
+	a.ExpiresAt, a.standing = a.ExpiresAt.UTC(), bits.Standing()
+	return &a, nil
 }
 
 // live is a session that has neither ended nor expired, or nil.

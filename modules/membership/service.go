@@ -18,7 +18,7 @@ import (
 // within the caller's transaction.
 func (m *Module) Found(ctx context.Context, organizationID, userID uuid.UUID) error {
 	now := m.now()
-	if _, err := m.store.add(ctx, organizationID, userID, now); err != nil {
+	if err := m.store.add(ctx, organizationID, userID, now); err != nil {
 		return err
 	}
 	if err := m.store.setOwner(ctx, organizationID, userID, now); err != nil {
@@ -37,21 +37,29 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 		if err := m.limit.Take(ctx, attempt); err != nil {
 			return err
 		}
-		if _, err := m.gate.Hold(ctx, organizationID, uuid.Nil); err != nil {
+		id, err := userID, error(nil)
+		if id == uuid.Nil && email != "" {
+			if id, err = m.store.byEmail(ctx, email); err != nil {
+				return err
+			}
+		}
+		held, err := m.gate.Hold(ctx, organizationID, id)
+		switch {
+		case err != nil:
+			return err
+		case !held.Target.AccountExists || held.Target.AccountArchived:
+			return access.ErrUserNotFound
+		case held.Target.Role != access.NoRole:
+			return errAlreadyMember
+		}
+		view := grantView{OrganizationID: organizationID, UserID: id, Role: access.Member, JoinedAt: m.now()}
+		if err := m.store.add(ctx, organizationID, id, view.JoinedAt); err != nil {
 			return err
 		}
-		found, err := m.store.account(ctx, userID, email)
-		if err != nil {
+		if err := m.users.Welcome(ctx, id, organizationID); err != nil {
 			return err
 		}
-		view, err := m.store.add(ctx, organizationID, found, m.now())
-		if err != nil {
-			return err
-		}
-		if err := m.users.Welcome(ctx, found, organizationID); err != nil {
-			return err
-		}
-		if err := m.record(ctx, audit.MemberAdded, organizationID, found); err != nil {
+		if err := m.record(ctx, audit.MemberAdded, organizationID, id); err != nil {
 			return err
 		}
 		answer, err = created(ctx, "members", view)

@@ -14,38 +14,31 @@ import (
 
 type store struct{ db *database.DB }
 
-// account finds somebody who may be added, by id or else by canonical email.
-func (s *store) account(ctx context.Context, id uuid.UUID, email string) (uuid.UUID, error) {
-	condition, key := "u.id = ?", any(id)
-	if id == uuid.Nil && email != "" {
-		condition, key = "u.email_canonical = ?", email
-	}
-	var found uuid.UUID
-	err := s.db.Row(ctx, "SELECT u.id FROM users u WHERE "+condition+
-		" AND NOT EXISTS (SELECT 1 FROM user_archives ux WHERE ux.user_id = u.id AND ux.restored_at IS NULL)", key).Scan(&found)
+// byEmail finds an account by its canonical email.
+func (s *store) byEmail(ctx context.Context, email string) (id uuid.UUID, err error) {
+	err = s.db.Row(ctx, "SELECT u.id FROM users u WHERE u.email_canonical = ?", email).Scan(&id)
 	if database.IsNotFound(err) {
 		return uuid.Nil, access.ErrUserNotFound
 	}
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("find account: %w", err)
 	}
-	return found, nil
+	return id, nil
 }
 
-func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) (grantView, error) {
-	err := s.db.Conn(ctx).Create(&member{OrganizationID: organizationID, UserID: userID, JoinedAt: now}).Error
-	if database.IsDuplicate(err) {
-		return grantView{}, errAlreadyMember
-	}
+// add and remove are for whoever knows who is a member, under the
+// organization's lock.
+func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
+	err := s.db.Later(ctx, "INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, ?)", organizationID, userID, now)
 	if err != nil {
-		return grantView{}, fmt.Errorf("add member: %w", err)
+		return fmt.Errorf("add member: %w", err)
 	}
-	return grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: now}, nil
+	return nil
 }
 
 // remove takes the admin grant with it, by the foreign key's cascade.
 func (s *store) remove(ctx context.Context, organizationID, userID uuid.UUID) error {
-	err := s.db.Conn(ctx).Where("organization_id = ? AND user_id = ?", organizationID, userID).Delete(&member{}).Error
+	err := s.db.Later(ctx, "DELETE FROM organization_members WHERE organization_id = ? AND user_id = ?", organizationID, userID)
 	if err != nil {
 		return fmt.Errorf("remove member: %w", err)
 	}

@@ -37,11 +37,11 @@ func (s *store) create(ctx context.Context, email, canonical, name string, now t
 }
 
 func (s *store) welcome(ctx context.Context, userID, organizationID uuid.UUID, now time.Time) error {
-	err := s.db.Conn(ctx).Exec(`INSERT INTO user_active_status (id, user_id, organization_id, activated_at)
+	err := s.db.Later(ctx, `INSERT INTO user_active_status (id, user_id, organization_id, activated_at)
 		SELECT `+s.db.Param("uuid")+`, k.user_id, k.organization_id, `+s.db.Param("timestamptz")+`
 		FROM (SELECT `+s.db.Param("uuid")+` AS user_id, `+s.db.Param("uuid")+` AS organization_id) k
 		WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = k.user_id AND a.organization_id = k.organization_id)`,
-		uuid.Must(uuid.NewV7()), now, userID, organizationID).Error
+		uuid.Must(uuid.NewV7()), now, userID, organizationID)
 	if err != nil {
 		return fmt.Errorf("welcome user: %w", err)
 	}

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,7 @@ type Gate struct {
 	tokens      *token.Service
 	now         func() time.Time
 	standingSQL string
+	pairSQL     string
 	along       alongSQL
 	sharedSQL   string
 }
@@ -29,20 +31,34 @@ func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate
 		now:       now,
 		sharedSQL: fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
-	g.standingSQL = g.standing("", "")
+	g.standingSQL = g.standing(g.askedOf(), "", "")
+	g.pairSQL = g.standing(g.askedOfTwo(), ", k.target", "")
 	if db.ReadsStandbys() {
 		db.BeforeCommit(g.keepCallersWrite)
 	}
 	return g
 }
 
-// standing is the gate's query, with what else it is to read.
-func (g *Gate) standing(columns, joins string) string {
+// standing is the gate's query over k, with what else it is to read.
+func (g *Gate) standing(k, columns, joins string) string {
 	written, writes := "0", ""
 	if g.db.ReadsStandbys() {
 		written, writes = "COALESCE(w.transaction_id, 0)", "LEFT JOIN session_writes w ON w.session_id = k.session_id"
 	}
-	return fmt.Sprintf(standingQuery, g.db.Param("uuid"), g.db.Param("timestamptz"), written+columns, writes+"\n"+joins)
+	return "SELECT " + standingBits + ", " + written + columns + "\nFROM (" + k + ") k" + standingJoins + "\n" + writes + "\n" + joins
+}
+
+// askedOf is a k of parameters: a person, their session, an organization, now.
+func (g *Gate) askedOf() string {
+	id, now := g.db.Param("uuid"), g.db.Param("timestamptz")
+	return fmt.Sprintf("SELECT %[1]s AS user_id, %[1]s AS session_id, %[1]s AS organization_id, %[2]s AS now", id, now)
+}
+
+// askedOfTwo adds another person, an organization and now.
+func (g *Gate) askedOfTwo() string {
+	id, now := g.db.Param("uuid"), g.db.Param("timestamptz")
+	return strings.Replace(g.askedOf(), " AS now", " AS now, 0 AS target", 1) +
+		fmt.Sprintf(" UNION ALL SELECT %[1]s, NULL, %[1]s, %[2]s, 1", id, now)
 }
 
 // Request is what the gate looks at.
@@ -73,7 +89,7 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 	}
 	query, read, into := g.standingSQL, any(nil), []any(nil)
 	if rule.along != nil {
-		query = g.along.of(rule.along, g.standing)
+		query = g.along.of(rule.along, func(columns, joins string) string { return g.standing(g.askedOf(), columns, joins) })
 		read, into = rule.along.row()
 	}
 	standing, err := g.query(ctx, query, claims.UserID, claims.SessionID, request.Organization, g.now(), into...)

@@ -33,7 +33,7 @@ func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (He
 		return Held{}, err
 	}
 	id := uuid.NullUUID{UUID: organizationID, Valid: true}
-	standing, err := g.read(ctx, caller.UserID, caller.SessionID, id, g.now())
+	standing, target, err := g.readBoth(ctx, caller, targetID, id)
 	if err != nil {
 		return Held{}, err
 	}
@@ -47,11 +47,37 @@ func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (He
 	if standing.MembershipGood() {
 		caller.Role = standing.Role
 	}
-	held := Held{Caller: caller, Organization: standing, targetID: targetID}
-	if targetID != uuid.Nil {
-		held.Target, err = g.Of(ctx, targetID, id)
+	return Held{Caller: caller, Organization: standing, Target: target, targetID: targetID}, nil
+}
+
+// readBoth reads the caller and, if there is one, the target.
+func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organizationID uuid.NullUUID) (caller, target Standing, err error) {
+	now := g.now()
+	if targetID == uuid.Nil {
+		caller, err = g.read(ctx, c.UserID, c.SessionID, organizationID, now)
+		return caller, target, err
 	}
-	return held, err
+	ctx = database.ForAll(database.OnPrimary(ctx)) // of two people
+	rows, err := g.db.Rows(ctx, g.pairSQL, c.UserID, c.SessionID, organizationID, now, targetID, organizationID, now)
+	if err != nil {
+		return caller, target, fmt.Errorf("read standings: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var bits, written, isTarget int64
+		if err := rows.Scan(&bits, &written, &isTarget); err != nil {
+			return caller, target, fmt.Errorf("read standings: %w", err)
+		}
+		if isTarget == 1 {
+			target = standingOf(bits, written)
+		} else {
+			caller = standingOf(bits, written)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return caller, target, fmt.Errorf("read standings: %w", err)
+	}
+	return caller, target, nil
 }
 
 func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,7 @@ import (
 // Standing is everything the gate's one query reads about a person, their
 // session and one organization.
 type Standing struct {
+	AccountExists    bool
 	SessionLive      bool
 	AccountActive    bool
 	AccountSuspended bool
@@ -48,12 +50,11 @@ func (s Standing) Present() bool {
 	return s.Role >= Member && !s.OrganizationArchived
 }
 
-// standingQuery binds each parameter once, in a one-row table that the rest
-// joins: SQLite would prepare a statement again whenever a parameter that its
-// planner looked at changes. One indexed look-up a table, one integer out.
-const standingQuery = `
-SELECT
-	(CASE WHEN s.id IS NULL THEN 0 ELSE 1 END)
+// The gate's query: one indexed look-up a table, one integer out. Its parameters
+// are bound once, in a table k of one row that the rest joins: SQLite would
+// prepare a statement again whenever a parameter that its planner looked at changes.
+const (
+	standingBits = `(CASE WHEN s.id IS NULL THEN 0 ELSE 1 END)
 	+ (CASE WHEN ua.id IS NULL THEN 0 ELSE 2 END)
 	+ (CASE WHEN us.id IS NULL THEN 0 ELSE 4 END)
 	+ (CASE WHEN ux.id IS NULL THEN 0 ELSE 8 END)
@@ -66,9 +67,8 @@ SELECT
 	+ (CASE WHEN ad.user_id IS NULL THEN 0 ELSE 1024 END)
 	+ (CASE WHEN ow.user_id IS NULL THEN 0 ELSE 2048 END)
 	+ (CASE WHEN ma.id IS NULL THEN 0 ELSE 4096 END)
-	+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END),
-	%[3]s
-FROM (SELECT %[1]s AS user_id, %[1]s AS session_id, %[1]s AS organization_id, %[2]s AS now) k
+	+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END) + 16384`
+	standingJoins = `
 JOIN users u ON u.id = k.user_id
 LEFT JOIN sessions s ON s.id = k.session_id AND s.user_id = u.id
 	AND s.revoked_at IS NULL AND s.expires_at > k.now
@@ -90,8 +90,8 @@ LEFT JOIN user_active_status ma ON ma.user_id = k.user_id
 	AND ma.organization_id = k.organization_id AND ma.deactivated_at IS NULL
 LEFT JOIN user_suspensions ms ON ms.user_id = k.user_id
 	AND ms.organization_id = k.organization_id AND ms.lifted_at IS NULL
-	AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)
-%[4]s`
+	AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)`
+)
 
 // read asks the database about a person, a session (or none) and an
 // organization (or none). A person who does not exist has the zero Standing.
@@ -110,8 +110,13 @@ func (g *Gate) query(ctx context.Context, text string, userID, sessionID uuid.UU
 	if err != nil {
 		return Standing{}, fmt.Errorf("read standing: %w", err)
 	}
+	return standingOf(bits, written), nil
+}
+
+func standingOf(bits, written int64) Standing {
 	has := func(bit int64) bool { return bits&bit != 0 }
 	s := Standing{
+		AccountExists:         has(16384),
 		SessionLive:           has(1),
 		AccountActive:         has(2),
 		AccountSuspended:      has(4),
@@ -135,8 +140,32 @@ func (g *Gate) query(ctx context.Context, text string, userID, sessionID uuid.UU
 	default:
 		s.Role = Member
 	}
-	return s, nil
+	return s
 }
+
+// StandingOf is a subquery for the Bits of a person and an organization that the
+// statement around it names, without a session; its one parameter is now.
+func StandingOf(db *database.DB, userID, organizationID string) string {
+	none := strings.Replace(db.Param("uuid"), "?", "NULL", 1)
+	return "SELECT " + standingBits + "\nFROM (SELECT " + userID + " AS user_id, " + none + " AS session_id, " + organizationID + " AS organization_id, " +
+		db.Param("timestamptz") + " AS now) k" + standingJoins
+}
+
+// Bits are a standing as the database computes it.
+type Bits struct{ sum int64 }
+
+// Scan implements sql.Scanner.
+func (b *Bits) Scan(from any) error {
+	sum, ok := from.(int64)
+	if !ok {
+		return fmt.Errorf("access: a standing is a %T", from)
+	}
+	b.sum = sum
+	return nil
+}
+
+// Standing that they stand for.
+func (b Bits) Standing() Standing { return standingOf(b.sum, 0) }
 
 // Of reads a person's standing outside of any request of theirs: at log-in, at
 // a refresh, or as the target of somebody else's request.

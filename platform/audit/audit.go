@@ -174,16 +174,27 @@ func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) 
 		return err
 	}
 	last := h.last
+	places, values := "", []any{}
 	for _, x := range events {
 		x.Sequence = last.sequence + 1
 		x.Hash = x.hash(last.hash)
 		last = link{x.Sequence, x.Hash}
+		places, values = places+", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", append(values, x.values()...)
 	}
-	conn := t.db.Conn(ctx)
-	if err := conn.Create(events).Error; err != nil {
+	if err := t.db.Later(ctx, insertEntries+places[2:], values...); err != nil {
 		return err
 	}
-	return conn.Exec("UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID).Error
+	return t.db.Later(ctx, "UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID)
+}
+
+const insertEntries = "INSERT INTO audit_events (chain_id, " + columns + ") VALUES "
+
+// values are the chain's and those of columns, in order.
+func (x *entry) values() []any {
+	return []any{
+		x.ChainID, x.Sequence, x.ID, x.OccurredAt, string(x.Action), x.OrganizationID, x.UserID, x.ActorUserID, x.ActorRole,
+		x.SessionID, x.Address, x.Client, x.RequestID, x.Details, x.Hash,
+	}
 }
 
 // RecordFirst writes the first event of accounts that the transaction of the

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"guildhall/platform/database"
 )
 
 // link is an event as the next one refers to it.
@@ -35,14 +37,14 @@ func (h head) endsWith(at link) error {
 // lock holds the head of a chain for the rest of the transaction. Whoever adds
 // to a chain and whoever forgets of it begins here.
 func (t *Trail) lock(ctx context.Context, chainID uuid.UUID) (h head, err error) {
-	err = t.db.Row(ctx, "SELECT sequence, hash, first_sequence, first_hash FROM audit_chains WHERE id = ?"+t.db.ForUpdate(), chainID).
+	err = t.db.Row(database.Overtaking(ctx), "SELECT sequence, hash, first_sequence, first_hash FROM audit_chains WHERE id = ?"+t.db.ForUpdate(), chainID).
 		Scan(&h.last.sequence, &h.last.hash, &h.firstSequence, &h.firstHash)
 	return h, err
 }
 
 // begin makes the head of a chain, if nobody else has by now, and holds it.
 func (t *Trail) begin(ctx context.Context, chainID uuid.UUID, at time.Time) (h head, err error) {
-	err = t.db.Conn(ctx).Exec("INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES (?, 0, '', ?) ON CONFLICT (id) DO NOTHING", chainID, at).Error
+	_, err = t.db.Exec(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES (?, 0, '', ?) ON CONFLICT (id) DO NOTHING", chainID, at)
 	if err != nil {
 		return h, err
 	}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // errSharedConnections is what would otherwise come as prepared statements that
@@ -56,14 +54,11 @@ func (d *DB) checkPooling(ctx context.Context) error {
 // that the connection was made to: a pooler makes up a number of its own.
 func backend(ctx context.Context, conn *sql.Conn) (pid uint64, direct bool, err error) {
 	err = conn.Raw(func(driverConn any) error {
-		if guarded, ok := driverConn.(*guardedConn); ok {
-			driverConn = guarded.Conn
+		conn, err := pgxConn(driverConn)
+		if err != nil {
+			return err
 		}
-		plain, ok := driverConn.(*stdlib.Conn)
-		if !ok {
-			return fmt.Errorf("database: %T is not pgx's connection", driverConn)
-		}
-		pg := plain.Conn().PgConn()
+		pg := conn.PgConn()
 		results, err := pg.Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
 		if err != nil {
 			return err

@@ -50,8 +50,11 @@ func (d *DB) openPool(raw, dsn string) (*pgx.ConnConfig, *sql.DB, error) {
 		poolTransactions(config)
 	}
 	connector := stdlib.GetConnector(*config)
-	if d.options.RowSecurity {
+	switch {
+	case d.options.RowSecurity: // tells the tenant between statements
 		connector = guardedConnector{connector}
+	case !d.options.TransactionPooling:
+		connector = queuingConnector{connector}
 	}
 	pool := sql.OpenDB(connector)
 	most := max(d.options.MaxConnections, 2)

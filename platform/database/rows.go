@@ -21,15 +21,16 @@ func IsNotFound(err error) bool {
 
 // Row is the answer to a query for one row.
 type Row struct {
-	rows *sql.Rows
-	err  error
+	rows   *sql.Rows
+	err    error
+	writes bool // for itself: in no transaction of several statements
 }
 
 // Row asks for one row, which must be quick to find: on SQLite it does not end
 // with its context.
 func (d *DB) Row(ctx context.Context, query string, args ...any) Row {
 	rows, err := d.query(d.unhurried(ctx), query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
-	return Row{rows, err}
+	return Row{rows: rows, err: err}
 }
 
 // Scan reads the row; where there is none, IsNotFound knows the error.
@@ -47,19 +48,47 @@ func (r Row) Scan(into ...any) error {
 	if err := r.rows.Scan(into...); err != nil {
 		return err
 	}
+	if r.writes && r.rows.Next() { // to the end, where it is committed
+		return errors.New("database: more than one row")
+	}
+	if err := r.rows.Err(); err != nil {
+		return err
+	}
 	return r.rows.Close()
 }
 
-// Rows asks for any number of rows, for Collect.
+// Rows asks for a page of rows, for Collect. What is said of Row holds.
 func (d *DB) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return d.query(ctx, query, args)
+	return d.query(d.unhurried(ctx), query, args)
+}
+
+// WriteRow runs a statement that writes at most one row and returns it, in the
+// transaction of the context or as a transaction of its own: the row is scanned
+// when that has been committed. Where there is none, IsNotFound knows the error.
+func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ...any) error {
+	if d.current(ctx) != nil {
+		return d.Row(ctx, statement, args...).Scan(into...)
+	}
+	return retrying(ctx, txAttempts, func() error {
+		ctx, ended := d.observed(ctx)
+		began, text := time.Now(), d.placed(statement)
+		rows, err := d.writePool.QueryContext(ctx, text, args...) //nolint:rowserrcheck,sqlclosecheck // by Scan
+		d.log.tell(ctx, began, text, err)
+		err = Row{rows: rows, err: err, writes: true}.Scan(into...)
+		ended(err)
+		if err == nil || !isElsewhere(err) {
+			return err
+		}
+		d.reconnect()
+		return err
+	})
 }
 
 // Count runs a query for one number.
 func (d *DB) Count(ctx context.Context, query string, args ...any) (*int64, error) {
 	var n int64
 	rows, err := d.query(ctx, query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
-	if err := (Row{rows, err}).Scan(&n); err != nil {
+	if err := (Row{rows: rows, err: err}).Scan(&n); err != nil {
 		return nil, fmt.Errorf("count: %w", err)
 	}
 	return &n, nil
