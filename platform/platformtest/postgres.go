@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -94,56 +95,86 @@ func startCluster() (clusterAt, error) {
 	if given := os.Getenv("TEST_DATABASE_URL"); given != "" {
 		return clusterAt{adminURL: given}, nil
 	}
+	c, err := StartCluster("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400", "shared_buffers=64MB", "autovacuum=off")
+	if errors.Is(err, errNoServer) {
+		return clusterAt{missing: true}, err
+	}
+	keep = c
+	return clusterAt{adminURL: c.AdminURL}, err
+}
+
+var keep *Cluster // for as long as the process lives
+
+// Cluster is a throwaway PostgreSQL server on the loopback interface. However
+// this process ends, the server is stopped and its files are removed.
+type Cluster struct {
+	AdminURL string // of its superuser and the database postgres
+	input    io.Closer
+	shell    *exec.Cmd
+}
+
+// StartCluster makes and starts one, with settings as in "fsync=off".
+func StartCluster(settings ...string) (*Cluster, error) {
 	bin, err := findServer()
 	if err != nil {
-		return clusterAt{missing: true}, err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "guildhall-postgres-")
 	if err != nil {
-		return clusterAt{}, err
+		return nil, err
 	}
 	identity, err := unprivileged(dir)
 	if err != nil {
-		return clusterAt{}, err
+		return nil, err
 	}
 	port, err := freePort()
 	if err != nil {
-		return clusterAt{}, err
+		return nil, err
 	}
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "guildhall",
 		"--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
 	initdb.SysProcAttr, initdb.Dir = identity, dir
 	if output, err := initdb.CombinedOutput(); err != nil {
-		return clusterAt{}, fmt.Errorf("initdb: %w: %s", err, output)
+		_ = os.RemoveAll(dir)
+		return nil, fmt.Errorf("initdb: %w: %s", err, output)
 	}
-	if err := supervise(bin, dir, port, identity); err != nil {
-		return clusterAt{}, err
+	c := &Cluster{AdminURL: fmt.Sprintf("postgres://guildhall@127.0.0.1:%d/postgres?sslmode=disable", port)}
+	if err := c.supervise(bin, dir, port, identity, settings); err != nil {
+		return nil, err
 	}
-	at := clusterAt{adminURL: fmt.Sprintf("postgres://guildhall@127.0.0.1:%d/postgres?sslmode=disable", port)}
-	return at, waitFor(at.adminURL)
+	if err := waitFor(c.AdminURL); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
 }
 
 // supervise starts the server below a shell that waits for the end of its
-// input. This process holds the other end, so that however it ends, the server
-// is stopped and its files are removed.
-func supervise(bin, dir string, port int, identity *syscall.SysProcAttr) error {
-	script := `"$0/postgres" -D "$1/data" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 -c fsync=off \
-		-c synchronous_commit=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB \
-		-c autovacuum=off >"$1/log" 2>&1 </dev/null &
-	cat >/dev/null; kill -QUIT $!; wait $!; rm -rf "$1"`
-	shell := exec.Command("sh", "-c", script, bin, dir, strconv.Itoa(port))
+// input. This process holds the other end.
+func (c *Cluster) supervise(bin, dir string, port int, identity *syscall.SysProcAttr, settings []string) error {
+	script := `dir=$1; shift
+	"$0/postgres" -D "$dir/data" -k "$dir" -c listen_addresses=127.0.0.1 "$@" >"$dir/log" 2>&1 </dev/null &
+	cat >/dev/null; kill -QUIT $!; wait $!; rm -rf "$dir"`
+	args := []string{"-c", script, bin, dir, "-p", strconv.Itoa(port)}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	c.shell = exec.Command("sh", args...)
 	attributes := *identity
 	attributes.Setpgid = true // an interrupt at the terminal is not for it
-	shell.SysProcAttr, shell.Dir = &attributes, dir
-	input, err := shell.StdinPipe()
-	if err != nil {
+	c.shell.SysProcAttr, c.shell.Dir = &attributes, dir
+	var err error
+	if c.input, err = c.shell.StdinPipe(); err != nil {
 		return err
 	}
-	keep = append(keep, input)
-	return shell.Start()
+	return c.shell.Start()
 }
 
-var keep []io.Closer // open for as long as the process lives
+// Stop ends the server, whoever is connected, and waits until its files are gone.
+func (c *Cluster) Stop() {
+	_ = c.input.Close()
+	_ = c.shell.Wait()
+}
 
 func waitFor(adminURL string) error {
 	db, err := sql.Open("pgx", adminURL)
@@ -163,6 +194,8 @@ func waitFor(adminURL string) error {
 	return fmt.Errorf("PostgreSQL does not answer: %w", err)
 }
 
+var errNoServer = errors.New("found no initdb and postgres on the PATH or in /usr/lib/postgresql")
+
 // findServer looks on the PATH, whose links lead to where the server's other
 // files are, and where Debian keeps it.
 func findServer() (string, error) {
@@ -175,7 +208,7 @@ func findServer() (string, error) {
 	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	if err != nil || len(found) == 0 {
-		return "", fmt.Errorf("found no initdb and postgres on the PATH or in /usr/lib/postgresql")
+		return "", errNoServer
 	}
 	return filepath.Dir(slices.Max(found)), nil
 }
