@@ -34,6 +34,7 @@ var cluster = sync.OnceValues(startCluster)
 type clusterAt struct {
 	adminURL string
 	missing  bool
+	own      *Cluster // kept for as long as the process lives
 }
 
 // PostgresURL returns the URL of a new, empty PostgreSQL database that is gone
@@ -96,14 +97,11 @@ func startCluster() (clusterAt, error) {
 		return clusterAt{adminURL: given}, nil
 	}
 	c, err := StartCluster("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400", "shared_buffers=64MB", "autovacuum=off")
-	if errors.Is(err, errNoServer) {
-		return clusterAt{missing: true}, err
+	if err != nil {
+		return clusterAt{missing: errors.Is(err, errNoServer)}, err
 	}
-	keep = c
-	return clusterAt{adminURL: c.AdminURL}, err
+	return clusterAt{adminURL: c.AdminURL, own: c}, nil
 }
-
-var keep *Cluster // for as long as the process lives
 
 // Cluster is a throwaway PostgreSQL server on the loopback interface. However
 // this process ends, the server is stopped and its files are removed.

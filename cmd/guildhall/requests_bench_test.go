@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"guildhall/platform"
+	"guildhall/platform/config"
+	"guildhall/platform/platformtest"
+	"guildhall/platform/telemetry"
+)
+
+// BenchmarkRequests counts what each request takes of what does not depend on the
+// machine: SQL statements, allocations and bytes, of the service as it is by
+// default, in production. scripts/bench holds them to its golden file.
+func BenchmarkRequests(b *testing.B) {
+	for _, database := range []struct {
+		name string
+		url  func(testing.TB) string
+	}{{"sqlite", platformtest.SQLiteURL}, {"postgres", platformtest.PostgresURL}} {
+		b.Run(database.name, func(b *testing.B) {
+			c := newCounted(b, database.url(b))
+			for _, r := range c.requests() {
+				b.Run(r.name, func(b *testing.B) { c.count(b, r) })
+			}
+		})
+	}
+}
+
+// counted is a service that counts its statements, and whose clock goes on by
+// itself, so that nobody comes to a limit.
+type counted struct {
+	*service
+	n atomic.Int64
+}
+
+func newCounted(b *testing.B, databaseURL string) *counted {
+	b.Helper()
+	quiet := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	cfg, err := config.Load(config.Options{Dir: b.TempDir(), Environ: inProduction(databaseURL,
+		"ENABLE_REGISTRATION=true", "MIGRATE_ON_START=true", "JWT_ACCESS_TOKEN_EXPIRE_MINUTES=43200")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	measure, err := telemetry.Start(b.Context(), telemetry.Options{Log: quiet})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := &counted{service: &service{t: b, ctx: context.Background(), address: "192.0.2.100:1234"}}
+	c.kernel, c.app, err = open(b.Context(), cfg, quiet, platform.Options{
+		Telemetry:   measure,
+		Now:         func() time.Time { return platform.Now().Add(time.Duration(c.skew.Load())) },
+		OnStatement: func(context.Context, string) { c.n.Add(1) },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.kernel.DB.Close(); _ = measure.Close() })
+	if err := c.app.Prepare(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
+// countedRequest is made over and over, each time by what next says, and then
+// undone.
+type countedRequest struct {
+	name   string
+	status int
+	next   func() (method, path, token, body string)
+	then   func(answer []byte)
+}
+
+func (c *counted) requests() []countedRequest {
+	ada, grace := c.person("Ada"), c.person("Grace")
+	c.crowd(ada, 99, 1)
+	get := func(path string) func() (string, string, string, string) {
+		return func() (string, string, string, string) { return http.MethodGet, path, ada.access, "" }
+	}
+	members := ada.org("/members")
+	newcomers := 0
+	add := func() { c.do(http.MethodPost, "/api/v1"+members, ada.access, body("user_id", grace.id)).is(201) }
+	remove := func() { c.do(http.MethodDelete, "/api/v1"+members+"/"+grace.id, ada.access, nil).is(204) }
+	return []countedRequest{
+		{"who am I", 200, get("/auth/me"), nil},
+		{"organization", 200, get(ada.org("")), nil},
+		{"members, first 100", 200, get(members + "?limit=100"), nil},
+		{"list of organizations", 200, get("/organizations"), nil},
+		{"refresh", 200, func() (string, string, string, string) {
+			return http.MethodPost, "/auth/refresh", "", fmt.Sprintf(`{"refresh_token":%q}`, grace.refresh)
+		}, func(answer []byte) { grace.refresh = c.answered(answer).str("refresh_token") }},
+		{"add a member", 201, func() (string, string, string, string) {
+			return http.MethodPost, members, ada.access, fmt.Sprintf(`{"user_id":%q}`, grace.id)
+		}, func([]byte) { remove() }},
+		{"remove a member", 204, func() (string, string, string, string) {
+			add()
+			return http.MethodDelete, members + "/" + grace.id, ada.access, ""
+		}, nil},
+		{"log-in", 200, func() (string, string, string, string) {
+			return http.MethodPost, "/auth/token", "", fmt.Sprintf(`{"username":%q,"password":%q}`, grace.email, password)
+		}, nil},
+		{"registration", 201, func() (string, string, string, string) {
+			newcomers++
+			return http.MethodPost, "/auth/register", "", fmt.Sprintf(`{"email":"newcomer%d@example.com","password":%q,"name":"Newcomer"}`, newcomers, password)
+		}, nil},
+	}
+}
+
+func (c *counted) answered(body []byte) answer { return answer{t: c.t, body: body} }
+
+// count leaves out of its figures what making the request takes, and undoing it.
+func (c *counted) count(b *testing.B, r countedRequest) {
+	w := &written{header: http.Header{}}
+	handler := c.app.API()
+	var statements int64
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		c.later(15 * time.Second)
+		method, path, token, body := r.next()
+		asked, err := http.NewRequestWithContext(c.ctx, method, "/api/v1"+path, strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		asked.RemoteAddr, asked.RequestURI = c.address, asked.URL.RequestURI()
+		if token != "" {
+			asked.Header.Set("Authorization", "Bearer "+token)
+		}
+		if body != "" {
+			asked.Header.Set("Content-Type", "application/json")
+		}
+		clear(w.header)
+		w.body.Reset()
+		before := c.n.Load()
+		b.StartTimer()
+		handler.ServeHTTP(w, asked)
+		b.StopTimer()
+		statements += c.n.Load() - before
+		if w.status != r.status {
+			b.Fatalf("%s: %d %s", r.name, w.status, w.body.Bytes())
+		}
+		if r.then != nil {
+			r.then(w.body.Bytes())
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(statements)/float64(b.N), "statements/op")
+}
+
+// written is where an answer goes, again and again.
+type written struct {
+	header http.Header
+	body   bytes.Buffer
+	status int
+}
+
+func (w *written) Header() http.Header               { return w.header }
+func (w *written) WriteHeader(status int)            { w.status = status }
+func (w *written) Write(b []byte) (int, error)       { return w.body.Write(b) }
+func (w *written) WriteString(s string) (int, error) { return w.body.WriteString(s) }

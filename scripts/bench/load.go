@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// step makes one request or a few that belong together, and checks the answers.
+type step func(c *connection) error
+
+// errSpent is a step that could only be taken beyond the limits that the service
+// sets each person: the measurement ends there.
+var errSpent = errors.New("everybody is at their limit")
+
+const warmUp = 150 * time.Millisecond
+
+// sample is what one measurement found.
+type sample struct {
+	rate          float64 // answers a second
+	p50, p95, p99 time.Duration
+	generator     float64 // part of the cores that this process took
+	spent         bool    // ended early
+	lasted        time.Duration
+}
+
+// drive has that many connections ask for that long.
+func drive(ctx context.Context, address string, connections int, lasting time.Duration, steps []step) (sample, error) {
+	counted := window{from: time.Now().Add(warmUp)}
+	counted.until = counted.from.Add(lasting)
+	var spent atomic.Int64
+	all := make([]*connection, connections)
+	for i := range all {
+		var err error
+		if all[i], err = dial(ctx, address, counted); err != nil {
+			return sample{}, err
+		}
+		defer func() { _ = all[i].Close() }()
+	}
+	before := processorTime()
+	group, ctx := errgroup.WithContext(ctx)
+	for i, c := range all {
+		group.Go(func() error {
+			for ctx.Err() == nil && spent.Load() == 0 && time.Now().Before(counted.until) {
+				err := steps[i](c)
+				if errors.Is(err, errSpent) {
+					spent.CompareAndSwap(0, int64(time.Since(counted.from)))
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return sample{}, err
+	}
+	var latencies histogram
+	for _, c := range all {
+		latencies.merge(&c.latencies)
+	}
+	s := sample{
+		p50: latencies.percentile(50), p95: latencies.percentile(95), p99: latencies.percentile(99),
+		generator: (processorTime() - before).Seconds() / time.Since(counted.from.Add(-warmUp)).Seconds() / float64(runtime.NumCPU()),
+	}
+	if n := spent.Load(); n != 0 {
+		s.spent, lasting = true, time.Duration(n)
+	}
+	s.lasted = lasting
+	s.rate = float64(latencies.count()) / lasting.Seconds()
+	return s, nil
+}
+
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}

@@ -1,0 +1,182 @@
+// Command bench measures guildhall beside scripts/bench/limit, a program that
+// does the same work with as little as the databases allow, on the same data in
+// the same minutes, and prints tables in Markdown. Run it at the repository's root:
+//
+//	go run ./scripts/bench          # about 25 minutes on two cores
+//	go run ./scripts/bench -short   # what CI runs
+//
+// It fails when an answer was wrong, and when a request takes more statements or
+// allocations than counts.golden says; never because something was slow.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	plan
+	output string
+	update bool
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	say := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%5.0f s  "+format+"\n", append([]any{time.Since(begun).Seconds()}, args...)...)
+	}
+	say("statements and allocations")
+	counts, err := countRequests(ctx)
+	if err != nil {
+		return err
+	}
+	if o.update {
+		return writeCounts(counts)
+	}
+	if err := checkCounts(counts); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "guildhall-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b := &bench{plan: o.plan, dir: dir, say: say}
+	say("building")
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	rep := report{plan: o.plan, counts: counts}
+	if rep.binary, err = sizeOf(b.guildhall); err != nil {
+		return err
+	}
+	starts := 10
+	if o.short {
+		starts = 3
+	}
+	if rep.starts, err = b.coldStarts(ctx, starts); err != nil {
+		return err
+	}
+	for _, database := range o.databases {
+		found, err := b.on(ctx, database)
+		if err != nil {
+			return fmt.Errorf("the run is void: %w", err)
+		}
+		rep.results = append(rep.results, found)
+	}
+	rep.took = time.Since(begun)
+	out := io.Writer(os.Stdout)
+	if o.output != "" {
+		file, err := os.Create(o.output)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		out = file
+	}
+	return rep.write(ctx, out)
+}
+
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	databases := flags.String("databases", "sqlite,postgres", "which, by commas")
+	sizes := flags.String("sizes", "1000,100000,1000000", "users in each database")
+	connections := flags.String("connections", "1,16,64", "how many ask at once")
+	chosen := flags.String("operations", "", "only those whose name has one of these in it, by commas")
+	rounds := flags.Int("rounds", 3, "how often each is measured")
+	seconds := flags.Float64("seconds", 1, "for how long")
+	flags.BoolVar(&o.short, "short", false, "one short round with 1000 users and 16 connections")
+	flags.StringVar(&o.output, "output", "", "a file to write to instead of the standard output")
+	flags.BoolVar(&o.update, "update", false, "write "+goldenCounts+", and no more")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if o.short {
+		*sizes, *connections, *rounds, *seconds = "1000", "16", 1, 0.3
+	}
+	o.rounds, o.lasting = *rounds, time.Duration(*seconds*float64(time.Second))
+	for name := range strings.SplitSeq(*databases, ",") {
+		kind, known := map[string]string{"sqlite": sqlite, "postgres": postgres}[name]
+		if !known {
+			return o, fmt.Errorf("-databases: %q is neither sqlite nor postgres", name)
+		}
+		o.databases = append(o.databases, kind)
+	}
+	if o.users, err = numbers[int64](*sizes, 500); err != nil { // fewer organizations leave nobody to add
+		return o, fmt.Errorf("-sizes: %w", err)
+	}
+	if o.connections, err = numbers[int](*connections, 1); err != nil {
+		return o, fmt.Errorf("-connections: %w", err)
+	}
+	for _, op := range operations() {
+		if slices.ContainsFunc(strings.Split(*chosen, ","), func(part string) bool { return strings.Contains(op.name, part) }) {
+			o.operations = append(o.operations, op)
+		}
+	}
+	if len(o.operations) == 0 || o.rounds < 1 || o.lasting <= 0 {
+		return o, errors.New("that measures nothing")
+	}
+	return o, nil
+}
+
+// numbers are read in order of size.
+func numbers[T int | int64](list string, least T) (all []T, err error) {
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || T(n) < least {
+			return nil, fmt.Errorf("%q is no number of %d or more", text, least)
+		}
+		all = append(all, T(n))
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// build makes the binaries; the short form's is dynamic, which is sooner made.
+func (b *bench) build(ctx context.Context) error {
+	b.guildhall, b.limit = filepath.Join(b.dir, "guildhall"), filepath.Join(b.dir, "limit")
+	ours := exec.CommandContext(ctx, "scripts/static", b.guildhall)
+	if b.short {
+		ours = exec.CommandContext(ctx, "go", "build", "-o", b.guildhall, "./cmd/guildhall")
+	}
+	for _, cmd := range []*exec.Cmd{ours, exec.CommandContext(ctx, "go", "build", "-o", b.limit, "./scripts/bench/limit")} {
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", cmd, err, output)
+		}
+	}
+	return nil
+}
+
+func sizeOf(file string) (int64, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

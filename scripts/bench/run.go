@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"guildhall/platform/seed"
+)
+
+const (
+	guildhall = "guildhall"
+	limit     = "the limit"
+)
+
+// plan is what to measure.
+type plan struct {
+	databases   []string
+	users       []int64
+	connections []int
+	operations  []operation
+	rounds      int
+	lasting     time.Duration
+	short       bool
+}
+
+// growthConnections is where databases of all sizes are measured; of others only
+// the largest is.
+const growthConnections = 16
+
+// where a measurement was made.
+type where struct {
+	operation   string
+	users       int64
+	connections int
+	server      string
+}
+
+// results of one database.
+type results struct {
+	database, describes string
+	samples             map[where][]sample // one a round
+	bytes               map[int64]int64    // by users
+	memory              memory
+}
+
+// pair is guildhall and the limit on the same data.
+type pair struct {
+	guildhall, limit *server
+	size             seed.Size
+}
+
+func (p pair) both() []*server { return []*server{p.guildhall, p.limit} }
+
+type bench struct {
+	plan
+	guildhall, limit string // the binaries
+	dir              string
+	say              func(format string, args ...any)
+}
+
+// on measures everything on one kind of database.
+func (b *bench) on(ctx context.Context, kind string) (r results, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r = results{database: kind, samples: map[where][]sample{}, bytes: map[int64]int64{}}
+	dir, err := os.MkdirTemp(b.dir, "")
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	from, err := openStore(kind, dir)
+	if err != nil {
+		return r, err
+	}
+	defer from.close()
+	if r.describes, err = from.describe(ctx); err != nil {
+		return r, err
+	}
+	var pairs []pair
+	defer func() {
+		for _, p := range pairs {
+			for _, s := range p.both() {
+				_ = s.stop() // the next one, whatever became of it
+			}
+		}
+	}()
+	for _, users := range b.users {
+		p, bytes, err := b.prepare(ctx, from, dir, users)
+		pairs = append(pairs, p)
+		if err != nil {
+			return r, err
+		}
+		r.bytes[users] = bytes
+	}
+	for round := range b.rounds {
+		b.say("%s: round %d of %d", kind, round+1, b.rounds)
+		if err := b.round(ctx, pairs, round, &r); err != nil {
+			return r, err
+		}
+	}
+	if b.short {
+		return r, nil
+	}
+	b.say("%s: memory", kind)
+	r.memory, err = b.measureMemory(ctx, pairs[len(pairs)-1].guildhall)
+	return r, err
+}
+
+// prepare fills two databases alike and starts a server on each.
+func (b *bench) prepare(ctx context.Context, from store, dir string, users int64) (p pair, bytes int64, err error) {
+	p = pair{guildhall: &server{}, limit: &server{}, size: seed.Size{Users: users, Organizations: max(2, users/100), Members: 2 * users}}
+	name := fmt.Sprintf("of%d", users)
+	begun := time.Now()
+	url, bytes, err := fill(ctx, from, b.guildhall, dir, name, p.size)
+	if err != nil {
+		return p, 0, err
+	}
+	b.say("%d users seeded in %s", users, time.Since(begun).Round(100*time.Millisecond))
+	other, err := from.duplicate(ctx, url, name+"_limit")
+	if err != nil {
+		return p, 0, err
+	}
+	for _, s := range []*server{
+		{name: guildhall, binary: b.guildhall, url: url}, {name: limit, binary: b.limit, url: other},
+	} {
+		s.size, s.dir, s.references = p.size, filepath.Join(dir, name+" "+s.name), map[string][]byte{}
+		if err := os.Mkdir(s.dir, 0o700); err != nil {
+			return p, 0, err
+		}
+		if s.name == guildhall {
+			p.guildhall = s
+		} else {
+			p.limit = s
+		}
+		if err := s.start(ctx); err != nil {
+			return p, 0, err
+		}
+		if err := s.admit(ctx, slices.Max(b.connections)); err != nil {
+			return p, 0, err
+		}
+		if err := s.findPages(ctx); err != nil {
+			return p, 0, err
+		}
+	}
+	for _, s := range p.both() {
+		if err := s.admitAdders(ctx); err != nil {
+			return p, 0, err
+		}
+	}
+	return p, bytes, compare(ctx, p.guildhall, p.limit)
+}
+
+// round measures each operation once in each place: guildhall and the limit one
+// after the other, in turns the other way round.
+func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) error {
+	for _, p := range pairs {
+		for _, s := range p.both() {
+			if err := s.renew(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, o := range b.operations {
+		for _, connections := range b.connections {
+			for i, p := range pairs {
+				isLargest := i == len(pairs)-1
+				if !isLargest && (connections != growthConnections || !o.growth) {
+					continue
+				}
+				if o.name == byOffset && (connections != growthConnections || round > 0) {
+					continue // slow by nature, and there to be compared with the cursor alone
+				}
+				servers := p.both()
+				if (round+i)%2 == 1 {
+					slices.Reverse(servers)
+				}
+				for _, s := range servers {
+					if o.alone != "" && o.alone != s.name {
+						continue
+					}
+					measured, err := b.measure(ctx, o, p, s, connections)
+					if err != nil {
+						return fmt.Errorf("%s, %s, %d users, %d connections: %s: %w\n%s", r.database, s.name, p.size.Users, connections, o.name, err, s.complaints())
+					}
+					at := where{o.name, p.size.Users, connections, s.name}
+					r.samples[at] = append(r.samples[at], measured)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// measure logs more people in where those there are come to their limits.
+func (b *bench) measure(ctx context.Context, o operation, p pair, s *server, connections int) (found sample, err error) {
+	lasting := b.lasting
+	if o.hashing {
+		lasting *= 2 // there are few of them in a second
+	}
+	for try := range 5 {
+		steps := make([]step, connections)
+		for i := range steps {
+			if steps[i], err = o.steps(ctx, s, i, connections); err != nil {
+				return found, err
+			}
+		}
+		if found, err = drive(ctx, s.address, connections, lasting, steps); err != nil {
+			return found, err
+		}
+		if !found.spent {
+			break
+		}
+		if try == 4 || o.name == "add and remove a member" {
+			if found.lasted < lasting/4 {
+				return found, errSpent
+			}
+			break
+		}
+		for _, each := range p.both() {
+			if err := each.admitOthers(ctx, len(each.people.others)); err != nil {
+				return found, err
+			}
+		}
+	}
+	return found, s.forgetLog()
+}
