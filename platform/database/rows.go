@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -72,7 +73,7 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 	return retrying(ctx, txAttempts, func() error {
 		ctx, ended := d.observed(ctx)
 		began, text := time.Now(), d.placed(statement)
-		rows, err := d.writePool.QueryContext(ctx, text, args...) //nolint:rowserrcheck,sqlclosecheck // by Scan
+		rows, err := d.writePool.QueryContext(ctx, text, d.values(args)...) //nolint:rowserrcheck,sqlclosecheck // by Scan
 		d.log.tell(ctx, began, text, err)
 		err = Row{rows: rows, err: err, writes: true}.Scan(into...)
 		ended(err)
@@ -98,7 +99,7 @@ func (d *DB) Count(ctx context.Context, query string, args ...any) (*int64, erro
 // changed.
 func (d *DB) Exec(ctx context.Context, statement string, args ...any) (changed int64, err error) {
 	began, text := time.Now(), d.placed(statement)
-	result, err := d.pool(ctx).ExecContext(d.unhurried(ctx), text, args...)
+	result, err := d.pool(ctx).ExecContext(d.unhurried(ctx), text, d.values(args)...)
 	d.log.tell(ctx, began, text, err)
 	if err != nil {
 		return 0, d.translated(err)
@@ -108,7 +109,7 @@ func (d *DB) Exec(ctx context.Context, statement string, args ...any) (changed i
 
 func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	began, text := time.Now(), d.placed(query)
-	rows, err := d.pool(ctx).QueryContext(ctx, text, args...)
+	rows, err := d.pool(ctx).QueryContext(ctx, text, d.values(args)...)
 	d.log.tell(ctx, began, text, err)
 	if err != nil {
 		return nil, d.translated(err)
@@ -144,6 +145,25 @@ func (d *DB) placed(text string) string {
 	numbered := d.numbered(text)
 	d.texts.Store(text, numbered)
 	return numbered
+}
+
+// values are parameters as the driver takes them best: pgx would have a UUID
+// written as text, and read it again.
+func (d *DB) values(args []any) []any {
+	if d.driver == SQLite || d.options.TransactionPooling {
+		return args
+	}
+	for i, arg := range args {
+		switch id := arg.(type) {
+		case uuid.UUID:
+			args[i] = [16]byte(id)
+		case uuid.NullUUID:
+			if args[i] = nil; id.Valid {
+				args[i] = [16]byte(id.UUID)
+			}
+		}
+	}
+	return args
 }
 
 // translated makes what the constraints refuse the same on both, as gorm does.
