@@ -18,9 +18,11 @@ type Gate struct {
 	tokens      *token.Service
 	now         func() time.Time
 	standingSQL string
+	askSQL      string // with the end of the session
 	pairSQL     string
 	along       alongSQL
 	sharedSQL   string
+	memory      memory
 }
 
 // NewGate returns the gate over the tables of all modules.
@@ -32,6 +34,8 @@ func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate
 		sharedSQL: fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
 	g.standingSQL = g.standing(g.askedOf(), "", "")
+	g.askSQL = g.ask("", "")
+	g.memory = newMemory(db)
 	g.pairSQL = g.standing(g.askedOfTwo(), ", k.target", "")
 	if db.ReadsStandbys() {
 		db.BeforeCommit(g.keepCallersWrite)
@@ -46,6 +50,11 @@ func (g *Gate) standing(k, columns, joins string) string {
 		written, writes = "COALESCE(w.transaction_id, 0)", "LEFT JOIN session_writes w ON w.session_id = k.session_id"
 	}
 	return "SELECT " + standingBits + ", " + written + columns + "\nFROM (" + k + ") k" + standingJoins + "\n" + writes + "\n" + joins
+}
+
+// ask is what Admit asks: when the session ends, as well.
+func (g *Gate) ask(columns, joins string) string {
+	return g.standing(g.askedOf(), ", s.expires_at"+columns, joins)
 }
 
 // askedOf is a k of parameters: a person, their session, an organization, now.
@@ -87,12 +96,7 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 	if !named {
 		request.Organization = claims.OrganizationID
 	}
-	query, read, into := g.standingSQL, any(nil), []any(nil)
-	if rule.along != nil {
-		query = g.along.of(rule.along, func(columns, joins string) string { return g.standing(g.askedOf(), columns, joins) })
-		read, into = rule.along.row()
-	}
-	standing, err := g.query(ctx, query, claims.UserID, claims.SessionID, request.Organization, g.now(), into...)
+	standing, read, err := g.look(ctx, rule, claims, request.Organization)
 	if err != nil {
 		return Caller{}, err
 	}

@@ -46,12 +46,15 @@ func (l *statementLog) Trace(ctx context.Context, began time.Time, statement fun
 }
 
 func (l *statementLog) listens(ctx context.Context) bool {
-	return l.on != nil || l.observer != nil || l.log.Enabled(ctx, slog.LevelDebug)
+	return l.on != nil || l.observer != nil || l.driver == SQLite || l.log.Enabled(ctx, slog.LevelDebug)
 }
 
 func (l *statementLog) tell(ctx context.Context, began time.Time, text string, err error) {
 	if !l.listens(ctx) {
 		return
+	}
+	if t, ok := ctx.Value(txKey{}).(*transaction); ok && t.db.watch != nil && !t.changed {
+		t.changed = !t.db.watch.harmless(text)
 	}
 	if l.on != nil {
 		l.on(ctx, text)

@@ -53,6 +53,8 @@ type DB struct {
 	sqlitePath     string
 	options        Options
 	log            *statementLog
+	sharing        *sharing // of SQLite
+	watch          *Watch   // nil where nobody asked for it
 	texts          sync.Map // statements, by how they are written here
 }
 
@@ -239,6 +241,7 @@ func (d *DB) Close() error {
 		}
 		return errors.Join(err, d.writePool.Close())
 	}
+	d.watch.close()
 	err := d.readPool.Close()
 	_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	return errors.Join(err, d.writePool.Close())

@@ -22,9 +22,8 @@ func IsNotFound(err error) bool {
 
 // Row is the answer to a query for one row.
 type Row struct {
-	rows   *sql.Rows
-	err    error
-	writes bool // for itself: in no transaction of several statements
+	rows *sql.Rows
+	err  error
 }
 
 // Row asks for one row, which must be quick to find: on SQLite it does not end
@@ -49,9 +48,6 @@ func (r Row) Scan(into ...any) error {
 	if err := r.rows.Scan(into...); err != nil {
 		return err
 	}
-	if r.writes && r.rows.Next() { // to the end, where it is committed
-		return errors.New("database: more than one row")
-	}
 	if err := r.rows.Err(); err != nil {
 		return err
 	}
@@ -70,12 +66,15 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 	if d.current(ctx) != nil {
 		return d.Row(ctx, statement, args...).Scan(into...)
 	}
+	if d.driver == SQLite { // which may share a commit with others
+		return d.InTx(ctx, func(ctx context.Context) error { return d.Row(ctx, statement, args...).Scan(into...) })
+	}
 	return retrying(ctx, txAttempts, func() error {
 		ctx, ended := d.observed(ctx)
 		began, text := time.Now(), d.placed(statement)
 		rows, err := d.writePool.QueryContext(ctx, text, d.values(args)...) //nolint:rowserrcheck,sqlclosecheck // by Scan
 		d.log.tell(ctx, began, text, err)
-		err = Row{rows: rows, err: err, writes: true}.Scan(into...)
+		err = Row{rows: rows, err: err}.Scan(into...)
 		ended(err)
 		if err == nil || !isElsewhere(err) {
 			return err

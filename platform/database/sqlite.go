@@ -25,6 +25,7 @@ func (d *DB) openSQLite(path string) error {
 		return err
 	}
 	d.writePool.SetMaxOpenConns(1)
+	d.sharing = newSharing(d)
 	if d.readPool, err = sql.Open("sqlite3", sqliteDSN(path, "_query_only=1&_foreign_keys=on")); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type transaction struct {
 	conn        *gorm.DB
 	afterCommit []func()
 	gathered    []*gathering
+	changed     bool // whether what the watch is about may have changed
 }
 
 // gathering is what one key has gathered, and what is done with it.
@@ -53,29 +54,41 @@ func (d *DB) Conn(ctx context.Context) *gorm.DB {
 // when fn returns nil and rolls back otherwise. What fails because others were
 // at work at the same time is tried again, a bounded number of times: fn may
 // run more than once and must leave no trace outside of the database. Slow work
-// is done before.
+// is done before: on SQLite others wait for it, and may share its commit.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
+	if d.driver == SQLite {
+		return d.transact(ctx, d.sharing.do, fn)
+	}
+	return d.transact(ctx, d.separately, fn)
+}
+
+// InBulk is InTx for what may take long, and ends with its context: it shares
+// its transaction with nobody.
+func (d *DB) InBulk(ctx context.Context, fn func(ctx context.Context) error) error {
+	return d.transact(ctx, d.separately, fn)
+}
+
+// A beginner runs fn in a transaction that it begins and ends.
+type beginner func(ctx context.Context, t *transaction, fn func(context.Context) error) error
+
+func (d *DB) separately(ctx context.Context, t *transaction, fn func(context.Context) error) error {
+	return d.watch.apart(func() error {
+		return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			t.conn = tx
+			return fn(ctx)
+		})
+	})
+}
+
+func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.Context) error) error {
 	if d.current(ctx) != nil {
 		return fn(ctx)
 	}
 	return retrying(ctx, txAttempts, func() error {
 		t := &transaction{db: d}
 		ctx, ended := d.observed(ctx)
-		err := d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-			t.conn = tx
-			ctx := context.WithValue(ctx, txKey{}, t)
-			if err := fn(ctx); err != nil {
-				return err
-			}
-			for _, g := range t.gathered {
-				if err := g.flush(ctx, g.values); err != nil {
-					return err
-				}
-			}
-			if d.lastly != nil {
-				return d.lastly(ctx)
-			}
-			return nil
+		err := begin(ctx, t, func(ctx context.Context) error {
+			return t.run(context.WithValue(ctx, txKey{}, t), fn)
 		})
 		ended(err)
 		if err != nil {
@@ -89,6 +102,22 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error
 		}
 		return nil
 	})
+}
+
+// run is everything in a transaction but its beginning and its end.
+func (t *transaction) run(ctx context.Context, fn func(context.Context) error) error {
+	if err := fn(ctx); err != nil {
+		return err
+	}
+	for _, g := range t.gathered {
+		if err := g.flush(ctx, g.values); err != nil {
+			return err
+		}
+	}
+	if t.db.lastly != nil {
+		return t.db.lastly(ctx)
+	}
+	return nil
 }
 
 // Snapshot runs fn in a transaction that reads all as it is at one moment, and

@@ -4,12 +4,15 @@
 package token
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"guildhall/platform/recent"
 )
 
 const (
@@ -37,8 +40,13 @@ type Service struct {
 	accessTTL        time.Duration
 	now              func() time.Time
 	parser           *jwt.Parser
-	seen             seen
+	// Access tokens that were found valid, by their digest: what a token says and
+	// its signature never change. The clock is looked at each time, and whether the
+	// session still holds is not the token's to say, here as elsewhere.
+	seen *recent.Map[digest, Access]
 }
+
+type digest [sha256.Size]byte
 
 // kind of token. RFC 8725 §3.11 and §3.12: one kind is never taken for another,
 // by its typ and by its key.
@@ -54,6 +62,7 @@ func New(c Config) *Service {
 		refresh: kind{typ: "rt+jwt", key: c.RefreshKey},
 		issuer:  c.Issuer, audience: c.Audience,
 		accessTTL: c.AccessTTL, now: c.Now,
+		seen: recent.New[digest, Access](4096), // about a megabyte
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience),

@@ -34,7 +34,7 @@ func (t *Transfer) Import(ctx context.Context, archive io.ReadSeeker, o ImportOp
 	}
 	var s Summary
 	for attempt := 1; ; attempt++ {
-		err := t.db.InTx(ctx, func(ctx context.Context) (err error) {
+		err := t.db.InBulk(ctx, func(ctx context.Context) (err error) {
 			if s, err = t.unchanged(ctx, checked); err != nil || s.Unchanged {
 				return err
 			}

@@ -1,0 +1,141 @@
+package access
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/recent"
+	"guildhall/platform/token"
+)
+
+// memory is what the gate knows without asking, on SQLite: callers in good
+// standing, for as long as nothing that their standing rests on is written
+// (database.Watch) and their session lasts. Whoever is not, or whose standing
+// ends by itself at some time, is looked up each time.
+type memory struct {
+	watch *database.Watch // nil: there is none
+	known *recent.Map[asked, answered]
+}
+
+// asked is everything that an answer of the gate depends on, but the time.
+type asked struct {
+	userID, sessionID uuid.UUID
+	organizationID    uuid.NullUUID
+	along             along
+}
+
+type answered struct {
+	epoch    int64
+	until    time.Time
+	standing Standing
+	read     any // never changed by who gets it
+}
+
+func newMemory(db *database.DB) memory {
+	return memory{watch: db.Watch(harmless), known: recent.New[asked, answered](8192)}
+}
+
+// look reads the caller's standing, and what the rule reads along.
+func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organizationID uuid.NullUUID) (Standing, any, error) {
+	now := g.now()
+	key := asked{claims.UserID, claims.SessionID, organizationID, rule.along}
+	var epoch int64
+	var sure bool
+	if g.memory.watch != nil {
+		if epoch, sure = g.memory.watch.Epoch(); sure {
+			if a, found := g.memory.known.Find(key); found && a.epoch == epoch && now.Before(a.until) {
+				return a.standing, a.read, nil
+			}
+		}
+	}
+	var expires sql.NullTime
+	into := []any{&expires}
+	var read any
+	query := g.askSQL
+	if rule.along != nil {
+		var more []any
+		query = g.along.of(rule.along, g.ask)
+		read, more = rule.along.row()
+		into = append(into, more...)
+	}
+	standing, err := g.query(ctx, query, claims.UserID, claims.SessionID, organizationID, now, into...)
+	if err == nil && sure && expires.Valid && standing.good(organizationID.Valid) {
+		g.memory.known.Keep(key, answered{epoch, expires.Time, standing, read})
+	}
+	return standing, read, err
+}
+
+// good is a standing that only a statement which is not harmless can change.
+func (s Standing) good(inOrganization bool) bool {
+	return s.SessionLive && s.AccountGood() &&
+		(!inOrganization || s.Present() && s.MembershipGood() && !s.OrganizationSuspended)
+}
+
+// harmless says of a statement that it can't change a good standing, nor what is
+// read along with one. It knows the statements that are run often; of any other
+// it says no.
+func harmless(statement string) bool {
+	verb, rest := word(statement)
+	switch verb {
+	case "SELECT":
+		return true
+	case "INSERT":
+		into, rest := word(rest)
+		table, _ := word(rest)
+		return into == "INTO" && (unrelated[table] || adding[table] && !strings.Contains(rest, "UPDATE"))
+	case "DELETE":
+		from, rest := word(rest)
+		table, _ := word(rest)
+		return from == "FROM" && unrelated[table]
+	case "UPDATE":
+		table, rest := word(rest)
+		return unrelated[table] || table == "sessions" && rotates(rest)
+	default:
+		return false
+	}
+}
+
+// Tables that the gate does not read, whatever is done to them; and tables to
+// which a row may be added: what is there stays, and nobody had the new one's key.
+var (
+	unrelated = map[string]bool{
+		"audit_chains": true, "audit_events": true, "idempotency_keys": true, "rate_limits": true,
+		"session_writes": true, "user_login_password": true,
+	}
+	adding = map[string]bool{
+		"organization_members": true, "organizations": true, "sessions": true, "user_active_status": true,
+		"user_profile": true, "users": true,
+	}
+)
+
+// rotates says whether what is set of a session is nothing but who used it last.
+func rotates(set string) bool {
+	keyword, rest := word(set)
+	assignments, _, found := strings.Cut(rest, "WHERE")
+	if keyword != "SET" || !found {
+		return false
+	}
+	for assignment := range strings.SplitSeq(assignments, ",") {
+		switch column, _ := word(assignment); column {
+		case "generation", "rotated_at", "address", "client":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// word is the first word of SQL, without quotes, and the rest.
+func word(text string) (first, rest string) {
+	text = strings.TrimLeft(text, " \t\n")
+	end := strings.IndexAny(text, " \t\n(=")
+	if end < 0 {
+		end = len(text)
+	}
+	return strings.Trim(text[:end], "`\""), text[end:]
+}

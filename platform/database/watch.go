@@ -1,0 +1,188 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// Watch says whether what was read of a SQLite file still holds, without reading
+// it again: whether anything that matters has been committed since, by this
+// process or another.
+//
+// Commits of this process pass through it: from before each until after it
+// nothing is sure, and one that wrote what matters begins a new epoch. Commits of
+// others show in PRAGMA data_version, which tells a connection whether any other
+// has committed. The watch has a connection of its own, for which the writer's
+// commits are an other's too; so the writer's is asked as well, before and after
+// each of its commits: while that stays the same, nobody else has committed, and
+// what the watch sees is the writer's own.
+type Watch struct {
+	file     string
+	harmless func(statement string) bool
+
+	mu     sync.Mutex
+	own    driver.Conn // nil until it is needed
+	ask    *sqlite3.SQLiteStmt
+	seen   int64 // data_version, as far as it is accounted for
+	ending int   // commits of this process that are under way
+	epoch  int64
+}
+
+var errNobodyAsked = errors.New("database: nothing is watched yet")
+
+const dataVersion = "PRAGMA data_version"
+
+// Watch returns what watches. harmless says of a statement's text that it can't
+// change what is kept; of whatever it is not sure it says no. It returns nil where
+// there is nothing to watch by: PostgreSQL has several processes that write.
+func (d *DB) Watch(harmless func(statement string) bool) *Watch {
+	if d.driver != SQLite {
+		return nil
+	}
+	d.watch = &Watch{file: d.sqlitePath, harmless: harmless}
+	return d.watch
+}
+
+// open is done when it is first asked for an epoch: no command but the service
+// needs it.
+func (w *Watch) open() error {
+	conn, err := (&sqlite3.SQLiteDriver{}).Open(sqliteDSN(w.file, "_query_only=1"))
+	if err != nil {
+		return err
+	}
+	ask, err := conn.Prepare(dataVersion)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	w.own, w.ask = conn, ask.(*sqlite3.SQLiteStmt)
+	return nil
+}
+
+// Epoch is the same number for as long as nothing that matters is committed.
+// What is read after it was asked for, and found unchanged when it is asked for
+// again, was true all the while. It is not sure while a commit is under way.
+func (w *Watch) Epoch() (epoch int64, sure bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	version, err := w.version()
+	if err != nil || w.ending > 0 {
+		return 0, false
+	}
+	if version != w.seen { // somebody else's
+		w.epoch++
+		w.seen = version
+	}
+	return w.epoch, true
+}
+
+// version asks the watch's own connection.
+func (w *Watch) version() (int64, error) {
+	if w.own == nil {
+		if err := w.open(); err != nil {
+			return 0, err
+		}
+	}
+	rows, err := w.ask.Query(nil) //nolint:staticcheck // the driver's own, without a context to watch
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var row [1]driver.Value
+	if err := rows.Next(row[:]); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = sql.ErrNoRows
+		}
+		return 0, err
+	}
+	version, _ := row[0].(int64)
+	return version, nil
+}
+
+// begin is called by whoever is about to commit, with the write lock: nobody
+// else can commit until they have.
+func (w *Watch) begin(ctx context.Context, writer asked) (before int64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ending++
+	if w.own == nil { // there was no epoch yet
+		return 0, errNobodyAsked
+	}
+	version, err := w.version()
+	if err != nil || version != w.seen {
+		w.epoch++
+		w.seen = version
+	}
+	if err == nil {
+		before, err = writersVersion(ctx, writer)
+	}
+	return before, err
+}
+
+// end is called after the commit. It is a new epoch if that changed what matters,
+// or if it can't be told from another's.
+func (w *Watch) end(ctx context.Context, writer asked, before int64, changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ending--
+	if w.own == nil {
+		return
+	}
+	version, err := w.version() // and only then the writer's
+	if !changed && err == nil {
+		var after int64
+		after, err = writersVersion(ctx, writer)
+		changed = after != before
+	}
+	if changed || err != nil {
+		w.epoch++
+	}
+	w.seen = version
+}
+
+type asked interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func writersVersion(ctx context.Context, writer asked) (version int64, err error) {
+	return version, writer.QueryRowContext(ctx, dataVersion).Scan(&version)
+}
+
+// apart is for a transaction that does not tell what it writes: nothing is sure
+// until it has ended.
+func (w *Watch) apart(run func() error) error {
+	if w == nil {
+		return run()
+	}
+	w.mu.Lock()
+	w.ending++
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ending--
+		w.epoch++
+		if w.own != nil {
+			w.seen, _ = w.version()
+		}
+	}()
+	return run()
+}
+
+func (w *Watch) close() {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ending++ // nothing is sure from now on
+	if w.own != nil {
+		_ = w.ask.Close()
+		_ = w.own.Close()
+	}
+}
