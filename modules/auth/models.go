@@ -6,14 +6,6 @@ import (
 	"github.com/google/uuid"
 )
 
-type loginPassword struct {
-	UserID       uuid.UUID `gorm:"primaryKey"`
-	PasswordHash string    // PHC string, with its parameters
-	UpdatedAt    time.Time
-}
-
-func (loginPassword) TableName() string { return "user_login_password" }
-
 // session is the authority of a refresh token and of the access tokens issued
 // with it. Of its refresh tokens one generation is live.
 type session struct {

@@ -74,7 +74,7 @@ var (
 func New(db *database.DB, gate *access.Gate, trail *audit.Trail, hasher *password.Hasher, tokens *token.Service, sessions *Sessions,
 	users Users, organizations Organizations, limits *ratelimit.Store, meter Meter, options Options, now func() time.Time,
 ) *Module {
-	store := &store{db: db}
+	store := newStore(db)
 	return &Module{
 		db: db, gate: gate, trail: trail, hasher: hasher, tokens: tokens, sessions: sessions,
 		users: users, organizations: organizations, meter: meter, options: options, now: now, store: store, limits: newLimits(limits, store, now),

@@ -136,12 +136,19 @@ func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, 
 		if err := m.gate.LockUser(ctx, p.id); err != nil {
 			return err
 		}
-		if err := m.mayEnter(ctx, p); err != nil {
-			return err
-		}
-		organizationID, err := m.choose(ctx, p.id, asked)
+		e, err := m.store.entering(ctx, p.id, m.now())
 		if err != nil {
 			return err
+		}
+		if err := e.refusal(p); err != nil {
+			return err
+		}
+		organizationID := e.preferred
+		if asked.Valid {
+			organizationID = asked
+			if err := m.mayAct(ctx, p.id, asked.UUID); err != nil {
+				return err
+			}
 		}
 		if renewed != "" {
 			if err := m.store.savePassword(ctx, p.id, renewed, m.now()); err != nil {
@@ -162,35 +169,19 @@ func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, 
 	return m.issue(p, s)
 }
 
-func (m *Module) mayEnter(ctx context.Context, p person) error {
-	current, err := m.store.hash(ctx, p.id)
-	if err != nil {
-		return err
-	}
-	if current != p.hash {
-		return errInvalidCredentials // changed while it was being verified
-	}
-	standing, err := m.gate.Of(ctx, p.id, uuid.NullUUID{})
+func (e entering) refusal(p person) error {
 	switch {
-	case err != nil:
-		return err
-	case standing.AccountArchived:
+	case e.hash != p.hash:
+		return errInvalidCredentials // changed while it was being verified
+	case e.standing.AccountArchived:
 		return errAccountArchived
-	case standing.AccountSuspended:
+	case e.standing.AccountSuspended:
 		return errAccountSuspended
-	case !standing.AccountActive:
+	case !e.standing.AccountActive:
 		return errAccountInactive
 	default:
 		return nil
 	}
-}
-
-// choose finds the active organization of a new session.
-func (m *Module) choose(ctx context.Context, userID uuid.UUID, asked uuid.NullUUID) (uuid.NullUUID, error) {
-	if asked.Valid {
-		return asked, m.mayAct(ctx, userID, asked.UUID)
-	}
-	return m.store.preferredOrganization(ctx, userID, m.now())
 }
 
 // mayAct says whether a person may make an organization their active one.

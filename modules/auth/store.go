@@ -3,16 +3,19 @@ package auth
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"gorm.io/gorm/clause"
 
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 )
 
-type store struct{ db *database.DB }
+type store struct {
+	db          *database.DB
+	enteringSQL string
+}
 
 // person is what a log-in needs of somebody.
 type person struct {
@@ -61,40 +64,53 @@ func (s *store) hash(ctx context.Context, userID uuid.UUID) (hash string, err er
 }
 
 func (s *store) savePassword(ctx context.Context, userID uuid.UUID, hash string, now time.Time) error {
-	err := s.db.Conn(ctx).Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "user_id"}},
-		DoUpdates: clause.AssignmentColumns([]string{"password_hash", "updated_at"}),
-	}).Create(&loginPassword{UserID: userID, PasswordHash: hash, UpdatedAt: now}).Error
+	err := s.db.Later(ctx, `INSERT INTO user_login_password (user_id, password_hash, updated_at) VALUES (?, ?, ?)
+		ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, updated_at = excluded.updated_at`, userID, hash, now)
 	if err != nil {
 		return fmt.Errorf("save password: %w", err)
 	}
 	return nil
 }
 
-// preferredOrganization is the last one used, else the first joined, of those
-// in which the person may act; none otherwise.
-func (s *store) preferredOrganization(ctx context.Context, userID uuid.UUID, now time.Time) (id uuid.NullUUID, err error) {
-	err = s.db.Row(ctx, `SELECT m.organization_id
-		FROM (SELECT `+s.db.Param("uuid")+` AS user_id, `+s.db.Param("timestamptz")+` AS now) k
-		JOIN organization_members m ON m.user_id = k.user_id
-		JOIN user_active_status ma ON ma.user_id = m.user_id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
-		WHERE NOT EXISTS (SELECT 1 FROM user_suspensions ms WHERE ms.user_id = m.user_id AND ms.organization_id = m.organization_id
-			AND ms.lifted_at IS NULL AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now))
-		AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = m.organization_id AND oa.restored_at IS NULL)
-		AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = m.organization_id
-			AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now))
-		ORDER BY CASE WHEN m.organization_id = (SELECT s.organization_id FROM sessions s
-			WHERE s.user_id = k.user_id AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC LIMIT 1) THEN 0 ELSE 1 END,
-			m.joined_at, m.organization_id
-		LIMIT 1`, userID, now).Scan(&id)
-	if database.IsNotFound(err) {
-		return uuid.NullUUID{}, nil
-	}
-	if err != nil {
-		return uuid.NullUUID{}, fmt.Errorf("choose an organization: %w", err)
-	}
-	return id, nil
+// entering is what decides on a log-in, once the password is right.
+type entering struct {
+	hash      string
+	standing  access.Standing
+	preferred uuid.NullUUID
 }
+
+// entering reads it, under the account's lock.
+func (s *store) entering(ctx context.Context, userID uuid.UUID, now time.Time) (e entering, err error) {
+	var bits access.Bits
+	err = s.db.Row(ctx, s.enteringSQL, now, now, userID).Scan(&e.hash, &bits, &e.preferred)
+	if err != nil {
+		return e, fmt.Errorf("look at an account: %w", err)
+	}
+	e.standing = bits.Standing()
+	return e, nil
+}
+
+func newStore(db *database.DB) *store {
+	none := strings.Replace(db.Param("uuid"), "?", "NULL", 1)
+	return &store{db: db, enteringSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", none) + "), (" +
+		fmt.Sprintf(preferredOrganization, db.Param("timestamptz")) + ") FROM user_login_password h WHERE h.user_id = ?"}
+}
+
+// preferredOrganization of h.user_id is the last one used, else the first
+// joined, of those in which the person may act; none otherwise.
+const preferredOrganization = `SELECT m.organization_id
+	FROM (SELECT h.user_id AS user_id, %s AS now) k
+	JOIN organization_members m ON m.user_id = k.user_id
+	JOIN user_active_status ma ON ma.user_id = m.user_id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
+	WHERE NOT EXISTS (SELECT 1 FROM user_suspensions ms WHERE ms.user_id = m.user_id AND ms.organization_id = m.organization_id
+		AND ms.lifted_at IS NULL AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now))
+	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = m.organization_id AND oa.restored_at IS NULL)
+	AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = m.organization_id
+		AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now))
+	ORDER BY CASE WHEN m.organization_id = (SELECT s.organization_id FROM sessions s
+		WHERE s.user_id = k.user_id AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC LIMIT 1) THEN 0 ELSE 1 END,
+		m.joined_at, m.organization_id
+	LIMIT 1`
 
 // recentAddresses are those that the sessions of an account were last used from.
 func (s *store) recentAddresses(ctx context.Context, canonicalEmail string) ([]string, error) {

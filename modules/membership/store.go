@@ -46,7 +46,8 @@ func (s *store) remove(ctx context.Context, organizationID, userID uuid.UUID) er
 }
 
 func (s *store) setOwner(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
-	if err := s.db.Conn(ctx).Create(&owner{OrganizationID: organizationID, UserID: userID, Since: now}).Error; err != nil {
+	err := s.db.Later(ctx, "INSERT INTO organization_owners (organization_id, user_id, since) VALUES (?, ?, ?)", organizationID, userID, now)
+	if err != nil {
 		return fmt.Errorf("set owner: %w", err)
 	}
 	return nil

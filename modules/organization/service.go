@@ -23,7 +23,9 @@ func (m *Module) Create(ctx context.Context, ownerID uuid.UUID, name string) (uu
 	if err := m.memberships.Found(ctx, id, ownerID); err != nil {
 		return uuid.Nil, err
 	}
-	return id, m.trail.Record(ctx, audit.Event{Action: audit.OrganizationCreated, OrganizationID: audit.In(id), UserID: ownerID, Actor: ownerID})
+	return id, m.trail.Record(ctx, audit.Event{
+		Action: audit.OrganizationCreated, OrganizationID: audit.In(id), UserID: ownerID, Actor: ownerID, First: true,
+	})
 }
 
 func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (created httpapi.Created[organizationView], err error) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"guildhall/platform/database"
 )
@@ -18,7 +17,8 @@ type store struct {
 }
 
 func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now time.Time) error {
-	if err := s.db.Conn(ctx).Create(&organization{ID: id, Name: name, CreatedAt: now, UpdatedAt: now}).Error; err != nil {
+	err := s.db.Later(ctx, "INSERT INTO organizations (id, name, created_at, updated_at) VALUES (?, ?, ?, ?)", id, name, now, now)
+	if err != nil {
 		return fmt.Errorf("create organization: %w", err)
 	}
 	return s.open(ctx, id, by, now)
@@ -26,9 +26,8 @@ func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now t
 
 // open begins a span of activity where none is open.
 func (s *store) open(ctx context.Context, id, by uuid.UUID, now time.Time) error {
-	err := s.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&activeStatus{
-		ID: uuid.Must(uuid.NewV7()), OrganizationID: id, ActivatedAt: now, ActivatedBy: by,
-	}).Error
+	err := s.db.Later(ctx, `INSERT INTO organization_active_status (id, organization_id, activated_at, activated_by)
+		VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, uuid.Must(uuid.NewV7()), id, now, by)
 	if err != nil {
 		return fmt.Errorf("activate organization: %w", err)
 	}

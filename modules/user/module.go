@@ -99,7 +99,7 @@ func (m *Module) Create(ctx context.Context, email, canonicalEmail, name string)
 	if err != nil {
 		return id, err
 	}
-	return id, m.trail.Record(ctx, audit.Event{Action: audit.UserRegistered, UserID: id, Actor: id})
+	return id, m.trail.Record(ctx, audit.Event{Action: audit.UserRegistered, UserID: id, Actor: id, First: true})
 }
 
 // Welcome gives a person who joins an organization good standing there, unless

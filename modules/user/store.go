@@ -19,19 +19,19 @@ type store struct {
 
 func (s *store) create(ctx context.Context, email, canonical, name string, now time.Time) (uuid.UUID, error) {
 	id := uuid.Must(uuid.NewV7())
-	conn := s.db.Conn(ctx)
-	err := conn.Create(&user{ID: id, Email: email, EmailCanonical: canonical, CreatedAt: now, UpdatedAt: now}).Error
+	_, err := s.db.Exec(ctx, "INSERT INTO users (id, email, email_canonical, created_at, updated_at) VALUES (?, ?, ?, ?, ?)", id, email, canonical, now, now)
 	if database.IsDuplicate(err) {
 		return uuid.Nil, errEmailTaken
 	}
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("create user: %w", err)
 	}
-	if err := conn.Create(&profile{UserID: id, Name: name}).Error; err != nil {
-		return uuid.Nil, fmt.Errorf("create profile: %w", err)
+	err = s.db.Later(ctx, "INSERT INTO user_profile (user_id, name) VALUES (?, ?)", id, name)
+	if err == nil {
+		err = s.db.Later(ctx, "INSERT INTO user_active_status (id, user_id, activated_at) VALUES (?, ?, ?)", uuid.Must(uuid.NewV7()), id, now)
 	}
-	if err := s.activate(ctx, subject{userID: id}, uuid.Nil, now); err != nil {
-		return uuid.Nil, err
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("create user: %w", err)
 	}
 	return id, nil
 }

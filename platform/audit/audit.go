@@ -34,6 +34,9 @@ type Event struct {
 	UserID         uuid.UUID         // whom it is about, if anybody
 	Actor          uuid.UUID         // who did it, where nobody passed the gate: at log-in
 	Details        map[string]string // never a secret, never what somebody typed unseen
+	// First says that the account or organization was made in this transaction: its
+	// chain begins here.
+	First bool
 }
 
 // In is an organization as an Event names it.
@@ -88,6 +91,7 @@ type entry struct {
 	RequestID      string
 	Details        string // JSON
 	Hash           string
+	first          bool
 }
 
 func (entry) TableName() string { return "audit_events" }
@@ -131,7 +135,7 @@ func (t *Trail) entryOf(ctx context.Context, e Event) (*entry, error) {
 		ID: uuid.Must(uuid.NewV7()), OccurredAt: t.now().UTC().Truncate(time.Microsecond), Action: e.Action,
 		OrganizationID: e.OrganizationID, UserID: maybe(e.UserID),
 		ActorUserID: maybe(actor.UserID), ActorRole: actor.As, SessionID: maybe(actor.SessionID),
-		Address: info.Address, Client: info.Client, RequestID: info.ID, Details: string(details),
+		Address: info.Address, Client: info.Client, RequestID: info.ID, Details: string(details), first: e.First,
 	}
 	switch {
 	case e.OrganizationID.Valid:
@@ -166,14 +170,17 @@ func (t *Trail) append(ctx context.Context, gathered []any) error {
 
 func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) error {
 	ctx = database.For(ctx, database.Tenant{OrganizationID: events[0].OrganizationID, UserID: events[0].UserID.UUID})
-	h, err := t.lock(ctx, chainID)
-	if database.IsNotFound(err) {
-		h, err = t.begin(ctx, chainID, events[0].OccurredAt)
+	var last link
+	if !events[0].first {
+		h, err := t.lock(ctx, chainID)
+		if database.IsNotFound(err) {
+			h, err = t.begin(ctx, chainID, events[0].OccurredAt)
+		}
+		if err != nil {
+			return err
+		}
+		last = h.last
 	}
-	if err != nil {
-		return err
-	}
-	last := h.last
 	places, values := "", []any{}
 	for _, x := range events {
 		x.Sequence = last.sequence + 1
@@ -181,7 +188,15 @@ func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) 
 		last = link{x.Sequence, x.Hash}
 		places, values = places+", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", append(values, x.values()...)
 	}
-	if err := t.db.Later(ctx, insertEntries+places[2:], values...); err != nil {
+	if events[0].first {
+		err := t.db.Later(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES (?, ?, ?, ?)",
+			chainID, last.sequence, last.hash, events[0].OccurredAt)
+		if err != nil {
+			return err
+		}
+	}
+	err := t.db.Later(ctx, insertEntries+places[2:], values...)
+	if err != nil || events[0].first {
 		return err
 	}
 	return t.db.Later(ctx, "UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID)

@@ -92,7 +92,7 @@ func (w *Watch) version() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var row [1]driver.Value
 	if err := rows.Next(row[:]); err != nil {
 		if errors.Is(err, io.EOF) {

@@ -154,7 +154,7 @@ func (s *server) changing(c *gin.Context, userID string, fn func(context.Context
 	})
 }
 
-func (w *change) event(c *gin.Context, action string) event {
+func (w *change) event(action string) event {
 	return event{
 		chain: w.organizationID, action: action, role: role(w.bits), requestID: newID(),
 		organization: &w.organizationID, user: &w.userID, actor: &w.who.Subject, session: &w.who.SessionID, details: "{}",
@@ -190,7 +190,7 @@ func (s *server) add(c *gin.Context) {
 		if _, err := tx.Stmt(s.written["welcome"]).Exec(newID(), w.at, w.userID, w.organizationID); err != nil {
 			return err
 		}
-		return s.record(c, tx, w.at, w.event(c, "member.added"))
+		return s.record(c, tx, w.at, w.event("member.added"))
 	})
 	if err != nil {
 		refuse(c, err)
@@ -217,7 +217,7 @@ func (s *server) remove(c *gin.Context) {
 		if _, err := tx.Stmt(s.written["leave"]).Exec(w.organizationID, w.userID); err != nil {
 			return err
 		}
-		return s.record(c, tx, w.at, w.event(c, "member.removed"))
+		return s.record(c, tx, w.at, w.event("member.removed"))
 	})
 	if err != nil {
 		refuse(c, err)
@@ -235,7 +235,7 @@ func (s *server) addAtOnce(c *gin.Context, tx *sql.Tx, w *change) error {
 	if err != nil || !found || !may(w.bits, true) {
 		return orRefused(err)
 	}
-	args, _ := w.event(c, "member.added").link(c, w.sequence+1, w.hash, w.at)
+	args, _ := w.event("member.added").link(c, w.sequence+1, w.hash, w.at)
 	_, err = tx.Stmt(s.written["add at once"]).Exec(append(args, newID())...)
 	return err
 }
@@ -247,7 +247,7 @@ func (s *server) removeAtOnce(c *gin.Context, tx *sql.Tx, w *change) error {
 	if err != nil || !may(w.bits, true) || target == 0 || target >= w.bits&(isAdmin|isOwner) {
 		return orRefused(err)
 	}
-	args, _ := w.event(c, "member.removed").link(c, w.sequence+1, w.hash, w.at)
+	args, _ := w.event("member.removed").link(c, w.sequence+1, w.hash, w.at)
 	_, err = tx.Stmt(s.written["remove at once"]).Exec(args...)
 	return err
 }
