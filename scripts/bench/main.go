@@ -85,6 +85,9 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	for _, database := range o.databases {
 		found, err := b.on(ctx, database)
+		if ctx.Err() != nil {
+			return errors.New("interrupted")
+		}
 		if err != nil {
 			return fmt.Errorf("the run is void: %w", err)
 		}
@@ -133,6 +136,9 @@ func parse(args []string) (o options, err error) {
 	}
 	if o.connections, err = numbers[int](*connections, 1); err != nil {
 		return o, fmt.Errorf("-connections: %w", err)
+	}
+	if int64(slices.Max(o.connections)) > o.users[0]/2 {
+		return o, errors.New("each connection is somebody's: there must be at least twice as many users")
 	}
 	for _, op := range operations() {
 		if slices.ContainsFunc(strings.Split(*chosen, ","), func(part string) bool { return strings.Contains(op.name, part) }) {

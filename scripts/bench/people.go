@@ -36,6 +36,7 @@ type adder struct {
 type people struct {
 	readers, others []*person
 	adders          []*adder
+	renewed         time.Time
 }
 
 // all may refresh.
@@ -54,6 +55,7 @@ func (s *server) admit(ctx context.Context, readers int) error {
 		numbers[i] = int64(i)
 	}
 	var err error
+	s.people.renewed = time.Now()
 	if s.people.readers, err = s.logIn(ctx, numbers); err != nil {
 		return err
 	}
@@ -153,8 +155,13 @@ func (s *server) logInAs(ctx context.Context, number int64) (*person, error) {
 	}, nil
 }
 
-// renew gives everybody new tokens, for an access token lives half an hour.
+// renew gives everybody new tokens every ten minutes, for an access token lives
+// half an hour.
 func (s *server) renew(ctx context.Context) error {
+	if time.Since(s.people.renewed) < 10*time.Minute {
+		return nil
+	}
+	s.people.renewed = time.Now()
 	everybody := s.people.all()
 	for _, a := range s.people.adders {
 		if !slices.Contains(everybody, a.person) {

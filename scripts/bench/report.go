@@ -45,7 +45,7 @@ func (r report) write(ctx context.Context, out io.Writer) error {
 
 func (r report) writeHead(ctx context.Context, out io.Writer) {
 	commit := output(ctx, "git", "describe", "--always", "--dirty")
-	fmt.Fprintf(out, "Commit %s, %s, %d cores%s, %s. %d rounds of %s each, %s in all.\n", commit, time.Now().UTC().Format(time.DateOnly),
+	fmt.Fprintf(out, "Commit %s, %s, %d cores%s, %s. Rounds: %d, of %s for each figure; %s in all.\n", commit, time.Now().UTC().Format(time.DateOnly),
 		runtime.NumCPU(), processor(), runtime.Version(), r.rounds, r.lasting, r.took.Round(time.Second))
 	for _, found := range r.results {
 		fmt.Fprintf(out, "%s: %s; this program took %.0f %% of the cores (median with %d connections).\n",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -157,14 +158,12 @@ func (b *bench) prepare(ctx context.Context, from store, dir string, users int64
 // round measures each operation once in each place: guildhall and the limit one
 // after the other, in turns the other way round.
 func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) error {
-	for _, p := range pairs {
-		for _, s := range p.both() {
-			if err := s.renew(ctx); err != nil {
+	for _, o := range b.operations {
+		for _, p := range pairs {
+			if err := errors.Join(p.guildhall.renew(ctx), p.limit.renew(ctx)); err != nil {
 				return err
 			}
 		}
-	}
-	for _, o := range b.operations {
 		for _, connections := range b.connections {
 			for i, p := range pairs {
 				isLargest := i == len(pairs)-1
