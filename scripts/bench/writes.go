@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"guildhall/platform/seed"
+)
+
+// share is what each worker has of something, so that no two use one at once.
+func share[T any](all []T, worker, of int) (own []T) {
+	for i := worker; i < len(all); i += of {
+		own = append(own, all[i])
+	}
+	return own
+}
+
+// wholeEvery is how many answers of writes are looked at in part for each that is
+// decoded.
+const wholeEvery = 64
+
+// refreshing rotates the tokens of each person until their limit is reached.
+func refreshing(_ context.Context, s *server, worker, of int) (step, error) {
+	own, n := share(s.people.all(), worker, of), 0
+	return func(c *connection) error {
+		for range own {
+			p := own[n%len(own)]
+			n++
+			if !p.refreshes.Allow() {
+				continue
+			}
+			status, body, err := c.do(request(http.MethodPost, refreshPath, "", "", refreshBody(p.refresh)))
+			if err != nil {
+				return err
+			}
+			if status != http.StatusOK {
+				return wrong(refreshPath, status, body)
+			}
+			if err := p.take(body); err != nil {
+				return err
+			}
+			if n%wholeEvery == 0 {
+				return p.recognise(body)
+			}
+			return nil
+		}
+		return errSpent
+	}, nil
+}
+
+// recognise decodes a token response and holds all of it to the person.
+func (p *person) recognise(body []byte) error {
+	var t tokens
+	if err := json.Unmarshal(body, &t); err != nil {
+		return err
+	}
+	if t.UserID != p.id || t.Email != seed.Email(p.number) || t.TokenType != "bearer" || t.ExpiresIn <= 0 || t.ExpiresIn > 1800 {
+		return fmt.Errorf("wrong tokens for %s: %s", p.id, body)
+	}
+	return nil
+}
+
+// adding has admins add somebody and remove them, which are two answers.
+func adding(_ context.Context, s *server, worker, of int) (step, error) {
+	own, n := share(s.people.adders, worker, of), 0
+	return func(c *connection) error {
+		for range own {
+			a := own[n%len(own)]
+			n++
+			if !a.adds.Allow() {
+				continue
+			}
+			path := api + "/organizations/" + a.organization + "/members"
+			status, body, err := c.do(request(http.MethodPost, path, a.access, "", fmt.Appendf(nil, `{"user_id":%q}`, a.added.id)))
+			if err != nil {
+				return err
+			}
+			if status != http.StatusCreated || member(body, "organization_id") != a.organization || member(body, "user_id") != a.added.id || member(body, "role") != "member" {
+				return wrong(path, status, body)
+			}
+			path += "/" + a.added.id
+			if status, body, err = c.do(request(http.MethodDelete, path, a.access, "", nil)); err != nil {
+				return err
+			}
+			if status != http.StatusNoContent {
+				return wrong(path, status, body)
+			}
+			return nil
+		}
+		return errSpent
+	}, nil
+}
+
+var clients atomic.Int64 // that have been pretended to ask
+
+// otherAddress is another client's each time, in 10.0.0.0/8.
+func otherAddress() string {
+	n := clients.Add(1)
+	return fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)
+}
+
+func logInBody(number int64) []byte {
+	return fmt.Appendf(nil, `{"username":%q,"password":%q}`, seed.Email(number), seed.Password)
+}
+
+func refreshBody(token string) []byte { return fmt.Appendf(nil, `{"refresh_token":%q}`, token) }
+
+func loggingIn(_ context.Context, s *server, worker, _ int) (step, error) {
+	p := s.people.readers[worker]
+	return func(c *connection) error {
+		status, body, err := c.do(request(http.MethodPost, logInPath, "", otherAddress(), logInBody(p.number)))
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			return wrong(logInPath, status, body)
+		}
+		return p.recognise(body)
+	}, nil
+}
+
+var registered atomic.Int64
+
+func registering(context.Context, *server, int, int) (step, error) {
+	return func(c *connection) error {
+		email := fmt.Sprintf("newcomer%d@example.org", registered.Add(1))
+		body := fmt.Appendf(nil, `{"email":%q,"password":"correct horse battery staple","name":"Newcomer"}`, email)
+		status, body, err := c.do(request(http.MethodPost, registerPath, "", otherAddress(), body))
+		if err != nil {
+			return err
+		}
+		var t tokens
+		if status != http.StatusCreated || json.Unmarshal(body, &t) != nil || t.Email != email || t.AccessToken == "" || t.RefreshToken == "" {
+			return wrong(registerPath, status, body)
+		}
+		return nil
+	}, nil
+}
+
+// member finds a string in JSON without decoding it: enough for ids and tokens,
+// which hold nothing that would be escaped.
+func member(body []byte, name string) string {
+	_, rest, found := bytes.Cut(body, []byte(`"`+name+`":"`))
+	value, _, closed := bytes.Cut(rest, []byte(`"`))
+	if !found || !closed {
+		return ""
+	}
+	return string(value)
+}
