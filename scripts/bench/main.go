@@ -141,7 +141,9 @@ func parse(args []string) (o options, err error) {
 		return o, errors.New("each connection is somebody's: there must be at least twice as many users")
 	}
 	for _, op := range operations() {
-		if slices.ContainsFunc(strings.Split(*chosen, ","), func(part string) bool { return strings.Contains(op.name, part) }) {
+		asked := slices.ContainsFunc(strings.Split(*chosen, ","), func(part string) bool { return strings.Contains(op.name, part) })
+		bounds := op.name == argon2id && slices.ContainsFunc(o.operations, func(other operation) bool { return other.hashing })
+		if asked || bounds {
 			o.operations = append(o.operations, op)
 		}
 	}
