@@ -42,7 +42,7 @@ func TestAnswersOfEachLengthAreRead(t *testing.T) {
 	var asked []step
 	for path, want := range map[string]string{"/short": "short", "/long": long, "/none": ""} {
 		asked = append(asked, func(c *connection) error {
-			if status, body, err := c.do(request(http.MethodGet, path, "", "", nil)); err != nil || status != 200 || string(body) != want {
+			if status, body, err := c.do(request(http.MethodGet, path, "", nil)); err != nil || status != 200 || string(body) != want {
 				return fmt.Errorf("%s: %d, %d bytes, %w", path, status, len(body), err)
 			}
 			return nil
@@ -74,7 +74,7 @@ func TestAWrongAnswerVoidsTheRun(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		fmt.Fprint(w, "fine")
-	}, fixed(request(http.MethodGet, "/", "", "", nil), "fine"))
+	}, fixed(request(http.MethodGet, "/", "", nil), "fine"))
 	if err == nil || !strings.Contains(err.Error(), "500") {
 		t.Errorf("got %v", err)
 	}

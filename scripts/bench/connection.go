@@ -125,13 +125,10 @@ func (c *connection) takeChunks() error {
 }
 
 // request is what is sent over and over, so it is made once where it can be.
-func request(method, path, token, from string, body []byte) []byte {
+func request(method, path, token string, body []byte) []byte {
 	b := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: bench\r\nUser-Agent: guildhall-bench\r\n", method, path)
 	if token != "" {
 		b = fmt.Appendf(b, "Authorization: Bearer %s\r\n", token)
-	}
-	if from != "" {
-		b = fmt.Appendf(b, "X-Forwarded-For: %s\r\n", from)
 	}
 	if body != nil {
 		b = fmt.Appendf(b, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))

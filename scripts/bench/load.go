@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,10 +12,6 @@ import (
 // step makes one request or a few that belong together, and checks the answers.
 type step func(c *connection) error
 
-// errSpent is a step that could only be taken beyond the limits that the service
-// sets each person: the measurement ends there.
-var errSpent = errors.New("everybody is at their limit")
-
 const warmUp = 150 * time.Millisecond
 
 // sample is what one measurement found.
@@ -25,15 +19,12 @@ type sample struct {
 	rate          float64 // answers a second
 	p50, p95, p99 time.Duration
 	generator     float64 // part of the cores that this process took
-	spent         bool    // ended early
-	lasted        time.Duration
 }
 
 // drive has that many connections ask for that long.
 func drive(ctx context.Context, address string, connections int, lasting time.Duration, steps []step) (sample, error) {
 	counted := window{from: time.Now().Add(warmUp)}
 	counted.until = counted.from.Add(lasting)
-	var spent atomic.Int64
 	all := make([]*connection, connections)
 	for i := range all {
 		var err error
@@ -46,12 +37,8 @@ func drive(ctx context.Context, address string, connections int, lasting time.Du
 	group, ctx := errgroup.WithContext(ctx)
 	for i, c := range all {
 		group.Go(func() error {
-			for ctx.Err() == nil && spent.Load() == 0 && time.Now().Before(counted.until) {
+			for ctx.Err() == nil && time.Now().Before(counted.until) {
 				err := steps[i](c)
-				if errors.Is(err, errSpent) {
-					spent.CompareAndSwap(0, int64(time.Since(counted.from)))
-					return nil
-				}
 				if err != nil {
 					return err
 				}
@@ -70,10 +57,6 @@ func drive(ctx context.Context, address string, connections int, lasting time.Du
 		p50: latencies.percentile(50), p95: latencies.percentile(95), p99: latencies.percentile(99),
 		generator: (processorTime() - before).Seconds() / time.Since(counted.from.Add(-warmUp)).Seconds() / float64(runtime.NumCPU()),
 	}
-	if n := spent.Load(); n != 0 {
-		s.spent, lasting = true, time.Duration(n)
-	}
-	s.lasted = lasting
 	s.rate = float64(latencies.count()) / lasting.Seconds()
 	return s, nil
 }

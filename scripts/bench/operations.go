@@ -82,7 +82,7 @@ func reading(path func(s *server, worker int) string) func(ctx context.Context, 
 		if err != nil {
 			return nil, err
 		}
-		asked := request(http.MethodGet, path, p.access, "", nil)
+		asked := request(http.MethodGet, path, p.access, nil)
 		return func(c *connection) error {
 			status, body, err := c.do(asked)
 			if err != nil {
@@ -127,11 +127,11 @@ func fixed(asked []byte, want string) step {
 }
 
 func hashing(context.Context, *server, int, int) (step, error) {
-	return fixed(request(http.MethodPost, "/argon2id", "", "", []byte("{}")), `"ok"`), nil
+	return fixed(request(http.MethodPost, "/argon2id", "", []byte("{}")), `"ok"`), nil
 }
 
 func living(context.Context, *server, int, int) (step, error) {
-	return fixed(request(http.MethodGet, "/livez", "", "", nil), `"status"`), nil
+	return fixed(request(http.MethodGet, "/livez", "", nil), `"status"`), nil
 }
 
 // mixing takes, of twenty requests, sixteen that read, two that refresh, one that

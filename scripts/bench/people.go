@@ -9,18 +9,15 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"guildhall/platform/seed"
 )
 
-// person is somebody who is logged in on a server. The limits that the service
-// sets each of them are kept here, a little closer, so that it never refuses.
+// person is somebody who is logged in on a server.
 type person struct {
 	number          int64
 	id              string
 	access, refresh string
-	refreshes       *rate.Limiter
 }
 
 // adder is a person who adds another to an organization, over and over.
@@ -28,7 +25,6 @@ type adder struct {
 	*person
 	organization string
 	added        *person
-	adds         *rate.Limiter
 }
 
 // people of one server. Readers' own data never changes; others are added to
@@ -90,16 +86,12 @@ func (s *server) admitAdders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	limits := make([]*rate.Limiter, len(admins))
-	for i := range limits {
-		limits[i] = rate.NewLimiter(rate.Every(2050*time.Millisecond), 195)
-	}
 	// Of few admins each adds several people.
 	for i, other := range s.people.others[:min(len(s.people.others), mostAdders)] {
 		for j := range admins {
 			k := (i + j) % len(admins)
 			if !s.isMember(other.number, organizations[k]) {
-				s.people.adders = append(s.people.adders, &adder{admins[k], seed.OrganizationID(organizations[k]).String(), other, limits[k]})
+				s.people.adders = append(s.people.adders, &adder{admins[k], seed.OrganizationID(organizations[k]).String(), other})
 				break
 			}
 		}
@@ -149,10 +141,7 @@ func (s *server) logInAs(ctx context.Context, number int64) (*person, error) {
 	if t.UserID != seed.UserID(number).String() {
 		return nil, fmt.Errorf("%s is logged in as %s", seed.Email(number), t.UserID)
 	}
-	return &person{
-		number: number, id: t.UserID, access: t.AccessToken, refresh: t.RefreshToken,
-		refreshes: rate.NewLimiter(rate.Every(1050*time.Millisecond), 55),
-	}, nil
+	return &person{number: number, id: t.UserID, access: t.AccessToken, refresh: t.RefreshToken}, nil
 }
 
 // renew gives everybody new tokens every ten minutes, for an access token lives
@@ -169,9 +158,6 @@ func (s *server) renew(ctx context.Context) error {
 		}
 	}
 	for _, p := range everybody {
-		if !p.refreshes.Allow() {
-			continue // was refreshed a moment ago
-		}
 		body, err := s.ask(ctx, http.MethodPost, refreshPath, "", refreshBody(p.refresh))
 		if err != nil {
 			return err

@@ -51,7 +51,7 @@ func (r report) writeHead(ctx context.Context, out io.Writer) {
 		fmt.Fprintf(out, "%s: %s; this program took %.0f %% of the cores (median with %d connections).\n",
 			found.database, found.describes, 100*found.generator(), growthConnections)
 	}
-	fmt.Fprintf(out, "Guildhall as it is by default, with ENVIRONMENT=production: limits on, a line of log for each request.\n")
+	fmt.Fprintf(out, "Guildhall as it is by default, with ENVIRONMENT=production: a line of log for each request, but without limits, which a load like this would reach.\n")
 }
 
 func output(ctx context.Context, name string, args ...string) string {

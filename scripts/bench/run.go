@@ -181,7 +181,7 @@ func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) 
 					if o.alone != "" && o.alone != s.name {
 						continue
 					}
-					measured, err := b.measure(ctx, o, p, s, connections)
+					measured, err := b.measure(ctx, o, s, connections)
 					if err != nil {
 						return fmt.Errorf("%s, %s, %d users, %d connections: %s: %w\n%s", r.database, s.name, p.size.Users, connections, o.name, err, s.complaints())
 					}
@@ -194,36 +194,19 @@ func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) 
 	return nil
 }
 
-// measure logs more people in where those there are come to their limits.
-func (b *bench) measure(ctx context.Context, o operation, p pair, s *server, connections int) (found sample, err error) {
+func (b *bench) measure(ctx context.Context, o operation, s *server, connections int) (found sample, err error) {
 	lasting := b.lasting
 	if o.hashing {
-		lasting *= 2 // there are few of them in a second
+		lasting *= 4 // there are few of them in a second
 	}
-	for try := range 5 {
-		steps := make([]step, connections)
-		for i := range steps {
-			if steps[i], err = o.steps(ctx, s, i, connections); err != nil {
-				return found, err
-			}
-		}
-		if found, err = drive(ctx, s.address, connections, lasting, steps); err != nil {
+	steps := make([]step, connections)
+	for i := range steps {
+		if steps[i], err = o.steps(ctx, s, i, connections); err != nil {
 			return found, err
 		}
-		if !found.spent {
-			break
-		}
-		if try == 4 || o.name == "add and remove a member" {
-			if found.lasted < lasting/4 {
-				return found, errSpent
-			}
-			break
-		}
-		for _, each := range p.both() {
-			if err := each.admitOthers(ctx, len(each.people.others)); err != nil {
-				return found, err
-			}
-		}
+	}
+	if found, err = drive(ctx, s.address, connections, lasting, steps); err != nil {
+		return found, err
 	}
 	return found, s.forgetLog()
 }

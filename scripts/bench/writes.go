@@ -23,32 +23,26 @@ func share[T any](all []T, worker, of int) (own []T) {
 // decoded.
 const wholeEvery = 64
 
-// refreshing rotates the tokens of each person until their limit is reached.
+// refreshing rotates the tokens of one person after the other.
 func refreshing(_ context.Context, s *server, worker, of int) (step, error) {
 	own, n := share(s.people.all(), worker, of), 0
 	return func(c *connection) error {
-		for range own {
-			p := own[n%len(own)]
-			n++
-			if !p.refreshes.Allow() {
-				continue
-			}
-			status, body, err := c.do(request(http.MethodPost, refreshPath, "", "", refreshBody(p.refresh)))
-			if err != nil {
-				return err
-			}
-			if status != http.StatusOK {
-				return wrong(refreshPath, status, body)
-			}
-			if err := p.take(body); err != nil {
-				return err
-			}
-			if n%wholeEvery == 0 {
-				return p.recognise(body)
-			}
-			return nil
+		p := own[n%len(own)]
+		n++
+		status, body, err := c.do(request(http.MethodPost, refreshPath, "", refreshBody(p.refresh)))
+		if err != nil {
+			return err
 		}
-		return errSpent
+		if status != http.StatusOK {
+			return wrong(refreshPath, status, body)
+		}
+		if err := p.take(body); err != nil {
+			return err
+		}
+		if n%wholeEvery == 0 {
+			return p.recognise(body)
+		}
+		return nil
 	}, nil
 }
 
@@ -68,39 +62,25 @@ func (p *person) recognise(body []byte) error {
 func adding(_ context.Context, s *server, worker, of int) (step, error) {
 	own, n := share(s.people.adders, worker, of), 0
 	return func(c *connection) error {
-		for range own {
-			a := own[n%len(own)]
-			n++
-			if !a.adds.Allow() {
-				continue
-			}
-			path := api + "/organizations/" + a.organization + "/members"
-			status, body, err := c.do(request(http.MethodPost, path, a.access, "", fmt.Appendf(nil, `{"user_id":%q}`, a.added.id)))
-			if err != nil {
-				return err
-			}
-			if status != http.StatusCreated || member(body, "organization_id") != a.organization || member(body, "user_id") != a.added.id || member(body, "role") != "member" {
-				return wrong(path, status, body)
-			}
-			path += "/" + a.added.id
-			if status, body, err = c.do(request(http.MethodDelete, path, a.access, "", nil)); err != nil {
-				return err
-			}
-			if status != http.StatusNoContent {
-				return wrong(path, status, body)
-			}
-			return nil
+		a := own[n%len(own)]
+		n++
+		path := api + "/organizations/" + a.organization + "/members"
+		status, body, err := c.do(request(http.MethodPost, path, a.access, fmt.Appendf(nil, `{"user_id":%q}`, a.added.id)))
+		if err != nil {
+			return err
 		}
-		return errSpent
+		if status != http.StatusCreated || member(body, "organization_id") != a.organization || member(body, "user_id") != a.added.id || member(body, "role") != "member" {
+			return wrong(path, status, body)
+		}
+		path += "/" + a.added.id
+		if status, body, err = c.do(request(http.MethodDelete, path, a.access, nil)); err != nil {
+			return err
+		}
+		if status != http.StatusNoContent {
+			return wrong(path, status, body)
+		}
+		return nil
 	}, nil
-}
-
-var clients atomic.Int64 // that have been pretended to ask
-
-// otherAddress is another client's each time, in 10.0.0.0/8.
-func otherAddress() string {
-	n := clients.Add(1)
-	return fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)
 }
 
 func logInBody(number int64) []byte {
@@ -112,7 +92,7 @@ func refreshBody(token string) []byte { return fmt.Appendf(nil, `{"refresh_token
 func loggingIn(_ context.Context, s *server, worker, _ int) (step, error) {
 	p := s.people.readers[worker]
 	return func(c *connection) error {
-		status, body, err := c.do(request(http.MethodPost, logInPath, "", otherAddress(), logInBody(p.number)))
+		status, body, err := c.do(request(http.MethodPost, logInPath, "", logInBody(p.number)))
 		if err != nil {
 			return err
 		}
@@ -129,7 +109,7 @@ func registering(context.Context, *server, int, int) (step, error) {
 	return func(c *connection) error {
 		email := fmt.Sprintf("newcomer%d@example.org", registered.Add(1))
 		body := fmt.Appendf(nil, `{"email":%q,"password":"correct horse battery staple","name":"Newcomer"}`, email)
-		status, body, err := c.do(request(http.MethodPost, registerPath, "", otherAddress(), body))
+		status, body, err := c.do(request(http.MethodPost, registerPath, "", body))
 		if err != nil {
 			return err
 		}
