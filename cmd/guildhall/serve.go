@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -56,6 +57,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	announce(cmd, cfg, listener.Addr())
+	go debug.FreeOSMemory() // what the start left behind
 	defer startBackups(ctx, k, app)()
 	return app.Run(ctx, listener, private)
 }

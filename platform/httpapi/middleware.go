@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	requestIDHeader = "X-Request-ID"
+	requestIDHeader = "X-Request-Id" // as net/http keeps it, for it is looked up often
 	callerKey       = "guildhall.caller"
 	codeKey         = "guildhall.code"
 )

@@ -178,7 +178,7 @@ func gateRequest(c *gin.Context, names []string) (access.Request, error) {
 		}
 		return id
 	}
-	if values := c.Request.Header.Values("X-Organization-ID"); len(values) == 1 {
+	if values := c.Request.Header["X-Organization-Id"]; len(values) == 1 {
 		request.Organization = uuid.NullUUID{UUID: parse("header.X-Organization-ID", values[0]), Valid: true}
 	} else if len(values) > 1 {
 		bad = append(bad, fault.Field{Location: "header.X-Organization-ID", Message: "must be given once."})
