@@ -71,7 +71,7 @@ func (w *Watch) Epoch() (epoch int64, sure bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	version, err := w.version()
-	if err != nil || w.ending > 0 {
+	if err != nil {
 		return 0, false
 	}
 	if version != w.seen { // somebody else's
