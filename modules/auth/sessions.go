@@ -21,11 +21,15 @@ type Sessions struct {
 	trail      *audit.Trail
 	now        func() time.Time
 	advanceSQL string
+	liveSQL    string
 }
 
 // NewSessions returns the sessions' rows.
 func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Sessions {
-	return &Sessions{db: db, trail: trail, now: now, advanceSQL: `UPDATE sessions
+	return &Sessions{db: db, trail: trail, now: now, liveSQL: `SELECT s.id, s.organization_id, s.created_at, s.rotated_at, s.expires_at, s.address, s.client
+		FROM (SELECT ` + db.Param("uuid") + ` AS user_id, ` + db.Param("uuid") + ` AS after, ` + db.Param("timestamptz") + ` AS now) k
+		JOIN sessions s ON s.user_id = k.user_id AND s.id > k.after AND s.revoked_at IS NULL AND s.expires_at > k.now
+		ORDER BY s.id LIMIT ? OFFSET ?`, advanceSQL: `UPDATE sessions
 		SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
 		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
 		RETURNING organization_id, expires_at, (` + access.StandingOf(db, "sessions.user_id", "sessions.organization_id") + `),
@@ -112,9 +116,13 @@ func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID u
 
 // liveOf are a person's sessions that have neither ended nor expired.
 func (k *Sessions) liveOf(ctx context.Context, userID, after uuid.UUID, limit, offset int) ([]session, error) {
-	var list []session
-	err := k.db.Conn(ctx).Where("user_id = ? AND id > ? AND revoked_at IS NULL AND expires_at > ?", userID, after, k.now()).
-		Order("id").Limit(limit).Offset(offset).Find(&list).Error
+	rows, err := k.db.Rows(ctx, k.liveSQL, userID, after, k.now(), limit, offset)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	list, err := database.Collect(rows, func(scan func(...any) error) (s session, err error) {
+		return s, scan(&s.ID, &s.OrganizationID, &s.CreatedAt, &s.RotatedAt, &s.ExpiresAt, &s.Address, &s.Client)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}

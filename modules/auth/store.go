@@ -13,8 +13,8 @@ import (
 )
 
 type store struct {
-	db          *database.DB
-	enteringSQL string
+	db                               *database.DB
+	byEmailSQL, byIDSQL, enteringSQL string
 }
 
 // person is what a log-in needs of somebody.
@@ -24,13 +24,14 @@ type person struct {
 	hash        string
 }
 
-const personQuery = `SELECT u.id, u.email, p.name, h.password_hash FROM users u
+const personQuery = `SELECT u.id, u.email, p.name, h.password_hash FROM (SELECT %s AS key) k
+	JOIN users u ON u.%s = k.key
 	JOIN user_profile p ON p.user_id = u.id
-	JOIN user_login_password h ON h.user_id = u.id WHERE `
+	JOIN user_login_password h ON h.user_id = u.id`
 
 // findByEmail returns nil where there is no such account.
 func (s *store) findByEmail(ctx context.Context, canonicalEmail string) (*person, error) {
-	p, err := s.one(ctx, personQuery+"u.email_canonical = ?", canonicalEmail)
+	p, err := s.one(ctx, s.byEmailSQL, canonicalEmail)
 	if database.IsNotFound(err) {
 		return nil, nil
 	}
@@ -41,7 +42,7 @@ func (s *store) findByEmail(ctx context.Context, canonicalEmail string) (*person
 }
 
 func (s *store) find(ctx context.Context, id uuid.UUID) (person, error) {
-	p, err := s.one(ctx, personQuery+"u.id = ?", id)
+	p, err := s.one(ctx, s.byIDSQL, id)
 	if database.IsNotFound(err) {
 		return p, access.ErrUserNotFound
 	}
@@ -92,8 +93,13 @@ func (s *store) entering(ctx context.Context, userID uuid.UUID, now time.Time) (
 
 func newStore(db *database.DB) *store {
 	none := strings.Replace(db.Param("uuid"), "?", "NULL", 1)
-	return &store{db: db, enteringSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", none) + "), (" +
-		fmt.Sprintf(preferredOrganization, db.Param("timestamptz")) + ") FROM user_login_password h WHERE h.user_id = ?"}
+	return &store{
+		db:         db,
+		byEmailSQL: fmt.Sprintf(personQuery, db.Param("text"), "email_canonical"),
+		byIDSQL:    fmt.Sprintf(personQuery, db.Param("uuid"), "id"),
+		enteringSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", none) + "), (" +
+			fmt.Sprintf(preferredOrganization, db.Param("timestamptz")) + ") FROM user_login_password h WHERE h.user_id = ?",
+	}
 }
 
 // preferredOrganization of h.user_id is the last one used, else the first

@@ -138,9 +138,9 @@ func (s *store) list(ctx context.Context, query, table string, organizationID uu
 
 func (s *store) owner(ctx context.Context, organizationID uuid.UUID) (memberView, error) {
 	v, err := scanMember(s.db.Row(ctx, "SELECT "+memberColumns+`
-		FROM organization_owners o
-		JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id`+memberJoins+`
-		WHERE o.organization_id = ?`, organizationID).Scan)
+		FROM (SELECT `+s.db.Param("uuid")+` AS organization_id) k
+		JOIN organization_owners o ON o.organization_id = k.organization_id
+		JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id`+memberJoins, organizationID).Scan)
 	if err != nil {
 		return v, fmt.Errorf("find owner: %w", err)
 	}

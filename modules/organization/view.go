@@ -57,12 +57,12 @@ func newStore(db *database.DB) *store {
 			JOIN organizations o ON o.id = page.id
 			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + roleJoins + viewJoins + `
 			ORDER BY o.id`),
-		choicesSQL: "SELECT " + roleColumn + `, m.joined_at, o.id, o.name
-			FROM organization_members m
+		choicesSQL: build("SELECT " + roleColumn + `, m.joined_at, o.id, o.name
+			FROM (SELECT %[1]s AS user_id) k
+			JOIN organization_members m ON m.user_id = k.user_id
 			JOIN organizations o ON o.id = m.organization_id` + roleJoins + `
-			WHERE m.user_id = ?
-			AND NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = m.organization_id AND a.restored_at IS NULL)
-			ORDER BY m.organization_id`,
+			WHERE NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = m.organization_id AND a.restored_at IS NULL)
+			ORDER BY m.organization_id`),
 	}
 }
 

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mattn/go-sqlite3"
+
+	"guildhall/platform/platformtest"
+)
+
+// TestSQLitePreparesNoStatementAgain runs every statement of the endpoints with
+// one set of values after the other. Where the planner looks at a value, SQLite
+// prepares the statement anew for each, which takes longer than the statement:
+// the parameters then belong in a table of one row that the rest joins.
+func TestSQLitePreparesNoStatementAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	ada, grace := s.person("Ada"), s.person("Grace")
+	s.crowd(ada, 5, 5)
+	s.texts.Clear()
+	s.measure(ada, grace)
+	conn, err := (&sqlite3.SQLiteDriver{}).Open("file:" + s.kernel.DB.Path() + "?_query_only=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	run := 0
+	s.texts.Range(func(key, _ any) bool {
+		text := key.(string)
+		if !slices.Contains([]string{"SELECT", "UPDATE", "DELETE", "INSERT"}, strings.Fields(text)[0]) {
+			return true
+		}
+		run++
+		if n := repreparations(t, conn, text); n > 1 {
+			t.Errorf("prepared %d times: %s", n, text)
+		}
+		return true
+	})
+	if run < 40 {
+		t.Errorf("only %d statements were run", run)
+	}
+}
+
+const values = 5
+
+// repreparations is SQLITE_STMTSTATUS_REPREPARE after a few runs, of which writes
+// are refused. The driver keeps it to itself.
+func repreparations(t *testing.T, conn driver.Conn, text string) int64 {
+	t.Helper()
+	stmt, err := conn.Prepare(text)
+	if err != nil {
+		t.Errorf("%v: %s", err, text)
+		return 0
+	}
+	defer stmt.Close()
+	for i := range values {
+		args := make([]driver.Value, stmt.NumInput())
+		for j := range args {
+			args[j] = fmt.Sprintf("%08d-0000-7000-8000-%012d", i*len(args)+j, i)
+		}
+		if rows, err := stmt.Query(args); err == nil { //nolint:staticcheck // the driver's own
+			_ = rows.Close()
+		}
+	}
+	return reflect.ValueOf(stmt).Elem().FieldByName("repreps").Int()
+}
