@@ -102,8 +102,10 @@ func texts(postgres bool) map[string]string {
 			LEFT JOIN organization_suspensions os ON os.organization_id = o.id AND os.lifted_at IS NULL
 				AND (os.suspended_until IS NULL OR os.suspended_until > k.now)
 			ORDER BY o.id`,
-		"person": `SELECT u.id, u.email, p.name, h.password_hash FROM users u JOIN user_profile p ON p.user_id = u.id
-			JOIN user_login_password h ON h.user_id = u.id WHERE u.email_canonical = $1`,
+		"person": `SELECT u.id, u.email, p.name, h.password_hash FROM (SELECT $1::text AS email) k
+			JOIN users u ON u.email_canonical = k.email
+			JOIN user_profile p ON p.user_id = u.id
+			JOIN user_login_password h ON h.user_id = u.id`,
 		"lock person": "SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE",
 		"hash":        "SELECT password_hash FROM user_login_password WHERE user_id = $1",
 		"preferred": `SELECT m.organization_id FROM (SELECT $1::uuid AS user_id, $2::timestamptz AS now) k
@@ -137,10 +139,10 @@ func texts(postgres bool) map[string]string {
 			WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = k.user_id AND a.organization_id = k.organization_id)`,
 		"record": `INSERT INTO audit_events (chain_id, sequence, id, occurred_at, action, organization_id, user_id, actor_user_id, actor_role,
 			session_id, address, client, request_id, details, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		"target": `SELECT (CASE WHEN ow.user_id IS NOT NULL THEN 2048 WHEN ad.user_id IS NOT NULL THEN 1024 ELSE 512 END) FROM organization_members m
+		"target": `SELECT (CASE WHEN ow.user_id IS NOT NULL THEN 2048 WHEN ad.user_id IS NOT NULL THEN 1024 ELSE 512 END) FROM (SELECT $1::uuid AS organization_id, $2::uuid AS user_id) t
+			JOIN organization_members m ON m.organization_id = t.organization_id AND m.user_id = t.user_id
 			LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id
-			LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id
-			WHERE m.organization_id = $1 AND m.user_id = $2`,
+			LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id`,
 		"account": `SELECT u.id FROM users u WHERE u.id = $1
 			AND NOT EXISTS (SELECT 1 FROM user_archives ux WHERE ux.user_id = u.id AND ux.restored_at IS NULL)`,
 	}
@@ -161,7 +163,7 @@ func texts(postgres bool) map[string]string {
 		all["before adding"] = "SELECT " + standing + `, EXISTS (SELECT 1 FROM users t WHERE t.id = $5
 			AND NOT EXISTS (SELECT 1 FROM user_archives tx WHERE tx.user_id = t.id AND tx.restored_at IS NULL)),` + chain
 		all["before removing"] = "SELECT " + standing + ", COALESCE((" + all["target"] + "), 0)," + chain
-		all["before removing"] = strings.Replace(all["before removing"], "m.organization_id = $1 AND m.user_id = $2)", "m.organization_id = k.organization_id AND m.user_id = $5)", 1)
+		all["before removing"] = strings.Replace(all["before removing"], "SELECT $1::uuid AS organization_id, $2::uuid AS user_id", "SELECT k.organization_id, $5::uuid AS user_id", 1)
 		all["add at once"] = `WITH member AS (INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES ($6, $7, $4)),
 			welcome AS (INSERT INTO user_active_status (id, user_id, organization_id, activated_at) SELECT $16::uuid, k.user_id, k.organization_id, $4
 				FROM (SELECT $7 AS user_id, $6 AS organization_id) k
@@ -171,7 +173,7 @@ func texts(postgres bool) map[string]string {
 	}
 	all["advance"] = advance + "organization_id, expires_at"
 	for name, text := range all {
-		all[name] = strings.NewReplacer("::uuid", "", "::timestamptz", "", " FOR NO KEY UPDATE", "").Replace(text)
+		all[name] = strings.NewReplacer("::uuid", "", "::text", "", "::timestamptz", "", " FOR NO KEY UPDATE", "").Replace(text)
 	}
 	return all
 }
