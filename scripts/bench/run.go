@@ -197,7 +197,7 @@ func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) 
 func (b *bench) measure(ctx context.Context, o operation, s *server, connections int) (found sample, err error) {
 	lasting := b.lasting
 	if o.hashing {
-		lasting *= 4 // there are few of them in a second
+		lasting *= 3 // there are few of them in a second
 	}
 	steps := make([]step, connections)
 	for i := range steps {
