@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -51,7 +50,7 @@ func fill(ctx context.Context, from store, binary, dir, name string, size seed.S
 		return "", 0, err
 	}
 	decimal := func(n int64) string { return strconv.FormatInt(n, 10) }
-	cmd := exec.CommandContext(ctx, binary, "seed", "--yes-in", "production", "--users", decimal(size.Users),
+	cmd := command(ctx, binary, "seed", "--yes-in", "production", "--users", decimal(size.Users),
 		"--organizations", decimal(size.Organizations), "--members", decimal(size.Members))
 	cmd.Dir, cmd.Env = dir, environment(url, "HOME="+dir, "MIGRATE_ON_START=true")
 	if output, err := cmd.CombinedOutput(); err != nil {

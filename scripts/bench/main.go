@@ -29,6 +29,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -51,6 +54,11 @@ func run(ctx context.Context, args []string) (err error) {
 	say := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%5.0f s  "+format+"\n", append([]any{time.Since(begun).Seconds()}, args...)...)
 	}
+	dir, err := temporary()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
 	say("statements and allocations")
 	counts, err := countRequests(ctx)
 	if err != nil {
@@ -62,11 +70,6 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := checkCounts(counts); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "guildhall-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{plan: o.plan, dir: dir, say: say}
 	say("building")
 	if err := b.build(ctx); err != nil {
@@ -85,9 +88,6 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	for _, database := range o.databases {
 		found, err := b.on(ctx, database)
-		if ctx.Err() != nil {
-			return errors.New("interrupted")
-		}
 		if err != nil {
 			return fmt.Errorf("the run is void: %w", err)
 		}
@@ -104,6 +104,25 @@ func run(ctx context.Context, args []string) (err error) {
 		out = file
 	}
 	return rep.write(ctx, out)
+}
+
+// temporary makes the directory of all that is left lying about, by what this
+// program starts as well; PostgreSQL's user must be able to pass through it.
+func temporary() (string, error) {
+	dir, err := os.MkdirTemp("", "guildhall-bench-")
+	if err != nil {
+		return "", err
+	}
+	return dir, errors.Join(os.Chmod(dir, 0o711), os.Setenv("TMPDIR", dir)) //nolint:gosec // see above
+}
+
+// command is ended with ctx together with all that it started.
+func command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
 }
 
 func parse(args []string) (o options, err error) {
@@ -169,11 +188,11 @@ func numbers[T int | int64](list string, least T) (all []T, err error) {
 // build makes the binaries; the short form's is dynamic, which is sooner made.
 func (b *bench) build(ctx context.Context) error {
 	b.guildhall, b.limit = filepath.Join(b.dir, "guildhall"), filepath.Join(b.dir, "limit")
-	ours := exec.CommandContext(ctx, "scripts/static", b.guildhall)
+	ours := command(ctx, "scripts/static", b.guildhall)
 	if b.short {
-		ours = exec.CommandContext(ctx, "go", "build", "-o", b.guildhall, "./cmd/guildhall")
+		ours = command(ctx, "go", "build", "-o", b.guildhall, "./cmd/guildhall")
 	}
-	for _, cmd := range []*exec.Cmd{ours, exec.CommandContext(ctx, "go", "build", "-o", b.limit, "./scripts/bench/limit")} {
+	for _, cmd := range []*exec.Cmd{ours, command(ctx, "go", "build", "-o", b.limit, "./scripts/bench/limit")} {
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", cmd, err, output)
 		}

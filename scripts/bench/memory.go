@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"os/exec"
 	"slices"
 	"time"
 )
@@ -79,7 +78,7 @@ func (b *bench) coldStarts(ctx context.Context, n int) ([]time.Duration, error) 
 	if err != nil {
 		return nil, err
 	}
-	migrate := exec.CommandContext(ctx, b.guildhall, "migrate", "up")
+	migrate := command(ctx, b.guildhall, "migrate", "up")
 	migrate.Dir, migrate.Env = dir, environment(url, "HOME="+dir)
 	if err := migrate.Run(); err != nil {
 		return nil, err
