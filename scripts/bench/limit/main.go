@@ -1,6 +1,6 @@
 // Command limit is what guildhall is measured against (scripts/bench): it answers
 // the same requests from the same tables with nothing but Gin, golang-jwt,
-// database/sql and SQL written by hand, as tightly as each database allows. It
+// database/sql and SQL written by hand, a transaction for each that writes. It
 // checks tokens and standing in full and writes the same rows, the trail
 // included. It is no service: whatever is refused, it answers 400 without saying
 // why; it knows no limits, no logs, no metrics, no standbys, no idempotency keys.
@@ -55,7 +55,7 @@ func run() error {
 		if s.reads, err = sql.Open("sqlite3", "file:"+path+common+"&_query_only=1"); err != nil {
 			return err
 		}
-		most = 4
+		most = max(4, 2*runtime.GOMAXPROCS(0)) // as guildhall has
 	} else {
 		s.postgres = true
 		if s.writes, err = sql.Open("pgx", url); err != nil {
