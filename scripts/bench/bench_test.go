@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -100,6 +101,28 @@ func TestMoreThanBeforeIsRefused(t *testing.T) {
 	}
 	if checkCounts(nil) == nil {
 		t.Error("what is not counted any more is not missed")
+	}
+}
+
+func TestWhatWasUpdatedIsAccepted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll(filepath.Dir(goldenCounts), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// One lookup in two hundred requests: the others are answered from memory.
+	counted := []count{{database: "sqlite", operation: "who am I", statements: 0.005, allocations: 47}}
+	if err := errors.Join(writeCounts(counted), checkCounts(counted)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAServerThatNeverStartedIsStopped(t *testing.T) {
+	s := &server{name: limit, binary: filepath.Join(t.TempDir(), "none"), dir: t.TempDir()}
+	if s.start(context.Background()) == nil {
+		t.Error("it started")
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
 	}
 }
 

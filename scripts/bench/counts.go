@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -25,7 +24,7 @@ var countLine = regexp.MustCompile(`(?m)^BenchmarkRequests/(\w+)/(\S+?)(?:-\d+)?
 
 // countRequests runs BenchmarkRequests of cmd/guildhall.
 func countRequests(ctx context.Context) (all []count, err error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "./cmd/guildhall", "-run", "^$", "-bench", "^BenchmarkRequests$", "-benchmem", "-benchtime", "200x")
+	cmd := command(ctx, "go", "test", "./cmd/guildhall", "-run", "^$", "-bench", "^BenchmarkRequests$", "-benchmem", "-benchtime", "200x")
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("go test: %w: %s", err, output)
@@ -63,7 +62,7 @@ func writeCounts(all []count) error {
 	var b strings.Builder
 	b.WriteString(goldenHead)
 	for _, c := range all {
-		fmt.Fprintf(&b, "%s, %s: %.0f, %.0f\n", c.database, c.operation, c.statements, c.allocations)
+		fmt.Fprintf(&b, "%s, %s: %g, %.0f\n", c.database, c.operation, c.statements, c.allocations)
 	}
 	return os.WriteFile(goldenCounts, []byte(b.String()), 0o644) //nolint:gosec // a file of the repository
 }
