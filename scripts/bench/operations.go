@@ -43,8 +43,8 @@ func operations() []operation {
 		{name: "refresh", target: 0.70, growth: true, steps: refreshing},
 		{name: "add and remove a member", target: 0.60, growth: true, steps: adding},
 		{name: "log-in", target: 0.95, hashing: true, growth: true, steps: loggingIn},
+		{name: argon2id, alone: limit, hashing: true, steps: hashing}, // beside both that are held to it
 		{name: "registration", target: 0.95, hashing: true, growth: true, steps: registering},
-		{name: argon2id, alone: limit, hashing: true, steps: hashing},
 		{name: "mix, 80 % reads", growth: true, steps: mixing},
 		{name: "/livez", steps: living},
 	}

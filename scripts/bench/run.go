@@ -97,6 +97,10 @@ func (b *bench) on(ctx context.Context, kind string) (r results, err error) {
 		}
 		r.bytes[users] = bytes
 	}
+	b.say("%s: warming up", kind)
+	if err := b.warm(ctx, pairs); err != nil {
+		return r, err
+	}
 	for round := range b.rounds {
 		b.say("%s: round %d of %d", kind, round+1, b.rounds)
 		if err := b.round(ctx, pairs, round, &r); err != nil {
@@ -181,7 +185,7 @@ func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) 
 					if o.alone != "" && o.alone != s.name {
 						continue
 					}
-					measured, err := b.measure(ctx, o, s, connections)
+					measured, err := b.measure(ctx, o, s, connections, b.lastingOf(o))
 					if err != nil {
 						return fmt.Errorf("%s, %s, %d users, %d connections: %s: %w\n%s", r.database, s.name, p.size.Users, connections, o.name, err, s.complaints())
 					}
@@ -194,11 +198,34 @@ func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) 
 	return nil
 }
 
-func (b *bench) measure(ctx context.Context, o operation, s *server, connections int) (found sample, err error) {
-	lasting := b.lasting
-	if o.hashing {
-		lasting *= 3 // there are few of them in a second
+// warm has every server do everything for a moment, so that none is measured
+// while it connects, prepares statements and reads its files.
+func (b *bench) warm(ctx context.Context, pairs []pair) error {
+	for _, p := range pairs {
+		for _, s := range p.both() {
+			for _, o := range b.operations {
+				if o.hashing || o.name == byOffset || o.alone != "" && o.alone != s.name {
+					continue
+				}
+				if _, err := b.measure(ctx, o, s, slices.Max(b.connections), warmingUp); err != nil {
+					return fmt.Errorf("warm up: %s, %d users: %s: %w", s.name, p.size.Users, o.name, err)
+				}
+			}
+		}
 	}
+	return nil
+}
+
+const warmingUp = 200 * time.Millisecond
+
+func (b *bench) lastingOf(o operation) time.Duration {
+	if o.hashing {
+		return 3 * b.lasting // there are few of them in a second
+	}
+	return b.lasting
+}
+
+func (b *bench) measure(ctx context.Context, o operation, s *server, connections int, lasting time.Duration) (found sample, err error) {
 	steps := make([]step, connections)
 	for i := range steps {
 		if steps[i], err = o.steps(ctx, s, i, connections); err != nil {

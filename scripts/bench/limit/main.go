@@ -1,6 +1,6 @@
 // Command limit is what guildhall is measured against (scripts/bench): it answers
 // the same requests from the same tables with nothing but Gin, golang-jwt,
-// database/sql and SQL written by hand, a transaction for each that writes. It
+// database/sql and SQL written by hand; on SQLite writes share a commit. It
 // checks tokens and standing in full and writes the same rows, the trail
 // included. It is no service: whatever is refused, it answers 400 without saying
 // why; it knows no limits, no logs, no metrics, no standbys, no idempotency keys.
@@ -37,11 +37,12 @@ type server struct {
 	statements    map[string]*sql.Stmt // for reads and on PostgreSQL for all
 	written       map[string]*sql.Stmt // on SQLite, of its one writer
 	hashing       chan struct{}        // a place for each core
+	group         group
 }
 
 func run() error {
 	url := os.Getenv("DATABASE_URL")
-	s := &server{hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), statements: map[string]*sql.Stmt{}, written: map[string]*sql.Stmt{}}
+	s := &server{group: group{turn: make(chan struct{}, 1)}, hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), statements: map[string]*sql.Stmt{}, written: map[string]*sql.Stmt{}}
 	most, err := strconv.Atoi(orElse(os.Getenv("DATABASE_MAX_CONNECTIONS"), "10"))
 	if err != nil {
 		return err
@@ -109,6 +110,9 @@ func orElse(s, otherwise string) string {
 // inTx is for SQLite, where a transaction costs a lock and an fsync, and for
 // those on PostgreSQL that one statement can't do.
 func (s *server) inTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	if !s.postgres {
+		return s.group.do(ctx, s.writes, fn)
+	}
 	tx, err := s.writes.BeginTx(ctx, nil)
 	if err != nil {
 		return err
