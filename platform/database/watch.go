@@ -27,14 +27,18 @@ type Watch struct {
 	harmless func(statement string) bool
 
 	mu     sync.Mutex
-	own    driver.Conn // nil until it is needed
+	closed bool
+	own    driver.Conn // nil until it is needed, and once closed
 	ask    *sqlite3.SQLiteStmt
 	seen   int64 // data_version, as far as it is accounted for
 	ending int   // commits of this process that are under way
 	epoch  int64
 }
 
-var errNobodyAsked = errors.New("database: nothing is watched yet")
+var (
+	errNobodyAsked = errors.New("database: nothing is watched yet")
+	errWatchClosed = errors.New("database: nothing is watched any more")
+)
 
 const dataVersion = "PRAGMA data_version"
 
@@ -83,6 +87,9 @@ func (w *Watch) Epoch() (epoch int64, sure bool) {
 
 // version asks the watch's own connection.
 func (w *Watch) version() (int64, error) {
+	if w.closed { // the driver would take the process down with it
+		return 0, errWatchClosed
+	}
 	if w.own == nil {
 		if err := w.open(); err != nil {
 			return 0, err
@@ -180,9 +187,10 @@ func (w *Watch) close() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ending++ // nothing is sure from now on
+	w.closed = true // and requests that were cut off may still be at it
 	if w.own != nil {
 		_ = w.ask.Close()
 		_ = w.own.Close()
+		w.own = nil
 	}
 }
