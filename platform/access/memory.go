@@ -80,6 +80,9 @@ func (s Standing) good(inOrganization bool) bool {
 // read along with one. It knows the statements that are run often; of any other
 // it says no.
 func harmless(statement string) bool {
+	if strings.Contains(statement, ";") { // there may be another behind it
+		return false
+	}
 	verb, rest := word(statement)
 	switch verb {
 	case "SELECT":
@@ -87,7 +90,7 @@ func harmless(statement string) bool {
 	case "INSERT":
 		into, rest := word(rest)
 		table, _ := word(rest)
-		return into == "INTO" && (unrelated[table] || adding[table] && !strings.Contains(rest, "UPDATE"))
+		return into == "INTO" && (unrelated[table] || adding[table] && !strings.Contains(strings.ToUpper(rest), "UPDATE"))
 	case "DELETE":
 		from, rest := word(rest)
 		table, _ := word(rest)
@@ -117,7 +120,7 @@ var (
 func rotates(set string) bool {
 	keyword, rest := word(set)
 	assignments, _, found := strings.Cut(rest, "WHERE")
-	if keyword != "SET" || !found {
+	if keyword != "SET" || !found || strings.Contains(assignments, "(") { // a query in it would have a WHERE of its own
 		return false
 	}
 	for assignment := range strings.SplitSeq(assignments, ",") {

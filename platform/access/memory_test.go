@@ -1,0 +1,37 @@
+package access
+
+import "testing"
+
+func TestOnlyWhatIsKnownIsHarmless(t *testing.T) {
+	t.Parallel()
+	for statement, want := range map[string]bool{
+		"SELECT id FROM users WHERE id = ?":                                                                               true,
+		"INSERT INTO sessions (id, user_id) VALUES (?, ?)":                                                                true,
+		"INSERT INTO `audit_events` (`id`) VALUES (?)":                                                                    true,
+		"INSERT INTO rate_limits (key) VALUES (?) ON CONFLICT (key) DO UPDATE SET tat = ?":                                true,
+		"DELETE FROM rate_limits WHERE key = ?":                                                                           true,
+		"UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?":                                                     true,
+		"UPDATE sessions\n\t\tSET generation = generation + 1, rotated_at = ?, address = ?, client = ?\n\t\tWHERE id = ?": true,
+
+		"":                                     false,
+		"PRAGMA foreign_keys = off":            false,
+		"SELECT 1; UPDATE users SET email = ?": false,
+		"REPLACE INTO users (id) VALUES (?)":   false,
+		"INSERT OR REPLACE INTO users (id) VALUES (?)":                                            false,
+		"INSERT INTO users (id) VALUES (?) ON CONFLICT (id) do update set email = ?":              false,
+		"INSERT INTO organization_admins (organization_id, user_id) VALUES (?, ?)":                false,
+		"INSERT INTO user_suspensions (id) VALUES (?)":                                            false,
+		"WITH k AS (SELECT 1) UPDATE users SET email = ?":                                         false,
+		"DELETE FROM sessions WHERE id = ?":                                                       false,
+		"DELETE FROM `organization_members` WHERE organization_id = ?":                            false,
+		"UPDATE `sessions` SET `revoked_at`=?,`revoked_reason`=? WHERE user_id = ?":               false,
+		"UPDATE sessions SET generation = 2, expires_at = ? WHERE id = ?":                         false,
+		"UPDATE sessions SET generation = (SELECT 1 FROM x WHERE 1), revoked_at = ? WHERE id = ?": false,
+		"UPDATE sessions SET (generation, revoked_at) = (1, ?) WHERE id = ?":                      false,
+		"UPDATE sessions SET generation = 2":                                                      false,
+	} {
+		if harmless(statement) != want {
+			t.Errorf("%q: harmless is %v", statement, !want)
+		}
+	}
+}
