@@ -142,7 +142,9 @@ type advanced struct {
 
 // advance makes the next generation the live one, if the given one still is;
 // nil if not. The database decides, so that of many at once one wins: in one
-// statement, which reads the account's standing as well.
+// statement, which reads the account's standing as well, as it is when the
+// statement begins. Whoever suspends or archives an account ends its sessions, for
+// which the statement waits.
 func (k *Sessions) advance(ctx context.Context, id, userID uuid.UUID, generation int64) (*advanced, error) {
 	now, from := k.now(), request.From(ctx)
 	a := advanced{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}

@@ -74,7 +74,9 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 		began, text := time.Now(), d.placed(statement)
 		rows, err := d.writePool.QueryContext(ctx, text, d.values(args)...) //nolint:rowserrcheck,sqlclosecheck // by Scan
 		d.log.tell(ctx, began, text, err)
-		err = Row{rows: rows, err: err}.Scan(into...)
+		if err = (Row{rows: rows, err: err}).Scan(into...); err != nil {
+			err = d.translated(err)
+		}
 		ended(err)
 		if err == nil || !isElsewhere(err) {
 			return err

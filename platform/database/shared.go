@@ -37,6 +37,7 @@ type shared struct {
 	gorm  *gorm.DB
 	began time.Time
 	parts int
+	alone bool // nobody else may join
 	watch *Watch
 	// Whether what the watch is about may have changed.
 	changed bool
@@ -57,6 +58,9 @@ func (s *sharing) do(ctx context.Context, own *transaction, fn func(context.Cont
 		go s.passBy() // somebody may have left the commit to this one
 		return ctx.Err()
 	}
+	if own.alone && s.open != nil {
+		s.end()
+	}
 	t, err := s.enter(ctx)
 	if err != nil {
 		<-s.turn
@@ -67,11 +71,18 @@ func (s *sharing) do(ctx context.Context, own *transaction, fn func(context.Cont
 	ctx = context.WithoutCancel(ctx)
 	err = s.part(ctx, t, own, fn)
 	<-t.done // a refusal too may rest on what another part wrote
+	if t.err != nil && t.parts > 1 && Fault(t.err) == nil {
+		return errors.Join(errTogether, t.err)
+	}
 	if t.err != nil {
 		return t.err
 	}
 	return err
 }
+
+// errTogether is a commit that was refused for what one part of it wrote: each
+// can be tried again by itself.
+var errTogether = errors.New("database: a commit was refused for one of several")
 
 func (s *sharing) passBy() {
 	s.turn <- struct{}{}
@@ -107,7 +118,7 @@ func (s *sharing) part(ctx context.Context, t *shared, own *transaction, fn func
 		}
 		s.leave()
 	}()
-	own.conn = t.gorm
+	own.conn, t.alone = t.gorm, own.alone
 	failure = t.try(ctx, fn)
 	t.changed = t.changed || own.changed
 	return failure
@@ -133,6 +144,9 @@ func (t *shared) undo(ctx context.Context, cause error) {
 	if err == nil {
 		_, err = t.tx.ExecContext(ctx, endOfSavepoint)
 	}
+	if err != nil && Fault(cause) == nil { // it was passed over
+		cause = ErrUnavailable.WithCause(errors.Join(cause, err))
+	}
 	if err != nil {
 		t.err = cause
 	}
@@ -142,12 +156,21 @@ func (t *shared) undo(ctx context.Context, cause error) {
 func (s *sharing) leave() {
 	if t := s.open; t != nil {
 		t.parts++
-		if t.err != nil || s.waiting.Load() == 0 || t.parts >= mostSharing || time.Since(t.began) > longestSharing {
-			s.open = nil
-			t.finish()
+		if t.err != nil || t.alone || s.waiting.Load() == 0 || t.parts >= mostSharing || time.Since(t.began) > longestSharing {
+			s.end()
 		}
 	}
 	<-s.turn
+}
+
+func (s *sharing) end() {
+	t := s.open
+	s.open = nil
+	t.finish()
+	if t.err != nil {
+		t.err = s.db.translated(t.err)
+	}
+	close(t.done)
 }
 
 func (t *shared) finish() {
@@ -157,7 +180,6 @@ func (t *shared) finish() {
 		_ = t.tx.Rollback()
 	}
 	_ = t.conn.Close() // to the pool
-	close(t.done)
 }
 
 func (t *shared) commit(ctx context.Context) error {

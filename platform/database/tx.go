@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -25,6 +26,7 @@ type transaction struct {
 	afterCommit []func()
 	gathered    []*gathering
 	changed     bool // whether what the watch is about may have changed
+	alone       bool // whether it may not share a commit
 }
 
 // gathering is what one key has gathered, and what is done with it.
@@ -87,9 +89,12 @@ func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.C
 	return retrying(ctx, txAttempts, func() error {
 		t := &transaction{db: d}
 		ctx, ended := d.observed(ctx)
-		err := begin(ctx, t, func(ctx context.Context) error {
-			return t.run(context.WithValue(ctx, txKey{}, t), fn)
-		})
+		run := func(ctx context.Context) error { return t.run(context.WithValue(ctx, txKey{}, t), fn) }
+		err := begin(ctx, t, run)
+		if errors.Is(err, errTogether) {
+			t = &transaction{db: d, alone: true}
+			err = begin(ctx, t, run)
+		}
 		ended(err)
 		if err != nil {
 			if isElsewhere(err) {
