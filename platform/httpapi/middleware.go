@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	requestIDHeader = "X-Request-Id" // as net/http keeps it, for it is looked up often
+	requestIDHeader = "X-Request-ID"
+	requestIDKey    = "X-Request-Id" // the same as net/http keeps it, for it is looked up often
 	callerKey       = "guildhall.caller"
 	codeKey         = "guildhall.code"
 )
@@ -27,16 +28,16 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 // a log, and makes one otherwise. Every response carries it.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get(requestIDHeader)
+		id := r.Header.Get(requestIDKey)
 		if id == "" || !requestIDPattern.MatchString(id) {
 			id = uuid.Must(uuid.NewV7()).String()
 		}
-		w.Header().Set(requestIDHeader, id)
+		w.Header().Set(requestIDKey, id)
 		next.ServeHTTP(w, r)
 	})
 }
 
-func requestID(c *gin.Context) string { return c.Writer.Header().Get(requestIDHeader) }
+func requestID(c *gin.Context) string { return c.Writer.Header().Get(requestIDKey) }
 
 // headAsGet answers HEAD wherever there is a GET (RFC 9110 §9.3.2); the server
 // keeps the body back.
