@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -33,14 +32,9 @@ func Overtaking(ctx context.Context) context.Context {
 type queuingConnector struct{ driver.Connector }
 
 func (c queuingConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+	plain, err := connectPlain(ctx, c.Connector)
 	if err != nil {
 		return nil, err
-	}
-	plain, ok := conn.(*stdlib.Conn)
-	if !ok {
-		_ = conn.Close()
-		return nil, fmt.Errorf("database: %T is not pgx's connection", conn)
 	}
 	return &queuingConn{Conn: plain}, nil
 }

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
@@ -63,6 +64,20 @@ func (d *DB) openPool(raw, dsn string) (*pgx.ConnConfig, *sql.DB, error) {
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	pool.SetConnMaxLifetime(time.Hour)
 	return config, pool, nil
+}
+
+// connectPlain makes a connection of pgx's, for those that add something to it.
+func connectPlain(ctx context.Context, connector driver.Connector) (*stdlib.Conn, error) {
+	conn, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plain, ok := conn.(*stdlib.Conn)
+	if !ok {
+		_ = conn.Close()
+		return nil, fmt.Errorf("database: %T is not pgx's connection", conn)
+	}
+	return plain, nil
 }
 
 func (d *DB) openGorm(pool gorm.ConnPool) (*gorm.DB, error) {

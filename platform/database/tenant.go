@@ -86,14 +86,9 @@ func DropTenantPolicy(driver Driver, table string) []string {
 type guardedConnector struct{ driver.Connector }
 
 func (c guardedConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+	plain, err := connectPlain(ctx, c.Connector)
 	if err != nil {
 		return nil, err
-	}
-	plain, ok := conn.(*stdlib.Conn)
-	if !ok {
-		_ = conn.Close()
-		return nil, fmt.Errorf("database: %T is not pgx's connection", conn)
 	}
 	return &guardedConn{Conn: plain}, nil
 }
