@@ -9,6 +9,7 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/database"
 	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/ratelimit"
@@ -65,6 +66,9 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 		answer, err = created(ctx, "members", view)
 		return err
 	})
+	if database.IsDuplicate(err) { // at SERIALIZABLE what was read may be older than the lock
+		err = errAlreadyMember
+	}
 	var refused *fault.Error
 	if errors.As(err, &refused) && !errors.Is(err, ratelimit.Refusal()) {
 		// What was refused was rolled back; that it was tried is counted all the same.
