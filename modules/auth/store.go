@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -92,12 +91,11 @@ func (s *store) entering(ctx context.Context, userID uuid.UUID, now time.Time) (
 }
 
 func newStore(db *database.DB) *store {
-	none := strings.Replace(db.Param("uuid"), "?", "NULL", 1)
 	return &store{
 		db:         db,
 		byEmailSQL: fmt.Sprintf(personQuery, db.Param("text"), "email_canonical"),
 		byIDSQL:    fmt.Sprintf(personQuery, db.Param("uuid"), "id"),
-		enteringSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", none) + "), (" +
+		enteringSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", db.Null("uuid")) + "), (" +
 			fmt.Sprintf(preferredOrganization, db.Param("timestamptz")) + ") FROM user_login_password h WHERE h.user_id = ?",
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -146,8 +145,7 @@ func standingOf(bits, written int64) Standing {
 // StandingOf is a subquery for the Bits of a person and an organization that the
 // statement around it names, without a session; its one parameter is now.
 func StandingOf(db *database.DB, userID, organizationID string) string {
-	none := strings.Replace(db.Param("uuid"), "?", "NULL", 1)
-	return "SELECT " + standingBits + "\nFROM (SELECT " + userID + " AS user_id, " + none + " AS session_id, " + organizationID + " AS organization_id, " +
+	return "SELECT " + standingBits + "\nFROM (SELECT " + userID + " AS user_id, " + db.Null("uuid") + " AS session_id, " + organizationID + " AS organization_id, " +
 		db.Param("timestamptz") + " AS now) k" + standingJoins
 }
 

@@ -192,6 +192,9 @@ func (d *DB) Param(sqlType string) string {
 	return "?"
 }
 
+// Null is a NULL whose type PostgreSQL is told, as Param is.
+func (d *DB) Null(sqlType string) string { return strings.Replace(d.Param(sqlType), "?", "NULL", 1) }
+
 // ForUpdate locks the rows of a SELECT until the transaction ends. On SQLite
 // the write transaction excludes every other already. Not the stronger FOR
 // UPDATE, which would make rows that refer to the locked one wait.
