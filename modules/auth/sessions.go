@@ -148,7 +148,7 @@ type advanced struct {
 func (k *Sessions) advance(ctx context.Context, id, userID uuid.UUID, generation int64) (*advanced, error) {
 	now, from := k.now(), request.From(ctx)
 	a := advanced{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}
-	bits := access.Bits{}
+	var bits access.Bits
 	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, k.advanceSQL,
 		now, from.Address, from.Client, id, userID, generation, now, now)
 	if database.IsNotFound(err) {

@@ -1,9 +1,6 @@
 package access
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // Along is what a route has the gate's query read as well, so that the request
 // costs one statement: columns of one row more, for a view of the caller
@@ -40,15 +37,16 @@ func (r Rule) Reading(a along) Rule { r.along = a; return r }
 // *Along[T].
 func Read[T any](ctx context.Context) *T { return From(ctx).read.(*T) }
 
-// alongSQL is the gate's query with what each Along adds, made once.
-type alongSQL struct{ texts sync.Map }
-
-func (q *alongSQL) of(a along, build func(columns, joins string) string) string {
-	if known, ok := q.texts.Load(a); ok {
+// asking is the gate's query for a rule.
+func (g *Gate) asking(rule Rule) string {
+	if rule.along == nil {
+		return g.standingSQL
+	}
+	if known, ok := g.alongSQL.Load(rule.along); ok {
 		return known.(string)
 	}
-	columns, joins := a.columns()
-	text := build(", "+columns, joins)
-	q.texts.Store(a, text)
+	columns, joins := rule.along.columns()
+	text := g.standing(g.askedOf(), ", "+columns, joins)
+	g.alongSQL.Store(rule.along, text)
 	return text
 }

@@ -3,7 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,9 +18,8 @@ type Gate struct {
 	tokens      *token.Service
 	now         func() time.Time
 	standingSQL string
-	askSQL      string // with the end of the session
 	pairSQL     string
-	along       alongSQL
+	alongSQL    sync.Map // standingSQL with what each Along adds, made once
 	sharedSQL   string
 	memory      memory
 }
@@ -34,9 +33,8 @@ func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate
 		sharedSQL: fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
 	g.standingSQL = g.standing(g.askedOf(), "", "")
-	g.askSQL = g.ask("", "")
-	g.memory = newMemory(db)
 	g.pairSQL = g.standing(g.askedOfTwo(), ", k.target", "")
+	g.memory = newMemory(db)
 	if db.ReadsStandbys() {
 		db.BeforeCommit(g.keepCallersWrite)
 	}
@@ -49,12 +47,7 @@ func (g *Gate) standing(k, columns, joins string) string {
 	if g.db.ReadsStandbys() {
 		written, writes = "COALESCE(w.transaction_id, 0)", "LEFT JOIN session_writes w ON w.session_id = k.session_id"
 	}
-	return "SELECT " + standingBits + ", " + written + columns + "\nFROM (" + k + ") k" + standingJoins + "\n" + writes + "\n" + joins
-}
-
-// ask is what Admit asks: when the session ends, as well.
-func (g *Gate) ask(columns, joins string) string {
-	return g.standing(g.askedOf(), ", s.expires_at"+columns, joins)
+	return "SELECT " + standingBits + ", " + written + ", s.expires_at" + columns + "\nFROM (" + k + ") k" + standingJoins + "\n" + writes + "\n" + joins
 }
 
 // askedOf is a k of parameters: a person, their session, an organization, now.
@@ -66,8 +59,7 @@ func (g *Gate) askedOf() string {
 // askedOfTwo adds another person, an organization and now.
 func (g *Gate) askedOfTwo() string {
 	id, now := g.db.Param("uuid"), g.db.Param("timestamptz")
-	return strings.Replace(g.askedOf(), " AS now", " AS now, 0 AS target", 1) +
-		fmt.Sprintf(" UNION ALL SELECT %[1]s, NULL, %[1]s, %[2]s, 1", id, now)
+	return g.askedOf() + fmt.Sprintf(", 0 AS target UNION ALL SELECT %[1]s, NULL, %[1]s, %[2]s, 1", id, now)
 }
 
 // Request is what the gate looks at.

@@ -64,14 +64,15 @@ func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organ
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var bits, written, isTarget int64
-		if err := rows.Scan(&bits, &written, &isTarget); err != nil {
+		var isTarget bool
+		s, err := scanStanding(rows.Scan, &isTarget)
+		if err != nil {
 			return caller, target, fmt.Errorf("read standings: %w", err)
 		}
-		if isTarget == 1 {
-			target = standingOf(bits, written)
+		if isTarget {
+			target = s
 		} else {
-			caller = standingOf(bits, written)
+			caller = s
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -2,9 +2,7 @@ package access
 
 import (
 	"context"
-	"database/sql"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -31,7 +29,6 @@ type asked struct {
 
 type answered struct {
 	epoch    int64
-	until    time.Time
 	standing Standing
 	read     any // never changed by who gets it
 }
@@ -48,24 +45,19 @@ func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organiz
 	var sure bool
 	if g.memory.watch != nil {
 		if epoch, sure = g.memory.watch.Epoch(); sure {
-			if a, found := g.memory.known.Find(key); found && a.epoch == epoch && now.Before(a.until) {
+			if a, found := g.memory.known.Find(key); found && a.epoch == epoch && now.Before(a.standing.until) {
 				return a.standing, a.read, nil
 			}
 		}
 	}
-	var expires sql.NullTime
-	into := []any{&expires}
 	var read any
-	query := g.askSQL
+	var into []any
 	if rule.along != nil {
-		var more []any
-		query = g.along.of(rule.along, g.ask)
-		read, more = rule.along.row()
-		into = append(into, more...)
+		read, into = rule.along.row()
 	}
-	standing, err := g.query(ctx, query, claims.UserID, claims.SessionID, organizationID, now, into...)
-	if err == nil && sure && expires.Valid && standing.good(organizationID.Valid) {
-		g.memory.known.Keep(key, answered{epoch, expires.Time, standing, read})
+	standing, err := g.query(ctx, g.asking(rule), claims.UserID, claims.SessionID, organizationID, now, into...)
+	if err == nil && sure && standing.good(organizationID.Valid) {
+		g.memory.known.Keep(key, answered{epoch, standing, read})
 	}
 	return standing, read, err
 }

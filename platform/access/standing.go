@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -29,7 +30,8 @@ type Standing struct {
 	MembershipActive      bool
 	MembershipSuspended   bool
 
-	written int64 // the transaction in which the session wrote last, where that matters
+	written int64     // the transaction in which the session wrote last, where that matters
+	until   time.Time // the end of the session, where it is live
 }
 
 // AccountGood says whether the account as a whole may act.
@@ -100,20 +102,36 @@ func (g *Gate) read(ctx context.Context, userID, sessionID uuid.UUID, organizati
 
 // query is read by a text that may have more columns.
 func (g *Gate) query(ctx context.Context, text string, userID, sessionID uuid.UUID, organizationID uuid.NullUUID, now time.Time, more ...any) (Standing, error) {
-	var bits, written int64
 	ctx = database.For(database.OnPrimary(ctx), database.Tenant{OrganizationID: organizationID, UserID: userID})
-	err := g.db.Row(ctx, text, userID, sessionID, organizationID, now).Scan(append([]any{&bits, &written}, more...)...)
+	s, err := scanStanding(g.db.Row(ctx, text, userID, sessionID, organizationID, now).Scan, more...)
 	if database.IsNotFound(err) {
 		return Standing{}, nil
 	}
 	if err != nil {
 		return Standing{}, fmt.Errorf("read standing: %w", err)
 	}
-	return standingOf(bits, written), nil
+	return s, nil
 }
 
-func standingOf(bits, written int64) Standing {
-	has := func(bit int64) bool { return bits&bit != 0 }
+// scanStanding reads what the gate's query selects, and more behind it.
+func scanStanding(scan func(...any) error, more ...any) (Standing, error) {
+	var bits Bits
+	var written int64
+	var until sql.NullTime
+	if err := scan(append([]any{&bits, &written, &until}, more...)...); err != nil {
+		return Standing{}, err
+	}
+	s := bits.Standing()
+	s.written, s.until = written, until.Time
+	return s, nil
+}
+
+// Bits are a standing as the database computes it.
+type Bits int64
+
+// Standing that they stand for.
+func (b Bits) Standing() Standing {
+	has := func(bit Bits) bool { return b&bit != 0 }
 	s := Standing{
 		AccountExists:         has(16384),
 		SessionLive:           has(1),
@@ -127,7 +145,6 @@ func standingOf(bits, written int64) Standing {
 		OrganizationArchived:  has(256),
 		MembershipActive:      has(4096),
 		MembershipSuspended:   has(8192),
-		written:               written,
 	}
 	switch {
 	case !has(512):
@@ -148,22 +165,6 @@ func StandingOf(db *database.DB, userID, organizationID string) string {
 	return "SELECT " + standingBits + "\nFROM (SELECT " + userID + " AS user_id, " + db.Null("uuid") + " AS session_id, " + organizationID + " AS organization_id, " +
 		db.Param("timestamptz") + " AS now) k" + standingJoins
 }
-
-// Bits are a standing as the database computes it.
-type Bits struct{ sum int64 }
-
-// Scan implements sql.Scanner.
-func (b *Bits) Scan(from any) error {
-	sum, ok := from.(int64)
-	if !ok {
-		return fmt.Errorf("access: a standing is a %T", from)
-	}
-	b.sum = sum
-	return nil
-}
-
-// Standing that they stand for.
-func (b Bits) Standing() Standing { return standingOf(b.sum, 0) }
 
 // Of reads a person's standing outside of any request of theirs: at log-in, at
 // a refresh, or as the target of somebody else's request.
