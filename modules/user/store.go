@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"guildhall/platform/database"
 )
@@ -26,14 +25,10 @@ func (s *store) create(ctx context.Context, email, canonical, name string, now t
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("create user: %w", err)
 	}
-	err = s.db.Later(ctx, "INSERT INTO user_profile (user_id, name) VALUES (?, ?)", id, name)
-	if err == nil {
-		err = s.db.Later(ctx, "INSERT INTO user_active_status (id, user_id, activated_at) VALUES (?, ?, ?)", uuid.Must(uuid.NewV7()), id, now)
+	if err := s.db.Later(ctx, "INSERT INTO user_profile (user_id, name) VALUES (?, ?)", id, name); err != nil {
+		return uuid.Nil, fmt.Errorf("create profile: %w", err)
 	}
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("create user: %w", err)
-	}
-	return id, nil
+	return id, s.activate(ctx, subject{userID: id}, uuid.Nil, now)
 }
 
 func (s *store) welcome(ctx context.Context, userID, organizationID uuid.UUID, now time.Time) error {
@@ -74,10 +69,9 @@ func of(s subject) func(*gorm.DB) *gorm.DB {
 
 // activate opens a span of activity where none is open.
 func (s *store) activate(ctx context.Context, sub subject, by uuid.UUID, now time.Time) error {
-	err := s.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&activeStatus{
-		ID: uuid.Must(uuid.NewV7()), UserID: sub.userID, OrganizationID: sub.organizationID,
-		ActivatedAt: now, ActivatedBy: uuid.NullUUID{UUID: by, Valid: by != uuid.Nil},
-	}).Error
+	err := s.db.Later(ctx, `INSERT INTO user_active_status (id, user_id, organization_id, activated_at, activated_by)
+		VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		uuid.Must(uuid.NewV7()), sub.userID, sub.organizationID, now, uuid.NullUUID{UUID: by, Valid: by != uuid.Nil})
 	if err != nil {
 		return fmt.Errorf("activate user: %w", err)
 	}
