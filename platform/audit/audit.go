@@ -181,12 +181,10 @@ func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) 
 		}
 		last = h.last
 	}
-	places, values := "", []any{}
 	for _, x := range events {
 		x.Sequence = last.sequence + 1
 		x.Hash = x.hash(last.hash)
 		last = link{x.Sequence, x.Hash}
-		places, values = places+", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", append(values, x.values()...)
 	}
 	if events[0].first {
 		err := t.db.Later(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES (?, ?, ?, ?)",
@@ -195,21 +193,22 @@ func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) 
 			return err
 		}
 	}
-	err := t.db.Later(ctx, insertEntries+places[2:], values...)
-	if err != nil || events[0].first {
+	if err := t.insert(ctx, events); err != nil || events[0].first {
 		return err
 	}
 	return t.db.Later(ctx, "UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID)
 }
 
-const insertEntries = "INSERT INTO audit_events (chain_id, " + columns + ") VALUES "
-
-// values are the chain's and those of columns, in order.
-func (x *entry) values() []any {
-	return []any{
-		x.ChainID, x.Sequence, x.ID, x.OccurredAt, string(x.Action), x.OrganizationID, x.UserID, x.ActorUserID, x.ActorRole,
-		x.SessionID, x.Address, x.Client, x.RequestID, x.Details, x.Hash,
+func (t *Trail) insert(ctx context.Context, events []*entry) error {
+	var rows []string
+	var values []any
+	for _, x := range events {
+		rows = append(rows, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+		values = append(values,
+			x.ChainID, x.Sequence, x.ID, x.OccurredAt, string(x.Action), x.OrganizationID, x.UserID, x.ActorUserID, x.ActorRole,
+			x.SessionID, x.Address, x.Client, x.RequestID, x.Details, x.Hash)
 	}
+	return t.db.Later(ctx, "INSERT INTO audit_events (chain_id, "+columns+") VALUES "+strings.Join(rows, ", "), values...)
 }
 
 // RecordFirst writes the first event of accounts that the transaction of the
@@ -228,10 +227,9 @@ func (t *Trail) RecordFirst(ctx context.Context, events []Event) error {
 		entries[i] = x
 		rows, args = append(rows, "(?, ?, ?, ?)"), append(args, x.ChainID, x.Sequence, x.Hash, x.OccurredAt)
 	}
-	conn := t.db.Conn(ctx)
-	err := conn.Exec("INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES "+strings.Join(rows, ", "), args...).Error
+	err := t.db.Later(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES "+strings.Join(rows, ", "), args...)
 	if err == nil {
-		err = conn.Create(entries).Error
+		err = t.insert(ctx, entries)
 	}
 	if err != nil {
 		return fmt.Errorf("write first audit events: %w", err)
