@@ -10,8 +10,8 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// statementLog tells slog and the observer of statements, without the values
-// bound to them.
+// statementLog tells slog, the observer and the watch of statements, gorm's and
+// those by hand, without the values bound to them.
 type statementLog struct {
 	driver   Driver
 	log      *slog.Logger

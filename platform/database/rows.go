@@ -48,9 +48,6 @@ func (r Row) Scan(into ...any) error {
 	if err := r.rows.Scan(into...); err != nil {
 		return err
 	}
-	if err := r.rows.Err(); err != nil {
-		return err
-	}
 	return r.rows.Close()
 }
 
@@ -74,14 +71,11 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 		began, text := time.Now(), d.placed(statement)
 		rows, err := d.writePool.QueryContext(ctx, text, d.values(args)...) //nolint:rowserrcheck,sqlclosecheck // by Scan
 		d.log.tell(ctx, began, text, err)
-		if err = (Row{rows: rows, err: err}).Scan(into...); err != nil {
-			err = d.translated(err)
-		}
+		err = d.translated((Row{rows: rows, err: err}).Scan(into...))
 		ended(err)
-		if err == nil || !isElsewhere(err) {
-			return err
+		if isElsewhere(err) {
+			d.reconnect()
 		}
-		d.reconnect()
 		return err
 	})
 }
@@ -169,6 +163,9 @@ func (d *DB) values(args []any) []any {
 
 // translated makes what the constraints refuse the same on both, as gorm does.
 func (d *DB) translated(err error) error {
+	if err == nil {
+		return nil
+	}
 	if t, ok := d.writer.Dialector.(gorm.ErrorTranslator); ok {
 		return t.Translate(err)
 	}

@@ -167,9 +167,7 @@ func (s *sharing) end() {
 	t := s.open
 	s.open = nil
 	t.finish()
-	if t.err != nil {
-		t.err = s.db.translated(t.err)
-	}
+	t.err = s.db.translated(t.err)
 	close(t.done)
 }
 

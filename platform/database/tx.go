@@ -96,10 +96,10 @@ func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.C
 			err = begin(ctx, t, run)
 		}
 		ended(err)
+		if isElsewhere(err) {
+			d.reconnect()
+		}
 		if err != nil {
-			if isElsewhere(err) {
-				d.reconnect()
-			}
 			return err
 		}
 		for _, f := range t.afterCommit {
