@@ -26,16 +26,24 @@ type Sessions struct {
 
 // NewSessions returns the sessions' rows.
 func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Sessions {
-	return &Sessions{db: db, trail: trail, now: now, liveSQL: `SELECT s.id, s.organization_id, s.created_at, s.rotated_at, s.expires_at, s.address, s.client
-		FROM (SELECT ` + db.Param("uuid") + ` AS user_id, ` + db.Param("uuid") + ` AS after, ` + db.Param("timestamptz") + ` AS now) k
-		JOIN sessions s ON s.user_id = k.user_id AND s.id > k.after AND s.revoked_at IS NULL AND s.expires_at > k.now
-		ORDER BY s.id LIMIT ? OFFSET ?`, advanceSQL: `UPDATE sessions
-		SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
-		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
-		RETURNING organization_id, expires_at, (` + access.StandingOf(db, "sessions.user_id", "sessions.organization_id") + `),
-			(SELECT u.email FROM users u WHERE u.id = sessions.user_id),
-			(SELECT p.name FROM user_profile p WHERE p.user_id = sessions.user_id)`}
+	return &Sessions{
+		db: db, trail: trail, now: now,
+		advanceSQL: fmt.Sprintf(advanceQuery, access.StandingOf(db, "sessions.user_id", "sessions.organization_id")),
+		liveSQL:    fmt.Sprintf(liveQuery, db.Param("uuid"), db.Param("timestamptz")),
+	}
 }
+
+const (
+	advanceQuery = `UPDATE sessions SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
+		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
+		RETURNING organization_id, expires_at, (%s),
+			(SELECT u.email FROM users u WHERE u.id = sessions.user_id),
+			(SELECT p.name FROM user_profile p WHERE p.user_id = sessions.user_id)`
+	liveQuery = `SELECT s.id, s.organization_id, s.created_at, s.rotated_at, s.expires_at, s.address, s.client
+		FROM (SELECT %[1]s AS user_id, %[1]s AS after, %[2]s AS now) k
+		JOIN sessions s ON s.user_id = k.user_id AND s.id > k.after AND s.revoked_at IS NULL AND s.expires_at > k.now
+		ORDER BY s.id LIMIT ? OFFSET ?`
+)
 
 // EndAll ends every session of a person, within the caller's transaction if
 // there is one.
