@@ -2,20 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"guildhall/platform"
-	"guildhall/platform/config"
 	"guildhall/platform/platformtest"
-	"guildhall/platform/telemetry"
 )
 
 // BenchmarkRequests counts what each request takes of what does not depend on the
@@ -35,39 +30,13 @@ func BenchmarkRequests(b *testing.B) {
 	}
 }
 
-// counted is a service that counts its statements, and whose clock goes on by
-// itself, so that nobody comes to a limit.
-type counted struct {
-	*service
-	n atomic.Int64
-}
+// counted is a service whose clock goes on by itself, so that nobody comes to a
+// limit.
+type counted struct{ *service }
 
 func newCounted(b *testing.B, databaseURL string) *counted {
 	b.Helper()
-	quiet := slog.New(slog.NewJSONHandler(io.Discard, nil))
-	cfg, err := config.Load(config.Options{Dir: b.TempDir(), Environ: inProduction(databaseURL,
-		"ENABLE_REGISTRATION=true", "MIGRATE_ON_START=true", "JWT_ACCESS_TOKEN_EXPIRE_MINUTES=43200")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	measure, err := telemetry.Start(b.Context(), telemetry.Options{Log: quiet})
-	if err != nil {
-		b.Fatal(err)
-	}
-	c := &counted{service: &service{t: b, ctx: context.Background(), address: "192.0.2.100:1234"}}
-	c.kernel, c.app, err = open(b.Context(), cfg, quiet, platform.Options{
-		Telemetry:   measure,
-		Now:         func() time.Time { return platform.Now().Add(time.Duration(c.skew.Load())) },
-		OnStatement: func(context.Context, string) { c.n.Add(1) },
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = c.kernel.DB.Close(); _ = measure.Close() })
-	if err := c.app.Prepare(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	return c
+	return &counted{asInProduction(b, databaseURL, slog.New(slog.NewJSONHandler(io.Discard, nil)), false, "JWT_ACCESS_TOKEN_EXPIRE_MINUTES=43200")}
 }
 
 // countedRequest is made over and over, each time by what next says, and then
@@ -139,11 +108,11 @@ func (c *counted) count(b *testing.B, r countedRequest) {
 		}
 		clear(w.header)
 		w.body.Reset()
-		before := c.n.Load()
+		before := c.statements.Load()
 		b.StartTimer()
 		handler.ServeHTTP(w, asked)
 		b.StopTimer()
-		statements += c.n.Load() - before
+		statements += c.statements.Load() - before
 		if w.status != r.status {
 			b.Fatalf("%s: %d %s", r.name, w.status, w.body.Bytes())
 		}

@@ -24,6 +24,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/engine"
 	"guildhall/platform/platformtest"
+	"guildhall/platform/telemetry"
 )
 
 // everything is the context of what a test looks up itself, whoever's it is.
@@ -40,6 +41,35 @@ type service struct {
 	statements atomic.Int64
 	texts      sync.Map     // of those statements
 	skew       atomic.Int64 // what the clock is ahead, in nanoseconds
+}
+
+// asInProduction is a migrated service in this process, with the settings that it
+// has in production.
+func asInProduction(t testing.TB, databaseURL string, log *slog.Logger, metrics bool, more ...string) *service {
+	t.Helper()
+	settings := append([]string{"ENABLE_REGISTRATION=true", "MIGRATE_ON_START=true"}, more...)
+	cfg, err := config.Load(config.Options{Dir: t.TempDir(), Environ: inProduction(databaseURL, settings...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	measure, err := telemetry.Start(t.Context(), telemetry.Options{Metrics: metrics, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{t: t, ctx: context.Background(), address: "192.0.2.100:1234"}
+	s.kernel, s.app, err = open(t.Context(), cfg, log, platform.Options{
+		Telemetry:   measure,
+		Now:         func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
+		OnStatement: func(context.Context, string) { s.statements.Add(1) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.kernel.DB.Close(); _ = measure.Close() })
+	if err := s.app.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 type lockedBuffer struct {

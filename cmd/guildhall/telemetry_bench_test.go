@@ -1,46 +1,25 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
-	"guildhall/platform"
-	"guildhall/platform/config"
 	"guildhall/platform/platformtest"
-	"guildhall/platform/telemetry"
 )
 
 // asker makes one request, over and over, of a service on SQLite that measures
 // itself or not.
 func asker(t testing.TB, metrics bool) (ask func()) {
 	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
-	cfg, err := config.Load(config.Options{Dir: t.TempDir(), Environ: inProduction(platformtest.SQLiteURL(t), "ENABLE_REGISTRATION=true", "MIGRATE_ON_START=true")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	measure, err := telemetry.Start(t.Context(), telemetry.Options{Metrics: metrics, Log: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kernel, app, err := open(t.Context(), cfg, quiet, platform.Options{Telemetry: measure})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = kernel.DB.Close(); _ = measure.Close() })
-	if err := app.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s := &service{t: t, kernel: kernel, app: app, ctx: context.Background(), address: "192.0.2.100:1234"}
+	s := asInProduction(t, platformtest.SQLiteURL(t), slog.New(slog.DiscardHandler), metrics)
 	token := s.person("Ada").access
 	return func() {
 		r := httptest.NewRequest(http.MethodGet, "/api/v1/auth/me", nil)
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
-		if app.API().ServeHTTP(w, r); w.Code != http.StatusOK {
+		if s.app.API().ServeHTTP(w, r); w.Code != http.StatusOK {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
