@@ -83,28 +83,6 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 	})
 }
 
-func TestTheDoctorLooksAtASQLiteFile(t *testing.T) {
-	t.Parallel()
-	below := t.TempDir()
-	small, err := platformtest.Tmpfs(t, 32)
-	if err == nil {
-		below = small
-	}
-	path := filepath.Join(below, "guildhall.db")
-	s := start(t, "sqlite://"+path)
-	s.person("Ada")
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // on purpose
-		t.Fatal(err)
-	}
-	found := examined(s)
-	if !strings.Contains(found, "warn  file: others may open it (mode 644)\n      -> chmod 600 "+path) {
-		t.Errorf("the mode:\n%s", found)
-	}
-	if small != "" && !strings.Contains(found, "fail  disk: ") {
-		t.Errorf("a full disk:\n%s", found)
-	}
-}
-
 func TestTheDoctorSeesALongLog(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -115,21 +93,6 @@ func TestTheDoctorSeesALongLog(t *testing.T) {
 	}
 	if found := examined(s); !strings.Contains(found, "warn  write-ahead log: has grown to 300.0 MiB") {
 		t.Errorf("the log:\n%s", found)
-	}
-}
-
-func TestTheDoctorLooksAtPostgres(t *testing.T) {
-	t.Parallel()
-	server := platformtest.NewServer(t, "", "fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off", "max_connections=12")
-	s := start(t, server.URL("postgres"))
-	found := examined(s)
-	for _, want := range []string{
-		"fail  PostgreSQL: fsync is off", "fail  PostgreSQL: full_page_writes is off", "fail  PostgreSQL: synchronous_commit is off",
-		"warn  PostgreSQL: autovacuum is off", "warn  connections: DATABASE_MAX_CONNECTIONS is 10 of the server's 9",
-	} {
-		if !strings.Contains(found, want) {
-			t.Errorf("want %q in\n%s", want, found)
-		}
 	}
 }
 

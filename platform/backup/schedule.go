@@ -8,8 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"guildhall/platform/database"
 )
@@ -101,18 +102,15 @@ func (s *Schedule) once(ctx context.Context) error {
 }
 
 func (s *Schedule) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(s.Dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor is small
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errTaken
-		}
+	lock := flock.New(filepath.Join(s.Dir, lockName), flock.SetPermissions(0o600))
+	taken, err := lock.TryLock()
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("lock %s: %w", s.Dir, err)
+	case !taken:
+		return nil, errTaken
 	}
-	return func() { _ = f.Close() }, nil
+	return func() { _ = lock.Close() }, nil
 }
 
 func removeAll(pattern string) {

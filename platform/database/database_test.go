@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -238,7 +237,7 @@ func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(400 * time.Millisecond) // it is in the second statement by now
-		_ = cmd.Process.Signal(syscall.SIGKILL)
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if db.Driver() == database.Postgres { // which notices only when it next writes to the client
 			err := db.Conn(ctx).Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid() AND datname = current_database()").Error

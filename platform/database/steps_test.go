@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -131,7 +130,7 @@ func together(t *testing.T, db *database.DB, e engine.Engine) (begin func()) {
 	go func() {
 		defer close(done)
 		err := db.InTx(context.Background(), func(ctx context.Context) error {
-			if err := db.Conn(ctx).Exec("SELECT pg_advisory_xact_lock(?)", 0x6775696c6468616c).Error; err != nil {
+			if err := db.Conn(ctx).Exec("SELECT pg_advisory_xact_lock(?)", int64(0x6775696c6468616c)).Error; err != nil {
 				return err
 			}
 			close(held)
@@ -167,7 +166,7 @@ func TestAMigratorInStepsKilledInTheMiddle(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	_ = cmd.Process.Signal(syscall.SIGKILL)
+	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	two := database.Migration{ID: slow.ID, Up: statements("CREATE TABLE slow (id bigint)", "CREATE TABLE slower (id bigint)"), Down: slow.Down}
 	applied, err := db.Migrate(context.Background(), []database.Migration{one, two})

@@ -6,8 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	usage "github.com/shirou/gopsutil/v4/disk"
 
 	"guildhall/platform/backup"
 )
@@ -43,11 +44,11 @@ func (o Options) file() []Finding {
 
 // disk wants a tenth of a file system free, and room for a copy of the database.
 func disk(name, dir string, database int64) Finding {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
+	space, err := usage.Usage(dir)
+	if err != nil {
 		return unknown(name, fmt.Errorf("%s: %w", dir, err))
 	}
-	free, all := int64(s.Bavail)*s.Bsize, int64(s.Blocks)*s.Bsize //nolint:gosec // no disk is that large
+	free, all := int64(space.Free), int64(space.Total) //nolint:gosec // no disk is that large
 	message := fmt.Sprintf("%s of %s are free in %s", bytes(free), bytes(all), dir)
 	switch {
 	case free < 64<<20:

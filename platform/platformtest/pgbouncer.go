@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 )
 
@@ -54,14 +53,13 @@ logfile = %[4]s/log
 		}
 	}
 	cmd := exec.Command(program, "--quiet", filepath.Join(dir, "settings"))
-	attributes := *identity
-	attributes.Setpgid = true
-	cmd.SysProcAttr, cmd.Dir = &attributes, dir
+	cmd.SysProcAttr, cmd.Dir = identity, dir
+	Apart(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGKILL)
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
 	u.Host = "127.0.0.1:" + strconv.Itoa(port)

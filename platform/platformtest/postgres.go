@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -158,9 +157,8 @@ func (c *Cluster) supervise(bin, dir string, port int, identity *syscall.SysProc
 		args = append(args, "-c", s)
 	}
 	c.shell = exec.Command("sh", args...)
-	attributes := *identity
-	attributes.Setpgid = true // an interrupt at the terminal is not for it
-	c.shell.SysProcAttr, c.shell.Dir = &attributes, dir
+	c.shell.SysProcAttr, c.shell.Dir = identity, dir
+	Apart(c.shell)
 	var err error
 	if c.input, err = c.shell.StdinPipe(); err != nil {
 		return err
@@ -192,11 +190,14 @@ func waitFor(adminURL string) error {
 	return fmt.Errorf("PostgreSQL does not answer: %w", err)
 }
 
-var errNoServer = errors.New("found no initdb and postgres on the PATH or in /usr/lib/postgresql")
+var errNoServer = errors.New("found no initdb and postgres on the PATH or in /usr/lib/postgresql, or no sh")
 
 // findServer looks on the PATH, whose links lead to where the server's other
-// files are, and where Debian keeps it.
+// files are, and where Debian keeps it. A shell supervises the server.
 func findServer() (string, error) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		return "", errNoServer
+	}
 	if initdb, err := exec.LookPath("initdb"); err == nil {
 		if target, err := filepath.EvalSymlinks(initdb); err == nil {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(target), "postgres")); err == nil {
@@ -209,30 +210,6 @@ func findServer() (string, error) {
 		return "", errNoServer
 	}
 	return filepath.Dir(slices.Max(found)), nil
-}
-
-// unprivileged hands the directory to another user where this process is root,
-// as which PostgreSQL does not run.
-func unprivileged(dir string) (*syscall.SysProcAttr, error) {
-	if os.Getuid() != 0 {
-		return &syscall.SysProcAttr{}, nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		if u, err = user.Lookup("nobody"); err != nil {
-			return nil, err
-		}
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return nil, err
-	}
-	credential := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // ids are small
-	return &syscall.SysProcAttr{Credential: credential}, os.Chown(dir, uid, gid)
 }
 
 func freePort() (int, error) {

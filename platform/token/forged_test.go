@@ -56,7 +56,7 @@ func TestForgedRefreshTokens(t *testing.T) {
 		"generation": nil, "generation ": "1", "generation  ": -1, "generation      ": 0, "generation   ": 1.5, "generation    ": 1e300, "generation     ": true,
 		"iss": "", "iss ": []string{"guildhall"}, "aud": "", "aud ": []string{"guildhall"}, "sub": "", "sub ": someone.String() + " ", "sub  ": "{" + someone.String() + "}",
 		"sub   ": strings.ReplaceAll(someone.String(), "-", ""), "sid": uuid.Nil.String(), "sid ": 7, "jti": "", "jti ": 7,
-		"exp": start.Unix() - 30, "exp ": "1", "exp  ": 253402300800, "exp   ": float64(start.Unix()) + .5, "nbf": start.Unix() + 31, "nbf ": -1, "iat": start.Unix() + 31, "iat ": 0,
+		"exp": start.Unix() - 30, "exp ": "1", "exp  ": int64(253402300800), "exp   ": float64(start.Unix()) + .5, "nbf": start.Unix() + 31, "nbf ": -1, "iat": start.Unix() + 31, "iat ": 0,
 	} {
 		name = strings.TrimSpace(name)
 		forged[fmt.Sprintf("%s %v", name, value)] = sign(goodRefreshHeader, map[string]any{name: value})

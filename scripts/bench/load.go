@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime"
-	"syscall"
 	"time"
 
+	"github.com/shirou/gopsutil/v4/process"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -62,9 +63,13 @@ func drive(ctx context.Context, address string, connections int, lasting time.Du
 }
 
 func processorTime() time.Duration {
-	var used syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+	self, err := process.NewProcess(int32(os.Getpid())) //nolint:gosec // ids of processes are small
+	if err != nil {
 		return 0
 	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	used, err := self.Times()
+	if err != nil {
+		return 0
+	}
+	return time.Duration((used.User + used.System) * float64(time.Second))
 }

@@ -24,6 +24,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"guildhall/platform/platformtest"
 )
 
 func main() {
@@ -119,8 +121,8 @@ func temporary() (string, error) {
 // command is ended with ctx together with all that it started.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	platformtest.Apart(cmd)
+	cmd.Cancel = func() error { return platformtest.Interrupt(cmd) }
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }

@@ -11,12 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/shirou/gopsutil/v4/process"
+
+	"guildhall/platform/platformtest"
 	"guildhall/platform/seed"
 )
 
@@ -59,7 +61,7 @@ func (s *server) start(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, s.binary)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
 	cmd.Env = environment(s.url, "PORT="+strconv.Itoa(port), "HOME="+s.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is not for it
+	platformtest.Apart(cmd)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
@@ -122,20 +124,17 @@ func (s *server) complaints() string {
 	return kept.String()[max(0, kept.Len()-2000):]
 }
 
-var memoryLine = regexp.MustCompile(`(?m)^(VmRSS|VmHWM):\s+(\d+) kB`)
-
 // memory in MiB: resident now, and the most it ever was.
 func (s *server) memory() (now, most float64) {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	for _, match := range memoryLine.FindAllSubmatch(text, -1) {
-		n, _ := strconv.ParseFloat(string(match[2]), 64)
-		if string(match[1]) == "VmRSS" {
-			now = n / 1024
-		} else {
-			most = n / 1024
-		}
+	running, err := process.NewProcess(int32(s.cmd.Process.Pid)) //nolint:gosec // ids of processes are small
+	if err != nil {
+		return 0, 0
 	}
-	return now, most
+	info, err := running.MemoryInfo()
+	if err != nil {
+		return 0, 0
+	}
+	return float64(info.RSS) / (1 << 20), float64(info.HWM) / (1 << 20)
 }
 
 func freePort(ctx context.Context) (int, error) {

@@ -103,9 +103,8 @@ func (s *Server) launch() {
 		args = append(args, "-c", setting)
 	}
 	s.process = exec.Command(filepath.Join(s.bin, "postgres"), args...)
-	attributes := *s.identity
-	attributes.Setpgid = true
-	s.process.SysProcAttr, s.process.Dir, s.process.Stdout, s.process.Stderr = &attributes, s.dir, log, log
+	s.process.SysProcAttr, s.process.Dir, s.process.Stdout, s.process.Stderr = s.identity, s.dir, log, log
+	Apart(s.process)
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}

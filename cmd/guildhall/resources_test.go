@@ -1,0 +1,40 @@
+package main
+
+import (
+	"runtime"
+
+	resources "github.com/shirou/gopsutil/v4/process"
+)
+
+// memory is what a running guildhall holds of it, in KiB: now, and at most so
+// far, which is 0 where the system does not count it.
+func (p *process) memory() (now, most int) {
+	p.t.Helper()
+	info, err := p.resources().MemoryInfo()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return int(info.RSS >> 10), int(info.HWM >> 10) //nolint:gosec // no process is that large
+}
+
+// descriptors is how many files and sockets it has open.
+func (p *process) descriptors() int {
+	p.t.Helper()
+	n, err := p.resources().NumFDs()
+	switch {
+	case err != nil && runtime.GOOS == "linux":
+		p.t.Fatal(err)
+	case err != nil:
+		p.t.Skipf("NOT TESTED FOR DESCRIPTORS: %v", err)
+	}
+	return int(n)
+}
+
+func (p *process) resources() *resources.Process {
+	p.t.Helper()
+	running, err := resources.NewProcess(int32(p.cmd.Process.Pid)) //nolint:gosec // ids of processes are small
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return running
+}
