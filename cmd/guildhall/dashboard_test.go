@@ -88,14 +88,19 @@ func TestDashboardAndRulesAreAboutRealMetrics(t *testing.T) {
 		"ALERTS": {"alertname": true, "alertstate": true, "alertstate=firing": true},
 	}
 	var mu sync.Mutex
+	scrapes := 0
 	t.Run("scrape", func(t *testing.T) { // which waits for both databases
 		withMetrics(t, func(_ *testing.T, p *process, _ answer) {
 			scraped := p.scrape()
 			mu.Lock()
 			defer mu.Unlock()
 			served.learn(scraped)
+			scrapes++
 		})
 	})
+	if scrapes < 2 && !t.Failed() {
+		t.Skip("NOT TESTED: some metrics are there only on PostgreSQL")
+	}
 	all := expressions(t)
 	if len(all) < 40 {
 		t.Errorf("only %d expressions", len(all))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,12 +35,21 @@ func TestVersionAsJSON(t *testing.T) {
 func TestCompletionInBash(t *testing.T) {
 	t.Parallel()
 	const ask = `_init_completion() { words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}; }
-		source <("$0" completion bash) || exit 3
-		COMP_WORDS=("$0" "$@") COMP_CWORD=$# COMP_LINE="$0 $*" COMP_TYPE=9
+		script=$(guildhall completion bash) || exit 3
+		eval "$script"
+		COMP_WORDS=(guildhall "$@") COMP_CWORD=$# COMP_LINE="guildhall $*" COMP_TYPE=9
 		COMP_POINT=${#COMP_LINE}
 		compopt() { :; }
 		__start_guildhall
 		printf '%s\n' "${COMPREPLY[@]}"`
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no bash")
+	}
+	programs := t.TempDir()
+	if err := os.Symlink(os.Args[0], filepath.Join(programs, "guildhall")); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		typed []string
 		want  string // is completed to, or is among what is offered
@@ -49,13 +60,8 @@ func TestCompletionInBash(t *testing.T) {
 		{[]string{"serve", "--trusted-pr"}, "--trusted-proxies"},
 		{[]string{"version", "--j"}, "--json"},
 	} {
-		cmd := command(t.TempDir(), []string{"PATH=/usr/bin:/bin"})
-		bash, err := exec.LookPath("bash")
-		if err != nil {
-			t.Skip("NOT TESTED: there is no bash")
-		}
-		cmd.Args = append([]string{bash, "-c", ask, cmd.Path}, c.typed...)
-		cmd.Path = bash
+		cmd := command(t.TempDir(), []string{"PATH=" + programs})
+		cmd.Path, cmd.Args = bash, append([]string{bash, "-c", ask, "bash"}, c.typed...)
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), c.want) {
 			t.Errorf("%q: %v, want %s:\n%s", c.typed, err, c.want, out)

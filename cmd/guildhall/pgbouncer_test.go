@@ -26,13 +26,17 @@ func pgBouncerEverywhere() bool { return os.Getenv("GUILDHALL_TEST_PGBOUNCER") !
 // whose settings must not outlive one, as well.
 func TestBehindPgBouncer(t *testing.T) {
 	t.Parallel()
-	for name, changes := range map[string][]func(*config.Config){
-		"plain":              {func(c *config.Config) { throughPgBouncer(t, c) }},
-		"row-level security": {func(c *config.Config) { throughPgBouncer(t, c); underRowSecurity(t, c) }},
+	for name, changes := range map[string][]func(testing.TB, *config.Config){
+		"plain":              {throughPgBouncer},
+		"row-level security": {throughPgBouncer, underRowSecurity},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, platformtest.PostgresURL(t), changes...)
+			s := start(t, platformtest.PostgresURL(t), func(c *config.Config) {
+				for _, change := range changes {
+					change(t, c)
+				}
+			})
 			ada, grace := s.person("Ada"), s.person("Grace")
 			var clients sync.WaitGroup
 			for range 8 {
