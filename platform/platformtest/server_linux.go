@@ -32,14 +32,6 @@ type Server struct {
 // that is empty, below the system's for temporary files.
 func NewServer(t testing.TB, below string, settings ...string) *Server {
 	t.Helper()
-	s := newServer(t, below, settings...)
-	s.run("initdb", "-D", s.data(), "-U", "guildhall", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
-	s.Start()
-	return s
-}
-
-func newServer(t testing.TB, below string, settings ...string) *Server {
-	t.Helper()
 	bin, err := findServer()
 	if err != nil {
 		if os.Getenv(RequirePostgres) != "" {
@@ -47,6 +39,20 @@ func newServer(t testing.TB, below string, settings ...string) *Server {
 		}
 		t.Skipf("NOT TESTED ON POSTGRESQL: %v", err)
 	}
+	return NewServerOf(t, bin, below, settings...)
+}
+
+// NewServerOf starts one of the version whose programs are in a directory.
+func NewServerOf(t testing.TB, bin, below string, settings ...string) *Server {
+	t.Helper()
+	s := newServerOf(t, bin, below, settings...)
+	s.run("initdb", "-D", s.data(), "-U", "guildhall", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+	s.Start()
+	return s
+}
+
+func newServerOf(t testing.TB, bin, below string, settings ...string) *Server {
+	t.Helper()
 	dir, err := os.MkdirTemp(below, "guildhall-server-")
 	if err != nil {
 		t.Fatal(err)
@@ -229,13 +235,64 @@ func (s *Server) TryExec(database, statement string) error {
 	return err
 }
 
-// Standby starts a streaming replica of the server.
+// Standby starts a streaming replica of the server. It is made by what
+// pg_basebackup calls, which not everybody has beside the server's own programs.
 func (s *Server) Standby() *Server {
 	s.t.Helper()
-	standby := newServer(s.t, "", s.settings...)
-	standby.run("pg_basebackup", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast", "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-U", "guildhall")
+	standby := newServerOf(s.t, s.bin, "", s.settings...)
+	if err := s.copyTo(standby); err != nil {
+		s.t.Fatalf("make a standby: %v", err)
+	}
 	standby.Start()
 	return standby
+}
+
+// copyTo copies the files of the running server. What changes meanwhile, and all
+// of the write-ahead log, the standby gets by streaming.
+func (s *Server) copyTo(standby *Server) error {
+	ctx := context.Background()
+	db, err := sql.Open("pgx", s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	conn, err := db.Conn(ctx) // a backup ends on the connection on which it began
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	begin, end := "pg_backup_start('standby', true)", "pg_backup_stop(false)"
+	var number int
+	if err := conn.QueryRowContext(ctx, "SELECT CAST(current_setting('server_version_num') AS integer)").Scan(&number); err != nil {
+		return err
+	}
+	if number < 150000 {
+		begin, end = "pg_start_backup('standby', true, false)", "pg_stop_backup(false, false)"
+	}
+	if _, err := conn.ExecContext(ctx, "SELECT "+begin); err != nil {
+		return err
+	}
+	err = standby.shell("", `mkdir -m 700 data && tar -C "$0" -c --exclude='./pg_wal/*' --exclude='./pg_replslot/*' --exclude='./postmaster.*' . |
+		tar -C data -x && mkdir -p data/pg_wal/archive_status`, s.data())
+	if err != nil {
+		return err
+	}
+	var label string
+	if err := conn.QueryRowContext(ctx, "SELECT labelfile FROM "+end).Scan(&label); err != nil {
+		return err
+	}
+	return standby.shell(label, `cat >data/backup_label && touch data/standby.signal &&
+		echo "primary_conninfo = 'host=127.0.0.1 port=$0 user=guildhall'" >>data/postgresql.auto.conf`, strconv.Itoa(s.port))
+}
+
+// shell runs a script in the server's directory, as its user.
+func (s *Server) shell(input, script, argument string) error {
+	cmd := exec.Command("sh", "-c", script, argument)
+	cmd.SysProcAttr, cmd.Dir, cmd.Stdin = s.identity, s.dir, strings.NewReader(input)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 // Promote makes a standby the primary.
