@@ -38,7 +38,7 @@ SELECT line FROM (
 	UNION ALL
 	SELECT c.relname, 2, o.conname, 'CONSTRAINT ' || c.relname || '.' || o.conname || ' ' || pg_get_constraintdef(o.oid)
 	FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid
-	WHERE c.relnamespace = 'public'::regnamespace
+	WHERE c.relnamespace = 'public'::regnamespace AND o.contype <> 'n' -- PostgreSQL 18 lists NOT NULL, which the columns have already
 	UNION ALL
 	SELECT t.relname, 3, i.relname, pg_get_indexdef(x.indexrelid)
 	FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
