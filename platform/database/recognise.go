@@ -3,11 +3,13 @@ package database
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"guildhall/platform/engine"
 )
 
-// recognise asks a server which engine it is and how it isolates transactions.
+// recognise asks a server which engine it is, of which version, and how it isolates
+// transactions.
 //
 // REPEATABLE READ is refused: its transactions see what was there when they
 // began, and not what a lock waited for, so that the second look at a role would
@@ -17,19 +19,37 @@ func (d *DB) recognise(ctx context.Context) error {
 	if d.driver == SQLite {
 		return nil
 	}
-	var version, isolation string
+	var version, release, number, isolation string
 	var citus bool
 	err := d.readPool.QueryRowContext(ctx, `SELECT version(), EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus'),
-		COALESCE(current_setting('yb_effective_transaction_isolation_level', true), current_setting('transaction_isolation'))`).Scan(&version, &citus, &isolation)
+		COALESCE(current_setting('server_version', true), ''), COALESCE(current_setting('server_version_num', true), ''),
+		COALESCE(current_setting('yb_effective_transaction_isolation_level', true), current_setting('transaction_isolation'))`).
+		Scan(&version, &citus, &release, &number, &isolation)
 	if err != nil {
 		return fmt.Errorf("ask the database which it is: %w", redact(err, d.options.URL))
 	}
 	if d.engine == "" {
 		d.engine = engine.Detect(version, citus)
 	}
+	if err := d.checkVersion(ctx, release, number); err != nil {
+		return err
+	}
 	if isolation == "repeatable read" {
 		return fmt.Errorf("%s runs transactions at REPEATABLE READ, which does not see what a lock waited for: "+
 			"set default_transaction_isolation to 'read committed' or 'serializable', and on YugabyteDB yb_enable_read_committed_isolation", d.engine)
+	}
+	return nil
+}
+
+// checkVersion refuses a server that is too old.
+func (d *DB) checkVersion(ctx context.Context, release, number string) error {
+	n, _ := strconv.Atoi(number)
+	if d.engine.TooOld(n) {
+		return fmt.Errorf("the server is PostgreSQL %s, and guildhall needs PostgreSQL %d or newer: upgrade the server", release, engine.OldestPostgreSQL)
+	}
+	if d.engine.TooNew(n) {
+		d.options.Log.WarnContext(ctx, "this PostgreSQL is newer than those that guildhall is tested with",
+			"version", release, "newest_tested", engine.NewestPostgreSQL)
 	}
 	return nil
 }

@@ -64,3 +64,24 @@ func TestWhoMigratesInSteps(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestWhichVersionsAreSupported(t *testing.T) {
+	t.Parallel()
+	for number, want := range map[int]string{
+		0: "", 90624: "too old", 130023: "too old", 139999: "too old", 140000: "", 150018: "", 180004: "", 189999: "", 190000: "too new", 200001: "too new",
+	} {
+		for _, e := range []engine.Engine{engine.PostgreSQL, engine.Citus, engine.CockroachDB, engine.YugabyteDB} {
+			got := ""
+			if e.TooOld(number) {
+				got += "too old"
+			}
+			if e.TooNew(number) {
+				got += "too new"
+			}
+			// These two report a PostgreSQL that they resemble, 11.2 or 13 say.
+			if distributed := e == engine.CockroachDB || e == engine.YugabyteDB; distributed && got != "" || !distributed && got != want {
+				t.Errorf("%s with %d: %q", e, number, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"guildhall/platform/platformtest"
+)
+
+// TestAnOldPostgreSQLIsRefused, by whatever opens it, in the same words.
+func TestAnOldPostgreSQLIsRefused(t *testing.T) {
+	t.Parallel()
+	old := platformtest.ReportingVersion(t, platformtest.PostgresURL(t), "PostgreSQL 13.23 on x86_64-pc-linux-gnu", "13.23", "130023")
+	refusedByEveryCommand(t, old)
+}
+
+func refusedByEveryCommand(t *testing.T, old string) {
+	t.Helper()
+	sqlite := platformtest.SQLiteURL(t)
+	if out, status := run(t, t.TempDir(), inProduction(sqlite), "migrate", "up"); status != 0 {
+		t.Fatalf("%d\n%s", status, out)
+	}
+	for _, args := range [][]string{
+		nil, {"migrate", "up"}, {"migrate", "plan"}, {"check"}, {"doctor"}, {"backup", "file.db"}, {"audit", "verify"},
+		{"copy", "--from", sqlite, "--to", old}, {"copy", "--from", old, "--to", platformtest.SQLiteURL(t)},
+	} {
+		dir := t.TempDir()
+		out, status := run(t, dir, inProduction(old, "MIGRATE_ON_START=true"), args...)
+		if status != 1 || !strings.Contains(out, "the server is PostgreSQL 13.") || !strings.Contains(out, "guildhall needs PostgreSQL 14 or newer") {
+			t.Errorf("guildhall %s: %d\n%s", strings.Join(args, " "), status, out)
+		}
+	}
+}

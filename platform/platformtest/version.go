@@ -1,0 +1,29 @@
+package platformtest
+
+import (
+	"database/sql"
+	"strings"
+	"testing"
+)
+
+// ReportingVersion makes a database say that its server is of another version, and
+// returns the URL at which it does. Functions of a schema that is searched first
+// answer in place of PostgreSQL's own.
+func ReportingVersion(t testing.TB, databaseURL, version, release, number string) string {
+	t.Helper()
+	db, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	text := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	_, err = db.Exec(`CREATE SCHEMA reports;
+		CREATE FUNCTION reports.version() RETURNS text LANGUAGE sql AS $$ SELECT ` + text(version) + ` $$;
+		CREATE FUNCTION reports.current_setting(name text, missing_ok boolean) RETURNS text LANGUAGE sql AS $$
+			SELECT CASE name WHEN 'server_version' THEN ` + text(release) + ` WHEN 'server_version_num' THEN ` + text(number) + `
+				ELSE pg_catalog.current_setting(name, missing_ok) END $$`)
+	if err != nil {
+		t.Fatalf("report another version: %v", err)
+	}
+	return databaseURL + "&search_path=reports,pg_catalog,public"
+}
