@@ -262,11 +262,7 @@ func (s *Server) copyTo(standby *Server) error {
 	}
 	defer conn.Close()
 	begin, end := "pg_backup_start('standby', true)", "pg_backup_stop(false)"
-	var number int
-	if err := conn.QueryRowContext(ctx, "SELECT CAST(current_setting('server_version_num') AS integer)").Scan(&number); err != nil {
-		return err
-	}
-	if number < 150000 {
+	if Major(s.t, s.URL("postgres")) < 15 {
 		begin, end = "pg_start_backup('standby', true, false)", "pg_stop_backup(false, false)"
 	}
 	if _, err := conn.ExecContext(ctx, "SELECT "+begin); err != nil {

@@ -27,3 +27,17 @@ func ReportingVersion(t testing.TB, databaseURL, version, release, number string
 	}
 	return databaseURL + "&search_path=reports,pg_catalog,public"
 }
+
+// Major is the version of a PostgreSQL server, 18 say.
+func Major(t testing.TB, databaseURL string) (major int) {
+	t.Helper()
+	db, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRow("SELECT CAST(current_setting('server_version_num') AS integer) / 10000").Scan(&major); err != nil {
+		t.Fatalf("ask the server for its version: %v", err)
+	}
+	return major
+}
