@@ -12,8 +12,8 @@ import (
 )
 
 // TestBackupsBetweenVersions restores what each version of PostgreSQL backed up into
-// each of them and into SQLite, and SQLite's into each. scripts/versions-check says
-// where their programs are.
+// each of them and into SQLite, and SQLite's into each, and copies likewise.
+// scripts/versions-check says where their programs are.
 func TestBackupsBetweenVersions(t *testing.T) {
 	t.Parallel()
 	programs := filepath.SplitList(os.Getenv("GUILDHALL_TEST_POSTGRES_PROGRAMS"))
@@ -93,5 +93,6 @@ func restoresIntoEach(t *testing.T, from kindOfDatabase, into []kindOfDatabase) 
 				t.Errorf("in %s, %s was %s and is %s", to.name, table, digest, is[table])
 			}
 		}
+		succeeds("", "copy", "--from", original, "--to", to.url(t)) // compares by itself
 	}
 }
