@@ -118,7 +118,7 @@ func TestKeysAreTheirCallers(t *testing.T) {
 		ada.post("/organizations", body("name", "x"), append(headers, "X-Organization-ID", ada.organization)...).is(422, "idempotency_key_reused")
 		registered := s.do("POST", "/api/v1/auth/register", "", body("email", "new@example.com", "password", password, "name", "New"), "Idempotency-Key", "a-registration").is(201)
 		for _, row := range s.inputContents("idempotency_keys")["idempotency_keys"] {
-			for _, secret := range []string{"the-same-key", "a-registration", "eyJ", password, registered.str("refresh_token")} {
+			for _, secret := range []string{"the-same-key", "a-registration", password, registered.str("access_token"), registered.str("refresh_token")} {
 				if strings.Contains(row, secret) {
 					t.Errorf("%q is in %s", secret, row)
 				}
