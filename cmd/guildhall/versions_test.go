@@ -20,9 +20,12 @@ func TestAnOldPostgreSQLIsRefused(t *testing.T) {
 		t.Fatalf("%d\n%s", status, out)
 	}
 	for _, args := range [][]string{
-		nil, {"migrate", "up"}, {"migrate", "plan"}, {"check"}, {"doctor"}, {"backup", "file.db"}, {"audit", "verify"},
-		{"copy", "--from", sqlite, "--to", old}, {"copy", "--from", old, "--to", platformtest.SQLiteURL(t)},
+		{"migrate", "up"}, {"migrate", "plan"}, {"check"}, {"doctor"}, {"backup", "file.db"}, {"audit", "verify"},
+		{"copy", "--from", sqlite, "--to", old}, {"copy", "--from", old, "--to", platformtest.SQLiteURL(t)}, nil,
 	} {
+		if args == nil && t.Failed() {
+			return // a service that starts does not end
+		}
 		dir := t.TempDir()
 		out, status := run(t, dir, inProduction(old, "MIGRATE_ON_START=true"), args...)
 		if status != 1 || !strings.Contains(out, "the server is PostgreSQL 13.") || !strings.Contains(out, "guildhall needs PostgreSQL 14 or newer") {
