@@ -6,7 +6,9 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -233,6 +235,61 @@ func TestCORSIsByExactOrigin(t *testing.T) {
 				t.Errorf("%s from %s is allowed as %q", method, origin, got)
 			}
 		}
+	}
+}
+
+// TestAListedOriginMaySendAnyHeader: a front end with tracing sends headers that
+// are none of ours.
+func TestAListedOriginMaySendAnyHeader(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	preflight := func(method string, headers ...string) http.Header {
+		return s.do("OPTIONS", "/api/v1/auth/me", "", nil, append(headers, "Access-Control-Request-Method", method)...).is(204).header
+	}
+	const origin, names = "Origin", "Access-Control-Request-Headers"
+	const listed, tracing = "https://app.example.com", "authorization,baggage,sentry-trace,traceparent,tracestate,x-requested-with"
+	longest := strings.Repeat("x", 2<<10)
+	for _, fields := range [][]string{
+		{tracing}, {"a, b ,\tc"}, {"traceparent", "tracestate"}, {longest}, {"x-!#$%&'*+.^_`|~0"}, {"*"}, {},
+	} {
+		headers := []string{origin, listed}
+		for _, f := range fields {
+			headers = append(headers, names, f)
+		}
+		h := preflight("GET", headers...)
+		if h.Get("Access-Control-Allow-Origin") != listed || !slices.Equal(h.Values("Access-Control-Allow-Headers"), fields) ||
+			h.Get("Access-Control-Max-Age") != "600" || h.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%.60q: %.300v", fields, h)
+		}
+		for _, on := range []string{"Origin", "Access-Control-Request-Method", names} {
+			if !strings.Contains(strings.Join(h.Values("Vary"), ","), on) {
+				t.Errorf("Vary does not name %s: %q", on, h.Values("Vary"))
+			}
+		}
+	}
+	if h := preflight("HEAD", origin, listed, names, "authorization"); h.Get("Access-Control-Allow-Methods") != "HEAD" {
+		t.Errorf("HEAD: %v", h)
+	}
+	for what, headers := range map[string][]string{
+		"another origin":          {origin, "https://evil.example", names, tracing},
+		"two origins":             {origin, listed, origin, "https://evil.example", names, tracing},
+		"no origin":               {names, tracing},
+		"names that are too long": {origin, listed, names, longest + "x"},
+		"too long in two fields":  {origin, listed, names, longest, names, "x"},
+		"a split answer":          {origin, listed, names, "a\r\nSet-Cookie: b=c"},
+		"no token":                {origin, listed, names, "a b"},
+		"markup":                  {origin, listed, names, "<script>"},
+		"not ASCII":               {origin, listed, names, "trac\u00e9"},
+		"a lone comma":            {origin, listed, names, ","},
+	} {
+		for name := range preflight("GET", headers...) {
+			if strings.HasPrefix(name, "Access-Control-") || name == "Set-Cookie" {
+				t.Errorf("%s: answered with %s", what, name)
+			}
+		}
+	}
+	if h := preflight("PUT", origin, listed); h.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("PUT: %v", h)
 	}
 }
 

@@ -190,7 +190,10 @@ func (s *service) do(method, path, token string, body any, headers ...string) an
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		r.Header.Del(headers[i])
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1]) // a name that is given twice is sent twice
 	}
 	w := httptest.NewRecorder()
 	s.app.API().ServeHTTP(w, r)

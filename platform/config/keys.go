@@ -89,7 +89,7 @@ func keys() []key {
 			usage: "let anyone create an account",
 			bind:  func(c *Config) value { return boolean{&c.EnableRegistration} }},
 		{name: "CORS_ORIGINS", def: "[]",
-			usage: "origins whose pages may call this, exact; a JSON array or comma separated",
+			usage: "origins whose pages may call this, exact, with any header; a JSON array or comma separated",
 			bind:  func(c *Config) value { return list{&c.CORSOrigins, anything} }},
 		{name: "TRUSTED_PROXIES", def: "[]",
 			usage: "addresses or CIDR ranges whose X-Forwarded-For is believed; a JSON array or comma separated",

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/rs/cors"
 
 	"guildhall/platform/access"
 	"guildhall/platform/apidocs"
@@ -172,24 +171,4 @@ func (a *API) serveDocument(contentType string, part func(*document) []byte) gin
 		}
 		c.Data(http.StatusOK, contentType, part(d))
 	}
-}
-
-// corsFor allows exact origins. No credentials: tokens travel in a header that
-// a page sets itself, never in a cookie.
-func corsFor(origins []string) *cors.Cors {
-	return cors.New(cors.Options{
-		// The library takes an empty list for "all".
-		AllowOriginFunc: func(origin string) bool {
-			for _, o := range origins {
-				if o == origin || o == "*" {
-					return true
-				}
-			}
-			return false
-		},
-		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", idempotencyKeyHeader, "X-Organization-ID", "X-Request-ID"},
-		ExposedHeaders: []string{replayedHeader, "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
-		MaxAge:         600, // seconds
-	})
 }
