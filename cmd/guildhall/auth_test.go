@@ -151,9 +151,75 @@ func TestRegistrationCanBeClosed(t *testing.T) {
 	}, func(c *config.Config) { c.EnableRegistration = false })
 }
 
+// TestAnEmailsDomainMayBeInUnicode: it is kept as A-labels, and whoever writes it
+// in either way means the same account.
+func TestAnEmailsDomainMayBeInUnicode(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		register := func(email string) answer {
+			return s.do("POST", "/api/v1/auth/register", "", body("email", email, "password", password, "name", "Ada"))
+		}
+		const kept = "Ada@xn--bcher-kva.example"
+		ada := s.actorOf(register(" Ada@Bücher.example ").is(201))
+		if ada.email != kept || ada.get("/auth/me").str("email") != kept ||
+			s.count("SELECT COUNT(*) FROM users WHERE email = ? AND email_canonical = ?", kept, strings.ToLower(kept)) != 1 {
+			t.Errorf("kept as %q", ada.email)
+		}
+		spellings := []string{"ada@bücher.example", "ADA@BÜCHER.EXAMPLE", "ada@bu\u0308cher。ｅｘａｍｐｌｅ", kept, strings.ToUpper(kept)}
+		for _, spelling := range spellings {
+			register(spelling).is(409, "email_taken")
+			if got := s.logIn(spelling, password).is(200).str("user_id"); got != ada.id {
+				t.Errorf("%s is %s", spelling, got)
+			}
+		}
+		for _, other := range []string{"ada@bucher.example", "ada@buecher.example", "ada@xn--bücher.example", "ádá@bücher.example", "ada@bücher.example.", "ada@b\u200dücher.example"} {
+			s.logIn(other, password).is(401, "invalid_credentials")
+		}
+		for _, bad := range []string{"ädä@example.com", "ada@xn--a.bücher.example", "ada@bücher.example.", "ada@b\u200dücher.example", "ada@אa.example", "ada@" + strings.Repeat("ü", 60) + ".example"} {
+			if a := register(bad).is(422, "validation_failed"); !strings.Contains(string(a.body), `"location":"body.email"`) {
+				t.Errorf("%+q: %s", bad, a.body)
+			}
+		}
+		a := s.do("POST", "/api/v1/auth/register", "", body("email", "grace@bücher.example", "password", "Grace@bücher.example", "name", "Grace")).is(422)
+		if !strings.Contains(string(a.body), "must not be the email address") {
+			t.Errorf("the address is her password: %s", a.body)
+		}
+
+		// A label that IDNA does not know was registered before, and stays what it is.
+		odd := s.actorOf(register("odd@XN--a.r3---x.example").is(201))
+		s.logIn("ODD@xn--a.R3---X.example", password).is(200)
+
+		grace := s.person("Grace")
+		added := grace.post(grace.org("/members"), body("email", "ada@BÜCHER.example")).is(201)
+		grace.post(grace.org("/members"), body("email", "odd@xn--a.r3---x.example")).is(201)
+		if added.str("user_id") != ada.id {
+			t.Errorf("added %s", added.body)
+		}
+		archive := s.export(grace.organization, "--with-password-hashes")
+		targets(t, func(t *testing.T, there *service) {
+			there.commandIs(0, "people 3, members 3", "import", archive, "--with-password-hashes")
+			if got := there.logIn("ada@bücher.example", password).is(200).str("user_id"); got != ada.id {
+				t.Errorf("Ada is %s", got)
+			}
+			if got := there.logIn(odd.email, password).is(200).str("user_id"); got != odd.id {
+				t.Errorf("Odd is %s", got)
+			}
+			if broken := invariants(t, there.kernel.DB); len(broken) > 0 {
+				t.Error(broken)
+			}
+		})
+
+		for _, c := range [][]string{{password + "\n", "create", "oz@bücher.example"}, {"", "revoke", "OZ@xn--bcher-kva.example"}, {"", "grant", "oz@BÜCHER.example"}} {
+			if out, status := s.command(c[0], append([]string{"admin"}, c[1:]...)...); status != 0 {
+				t.Errorf("admin %v: %s", c[1:], out)
+			}
+		}
+		s.logIn("oz@bücher.example", password).is(200)
+	})
+}
+
 func TestOneOfManyRegistersAnEmail(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		spellings := []string{"ada@example.com", "ADA@example.com", "Ada@Example.Com"}
+		spellings := []string{"ada@example.com", "ADA@example.com", "Ada@Ｅｘａｍｐｌｅ.Com"}
 		oneWins(t, 6, 201, 409, func(i int) answer {
 			return s.do("POST", "/api/v1/auth/register", "", body("email", spellings[i%3], "password", password, "name", "Ada"))
 		})

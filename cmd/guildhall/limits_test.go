@@ -59,14 +59,19 @@ func TestGuessingIsSlowedDownForTheGuesserAlone(t *testing.T) {
 	}, limited)
 }
 
-// TestSpellingsShareALimit: case and space make no second email address.
+// TestSpellingsShareALimit: case, space and the alphabet of the domain make no
+// second email address.
 func TestSpellingsShareALimit(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
-		for _, email := range []string{strings.ToUpper(ada.email), "  " + ada.email, ada.email + "\t", "Ada" + ada.email[3:], ada.email} {
+		for _, email := range []string{strings.ToUpper(ada.email), "  " + ada.email, ada.email + "\t", "Ada" + ada.email[3:], strings.Replace(ada.email, ".com", "。ｃｏｍ", 1)} {
 			s.guess(email, "a wrong guess", "192.0.2.1").is(401)
 		}
 		s.guess(ada.email, "a wrong guess", "192.0.2.1").is(429)
+		for _, nobodys := range []string{"ada@bücher.example", "ada@BÜCHER.example", "ada@xn--bcher-kva.example", "ADA@XN--BCHER-KVA.EXAMPLE", " ada@bu\u0308cher.example"} {
+			s.guess(nobodys, "a wrong guess", "192.0.2.1").is(401)
+		}
+		s.guess("ada@bücher。example", "a wrong guess", "192.0.2.1").is(429)
 	}, limited)
 }
 

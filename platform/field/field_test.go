@@ -55,11 +55,57 @@ func TestValues(t *testing.T) {
 }
 
 func TestEmailsAreOneWhateverTheirCase(t *testing.T) {
-	for given, want := range map[string]string{"Ada@Example.COM": "ada@example.com", " a@b ": "a@b", "İ@example.com": "İ@example.com", "\u212a@example.com": "\u212a@example.com"} {
+	for given, want := range map[string]string{"Ada@Example.COM": "ada@example.com", " a@b ": "a@b", "İ@example.com": "İ@example.com", "\u212a@example.com": "\u212a@example.com", "bücher": "bücher", "A@B@é": "a@b@xn--9ca"} {
 		if got := Login(given).CanonicalEmail(); got != want {
 			t.Errorf("%q became %q", given, got)
 		}
 	}
+}
+
+// TestADomainInUnicodeIsItsALabels: one domain is one, however it is written.
+func TestADomainInUnicodeIsItsALabels(t *testing.T) {
+	for want, spellings := range map[string][]string{
+		"xn--bcher-kva.example":    {"bücher.example", "BÜCHER.Example", "bu\u0308cher.example", "bücher。example", "bücher．ｅｘａｍｐｌｅ", "bü\u00adcher.example", "xn--bcher-kva.example", "XN--Bcher-KVA.EXAMPLE"},
+		"example.com":              {"ｅｘａｍｐｌｅ.com", "EXAMPLE｡com", "𝐞xample.com", "ex\u200bample.com"},
+		"xn--strae-oqa.example":    {"straße.example", "STRAẞE.example"},
+		"xn--istanbul-o0e.example": {"İstanbul.example", "i\u0307stanbul.example"},
+		"xn--stanbul-qfb.example":  {"ıstanbul.example"},
+		"xn--11b2ezcw70k.example":  {"क\u094d\u200dष.example"}, // a joiner that the script asks for
+		"xn--4dbc.example":         {"אב.example"},
+		"xn--paypl-7ve.example":    {"paypаl.example"}, // with a Cyrillic а: another domain, and seen to be
+		"xn--a.example":            {"xn--a.example", "XN--A.example"},
+	} {
+		for _, domain := range spellings {
+			var email Email
+			if err := email.UnmarshalText([]byte(" Ada@" + domain)); err != nil || email.Canonical() != "ada@"+want || Login("ADA@"+domain+" ").CanonicalEmail() != "ada@"+want {
+				t.Errorf("%+q became %q (%v), not at %s", domain, email, err, want)
+			}
+			if kept := "Ada@" + domain; string(email) != kept && string(email) != "Ada@"+want {
+				t.Errorf("%+q is kept as %q", domain, email)
+			}
+			if !isASCII(string(email)) {
+				t.Errorf("%+q is kept as %q", domain, email)
+			}
+		}
+	}
+}
+
+// FuzzDomain: whatever stands behind the @, what is looked up is looked up as
+// itself, and what is kept is ASCII.
+func FuzzDomain(f *testing.F) {
+	for _, seed := range []string{"example.com", "bücher。Example", "XN--BCHER-KVA", "xn--a.é", "İ.ẞ.ς", "אב.1", "क\u094d\u200dष", "\u200d\u00ad", "𝐞\u0301", "⒈\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, domain string) {
+		looked := Login("a@" + domain).CanonicalEmail()
+		if again := Login(looked).CanonicalEmail(); again != looked {
+			t.Errorf("%+q is looked up as %+q, and that as %+q", domain, looked, again)
+		}
+		var email Email
+		if email.UnmarshalText([]byte("a@"+domain)) == nil && (!isASCII(string(email)) || email.Canonical() != looked) {
+			t.Errorf("%+q is kept as %+q and looked up as %+q", domain, email, looked)
+		}
+	})
 }
 
 func FuzzText(f *testing.F) {

@@ -5,6 +5,8 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"guildhall/platform/field"
 )
 
 // What a chosen password may measure, in bytes (NIST SP 800-63B §3.1.1.2).
@@ -45,9 +47,9 @@ func Check(password, email string) (problem string) {
 // isEmail needs no length for the local part: a shorter one than minLength was
 // refused before.
 func isEmail(password, email string) bool {
-	email = strings.TrimSpace(email)
+	email = field.Login(email).CanonicalEmail()
 	local, _, _ := strings.Cut(email, "@")
-	return strings.EqualFold(password, email) || strings.EqualFold(password, local)
+	return strings.EqualFold(password, local) || strings.EqualFold(field.Login(password).CanonicalEmail(), email)
 }
 
 func isCommon(password string) bool {

@@ -25,6 +25,8 @@ func TestCheck(t *testing.T) {
 		{"ada@example.com", "ada@example.com", email},
 		{"ADA@Example.COM", "ada@example.com", email},
 		{"ada@example.com", " Ada@example.com ", email},
+		{"ada@bücher.example", "ada@xn--bcher-kva.example", email},
+		{"Ada@BÜCHER.example ", "ada@xn--bcher-kva.example", email},
 		{"lovelace", "lovelace@example.com", email},
 		{"LoveLace", "LOVELACE@example.com", email},
 		{"lovelace1", "lovelace@example.com", ""},
