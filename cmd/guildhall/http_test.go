@@ -55,6 +55,10 @@ func TestEveryAnswersHeaders(t *testing.T) {
 				t.Errorf("%q became %q", given, got)
 			}
 		}
+		a := s.do("GET", "/api/v1/auth/me", "", nil, "X-Request-ID", "one", "X-Request-ID", "two")
+		if got := a.header.Values("X-Request-ID"); len(got) != 1 || got[0] == "one" || got[0] == "two" {
+			t.Errorf("two request ids became %q", got)
+		}
 	})
 }
 
@@ -272,6 +276,7 @@ func TestAListedOriginMaySendAnyHeader(t *testing.T) {
 	}
 	for what, headers := range map[string][]string{
 		"another origin":          {origin, "https://evil.example", names, tracing},
+		"two methods":             {origin, listed, "Access-Control-Request-Method", "PATCH", names, tracing},
 		"two origins":             {origin, listed, origin, "https://evil.example", names, tracing},
 		"no origin":               {names, tracing},
 		"names that are too long": {origin, listed, names, longest + "x"},
@@ -312,6 +317,10 @@ func TestBodies(t *testing.T) {
 		post(fits).is(201)
 		post(fits+" ").is(413, "body_too_large")
 		post(strings.Repeat("[", 60_000)).is(400, "malformed_body")
+		post(good, "Content-Type", "application/json", "content-type", "application/json").is(400, "malformed_header")
+		if a := post(`{"name":`).is(400, "malformed_body"); !strings.Contains(a.str("detail"), "well-formed JSON") {
+			t.Errorf("%s", a.body)
+		}
 		ada.post("/auth/logout", "").is(204) // an optional body that is not there
 	})
 }

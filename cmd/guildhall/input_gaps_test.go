@@ -193,10 +193,14 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 
 				// Nothing where something is required.
 				if documented.Required {
-					send("").is(400, "malformed_body")
-					send("", "Content-Type", "").is(400, "malformed_body")
-					send(" \r\n\t").is(400, "malformed_body")
-					s.do(r.Method, r.inputPath(ada.organization, user), ada.access, nil).is(400, "malformed_body")
+					for _, nothing := range []answer{
+						send(""), send("", "Content-Type", ""), send(" \r\n\t"), send("", "Content-Type", "application/x-www-form-urlencoded"),
+						s.do(r.Method, r.inputPath(ada.organization, user), ada.access, nil),
+					} {
+						if got := nothing.is(400, "malformed_body").str("detail"); got != "The body is empty, and this request needs one." {
+							t.Errorf("an empty body is answered %q", got)
+						}
+					}
 				} else {
 					send(" ").is(400, "malformed_body")
 				}
@@ -212,7 +216,19 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 					}
 				}
 				for _, encoding := range []string{"br", "gzip, identity"} {
-					send(string(whole), "Content-Encoding", encoding).is(415, "unsupported_media_type")
+					a := send(string(whole), "Content-Encoding", encoding).is(415, "unsupported_media_type")
+					if strings.Contains(a.str("detail"), "form") != form {
+						t.Errorf("the types that are read are said to be: %s", a.str("detail"))
+					}
+				}
+				send(string(whole), "Content-Encoding", "identity", "Content-Encoding", "gzip").is(415, "unsupported_media_type")
+				for _, other := range []string{"application/json", "text/plain", "application/x-www-form-urlencoded", ""} {
+					for _, two := range [][]string{{"application/json", other}, {other, "application/json"}} {
+						a := send(string(whole), "Content-Type", two[0], "Content-Type", two[1]).is(400, "malformed_header")
+						if got := a.str("detail"); got != "The Content-Type field is given more than once." {
+							t.Errorf("%q: %q", two, got)
+						}
+					}
 				}
 
 				// Too much of it, whether or not its length is told.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"guildhall/platform/fault"
 )
 
 const maxBody = 64 << 10 // bytes
@@ -47,7 +49,7 @@ func readBody(c *gin.Context, form bool) ([]byte, bodyKind, error) {
 		return nil, noBody, errBodyTooLarge
 	}
 	if err != nil {
-		return nil, noBody, errMalformedBody.WithCause(err)
+		return nil, noBody, errBrokenBody.WithCause(err)
 	}
 	if len(body) == 0 {
 		return nil, noBody, nil
@@ -56,16 +58,23 @@ func readBody(c *gin.Context, form bool) ([]byte, bodyKind, error) {
 	return body, kind, err
 }
 
+// mediaType refuses a second Content-Type, also the same one: the next program may
+// read the other (RFC 9110 §5.3).
 func mediaType(h http.Header, form bool) (bodyKind, error) {
-	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return noBody, errMediaType
+	if len(h["Content-Type"]) > 1 {
+		return noBody, errTwoMediaTypes
+	}
+	for _, encoding := range h["Content-Encoding"] {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return noBody, unsupported(form)
+		}
 	}
 	media, parameters, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil {
-		return noBody, errMediaType.WithCause(err)
+		return noBody, unsupported(form).WithCause(err)
 	}
 	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return noBody, errMediaType
+		return noBody, unsupported(form)
 	}
 	switch {
 	case media == "application/json":
@@ -73,6 +82,14 @@ func mediaType(h http.Header, form bool) (bodyKind, error) {
 	case form && media == "application/x-www-form-urlencoded":
 		return formBody, nil
 	default:
-		return noBody, errMediaType
+		return noBody, unsupported(form)
 	}
+}
+
+// unsupported names the types that a route takes.
+func unsupported(form bool) *fault.Error {
+	if form {
+		return errFormMediaType
+	}
+	return errMediaType
 }

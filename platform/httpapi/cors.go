@@ -18,7 +18,8 @@ func corsFor(origins []string) *cors.Cors {
 		// The library takes an empty list for "all".
 		AllowOriginRequestFunc: func(r *http.Request, origin string) bool {
 			listed := slices.Contains(origins, origin) || slices.Contains(origins, "*")
-			return listed && len(r.Header["Origin"]) == 1 && areHeaderNames(r.Header["Access-Control-Request-Headers"])
+			return listed && len(r.Header["Origin"]) == 1 && len(r.Header["Access-Control-Request-Method"]) <= 1 &&
+				areHeaderNames(r.Header["Access-Control-Request-Headers"])
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"*"}, // those of the preflight are sent back, one by one

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"maps"
@@ -131,10 +132,10 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 		in.decodeTexts(in.body, values, target, report)
 		return nil
 	}
+	if in.bodyRequired && len(bytes.Trim(body.bytes, " \t\r\n")) == 0 { // the white space of JSON (RFC 8259 §2)
+		return errEmptyBody
+	}
 	if len(body.bytes) == 0 {
-		if in.bodyRequired {
-			return errMalformedBody
-		}
 		return nil
 	}
 	members, err := parseObject(body.bytes)

@@ -28,10 +28,11 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 // a log, and makes one otherwise. Every response carries it.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get(requestIDKey)
-		if id == "" || !requestIDPattern.MatchString(id) {
-			id = uuid.Must(uuid.NewV7()).String()
+		given := r.Header[requestIDKey]
+		if len(given) != 1 || !requestIDPattern.MatchString(given[0]) {
+			given = []string{uuid.Must(uuid.NewV7()).String()}
 		}
+		id := given[0]
 		w.Header().Set(requestIDKey, id)
 		next.ServeHTTP(w, r)
 	})

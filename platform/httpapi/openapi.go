@@ -344,7 +344,7 @@ func (op operation) refusals() []*fault.Error {
 		list = append(list, errMalformedQuery)
 	}
 	if op.in.takesBody {
-		list = append(list, errMalformedBody, errBodyTooLarge, errMediaType)
+		list = append(list, errMalformedBody, errTwoMediaTypes, errBodyTooLarge, unsupported(op.in.form))
 	}
 	if len(op.in.path)+len(op.in.query) > 0 || op.in.takesBody || !op.rule.IsPublic() {
 		list = append(list, errInvalid)
