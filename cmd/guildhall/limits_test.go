@@ -165,6 +165,11 @@ func TestAForwardedAddressIsBelievedOfTrustedProxiesOnly(t *testing.T) {
 				"X-Forwarded-For", "198.51.100."+strconv.Itoa(i), "X-Real-IP", "198.51.100."+strconv.Itoa(i), "Forwarded", "for=198.51.100."+strconv.Itoa(i)).is(want)
 			s.from("10.0.0.1:1", "POST", "/api/v1/auth/token", map[string]any{"username": "a@example.com", "password": "x"},
 				"X-Forwarded-For", "203.0.113."+strconv.Itoa(i)).is(401)
+			// HAProxy adds a field of its own; one that can't be read is nobody's, and the proxy's own address counts.
+			s.from("10.0.0.1:1", "POST", "/api/v1/auth/token", map[string]any{"username": "b@example.com", "password": "x"},
+				"X-Forwarded-For", "203.0.113."+strconv.Itoa(i), "X-Forwarded-For", "198.51.100.9").is(want)
+			s.from("10.0.0.2:1", "POST", "/api/v1/auth/token", map[string]any{"username": "c@example.com", "password": "x"},
+				"X-Forwarded-For", "203.0.113.1:443", "X-Real-IP", "203.0.113."+strconv.Itoa(i)).is(want)
 		}
 	}, limited, func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/8"} })
 }

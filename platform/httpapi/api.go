@@ -82,6 +82,8 @@ func New(o Options) (*API, error) {
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.RedirectTrailingSlash = false
 	a.engine.UseRawPath = true
+	// Not X-Real-IP, Gin's second choice: a proxy that does not set it passes on the client's.
+	a.engine.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	if err := a.engine.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, err
 	}
