@@ -326,6 +326,18 @@ func TestDatabaseURLsThatAreWrong(t *testing.T) {
 	}
 }
 
+// TestASearchPathThatIsWrong is named by whatever opens the database.
+func TestASearchPathThatIsWrong(t *testing.T) {
+	t.Parallel()
+	environ := inProduction(platformtest.PostgresURL(t)+"&search_path=pg_catalog,public", "MIGRATE_ON_START=true")
+	for _, args := range [][]string{{}, {"migrate", "up"}, {"migrate", "plan"}, {"check"}, {"doctor"}, {"admin", "list"}} {
+		out, status := run(t, t.TempDir(), environ, args...)
+		if status != 1 || !strings.Contains(out, "search_path is pg_catalog,public, so tables would be made in pg_catalog") || !strings.Contains(out, "search_path=public") {
+			t.Errorf("%v: %d\n%s", args, status, out)
+		}
+	}
+}
+
 func TestProductionsRules(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

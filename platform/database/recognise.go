@@ -35,17 +35,22 @@ func (d *DB) recognise(ctx context.Context) error {
 		return err
 	}
 	if isolation == "repeatable read" {
-		return fmt.Errorf("%s runs transactions at REPEATABLE READ, which does not see what a lock waited for: "+
-			"set default_transaction_isolation to 'read committed' or 'serializable', and on YugabyteDB yb_enable_read_committed_isolation", d.engine)
+		return unfit{
+			what: fmt.Sprintf("%s runs transactions at REPEATABLE READ, which does not see what a lock waited for", d.engine),
+			mend: "set default_transaction_isolation to 'read committed' or 'serializable', and on YugabyteDB yb_enable_read_committed_isolation",
+		}
 	}
-	return nil
+	return d.checkSearchPath(ctx)
 }
 
 // checkVersion refuses a server that is too old.
 func (d *DB) checkVersion(ctx context.Context, release, number string) error {
 	n, _ := strconv.Atoi(number)
 	if d.engine.TooOld(n) {
-		return fmt.Errorf("the server is PostgreSQL %s, and guildhall needs PostgreSQL %d or newer: upgrade the server", release, engine.OldestPostgreSQL)
+		return unfit{
+			what: fmt.Sprintf("the server is PostgreSQL %s, and guildhall needs PostgreSQL %d or newer", release, engine.OldestPostgreSQL),
+			mend: "upgrade the server",
+		}
 	}
 	if d.engine.TooNew(n) {
 		d.options.Log.WarnContext(ctx, "this PostgreSQL is newer than those that guildhall is tested with",

@@ -3,9 +3,14 @@ package database_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"log/slog"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
@@ -47,5 +52,90 @@ func TestVersionsThatAreNotSupported(t *testing.T) {
 		if strings.Contains(log.String(), "is newer than") != c.noted {
 			t.Errorf("%s: %s", c.version, log.String())
 		}
+	}
+}
+
+// TestASearchPathWithoutASchemaIsNamed, and what the message says to run helps.
+func TestASearchPathWithoutASchemaIsNamed(t *testing.T) {
+	t.Parallel()
+	at, err := url.Parse(platformtest.PostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := sql.Open("pgx", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := admin.Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	name, role := strings.TrimPrefix(at.Path, "/"), `"Service-`+uuid.NewString()+`"`
+	exec("CREATE ROLE " + role + " LOGIN")
+	defer func() { exec("DROP OWNED BY " + role); exec("DROP ROLE " + role) }()
+	exec("GRANT USAGE, CREATE ON SCHEMA public TO " + role)
+	at.User = url.User(strings.Trim(role, `"`))
+	open := func(more string) error {
+		d, err := database.Open(context.Background(), database.Options{URL: at.String() + more})
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		there := []database.Migration{{
+			ID: "202601010000_test_there",
+			Up: func(database.Driver) []string { return []string{"CREATE TABLE there (id uuid)"} }, Down: func(database.Driver) []string { return []string{"DROP TABLE there"} },
+		}}
+		if _, err := d.Migrate(context.Background(), there); err != nil {
+			return err
+		}
+		_, err = d.Rollback(context.Background(), there, 1)
+		return err
+	}
+	statement := regexp.MustCompile(`run ((?:ALTER|GRANT) .*?)(?:, or|$)`)
+	for _, c := range []struct{ set, says string }{
+		{"ALTER DATABASE " + name + " SET search_path = pg_catalog, public", "search_path is pg_catalog, public, so tables would be made in pg_catalog"},
+		{"ALTER DATABASE " + name + " SET search_path = nosuch, other", "search_path is nosuch, other, and no such schema exists that " + role + " may use"},
+		{"ALTER ROLE " + role + " SET search_path = ''", "search_path is empty"},
+		{"ALTER ROLE " + role + " SET search_path = pg_temp, public", "made in pg_temp_"},
+		{"ALTER ROLE " + role + " IN DATABASE " + name + ` SET search_path = "$user"`, `search_path is "$user", and no such schema`},
+		{"ALTER ROLE " + role + " IN DATABASE " + name + " SET search_path = information_schema", "made in information_schema"},
+		{"REVOKE USAGE ON SCHEMA public FROM PUBLIC, " + role, "GRANT USAGE, CREATE ON SCHEMA public TO " + role},
+	} {
+		if err := open(""); err != nil {
+			t.Fatal(err)
+		}
+		exec(c.set)
+		err := open("")
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.set, err, c.says)
+			continue
+		}
+		helps := statement.FindStringSubmatch(err.Error())
+		if helps == nil {
+			t.Fatalf("%s: nothing to run in %q", c.set, err)
+		}
+		exec(helps[1])
+		if err := open(""); err != nil {
+			t.Errorf("%s, then %s: %v", c.set, helps[1], err)
+		}
+		for _, undo := range []string{"ALTER DATABASE " + name, "ALTER ROLE " + role, "ALTER ROLE " + role + " IN DATABASE " + name} {
+			exec(undo + " RESET search_path")
+		}
+	}
+	for more, says := range map[string]string{
+		"&search_path=nosuch": "DATABASE_URL (search_path=public", "&options=-csearch_path%3Dpg_catalog,public": "options=-csearch_path%3Dpublic", // no statement helps here
+		"&search_path=public": "", "&options=-csearch_path%3Dnosuch,public": "", `&search_path=%22$user%22,%20public`: "",
+	} {
+		if err := open(more); (err != nil) != (says != "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", more, err, says)
+		}
+	}
+	exec("CREATE SCHEMA own AUTHORIZATION " + role)
+	exec("ALTER DATABASE " + name + " SET search_path = own, pg_catalog")
+	if err := open(""); err != nil {
+		t.Errorf("in a schema of its own: %v", err)
 	}
 }
