@@ -10,7 +10,8 @@ import (
 // a golden file that a person reviews.
 func (d *DB) DumpSchema(ctx context.Context) (string, error) {
 	query := `SELECT COALESCE(sql, '') FROM sqlite_schema
-		WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> '` + migrationTable + `' AND sql IS NOT NULL ORDER BY tbl_name, type DESC, name`
+		WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> '` + migrationTable + `' AND sql IS NOT NULL
+		AND NOT (type = 'table' AND name IN ` + litestreamTables + `) ORDER BY tbl_name, type DESC, name`
 	if d.driver == Postgres {
 		query = postgresSchema
 	}

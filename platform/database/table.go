@@ -98,7 +98,11 @@ func (t Table) Difference(other Table) string {
 }
 
 const sqliteColumns = `SELECT m.name, c.name, lower(c.type), c.pk FROM sqlite_schema m JOIN pragma_table_info(m.name) c
-	WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid`
+	WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT IN ` + litestreamTables + ` ORDER BY m.name, c.cid`
+
+// litestreamTables are those in which Litestream keeps its place in a file that it
+// replicates. They are no part of the schema; a trigger on one would be.
+const litestreamTables = `('_litestream_seq', '_litestream_lock')`
 
 const postgresColumns = `SELECT c.relname, a.attname, format_type(a.atttypid, NULL), COALESCE(array_position(i.indkey::int2[], a.attnum), -1) + 1
 	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

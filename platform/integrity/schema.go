@@ -77,9 +77,13 @@ func kinds(tables map[string]database.Table) (checks []invariant) {
 			}[c.Kind]
 			wrong = append(wrong, fmt.Sprintf("%s IS NOT NULL AND (%s)", c.Name, not))
 		}
+		row := "rowid" // of a table that is none of ours
+		if key := tables[name].Key; len(key) > 0 {
+			row = key[0]
+		}
 		checks = append(checks, invariant{
 			"values in " + name + " are of another kind than their column, in the row",
-			fmt.Sprintf("SELECT CAST(%s AS text) FROM %s WHERE %s", tables[name].Key[0], name, strings.Join(wrong, " OR ")),
+			fmt.Sprintf("SELECT CAST(%s AS text) FROM %s WHERE %s", row, name, strings.Join(wrong, " OR ")),
 		})
 	}
 	return checks
