@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -300,6 +301,59 @@ func TestAMigratorGivesWay(t *testing.T) {
 	}
 	if err := <-migrated; err != nil {
 		t.Errorf("with the table free: %v", err)
+	}
+}
+
+// TestClosingWaitsForNoReader: one that does not end, as Litestream's, holds up
+// neither a stop nor a command, each of which closes the database. Without one, the
+// file is whole without its log.
+func TestClosingWaitsForNoReader(t *testing.T) {
+	t.Parallel()
+	at := platformtest.SQLiteURL(t)
+	path := strings.TrimPrefix(at, "sqlite://")
+	write := func() *database.DB {
+		db := open(t, at)
+		if _, err := db.Migrate(context.Background(), []database.Migration{one}); err != nil {
+			t.Fatal(err)
+		}
+		return db
+	}
+	logLength := func() int64 {
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	db := write()
+	reader, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	reading, err := reader.BeginTx(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reading.QueryRow("SELECT COUNT(*) FROM one").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 4*time.Second { // SQLite would wait for five
+		t.Errorf("closed after %s", took)
+	}
+	if logLength() == 0 {
+		t.Error("the reader did not hold the log")
+	}
+	if err := errors.Join(reading.Rollback(), reader.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := write().Close(); err != nil || logLength() != 0 {
+		t.Errorf("%v, and %d bytes of log are left", err, logLength())
 	}
 }
 

@@ -235,7 +235,8 @@ func (d *DB) Writable(ctx context.Context) error {
 	return nil
 }
 
-// Close lets go of the database. SQLite's log is folded back into the file.
+// Close lets go of the database. SQLite's log is folded back into the file, unless
+// somebody reads who does not end, such as Litestream: nobody waits for them.
 func (d *DB) Close() error {
 	if d.driver == Postgres {
 		var err error
@@ -246,6 +247,6 @@ func (d *DB) Close() error {
 	}
 	d.watch.close()
 	err := d.readPool.Close()
-	_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
 	return errors.Join(err, d.writePool.Close())
 }
