@@ -1,12 +1,285 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"go.yaml.in/yaml/v3"
+
+	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
 )
+
+// litestream is the real one, as configs/litestream.yml has it but for the places.
+type litestream struct {
+	t               testing.TB
+	program, config string
+	database        string
+	running         *exec.Cmd
+	log             lockedBuffer
+}
+
+func newLitestream(t testing.TB, database string) *litestream {
+	t.Helper()
+	var built []string // by scripts/litestream
+	if cache, err := os.UserCacheDir(); err == nil {
+		built, _ = filepath.Glob(filepath.Join(cache, "guildhall", "litestream-*", "litestream"))
+	}
+	l := &litestream{t: t, program: platformtest.Program(t, "litestream", built...), database: database, config: filepath.Join(t.TempDir(), "litestream.yml")}
+	text, err := os.ReadFile("../../configs/litestream.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var settings struct {
+		DBs []struct {
+			Path     string           `yaml:"path"`
+			Replicas []map[string]any `yaml:"replicas"`
+		} `yaml:"dbs"`
+	}
+	if err := yaml.Unmarshal(text, &settings); err != nil {
+		t.Fatal(err)
+	}
+	settings.DBs[0].Path = database
+	replica := settings.DBs[0].Replicas[0]
+	for _, ofS3 := range []string{"endpoint", "region", "bucket"} {
+		delete(replica, ofS3)
+	}
+	replica["type"], replica["path"] = "file", filepath.Join(t.TempDir(), "replica")
+	if text, err = yaml.Marshal(settings); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(l.config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.kill)
+	return l
+}
+
+func (l *litestream) start() {
+	l.t.Helper()
+	l.running = exec.Command(l.program, "replicate", "-config", l.config)
+	l.running.Stdout, l.running.Stderr = &l.log, &l.log
+	if err := l.running.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *litestream) kill() {
+	if l.running == nil {
+		return
+	}
+	_ = l.running.Process.Kill()
+	_ = l.running.Wait()
+	l.running = nil
+}
+
+// restore brings what was replicated so far to a new file.
+func (l *litestream) restore() (string, error) {
+	file := filepath.Join(l.t.TempDir(), "restored.db")
+	if out, err := exec.Command(l.program, "restore", "-config", l.config, "-o", file, l.database).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return file, nil
+}
+
+// synced waits until a restore has all of the organizations, and returns its file.
+func (l *litestream) synced(names map[string]bool) string {
+	l.t.Helper()
+	var last any
+	for range 200 {
+		file, err := l.restore()
+		if err == nil {
+			missing := without(names, namesIn(l.t, file))
+			if len(missing) == 0 {
+				return file
+			}
+			err = fmt.Errorf("%d of %d are missing", len(missing), len(names))
+		}
+		last = err
+		time.Sleep(100 * time.Millisecond)
+	}
+	l.t.Fatalf("not replicated: %v\n%s", last, l.log.String())
+	return ""
+}
+
+// namesIn are those of the organizations in a file that nobody has open.
+func namesIn(t testing.TB, file string) map[string]bool {
+	t.Helper()
+	db, err := database.Open(context.Background(), database.Options{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Conn(everything).Raw("SELECT name FROM organizations").Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := database.Collect(rows, func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, name := range list {
+		names[name] = true
+	}
+	return names
+}
+
+func without(all, these map[string]bool) (missing []string) {
+	for name := range all {
+		if !these[name] {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+const litestreamWriters = 4
+
+// write makes organizations with a few clients at once until the service is gone or
+// each has made most, and calls at when all together have made half of that.
+// Name and number of those that were acknowledged, by client, are in order.
+func writeOrganizations(p *process, token, round string, most int, at func()) [litestreamWriters]int {
+	var acknowledged [litestreamWriters]int
+	var all atomic.Int64
+	var once sync.Once
+	var clients sync.WaitGroup
+	for c := range acknowledged {
+		clients.Go(func() {
+			for n := range most {
+				body := fmt.Sprintf(`{"name":"%s %d %d"}`, round, c, n)
+				r, _ := http.NewRequestWithContext(context.Background(), "POST", p.base+"/api/v1/organizations", strings.NewReader(body))
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("Authorization", "Bearer "+token)
+				resp, err := http.DefaultClient.Do(r)
+				if err != nil {
+					return
+				}
+				_ = resp.Body.Close()
+				if resp.StatusCode != 201 {
+					p.t.Errorf("%s: %d", body, resp.StatusCode)
+					return
+				}
+				acknowledged[c] = n + 1
+				if all.Add(1) == int64(most*litestreamWriters/2) {
+					once.Do(at)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	return acknowledged
+}
+
+func addNames(to map[string]bool, round string, acknowledged [litestreamWriters]int) {
+	for c, n := range acknowledged {
+		for i := range n {
+			to[fmt.Sprintf("%s %d %d", round, c, i)] = true
+		}
+	}
+}
+
+// TestLitestream: what was replicated before both processes were killed is there
+// after a restore, and of what came later nothing without what came before it.
+// `guildhall restore` makes a service of the file, without sessions, and
+// replication goes on from there.
+func TestLitestream(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "data", "guildhall.db")
+	l := newLitestream(t, file)
+	environ := inProduction("sqlite://"+file, "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true", "RATE_LIMIT_ENABLED=false")
+	serve := func() *process { return serveProcess(t, dir, environ...) }
+	kill := func(p *process) {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+	most := size(150, 2000)
+	p := serve()
+	l.start()
+	ada := p.do("POST", "/api/v1/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
+	token := ada.str("access_token")
+
+	// The service is killed amid writes, and Litestream sends what it left.
+	names := map[string]bool{}
+	addNames(names, "first", writeOrganizations(p, token, "first", most, func() { kill(p) }))
+	if len(names) < most*litestreamWriters/2 {
+		t.Fatalf("only %d were acknowledged", len(names))
+	}
+	l.synced(names)
+
+	// Litestream is killed amid writes, then the service: what is restored ends somewhere.
+	p = serve()
+	second := writeOrganizations(p, token, "second", most, l.kill)
+	kill(p)
+	left, err := l.restore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := namesIn(t, left)
+	if missing := without(names, there); len(missing) > 0 {
+		t.Errorf("lost, though it had been replicated: %v", missing)
+	}
+	for c, n := range second {
+		for i := 1; i < n; i++ {
+			if there[fmt.Sprintf("second %d %d", c, i)] && !there[fmt.Sprintf("second %d %d", c, i-1)] {
+				t.Errorf("client %d: number %d is there without the one before", c, i)
+			}
+		}
+	}
+	if out, status := run(t, dir, inProduction("sqlite://"+left), "doctor"); status != 0 {
+		t.Errorf("doctor: %d\n%s", status, out)
+	}
+
+	// Both come back, and it catches up. Commands work beside them.
+	addNames(names, "second", second)
+	l.start()
+	p = serve()
+	addNames(names, "third", writeOrganizations(p, token, "third", most, func() {}))
+	for _, args := range [][]string{{"backup", filepath.Join(t.TempDir(), "b")}, {"doctor"}, {"admin", "list"}} {
+		if out, status := run(t, dir, environ, args...); status != 0 {
+			t.Errorf("%v beside Litestream: %d\n%s", args, status, out)
+		}
+	}
+	p.do("POST", "/api/v1/auth/logout", token, body()).is(204)
+	token = p.do("POST", "/api/v1/auth/token", "", body("username", "ada@example.com", "password", password)).is(200).str("access_token")
+	l.synced(names)
+	kill(p)
+	l.kill()
+
+	// The machine is gone. What the guide says:
+	if err := os.Rename(filepath.Dir(file), filepath.Join(dir, "lost")); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := l.restore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, status := run(t, dir, environ, "restore", restored); status != 0 {
+		t.Fatalf("restore: %d\n%s", status, out)
+	}
+	if out, status := run(t, dir, environ, "doctor"); status != 0 || !strings.Contains(out, "every invariant holds") {
+		t.Errorf("doctor: %d\n%s", status, out)
+	}
+	p = serve()
+	l.start()
+	p.do("GET", "/api/v1/auth/me", token, nil).is(401) // no session lives again
+	token = p.do("POST", "/api/v1/auth/token", "", body("username", "ada@example.com", "password", password)).is(200).str("access_token")
+	addNames(names, "fourth", writeOrganizations(p, token, "fourth", size(10, 100), func() {}))
+	l.synced(names)
+	p.stop()
+}
 
 // TestLitestreamsTablesAreNotOurs: a file that Litestream replicates is looked
 // over, backed up and restored like any other; a trigger on them is somebody else's.
