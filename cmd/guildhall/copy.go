@@ -18,6 +18,7 @@ import (
 	"guildhall/platform/clone"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/sqliteurl"
 )
 
 // copyCommand moves a whole service to another database.
@@ -131,9 +132,8 @@ func openBare(ctx context.Context, url string) (*platform.Kernel, *platform.App,
 
 // sqlitePath is the file that a URL names, if it does.
 func sqlitePath(url string) (path string, isFile bool) {
-	rest, isFile := strings.CutPrefix(url, "sqlite://")
-	path, _, _ = strings.Cut(rest, "?")
-	return path, isFile
+	path, err := sqliteurl.File(url)
+	return path, err == nil
 }
 
 // isMissingFile says whether a URL names a SQLite file that is not there, which

@@ -7,12 +7,11 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"guildhall/platform/sqliteurl"
 )
 
-const (
-	sqliteScheme   = "sqlite"
-	postgresScheme = "postgres"
-)
+const postgresScheme = "postgres"
 
 type databaseURL struct{ target *Secret }
 
@@ -26,14 +25,15 @@ func (d databaseURL) parse(text string) error {
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		return errors.New("has a control character in it")
 	}
-	scheme, rest, _ := strings.Cut(text, "://")
-	switch scheme {
-	case sqliteScheme:
-		if err := checkSQLitePath(rest); err != nil {
+	if sqliteurl.Is(text) {
+		if _, err := sqliteurl.File(text); err != nil {
 			return err
 		}
 		*d.target = Secret(text)
 		return nil
+	}
+	scheme, rest, _ := strings.Cut(text, "://")
+	switch scheme {
 	case postgresScheme, "postgresql", "postgresql+asyncpg":
 		if scheme == "postgresql+asyncpg" {
 			scheme = postgresScheme
@@ -55,22 +55,7 @@ func (d databaseURL) parsePostgres(text string) error {
 	return nil
 }
 
-// checkSQLitePath refuses databases in memory: each connection would see its
-// own, and a restart would lose everything that was acknowledged.
-func checkSQLitePath(rest string) error {
-	path, query, _ := strings.Cut(rest, "?")
-	if path == "" || strings.HasSuffix(path, "/") {
-		return errors.New("names no file after sqlite://")
-	}
-	if strings.Contains(path, ":memory:") || strings.Contains(query, "mode=memory") {
-		return errors.New("names a database in memory, which a restart loses")
-	}
-	return nil
-}
-
-func isSQLite(database Secret) bool {
-	return strings.HasPrefix(database.Reveal(), sqliteScheme+"://")
-}
+func isSQLite(database Secret) bool { return sqliteurl.Is(database.Reveal()) }
 
 // crossesNetworkInClear reports whether a PostgreSQL URL lets the connection
 // to another machine go unencrypted. "prefer", the drivers' default, does: who

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"guildhall/platform/file"
 )
 
 // EnsureDevSecrets gives development the JWT secrets that were not set: those
@@ -64,26 +66,25 @@ func readSecret(path string) (Secret, error) {
 }
 
 // makeSecret puts a new secret at path unless there is one by then. The file
-// appears whole or not at all: it is written under another name and linked,
-// which, unlike a rename, never replaces.
+// appears whole or not at all.
 func makeSecret(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
+	defer os.Remove(f.Name())
 
 	random := make([]byte, 32)
 	rand.Read(random) // never fails: the runtime ends the process instead
-	_, err = fmt.Fprintln(file, base64.RawURLEncoding.EncodeToString(random))
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	_, err = fmt.Fprintln(f, base64.RawURLEncoding.EncodeToString(random))
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := file.Publish(f.Name(), path); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

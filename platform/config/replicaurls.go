@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
+
+	"guildhall/platform/sqliteurl"
 )
 
 type replicaURLs struct{ target *[]Secret }
@@ -38,7 +39,7 @@ func (r replicaURLs) parse(text string) error {
 // parseReplica takes a URL of one server: how far a standby is, is asked on one
 // connection and relied on for all of them.
 func parseReplica(text string, target *Secret) error {
-	if strings.HasPrefix(text, sqliteScheme+"://") {
+	if sqliteurl.Is(text) {
 		return errors.New("is SQLite, which has no standbys")
 	}
 	if u, err := url.Parse(text); err == nil && len(hostsOf(u)) > 1 {

@@ -17,6 +17,7 @@ import (
 	"gorm.io/gorm"
 
 	"guildhall/platform/engine"
+	"guildhall/platform/sqliteurl"
 )
 
 // Options say where the data is.
@@ -118,9 +119,9 @@ func parseURL(raw string) (Driver, string, error) {
 	}
 	switch scheme {
 	case "sqlite":
-		path, _, _ := strings.Cut(rest, "?")
-		if path == "" || strings.Contains(path, ":memory:") {
-			return "", "", errors.New("DATABASE_URL must name a file after sqlite://")
+		path, err := sqliteurl.File(raw)
+		if err != nil {
+			return "", "", fmt.Errorf("DATABASE_URL %w", err)
 		}
 		return SQLite, path, nil
 	case "postgres", "postgresql", "postgresql+asyncpg":

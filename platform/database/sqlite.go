@@ -3,7 +3,6 @@ package database
 import (
 	"database/sql"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,6 +10,8 @@ import (
 	"github.com/mattn/go-sqlite3" // and the driver "sqlite3"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
+
+	"guildhall/platform/sqliteurl"
 )
 
 // openSQLite opens one connection that writes and several that read. Several
@@ -47,7 +48,7 @@ func (d *DB) openSQLite(path string) error {
 // was acknowledged survives a power cut. Statements stay prepared in the driver,
 // on each connection.
 func sqliteDSN(path, extra string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=200&" + extra
+	return sqliteurl.DSN(path, "_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=200&"+extra)
 }
 
 // createPrivate makes the file before SQLite does, for its owner alone; the log

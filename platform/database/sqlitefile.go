@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
-	"path/filepath"
 
 	"github.com/mattn/go-sqlite3"
+
+	"guildhall/platform/file"
+	"guildhall/platform/sqliteurl"
 )
 
 // pagesAtOnce are copied between two looks at the context: 8 MiB.
@@ -31,9 +32,9 @@ func (d *DB) CopyFile(ctx context.Context, path string) error {
 // CopyClosedFile is CopyFile of a database that nobody has open, on a medium
 // that may be read-only.
 func CopyClosedFile(ctx context.Context, from, to string) error {
-	how := "?immutable=1"
+	how := "immutable=1"
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
-		how = "?mode=ro" // what is in the log belongs to it
+		how = "mode=ro" // what is in the log belongs to it
 	}
 	if err := requireSQLite(from); err != nil {
 		return err
@@ -41,7 +42,7 @@ func CopyClosedFile(ctx context.Context, from, to string) error {
 	if journal, err := os.Stat(from + "-journal"); err == nil && journal.Size() > 0 {
 		return fmt.Errorf("%s-journal lies beside it: that is no backup, but a database that somebody was writing to", from)
 	}
-	pool, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: from}).EscapedPath()+how)
+	pool, err := sql.Open("sqlite3", sqliteurl.DSN(from, how))
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func copyFile(ctx context.Context, pool *sql.DB, path string) (err error) {
 	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return err
 	}
-	target, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_synchronous=OFF")
+	target, err := sql.Open("sqlite3", sqliteurl.DSN(path, "_synchronous=OFF"))
 	if err != nil {
 		return err
 	}
@@ -137,10 +138,9 @@ func copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn) (err error) {
 	}
 }
 
-// SealFile makes a closed database one file without a log beside it, written
-// out to the disk.
+// SealFile makes a closed database one file without a log beside it.
 func SealFile(ctx context.Context, path string) error {
-	pool, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath())
+	pool, err := sql.Open("sqlite3", sqliteurl.DSN(path, ""))
 	if err != nil {
 		return err
 	}
@@ -148,29 +148,19 @@ func SealFile(ctx context.Context, path string) error {
 	if err = errors.Join(err, pool.Close()); err != nil {
 		return fmt.Errorf("close %s: %w", path, err)
 	}
-	return syncFile(path)
+	return nil
 }
 
 // IsSQLiteFile looks at the first bytes.
 func IsSQLiteFile(path string) bool { return requireSQLite(path) == nil }
 
-// PublishFile gives a closed file its name, and returns when the disk has it. It
-// replaces nothing: where the name is taken meanwhile, or something of SQLite's
-// lies beside it that would be taken for this file's, it refuses.
+// PublishFile is file.Publish of a database. Where something of SQLite's lies
+// beside the new name that would be taken for this file's, it refuses.
 func PublishFile(from, to string) error {
-	if err := syncFile(from); err != nil {
-		return err
-	}
 	if err := RequireNothing(to); err != nil {
 		return err
 	}
-	if err := os.Link(from, to); err != nil { // unlike a rename, this fails where there is one
-		return err
-	}
-	if err := os.Remove(from); err != nil {
-		return err
-	}
-	return syncFile(filepath.Dir(to))
+	return file.Publish(from, to)
 }
 
 // RequireNothing refuses a place where there is a SQLite file or a part of one.
@@ -186,7 +176,7 @@ func RequireNothing(path string) error {
 // RequireUnused refuses a SQLite file that another process has open: only who is
 // alone may leave the write-ahead log.
 func RequireUnused(ctx context.Context, path string) error {
-	pool, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_busy_timeout=500")
+	pool, err := sql.Open("sqlite3", sqliteurl.DSN(path, "_busy_timeout=500"))
 	if err != nil {
 		return err
 	}
@@ -196,14 +186,6 @@ func RequireUnused(ctx context.Context, path string) error {
 		return fmt.Errorf("another process has %s open: stop it first", path)
 	}
 	return nil
-}
-
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // RemoveFiles removes a SQLite file and what SQLite keeps beside it.

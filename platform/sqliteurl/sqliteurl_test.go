@@ -1,0 +1,108 @@
+package sqliteurl
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "github.com/mattn/go-sqlite3"
+)
+
+func TestFileOfAURL(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ system, url, file, refusal string }{
+		{"linux", "sqlite://data/guildhall.db", "data/guildhall.db", ""},
+		{"linux", "sqlite:///srv/guildhall.db", "/srv/guildhall.db", ""},
+		{"linux", "sqlite:////srv/guildhall.db", "//srv/guildhall.db", ""}, // SQLAlchemy's absolute path
+		{"linux", "sqlite://x.db?cache=shared", "x.db", ""},
+		{"linux", `sqlite://a\b.db`, `a\b.db`, ""},
+		{"linux", "sqlite://10:30.db", "10:30.db", ""},
+		{"linux", "sqlite://", "", "names no file"},
+		{"linux", "sqlite:///srv/", "", "names no file"},
+		{"linux", "sqlite://?x=y", "", "names no file"},
+		{"linux", "sqlite://:memory:", "", "in memory"},
+		{"linux", "sqlite://x.db?mode=memory", "", "in memory"},
+		{"linux", "sqlite://C:/data/x.db", "", "names a Windows drive, which linux does not have"},
+		{"darwin", `sqlite:///C:\data\x.db`, "", "names a Windows drive, which darwin does not have"},
+		{"linux", "sqlite://C:", "", "names a Windows drive"},
+		{"linux", "postgres://h/d", "", "does not begin with sqlite://"},
+
+		{"windows", "sqlite://data/guildhall.db", `data\guildhall.db`, ""},
+		{"windows", `sqlite://data\guildhall.db`, `data\guildhall.db`, ""},
+		{"windows", "sqlite://C:/data/x.db", `C:\data\x.db`, ""},
+		{"windows", "sqlite:///C:/data/x.db", `C:\data\x.db`, ""},
+		{"windows", "sqlite:////C:/data/x.db", `C:\data\x.db`, ""},
+		{"windows", `sqlite://C:\data\x.db`, `C:\data\x.db`, ""},
+		{"windows", `sqlite:///C:\data\x.db`, `C:\data\x.db`, ""},
+		{"windows", `sqlite://\C:\data\x.db`, `C:\data\x.db`, ""},
+		{"windows", `sqlite://C:\Program Data\ü\x.db?x=y`, `C:\Program Data\ü\x.db`, ""},
+		{"windows", `sqlite://D:\/guildhall.db`, `D:\\guildhall.db`, ""}, // DATA_DIR=D:\
+		{"windows", "sqlite:///data/x.db", `\data\x.db`, ""},             // of the current drive
+		{"windows", "sqlite://../x.db", `..\x.db`, ""},
+		{"windows", "sqlite://", "", "names no file"},
+		{"windows", "sqlite://C:", "", "names no file"},
+		{"windows", "sqlite://C:/", "", "names no file"},
+		{"windows", `sqlite:///C:\data\`, "", "names no file"},
+		{"windows", "sqlite://C:x.db", "", "a drive is written as in sqlite://C:/data/guildhall.db"},
+		{"windows", "sqlite://C:/data/x.db:stream", "", "has a colon"},
+		{"windows", "sqlite://CD:/x.db", "", "has a colon"},
+		{"windows", "sqlite:////server/share/x.db", "", "on another machine"},
+		{"windows", `sqlite://\\server\share\x.db`, "", "on another machine"},
+		{"windows", "sqlite://:memory:", "", "in memory"},
+	} {
+		file, err := fileOn(test.system, test.url)
+		switch {
+		case test.refusal == "" && (err != nil || file != test.file):
+			t.Errorf("on %s %s is %q, %v; want %q", test.system, test.url, file, err, test.file)
+		case test.refusal != "" && (err == nil || !strings.Contains(err.Error(), test.refusal)):
+			t.Errorf("on %s %s is %q, %v; want an error with %q", test.system, test.url, file, err, test.refusal)
+		}
+	}
+}
+
+func TestDSN(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ system, path, options, dsn string }{
+		{"linux", "data/x.db", "", "file:data/x.db"},
+		{"linux", "/srv/x.db", "mode=ro", "file:///srv/x.db?mode=ro"},
+		{"linux", "//srv/x.db", "", "file:////srv/x.db"},
+		{"linux", "/srv/a b#c?d%.db", "", "file:///srv/a%20b%23c%3Fd%25.db"},
+		{"windows", `data\x.db`, "", "file:data/x.db"},
+		{"windows", `C:\Program Data\x.db`, "mode=ro", "file:///C:/Program%20Data/x.db?mode=ro"},
+		{"windows", `\data\x.db`, "", "file:///data/x.db"},
+	} {
+		if dsn := dsnOn(test.system, test.path, test.options); dsn != test.dsn {
+			t.Errorf("on %s the DSN of %s is %s, want %s", test.system, test.path, dsn, test.dsn)
+		}
+	}
+}
+
+// TestSQLiteOpensWhatTheURLNames is about this system, whichever it is.
+func TestSQLiteOpensWhatTheURLNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"plain.db", "a b.db", "100%25.db", "#hash.db", "ü.db"} {
+		want := filepath.Join(t.TempDir(), name)
+		for _, slashes := range []string{"", "/", "//"} { // SQLAlchemy's absolute path has one more
+			path, err := File(Prefix + slashes + filepath.ToSlash(want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := sql.Open("sqlite3", DSN(path, ""))
+			if err == nil {
+				_, err = db.Exec("CREATE TABLE t (x)")
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(want); err != nil {
+				t.Errorf("%s was not made: %v", path, err)
+			}
+			_ = os.Remove(want)
+		}
+	}
+}
