@@ -10,7 +10,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"guildhall/platform/fault"
+	"guildhall/platform/supervise"
 )
 
 // version is set by the linker for a release.
@@ -20,14 +23,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	err := root().ExecuteContext(ctx)
+	status := supervise.Run(ctx, func(ctx context.Context) int { return execute(ctx, root()) })
 	stop()
-	if err != nil {
-		var refusal *fault.Error
-		if errors.As(err, &refusal) {
-			err = errors.New(refusal.Detail)
-		}
-		fmt.Fprintln(os.Stderr, "guildhall:", err)
-		os.Exit(1)
+	os.Exit(status)
+}
+
+// execute runs a command, reports what it failed with, and returns the exit status.
+func execute(ctx context.Context, cmd *cobra.Command) int {
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
 	}
+	var refusal *fault.Error
+	if errors.As(err, &refusal) {
+		err = errors.New(refusal.Detail)
+	}
+	fmt.Fprintln(os.Stderr, "guildhall:", err)
+	return 1
 }

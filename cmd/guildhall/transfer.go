@@ -109,8 +109,8 @@ func reportImport(out io.Writer, s transfer.Summary, o transfer.ImportOptions) {
 }
 
 // openArchive returns a file that can be read twice: standard input and pipes
-// are copied first, into a file without a name.
-func openArchive(name string, stdin io.Reader) (*os.File, error) {
+// are copied first, into a file that nobody else reads.
+func openArchive(name string, stdin io.Reader) (io.ReadSeekCloser, error) {
 	source := stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -127,13 +127,23 @@ func openArchive(name string, stdin io.Reader) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = os.Remove(spool.Name())
+	_ = os.Remove(spool.Name()) // Windows removes no open file: Close does
 	if _, err = io.Copy(spool, source); err == nil {
 		_, err = spool.Seek(0, io.SeekStart)
 	}
+	archive := spooled{spool}
 	if err != nil {
-		_ = spool.Close()
+		_ = archive.Close()
 		return nil, fmt.Errorf("read the archive: %w", err)
 	}
-	return spool, nil
+	return archive, nil
+}
+
+// spooled is a file that does not outlive its use.
+type spooled struct{ *os.File }
+
+func (s spooled) Close() error {
+	err := s.File.Close()
+	_ = os.Remove(s.Name())
+	return err
 }

@@ -54,7 +54,7 @@ func keptSecret(path string) (Secret, error) {
 }
 
 func readSecret(path string) (Secret, error) {
-	content, err := os.ReadFile(path)
+	content, err := file.Read(path)
 	if err != nil {
 		return "", err
 	}

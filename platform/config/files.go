@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -69,7 +70,17 @@ func (o Options) read(path string) ([]byte, error) {
 	if len(content) > maxFile {
 		return nil, errors.New("is larger than 1 MiB")
 	}
-	return content, nil
+	return utf8Text(content)
+}
+
+// utf8Text takes off the mark that editors on Windows put before UTF-8. What
+// its older PowerShell writes with > is UTF-16: a secret would not be what
+// people see in the file.
+func utf8Text(content []byte) ([]byte, error) {
+	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
+		return nil, errors.New("is in UTF-16: save it as UTF-8")
+	}
+	return bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), nil
 }
 
 // unreadable drops the path from an error.

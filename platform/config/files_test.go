@@ -21,6 +21,25 @@ func TestValueFromFile(t *testing.T) {
 	}
 }
 
+// TestFilesFromWindows have CRLF, and perhaps a byte order mark.
+func TestFilesFromWindows(t *testing.T) {
+	const mark = "\ufeff"
+	dir := files(t, map[string]string{
+		".env":      mark + "# settings\r\nPORT=9000\r\nDATABASE_URL='sqlite://x.db'\r\nJWT_SECRET_KEY_FILE=key\r\n",
+		defaultYAML: mark + "HOST: 127.0.0.2\r\nCORS_ORIGINS:\r\n  - https://a.example\r\n",
+		"key":       mark + goodSecret + "\r\n",
+	})
+	cfg := mustLoad(t, Options{Dir: dir})
+	if cfg.Port != 9000 || cfg.DatabaseURL.Reveal() != "sqlite://x.db" || cfg.Host != "127.0.0.2" ||
+		len(cfg.CORSOrigins) != 1 || cfg.CORSOrigins[0] != "https://a.example" || cfg.JWTSecretKey.Reveal() != goodSecret {
+		t.Errorf("got %d, %q, %q, %q, %q", cfg.Port, cfg.DatabaseURL.Reveal(), cfg.Host, cfg.CORSOrigins, cfg.JWTSecretKey.Reveal())
+	}
+	for name, content := range map[string]string{".env": "P\x00O\x00", defaultYAML: "P\x00O\x00"} {
+		got := problemsOf(t, Options{Dir: files(t, map[string]string{name: "\xff\xfe" + content})})
+		contains(t, got, name+": is in UTF-16: save it as UTF-8")
+	}
+}
+
 func TestFileOfAHigherLevelWins(t *testing.T) {
 	dir := files(t, map[string]string{"port": "9000\n", ".env": "PORT=1\n"})
 	if cfg := mustLoad(t, Options{Dir: dir, Environ: []string{"PORT_FILE=port"}}); cfg.Port != 9000 {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	usage "github.com/shirou/gopsutil/v4/disk"
@@ -25,7 +26,8 @@ func (o Options) file() []Finding {
 		return []Finding{unknown("file", err)}
 	}
 	findings := []Finding{{OK, "file", fmt.Sprintf("%s has %s", path, bytes(info.Size())), ""}}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	// On Windows the mode says nothing: who may open a file is inherited from its directory.
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		findings = append(findings, Finding{Warn, "file", fmt.Sprintf("others may open it (mode %o)", mode), "chmod 600 " + path})
 	}
 	log, err := os.Stat(path + "-wal")

@@ -17,6 +17,15 @@ func Publish(from, to string) error {
 	return rename(from, to)
 }
 
+// Read reads a file that another process may be publishing.
+func Read(path string) (content []byte, err error) {
+	err = patiently(func() error {
+		content, err = os.ReadFile(path)
+		return err
+	})
+	return content, err
+}
+
 // sync opens for writing: without that right Windows writes nothing out.
 func sync(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 )
 
+func patiently(do func() error) error { return do() }
+
 // rename makes a link first: unlike a rename, that fails where there is a file.
 func rename(from, to string) error {
 	if err := os.Link(from, to); err != nil {
