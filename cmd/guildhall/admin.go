@@ -18,13 +18,7 @@ import (
 // request makes one.
 func adminCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "admin", Short: "Name platform administrators, set a password"}
-	create := &cobra.Command{
-		Use: "create EMAIL", Short: "Make an account that is a platform administrator", Args: cobra.ExactArgs(1),
-		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
-		RunE: withReady(createAdmin),
-	}
-	create.Flags().String("name", "Administrator", "the person's name")
-	cmd.AddCommand(create,
+	cmd.AddCommand(createAdminCommand(),
 		&cobra.Command{
 			Use: "grant EMAIL", Short: "Make somebody a platform administrator", Args: cobra.ExactArgs(1),
 			RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
@@ -100,34 +94,30 @@ func forAccount(ctx context.Context, k *platform.Kernel, email string, act func(
 	return act(ctx, id)
 }
 
-func createAdmin(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+func createAdminCommand() *cobra.Command {
 	var email field.Email
-	var name field.Name
-	var chosen field.NewPassword
-	given, err := cmd.Flags().GetString("name")
-	if err != nil {
-		return err
+	name := field.Name("Administrator")
+	cmd := &cobra.Command{
+		Use: "create EMAIL", Short: "Make an account that is a platform administrator",
+		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
+		Args: oneParsed(&email),
+		RunE: withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			line, err := readPassword(cmd)
+			if err != nil {
+				return err
+			}
+			var chosen field.NewPassword
+			if err := chosen.UnmarshalText(line); err != nil {
+				return fmt.Errorf("the password %w", err)
+			}
+			id, err := accounts(k).CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), email, "is a platform administrator:", id)
+			return nil
+		}),
 	}
-	line, err := readPassword(cmd)
-	if err != nil {
-		return err
-	}
-	for _, problem := range []struct {
-		what string
-		err  error
-	}{
-		{"the email", email.UnmarshalText([]byte(args[0]))},
-		{"the name", name.UnmarshalText([]byte(given))},
-		{"the password", chosen.UnmarshalText(line)},
-	} {
-		if problem.err != nil {
-			return fmt.Errorf("%s %w", problem.what, problem.err)
-		}
-	}
-	id, err := accounts(k).CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(cmd.OutOrStdout(), email, "is a platform administrator:", id)
-	return nil
+	addParsed(cmd.Flags(), &name, "name", "string", `the person's name (default "Administrator")`)
+	return cmd
 }

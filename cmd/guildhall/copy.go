@@ -48,7 +48,7 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if from == to {
-		return errors.New("--from and --to are the same database")
+		return misused("--from and --to are the same database")
 	}
 	if isMissingFile(from) {
 		return errors.New("--from names a file that is not there")
@@ -110,7 +110,7 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 	}
 	switch {
 	case url != "" && file != "":
-		return "", fmt.Errorf("--%s and --%s-file are both given", name, name)
+		return "", misused("--%s and --%s-file are both given", name, name)
 	case file != "":
 		content, err := os.ReadFile(file)
 		if err != nil {
@@ -118,7 +118,7 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 		}
 		url = strings.TrimSpace(string(content))
 	case url == "":
-		return "", fmt.Errorf("--%s is missing: sqlite://path or postgres://user@host/database", name)
+		return "", misused("--%s is missing: sqlite://path or postgres://user@host/database", name)
 	}
 	return url, nil
 }

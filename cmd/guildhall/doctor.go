@@ -11,12 +11,12 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, strict bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look over the data, the database, the machine and the backups", Args: cobra.NoArgs,
 		Long: "Look over the data, the database, the machine and the backups, while the service runs: what is wrong, and\n" +
-			"how to mend it. It changes nothing. The exit status is 1 where something is wrong. For the settings there\n" +
-			"is `guildhall check`.",
+			"how to mend it. It changes nothing. The exit status is 1 where something is wrong, and with --strict 3 where\n" +
+			"there is something to warn of. For the settings there is `guildhall check`.",
 		RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 			findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Now: k.Now})
 			if asJSON {
@@ -27,21 +27,23 @@ func doctorCommand() *cobra.Command {
 					return err
 				}
 			}
-			failed := 0
+			count := map[doctor.Level]int{}
 			for _, f := range findings {
 				if !asJSON {
 					fmt.Fprintln(cmd.OutOrStdout(), f)
 				}
-				if f.Level == doctor.Fail {
-					failed++
-				}
+				count[f.Level]++
 			}
-			if failed > 0 {
-				return fmt.Errorf("%d thing(s) are wrong", failed)
+			switch {
+			case count[doctor.Fail] > 0:
+				return fmt.Errorf("%d thing(s) are wrong", count[doctor.Fail])
+			case strict && count[doctor.Warn] > 0:
+				return withStatus{fmt.Errorf("%d thing(s) to warn of", count[doctor.Warn]), warned}
 			}
 			return nil
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array of {level, name, message, mend}")
+	cmd.Flags().BoolVar(&strict, "strict", false, "end with status 3 where there is only something to warn of")
 	return cmd
 }

@@ -57,6 +57,10 @@ func writeManual(w io.Writer, root *cobra.Command, r release) error {
 			m.entry(e[0], "", e[1])
 		}
 	}
+	m.section("EXIT STATUS")
+	for _, s := range exitStatuses() {
+		m.entry(s[0], "", s[1])
+	}
 	_, err := m.WriteTo(w)
 	return err
 }
@@ -137,9 +141,5 @@ var sections = []manualSection{
 	}},
 	{"SIGNALS", [][2]string{
 		{"SIGTERM, SIGINT", "Drain: /readyz answers 503 at once, requests are taken for DRAIN_DELAY_SECONDS more, and those under way have DRAIN_TIMEOUT_SECONDS to finish. A second one ends the process at once."},
-	}},
-	{"EXIT STATUS", [][2]string{
-		{"0", "The command did its work, or the service drained in full."},
-		{"1", "Anything else; what was wrong stands on standard error."},
 	}},
 }

@@ -25,20 +25,7 @@ func migrateCommand() *cobra.Command {
 				return report(cmd, "applied", applied, err)
 			}),
 		},
-		&cobra.Command{
-			Use: "down [N]", Short: "Roll the last N migrations back (1)", Args: cobra.MaximumNArgs(1),
-			RunE: withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-				n := 1
-				if len(args) == 1 {
-					var err error
-					if n, err = strconv.Atoi(args[0]); err != nil || n < 1 {
-						return fmt.Errorf("%q is not a number of migrations", args[0])
-					}
-				}
-				undone, err := k.DB.Rollback(cmd.Context(), app.Migrations(), n)
-				return report(cmd, "rolled back", undone, err)
-			}),
-		},
+		migrateDownCommand(),
 		&cobra.Command{
 			Use: "status", Short: "List migrations and whether each has been applied", Args: cobra.NoArgs,
 			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
@@ -53,6 +40,25 @@ func migrateCommand() *cobra.Command {
 		},
 	)
 	return cmd
+}
+
+func migrateDownCommand() *cobra.Command {
+	n := 1
+	return &cobra.Command{
+		Use: "down [N]", Short: "Roll the last N migrations back (1)",
+		Args: cobra.MatchAll(cobra.MaximumNArgs(1), func(_ *cobra.Command, args []string) (err error) {
+			if len(args) == 1 {
+				if n, err = strconv.Atoi(args[0]); err != nil || n < 1 {
+					return fmt.Errorf("%q is not a number of migrations", args[0])
+				}
+			}
+			return nil
+		}),
+		RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+			undone, err := k.DB.Rollback(cmd.Context(), app.Migrations(), n)
+			return report(cmd, "rolled back", undone, err)
+		}),
+	}
 }
 
 func report(cmd *cobra.Command, what string, ids []string, err error) error {

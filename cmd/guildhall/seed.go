@@ -24,7 +24,7 @@ func seedCommand() *cobra.Command {
 			"database into which this was cut off is refused by the service: start over with an empty one.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := size.Check(); err != nil {
-				return err
+				return misused("%w", err)
 			}
 			cfg, _, err := load(cmd)
 			if err != nil {

@@ -143,7 +143,9 @@ func TestSeedRefuses(t *testing.T) {
 				t.Errorf("%v: %d, want %q\n%s", args, status, because, out)
 			}
 		}
-		refused(here, "17 members are too many", "--users", "4", "--organizations", "4", "--members", "17")
+		if out, status := run(t, dir, here, "seed", "--users", "4", "--organizations", "4", "--members", "17"); status != 2 || !strings.Contains(out, "17 members are too many") {
+			t.Errorf("17 members: %d\n%s", status, out)
+		}
 		production := inProduction(databaseURL, "MIGRATE_ON_START=true")
 		refused(production, "say --yes-in production")
 		refused(production, "say --yes-in production", "--yes-in", "development")

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform/fault"
+)
+
+// The exit statuses, which mean the same for every command.
+const (
+	done       = 0
+	failed     = 1
+	wrongUsage = 2
+	warned     = 3
+)
+
+// exitStatuses is what people are told of them.
+func exitStatuses() [][2]string {
+	return [][2]string{
+		{fmt.Sprint(done), "Done: the command did its work, or the service drained in full. `check` and `doctor` found nothing wrong; `doctor` may have warned."},
+		{fmt.Sprint(failed), "Failed: what was wrong stands on standard error. So do settings that are wrong, wherever they come from, and what `check` or `doctor` found to be wrong."},
+		{fmt.Sprint(wrongUsage), "Wrong usage: an unknown command or flag, a subcommand or an argument that is missing, or one that can't be read. Nothing was done."},
+		{fmt.Sprint(warned), "`doctor --strict` warned of something, and nothing is wrong yet."},
+	}
+}
+
+// withStatus is an error that ends the process with a status of its own.
+type withStatus struct {
+	error
+	status int
+}
+
+func (e withStatus) Unwrap() error { return e.error }
+
+// misused refuses arguments or flags that can't be meant.
+func misused(format string, args ...any) error {
+	return withStatus{fmt.Errorf(format, args...), wrongUsage}
+}
+
+// execute runs the command that the arguments name, and returns its exit status.
+func execute(ctx context.Context, root *cobra.Command) int {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	began := false
+	everyCommand(root, func(c *cobra.Command) {
+		if c.HasSubCommands() && !c.Runnable() {
+			c.Args, c.RunE = cobra.ArbitraryArgs, withoutSubcommand
+		}
+		if run := c.RunE; run != nil {
+			c.RunE = func(cmd *cobra.Command, args []string) error {
+				began = true
+				return run(cmd, args)
+			}
+		}
+	})
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return done
+	}
+	status := statusOf(err)
+	if !began { // what cobra refuses is how it was called
+		status = wrongUsage
+	}
+	fmt.Fprintln(root.ErrOrStderr(), "guildhall:", sentence(err))
+	if status == wrongUsage {
+		fmt.Fprintf(root.ErrOrStderr(), "See `%s --help`.\n", cmd.CommandPath())
+	}
+	return status
+}
+
+func everyCommand(c *cobra.Command, visit func(*cobra.Command)) {
+	visit(c)
+	for _, sub := range c.Commands() {
+		everyCommand(sub, visit)
+	}
+}
+
+// withoutSubcommand is what a command does that only has others below it: a
+// script that forgets which must not go on as if it had been done.
+func withoutSubcommand(cmd *cobra.Command, args []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	all := strings.Join(names, ", ")
+	if len(args) == 0 {
+		return misused("%s needs a subcommand, one of: %s", cmd.CommandPath(), all)
+	}
+	return misused("%s has no subcommand %q; it has: %s", cmd.CommandPath(), args[0], all)
+}
+
+func statusOf(err error) int {
+	var known withStatus
+	if errors.As(err, &known) {
+		return known.status
+	}
+	var refusal *fault.Error
+	if errors.As(err, &refusal) && refusal.Kind == fault.Invalid {
+		return wrongUsage
+	}
+	return failed
+}
+
+// sentence is what a person is told of an error: of a refusal, what the API
+// answers.
+func sentence(err error) string {
+	var refusal *fault.Error
+	if !errors.As(err, &refusal) {
+		return err.Error()
+	}
+	if len(refusal.Fields) == 0 {
+		return refusal.Detail
+	}
+	var fields []string
+	for _, f := range refusal.Fields {
+		_, name, _ := strings.Cut(f.Location, ".")
+		fields = append(fields, name+" "+f.Message)
+	}
+	return strings.Join(fields, "\n")
+}
