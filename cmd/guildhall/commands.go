@@ -26,12 +26,19 @@ func root() *cobra.Command {
 	}
 	config.Flags(cmd.PersistentFlags())
 	completeFiles(cmd)
-	cmd.AddCommand(
+	cmd.SetHelpFunc(printHelp)
+	cmd.SetHelpCommand(helpCommand())
+	cmd.SetHelpCommandGroupID(ofProgram)
+	cmd.SetCompletionCommandGroupID(ofProgram)
+	for _, title := range []string{ofService, ofPeople, ofData, ofProgram} {
+		cmd.AddGroup(&cobra.Group{ID: title, Title: title})
+	}
+	cmd.AddCommand(under(ofService,
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
-		migrateCommand(), checkCommand(), doctorCommand(), adminCommand(), auditCommand(), sweepCommand(),
-		backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand(),
-		openAPICommand(), manCommand(), versionCommand(),
-	)
+		migrateCommand(), checkCommand(), doctorCommand(), sweepCommand())...)
+	cmd.AddCommand(under(ofPeople, adminCommand(), auditCommand())...)
+	cmd.AddCommand(under(ofData, backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand())...)
+	cmd.AddCommand(under(ofProgram, openAPICommand(), manCommand(), versionCommand())...)
 	return cmd
 }
 
