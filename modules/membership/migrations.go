@@ -7,7 +7,7 @@ import (
 )
 
 func migrations() []database.Migration {
-	return []database.Migration{{
+	return slices.Concat([]database.Migration{{
 		ID: "202611240400_membership_roles",
 		Up: func(driver database.Driver) []string {
 			clustered := "" // by the primary key, as the lists are read
@@ -69,5 +69,10 @@ func migrations() []database.Migration {
 				database.DropTenantPolicy(driver, "organization_owners"),
 			)
 		},
-	}}
+	}},
+		// The command line, which hands an organization over, has no account.
+		database.Optional("202611252211_membership_admins_by_nobody", "202611252212_membership_admins_by_nobody_back",
+			"organization_admins", "granted_by", "users (id)",
+			"(SELECT w.user_id FROM organization_owners w WHERE w.organization_id = organization_admins.organization_id)"),
+	)
 }

@@ -39,3 +39,35 @@ func KeyedBy(id, table, column string) Migration {
 	}
 	return Migration{ID: id, Up: key(column + ", id"), Down: key("id")}
 }
+
+// Optional makes migrations that let a column refer to nobody. Neither database
+// rewrites the table for it. The second is only a way back: before the column is
+// required again it fills it with standIn, SQL over the row of the table.
+func Optional(id, backID, table, column, references, standIn string) []Migration {
+	alter := func(how string) string {
+		return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s %s NOT NULL", table, column, how)
+	}
+	return []Migration{{
+		ID: id,
+		Up: func(Driver) []string { return []string{alter("DROP")} },
+		Down: func(driver Driver) []string {
+			if driver == Postgres {
+				return []string{alter("SET")}
+			}
+			// SQLite writes it last. A schema is compared as text, so it goes back to
+			// where it stood; it means the same there.
+			return []string{
+				alter("SET"),
+				"PRAGMA writable_schema = ON",
+				fmt.Sprintf("UPDATE sqlite_schema SET sql = replace(sql, '%[2]s TEXT REFERENCES %[3]s NOT NULL', '%[2]s TEXT NOT NULL REFERENCES %[3]s') WHERE name = '%[1]s'", table, column, references),
+				"PRAGMA writable_schema = RESET",
+			}
+		},
+	}, {
+		ID: backID,
+		Up: func(Driver) []string { return nil },
+		Down: func(Driver) []string {
+			return []string{fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[3]s WHERE %[2]s IS NULL", table, column, standIn)}
+		},
+	}}
+}

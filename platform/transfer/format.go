@@ -64,21 +64,21 @@ func lines() []shape {
 			name("name"), past("created_at"), past("updated_at"),
 		}},
 		{line: orgActiveLine, table: "organization_active_status", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), past("activated_at"), person("activated_by"), orNull(past("deactivated_at")), orNull(person("deactivated_by")),
+			id("id"), past("activated_at"), orNull(person("activated_by")), orNull(past("deactivated_at")), orNull(person("deactivated_by")),
 		}},
 		{line: orgSuspendedLine, table: "organization_suspensions", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), reason("reason"), flag("by_operator"), past("suspended_at"), person("suspended_by"), orNull(moment("suspended_until")),
+			id("id"), reason("reason"), flag("by_operator"), past("suspended_at"), orNull(person("suspended_by")), orNull(moment("suspended_until")),
 			orNull(past("lifted_at")), orNull(person("lifted_by")),
 		}},
 		{line: orgArchivedLine, table: "organization_archives", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), reason("reason"), past("archived_at"), person("archived_by"),
+			id("id"), reason("reason"), past("archived_at"), orNull(person("archived_by")),
 			orNull(past("restored_at")), orNull(person("restored_by")), orNull(reason("restore_reason")),
 		}},
 		{line: memberLine, table: "organization_members", whose: ofOrganization, key: "user_id", columns: []column{
 			person("user_id"), past("joined_at"),
 		}},
 		{line: adminLine, table: "organization_admins", whose: ofOrganization, key: "user_id", columns: []column{
-			person("user_id"), past("granted_at"), person("granted_by"),
+			person("user_id"), past("granted_at"), orNull(person("granted_by")),
 		}},
 		{line: ownerLine, once: true, table: "organization_owners", whose: ofOrganization, columns: []column{
 			person("user_id"), past("since"),
@@ -88,7 +88,7 @@ func lines() []shape {
 			orNull(past("deactivated_at")), orNull(person("deactivated_by")),
 		}},
 		{line: suspendedLine, table: "user_suspensions", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), person("user_id"), reason("reason"), past("suspended_at"), person("suspended_by"), orNull(moment("suspended_until")),
+			id("id"), person("user_id"), reason("reason"), past("suspended_at"), orNull(person("suspended_by")), orNull(moment("suspended_until")),
 			orNull(past("lifted_at")), orNull(person("lifted_by")),
 		}},
 		// Where the part of the trail begins that retention has kept.
