@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -84,10 +83,7 @@ func withReady(run func(*cobra.Command, []string, *platform.Kernel, *platform.Ap
 }
 
 func forAccount(ctx context.Context, k *platform.Kernel, email string, act func(context.Context, uuid.UUID) error) error {
-	id, err := operators(k).Find(ctx, field.Login(email).CanonicalEmail())
-	if errors.Is(err, access.ErrUserNotFound) {
-		return fmt.Errorf("nobody has the email address %s", email)
-	}
+	id, err := findAccount(ctx, k, email)
 	if err != nil {
 		return err
 	}
@@ -110,7 +106,7 @@ func createAdminCommand() *cobra.Command {
 			if err := chosen.UnmarshalText(line); err != nil {
 				return fmt.Errorf("the password %w", err)
 			}
-			id, err := accounts(k).CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
+			id, err := wire(k).auths.CommandLine().CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
 			if err != nil {
 				return err
 			}

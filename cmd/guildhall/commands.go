@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"guildhall/platform"
+	"guildhall/platform/access"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 )
@@ -79,7 +80,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, o platform.
 	if err != nil {
 		return nil, nil, err
 	}
-	app, err := platform.New(k, version, wire(k)...)
+	app, err := platform.New(k, version, wire(k).modules()...)
 	if err != nil {
 		_ = k.DB.Close()
 		return nil, nil, err
@@ -114,13 +115,24 @@ func withExisting(run onDatabase) func(*cobra.Command, []string) error {
 	}
 }
 
+// withService is withExisting on a schema that the service could run on, for what
+// works on people and organizations beside it.
+func withService(run onDatabase) func(*cobra.Command, []string) error {
+	return withExisting(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+		if err := app.Usable(cmd.Context()); err != nil {
+			return err
+		}
+		return run(cmd, args, k, app)
+	})
+}
+
 // describe builds the service without a database: it can say what it is.
 func describe() (*platform.App, error) {
 	k, err := platform.Unopened()
 	if err != nil {
 		return nil, err
 	}
-	return platform.New(k, version, wire(k)...)
+	return platform.New(k, version, wire(k).modules()...)
 }
 
 // withApp runs a command that needs the database.
@@ -135,7 +147,11 @@ func withApp(run onDatabase) func(*cobra.Command, []string) error {
 			return err
 		}
 		defer k.DB.Close()
-		cmd.SetContext(database.ForAll(cmd.Context()))
+		ctx, err := k.Gate.AdmitCommandLine(cmd.Context(), access.OperatorOnly(), access.Request{})
+		if err != nil {
+			return err
+		}
+		cmd.SetContext(ctx)
 		return run(cmd, args, k, app)
 	}
 }

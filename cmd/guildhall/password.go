@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"guildhall/modules/auth"
 	"guildhall/platform"
 	"guildhall/platform/field"
 )
@@ -25,7 +24,7 @@ func setPassword(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platf
 		if err := chosen.UnmarshalText(line); err != nil {
 			return fmt.Errorf("the password %w", err)
 		}
-		if err := accounts(k).SetPassword(ctx, id, chosen); err != nil {
+		if err := wire(k).auths.CommandLine().SetPassword(ctx, id, chosen); err != nil {
 			return err
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), args[0], "has a new password")
@@ -40,14 +39,4 @@ func readPassword(cmd *cobra.Command) ([]byte, error) {
 		return nil, errors.New("no password on standard input")
 	}
 	return []byte(strings.TrimRight(line, "\r\n")), nil
-}
-
-// accounts is the module that keeps credentials.
-func accounts(k *platform.Kernel) *auth.Module {
-	for _, m := range wire(k) {
-		if auths, ok := m.(*auth.Module); ok {
-			return auths
-		}
-	}
-	panic("guildhall is wired without its auth module")
 }

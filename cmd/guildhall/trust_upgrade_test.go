@@ -92,7 +92,7 @@ func runNext(ctx context.Context) error {
 		return err
 	}
 	defer k.DB.Close()
-	app, err := platform.New(k, "next", append(wire(k), next{})...)
+	app, err := platform.New(k, "next", append(wire(k).modules(), next{})...)
 	if err != nil {
 		return err
 	}

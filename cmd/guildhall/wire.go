@@ -10,10 +10,19 @@ import (
 	"guildhall/platform/module"
 )
 
+// rooms are the modules of the house.
+type rooms struct {
+	auths         *auth.Module
+	users         *user.Module
+	organizations *organization.Module
+	memberships   *membership.Module
+	trails        *audit.Module
+}
+
 // wire joins the modules. It is the only place that knows them all: each gets
 // the kernel's parts that it uses and, through ports that it declares itself,
 // the other modules.
-func wire(k *platform.Kernel) []module.Module {
+func wire(k *platform.Kernel) rooms {
 	cfg := k.Config
 	sessions := auth.NewSessions(k.DB, k.Trail, k.Now)
 	users := user.New(k.DB, k.Gate, k.Trail, sessions, k.Now)
@@ -27,5 +36,10 @@ func wire(k *platform.Kernel) []module.Module {
 		SessionLifetime:  cfg.RefreshTokenTTL,
 		SessionRetention: cfg.SessionRetention,
 	}, k.Now)
-	return []module.Module{auths, users, organizations, memberships, audit.New(k.Gate, k.Trail)}
+	return rooms{auths, users, organizations, memberships, audit.New(k.Gate, k.Trail)}
+}
+
+// modules lists them, as the kernel mounts them.
+func (r rooms) modules() []module.Module {
+	return []module.Module{r.auths, r.users, r.organizations, r.memberships, r.trails}
 }

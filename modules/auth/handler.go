@@ -123,7 +123,15 @@ func (m *Module) listSessions(ctx context.Context, in httpapi.PageInput) (page h
 		return page, err
 	}
 	caller := access.From(ctx)
-	list, err := m.sessions.liveOf(ctx, caller.UserID, w.After, w.Limit+1, w.Offset)
+	page, err = m.sessionsOf(ctx, caller.UserID, caller.SessionID, w)
+	if err == nil && w.Count {
+		page.Total, err = m.sessions.countLive(ctx, caller.UserID)
+	}
+	return page, err
+}
+
+func (m *Module) sessionsOf(ctx context.Context, userID, current uuid.UUID, w httpapi.Window) (page httpapi.Page[sessionView], err error) {
+	list, err := m.sessions.liveOf(ctx, userID, w.After, w.Limit+1, w.Offset)
 	if err != nil {
 		return page, err
 	}
@@ -131,14 +139,10 @@ func (m *Module) listSessions(ctx context.Context, in httpapi.PageInput) (page h
 	for i, s := range list {
 		views[i] = sessionView{
 			ID: s.ID, OrganizationID: s.OrganizationID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
-			Address: s.Address, Client: s.Client, IsCurrent: s.ID == caller.SessionID,
+			Address: s.Address, Client: s.Client, IsCurrent: s.ID == current,
 		}
 	}
-	page = httpapi.NewPage(views, w, func(v sessionView) uuid.UUID { return v.ID })
-	if w.Count {
-		page.Total, err = m.sessions.countLive(ctx, caller.UserID)
-	}
-	return page, err
+	return httpapi.NewPage(views, w, func(v sessionView) uuid.UUID { return v.ID }), nil
 }
 
 func (m *Module) endSession(ctx context.Context, in sessionPath) (httpapi.NoContent, error) {

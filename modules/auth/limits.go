@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/field"
 	"guildhall/platform/ratelimit"
 	"guildhall/platform/request"
 )
@@ -61,6 +62,54 @@ func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
 		return nil
 	}
 	return refused
+}
+
+// counted is what is counted against somebody, from an address or from anywhere.
+type counted struct {
+	ratelimit.Demand
+	address string
+}
+
+// about is what may hold a person up, at any of these addresses.
+func (l limits) about(p person, addresses []string) []counted {
+	list := l.against(p, addresses)
+	for _, a := range addresses {
+		list = append(list, counted{ratelimit.Demand{Policy: perAddress, Key: a}, a})
+	}
+	return list
+}
+
+// against is what is counted against a person and nobody else.
+func (l limits) against(p person, addresses []string) []counted {
+	email := field.Login(p.email).CanonicalEmail()
+	var list []counted
+	for _, a := range addresses {
+		list = append(list, counted{ratelimit.Demand{Policy: perPair, Key: a + " " + email}, a})
+	}
+	return append(list,
+		counted{ratelimit.Demand{Policy: perEmail, Key: email}, ""},
+		counted{ratelimit.Demand{Policy: changing, Key: p.id.String()}, ""})
+}
+
+// forget takes back what is counted against a person.
+func (l limits) forget(ctx context.Context, p person, addresses []string) error {
+	var demands []ratelimit.Demand
+	for _, c := range l.against(p, addresses) {
+		demands = append(demands, c.Demand)
+	}
+	return l.kept.Forget(ctx, demands...)
+}
+
+// distinct are the keys of addresses, each once.
+func distinct(addresses []string) []string {
+	keys := make([]string, 0, len(addresses))
+	for _, a := range addresses {
+		if a != "" {
+			keys = append(keys, ratelimit.Address(a))
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // loggedIn lets a person who knows the password log in as often as they like.

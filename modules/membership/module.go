@@ -46,11 +46,14 @@ func (*Module) Name() string { return "membership" }
 // Migrations implements module.Module.
 func (*Module) Migrations() []database.Migration { return migrations() }
 
+// owners is the rule on what is the owner's alone.
+func owners() access.Rule { return access.Org(access.Owner) }
+
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Members, admins and owners of an organization.")
 	const organization = "/organizations/:organization_id"
-	member, admin, owner := access.Org(access.Member), access.Org(access.Admin), access.Org(access.Owner)
+	member, admin, owner := access.Org(access.Member), access.Org(access.Admin), owners()
 
 	httpapi.Get(r, organization+"/members", member, m.listMembers, httpapi.Doc{
 		ID: "listMembers", Summary: "List members", MayLag: true,

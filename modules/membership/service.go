@@ -129,7 +129,7 @@ func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) 
 		case held.Target.Role.Includes(access.Admin):
 			return errAlreadyAdmin
 		}
-		view, err := m.store.grant(ctx, organizationID, userID, held.Caller.UserID, m.now())
+		view, err := m.store.grant(ctx, organizationID, userID, held.Caller.By(), m.now())
 		if err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (m *Module) handOver(ctx context.Context, organizationID, newOwnerID uuid.U
 		case !held.Target.AccountGood() || !held.Target.MembershipGood():
 			return errNotInGoodStanding
 		}
-		if err := m.store.transfer(ctx, organizationID, newOwnerID, held.Caller.UserID, m.now()); err != nil {
+		if err := m.store.transfer(ctx, organizationID, newOwnerID, held.Caller.By(), m.now()); err != nil {
 			return err
 		}
 		return m.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID)

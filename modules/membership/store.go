@@ -53,7 +53,7 @@ func (s *store) setOwner(ctx context.Context, organizationID, userID uuid.UUID, 
 	return nil
 }
 
-func (s *store) grant(ctx context.Context, organizationID, userID, by uuid.UUID, now time.Time) (grantView, error) {
+func (s *store) grant(ctx context.Context, organizationID, userID uuid.UUID, by uuid.NullUUID, now time.Time) (grantView, error) {
 	err := s.db.Conn(ctx).Create(&admin{OrganizationID: organizationID, UserID: userID, GrantedAt: now, GrantedBy: by}).Error
 	if err != nil {
 		return grantView{}, fmt.Errorf("grant admin: %w", err)
@@ -74,7 +74,7 @@ func (s *store) revoke(ctx context.Context, organizationID, userID uuid.UUID) er
 	return nil
 }
 
-func (s *store) transfer(ctx context.Context, organizationID, newOwnerID, by uuid.UUID, now time.Time) error {
+func (s *store) transfer(ctx context.Context, organizationID, newOwnerID uuid.UUID, by uuid.NullUUID, now time.Time) error {
 	conn := s.db.Conn(ctx)
 	var former owner
 	if err := conn.Where("organization_id = ?", organizationID).Take(&former).Error; err != nil {

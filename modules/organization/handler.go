@@ -121,12 +121,12 @@ func (m *Module) activate(ctx context.Context, in organizationPath) (organizatio
 
 func (m *Module) archive(ctx context.Context, in archiveInput) (organizationView, error) {
 	return m.change(ctx, in.OrganizationID, audit.OrganizationArchive, func(ctx context.Context, held access.Held) error {
-		return m.store.archive(ctx, in.OrganizationID, string(in.Reason), held.Caller.UserID, m.now())
+		return m.store.archive(ctx, in.OrganizationID, string(in.Reason), held.Caller.By(), m.now())
 	})
 }
 
 func (m *Module) unarchive(ctx context.Context, in unarchiveInput) (organizationView, error) {
 	return m.change(ctx, in.OrganizationID, audit.OrganizationRestore, func(ctx context.Context, held access.Held) error {
-		return m.store.restore(ctx, in.OrganizationID, (*string)(in.Reason), held.Caller.UserID, m.now())
+		return m.store.restore(ctx, in.OrganizationID, (*string)(in.Reason), held.Caller.By(), m.now())
 	})
 }

@@ -21,7 +21,7 @@ type activeStatus struct {
 	ID             uuid.UUID `gorm:"primaryKey"`
 	OrganizationID uuid.UUID
 	ActivatedAt    time.Time
-	ActivatedBy    uuid.UUID
+	ActivatedBy    uuid.NullUUID // nobody: the command line
 	DeactivatedAt  *time.Time
 	DeactivatedBy  uuid.NullUUID
 }
@@ -34,10 +34,10 @@ type suspension struct {
 	Reason         string
 	ByOperator     bool // a platform administrator's, which an owner can't lift
 	SuspendedAt    time.Time
-	SuspendedBy    uuid.UUID
+	SuspendedBy    uuid.NullUUID // nobody: the command line
 	SuspendedUntil *time.Time
 	LiftedAt       *time.Time
-	LiftedBy       uuid.NullUUID // nobody, where it ended by itself
+	LiftedBy       uuid.NullUUID // nobody, where it ended by itself or the command line lifted it
 }
 
 func (suspension) TableName() string { return "organization_suspensions" }
@@ -47,7 +47,7 @@ type archive struct {
 	OrganizationID uuid.UUID
 	Reason         string
 	ArchivedAt     time.Time
-	ArchivedBy     uuid.UUID
+	ArchivedBy     uuid.NullUUID // nobody: the command line
 	RestoredAt     *time.Time
 	RestoredBy     uuid.NullUUID
 	RestoreReason  *string

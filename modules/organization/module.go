@@ -44,6 +44,12 @@ func (*Module) Name() string { return "organization" }
 // Migrations implements module.Module.
 func (*Module) Migrations() []database.Migration { return migrations() }
 
+// ownersRule is on whatever changes an organization's standing.
+func ownersRule() access.Rule { return access.Org(access.Owner).WhileSuspended() }
+
+// seeing is the rule on showing an organization, whatever its standing.
+func seeing() access.Rule { return access.Org(access.Member).WhileSuspended().WhileArchived() }
+
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Organizations and their standing.")
@@ -59,13 +65,13 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.mine, httpapi.Doc{
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
 	})
-	httpapi.Get(r, "/organizations/:organization_id", access.Org(access.Member).WhileSuspended().WhileArchived().Reading(organizationRow), m.get, httpapi.Doc{
+	httpapi.Get(r, "/organizations/:organization_id", seeing().Reading(organizationRow), m.get, httpapi.Doc{
 		ID: "getOrganization", Summary: "Show an organization",
 	})
 	httpapi.Patch(r, "/organizations/:organization_id", access.Org(access.Admin), m.rename, httpapi.Doc{
 		ID: "updateOrganization", Summary: "Rename an organization",
 	})
-	owner := access.Org(access.Owner).WhileSuspended()
+	owner := ownersRule()
 	httpapi.Post(r, "/organizations/:organization_id/suspend", owner, m.suspend, httpapi.Doc{
 		ID: "suspendOrganization", Summary: "Suspend an organization", Refusals: httpapi.Refusals(errAlreadySuspended),
 	})

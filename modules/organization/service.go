@@ -69,7 +69,7 @@ func (m *Module) beginSuspension(ctx context.Context, id uuid.UUID, reason strin
 		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
 	return m.change(ctx, id, audit.OrganizationSuspend, func(ctx context.Context, held access.Held) error {
-		return m.store.suspend(ctx, id, reason, until, held.Caller.UserID, held.Caller.ActsAsOperator(access.Owner), m.now())
+		return m.store.suspend(ctx, id, reason, until, held.Caller.By(), held.Caller.ActsAsOperator(access.Owner), m.now())
 	})
 }
 
@@ -79,7 +79,7 @@ func (m *Module) endSuspension(ctx context.Context, id uuid.UUID) (organizationV
 		if held.Organization.SuspendedByOperator && !held.Caller.Operator {
 			return access.ErrSuspendedByTheOperator
 		}
-		return m.store.liftSuspension(ctx, id, held.Caller.UserID, m.now())
+		return m.store.liftSuspension(ctx, id, held.Caller.By(), m.now())
 	})
 }
 
@@ -97,7 +97,7 @@ func (m *Module) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason 
 			return errOwnerRequired
 		}
 	}
-	if err := m.store.archiveAll(ctx, owned, reason, access.From(ctx).UserID, m.now()); err != nil {
+	if err := m.store.archiveAll(ctx, owned, reason, access.From(ctx).By(), m.now()); err != nil {
 		return err
 	}
 	for _, o := range owned {

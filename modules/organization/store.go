@@ -21,11 +21,11 @@ func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now t
 	if err != nil {
 		return fmt.Errorf("create organization: %w", err)
 	}
-	return s.open(ctx, id, by, now)
+	return s.open(ctx, id, uuid.NullUUID{UUID: by, Valid: true}, now)
 }
 
 // open begins a span of activity where none is open.
-func (s *store) open(ctx context.Context, id, by uuid.UUID, now time.Time) error {
+func (s *store) open(ctx context.Context, id uuid.UUID, by uuid.NullUUID, now time.Time) error {
 	err := s.db.Later(ctx, `INSERT INTO organization_active_status (id, organization_id, activated_at, activated_by)
 		VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, uuid.Must(uuid.NewV7()), id, now, by)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *store) settle(ctx context.Context, id uuid.UUID, now time.Time) error {
 	return nil
 }
 
-func (s *store) suspend(ctx context.Context, id uuid.UUID, reason string, until *time.Time, by uuid.UUID, byOperator bool, now time.Time) error {
+func (s *store) suspend(ctx context.Context, id uuid.UUID, reason string, until *time.Time, by uuid.NullUUID, byOperator bool, now time.Time) error {
 	if err := s.settle(ctx, id, now); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *store) suspend(ctx context.Context, id uuid.UUID, reason string, until 
 	return nil
 }
 
-func (s *store) liftSuspension(ctx context.Context, id, by uuid.UUID, now time.Time) error {
+func (s *store) liftSuspension(ctx context.Context, id uuid.UUID, by uuid.NullUUID, now time.Time) error {
 	if err := s.settle(ctx, id, now); err != nil {
 		return err
 	}
@@ -84,11 +84,11 @@ func (s *store) liftSuspension(ctx context.Context, id, by uuid.UUID, now time.T
 }
 
 // archive also ends the organization's activity: archived means not active.
-func (s *store) archive(ctx context.Context, id uuid.UUID, reason string, by uuid.UUID, now time.Time) error {
+func (s *store) archive(ctx context.Context, id uuid.UUID, reason string, by uuid.NullUUID, now time.Time) error {
 	return s.archiveAll(ctx, []ownedOrganization{{id: id}}, reason, by, now)
 }
 
-func (s *store) archiveAll(ctx context.Context, owned []ownedOrganization, reason string, by uuid.UUID, now time.Time) error {
+func (s *store) archiveAll(ctx context.Context, owned []ownedOrganization, reason string, by uuid.NullUUID, now time.Time) error {
 	if len(owned) == 0 {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (s *store) archiveAll(ctx context.Context, owned []ownedOrganization, reaso
 	return nil
 }
 
-func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uuid.UUID, now time.Time) error {
+func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uuid.NullUUID, now time.Time) error {
 	r := s.db.Conn(ctx).Model(&archive{}).Where("organization_id = ? AND restored_at IS NULL", id).
 		Updates(map[string]any{"restored_at": now, "restored_by": by, "restore_reason": reason})
 	if r.Error != nil {
@@ -155,4 +155,35 @@ func (s *store) lockOwned(ctx context.Context, userID uuid.UUID) ([]ownedOrganiz
 		}
 	}
 	return owned, nil
+}
+
+// suspension that holds now, or nil.
+func (s *store) suspension(ctx context.Context, id uuid.UUID, now time.Time) (*Suspension, error) {
+	var row suspension
+	err := s.db.Conn(ctx).Where("organization_id = ? AND lifted_at IS NULL AND (suspended_until IS NULL OR suspended_until > ?)", id, now).Take(&row).Error
+	if database.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find suspension: %w", err)
+	}
+	found := &Suspension{Reason: row.Reason, ByPlatform: row.ByOperator, SuspendedAt: row.SuspendedAt.UTC(), SuspendedBy: row.SuspendedBy}
+	if row.SuspendedUntil != nil {
+		until := row.SuspendedUntil.UTC()
+		found.SuspendedUntil = &until
+	}
+	return found, nil
+}
+
+// archived is the open archive, or nil.
+func (s *store) archived(ctx context.Context, id uuid.UUID) (*Archive, error) {
+	var row archive
+	err := s.db.Conn(ctx).Where("organization_id = ? AND restored_at IS NULL", id).Take(&row).Error
+	if database.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find archive: %w", err)
+	}
+	return &Archive{Reason: row.Reason, ArchivedAt: row.ArchivedAt.UTC(), ArchivedBy: row.ArchivedBy}, nil
 }

@@ -45,10 +45,10 @@ type suspension struct {
 	OrganizationID uuid.NullUUID
 	Reason         string
 	SuspendedAt    time.Time
-	SuspendedBy    uuid.UUID
+	SuspendedBy    uuid.NullUUID // nobody: the command line
 	SuspendedUntil *time.Time
 	LiftedAt       *time.Time
-	LiftedBy       uuid.NullUUID // nobody, where it ended by itself
+	LiftedBy       uuid.NullUUID // nobody, where it ended by itself or the command line lifted it
 }
 
 func (suspension) TableName() string { return "user_suspensions" }
@@ -58,7 +58,7 @@ type archive struct {
 	UserID        uuid.UUID
 	Reason        string
 	ArchivedAt    time.Time
-	ArchivedBy    uuid.UUID
+	ArchivedBy    uuid.NullUUID // nobody: the command line
 	RestoredAt    *time.Time
 	RestoredBy    uuid.NullUUID
 	RestoreReason *string

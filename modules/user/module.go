@@ -71,15 +71,15 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "Members left out stay as they are; `null` clears `bio` and `avatar_url`.",
 	})
 	over := httpapi.Refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrOperatorRequired)
-	httpapi.Post(r, "/users/:user_id/activate", access.OverUser(access.Admin), m.activate, httpapi.Doc{
+	httpapi.Post(r, "/users/:user_id/activate", overStanding(), m.activate, httpapi.Doc{
 		ID: "activateUser", Summary: "Restore a person's good standing",
 		Description: "Active again, and any open suspension lifted, in the active organization or, with `scope: account`, as a whole.",
 		Refusals:    append(over, errArchived),
 	})
-	httpapi.Post(r, "/users/:user_id/deactivate", access.OverUser(access.Admin), m.deactivate, httpapi.Doc{
+	httpapi.Post(r, "/users/:user_id/deactivate", overStanding(), m.deactivate, httpapi.Doc{
 		ID: "deactivateUser", Summary: "Deactivate a person", Refusals: append(over, errOwnerRequired),
 	})
-	httpapi.Post(r, "/users/:user_id/suspend", access.OverUser(access.Admin), m.suspend, httpapi.Doc{
+	httpapi.Post(r, "/users/:user_id/suspend", overStanding(), m.suspend, httpapi.Doc{
 		ID: "suspendUser", Summary: "Suspend a person", Refusals: append(over, errOwnerRequired, errAlreadySuspended),
 	})
 	httpapi.Post(r, "/users/:user_id/archive", access.SelfOrOperator(), m.archive, httpapi.Doc{
@@ -91,6 +91,9 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "unarchiveUser", Summary: "Restore an archived account", Refusals: httpapi.Refusals(errNotArchived),
 	})
 }
+
+// overStanding is the rule on whatever changes somebody's standing.
+func overStanding() access.Rule { return access.OverUser(access.Admin) }
 
 // Create makes an account in good standing, within the caller's transaction.
 // It refuses an email that is taken in any spelling (email_taken).

@@ -58,7 +58,7 @@ func (m *Module) archiveAccount(ctx context.Context, id uuid.UUID, reason string
 		if err := m.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		if err := m.store.archive(ctx, id, reason, access.From(ctx).UserID, m.now()); err != nil {
+		if err := m.store.archive(ctx, id, reason, access.From(ctx).By(), m.now()); err != nil {
 			return err
 		}
 		for _, hook := range m.hooks {
@@ -83,7 +83,7 @@ func (m *Module) restoreAccount(ctx context.Context, id uuid.UUID, reason *strin
 		if err := m.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		if err := m.store.restore(ctx, id, reason, access.From(ctx).UserID, m.now()); err != nil {
+		if err := m.store.restore(ctx, id, reason, access.From(ctx).By(), m.now()); err != nil {
 			return err
 		}
 		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserUnarchived, UserID: id}); err != nil {

@@ -81,7 +81,7 @@ func (m *Module) restoreStanding(ctx context.Context, userID uuid.UUID, account 
 		if s.isAccount() && s.target.AccountArchived {
 			return errArchived
 		}
-		by := access.From(ctx).UserID
+		by := access.From(ctx).By()
 		if err := m.store.activate(ctx, s, by, m.now()); err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (m *Module) endActivity(ctx context.Context, userID uuid.UUID, account bool
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}
-		if err := m.store.deactivate(ctx, s, access.From(ctx).UserID, m.now()); err != nil {
+		if err := m.store.deactivate(ctx, s, access.From(ctx).By(), m.now()); err != nil {
 			return err
 		}
 		return m.endSessions(ctx, s, "account_deactivated")
@@ -109,7 +109,7 @@ func (m *Module) beginSuspension(ctx context.Context, userID uuid.UUID, account 
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}
-		if err := m.store.suspend(ctx, s, reason, until, access.From(ctx).UserID, m.now()); err != nil {
+		if err := m.store.suspend(ctx, s, reason, until, access.From(ctx).By(), m.now()); err != nil {
 			return err
 		}
 		return m.endSessions(ctx, s, "account_suspended")

@@ -28,7 +28,7 @@ func (s *store) create(ctx context.Context, email, canonical, name string, now t
 	if err := s.db.Later(ctx, "INSERT INTO user_profile (user_id, name) VALUES (?, ?)", id, name); err != nil {
 		return uuid.Nil, fmt.Errorf("create profile: %w", err)
 	}
-	return id, s.activate(ctx, subject{userID: id}, uuid.Nil, now)
+	return id, s.activate(ctx, subject{userID: id}, uuid.NullUUID{}, now)
 }
 
 func (s *store) welcome(ctx context.Context, userID, organizationID uuid.UUID, now time.Time) error {
@@ -68,17 +68,17 @@ func of(s subject) func(*gorm.DB) *gorm.DB {
 }
 
 // activate opens a span of activity where none is open.
-func (s *store) activate(ctx context.Context, sub subject, by uuid.UUID, now time.Time) error {
+func (s *store) activate(ctx context.Context, sub subject, by uuid.NullUUID, now time.Time) error {
 	err := s.db.Later(ctx, `INSERT INTO user_active_status (id, user_id, organization_id, activated_at, activated_by)
 		VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		uuid.Must(uuid.NewV7()), sub.userID, sub.organizationID, now, uuid.NullUUID{UUID: by, Valid: by != uuid.Nil})
+		uuid.Must(uuid.NewV7()), sub.userID, sub.organizationID, now, by)
 	if err != nil {
 		return fmt.Errorf("activate user: %w", err)
 	}
 	return nil
 }
 
-func (s *store) deactivate(ctx context.Context, sub subject, by uuid.UUID, now time.Time) error {
+func (s *store) deactivate(ctx context.Context, sub subject, by uuid.NullUUID, now time.Time) error {
 	err := s.db.Conn(ctx).Model(&activeStatus{}).Scopes(of(sub)).Where("deactivated_at IS NULL").
 		Updates(map[string]any{"deactivated_at": now, "deactivated_by": by}).Error
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *store) settle(ctx context.Context, sub subject, now time.Time) error {
 	return nil
 }
 
-func (s *store) suspend(ctx context.Context, sub subject, reason string, until *time.Time, by uuid.UUID, now time.Time) error {
+func (s *store) suspend(ctx context.Context, sub subject, reason string, until *time.Time, by uuid.NullUUID, now time.Time) error {
 	if err := s.settle(ctx, sub, now); err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (s *store) suspend(ctx context.Context, sub subject, reason string, until *
 	return nil
 }
 
-func (s *store) liftSuspension(ctx context.Context, sub subject, by uuid.UUID, now time.Time) error {
+func (s *store) liftSuspension(ctx context.Context, sub subject, by uuid.NullUUID, now time.Time) error {
 	if err := s.settle(ctx, sub, now); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *store) liftSuspension(ctx context.Context, sub subject, by uuid.UUID, n
 }
 
 // archive also ends the account's activity: archived means not active.
-func (s *store) archive(ctx context.Context, id uuid.UUID, reason string, by uuid.UUID, now time.Time) error {
+func (s *store) archive(ctx context.Context, id uuid.UUID, reason string, by uuid.NullUUID, now time.Time) error {
 	err := s.db.Conn(ctx).Create(&archive{
 		ID: uuid.Must(uuid.NewV7()), UserID: id, Reason: reason, ArchivedAt: now, ArchivedBy: by,
 	}).Error
@@ -142,7 +142,7 @@ func (s *store) archive(ctx context.Context, id uuid.UUID, reason string, by uui
 	return s.deactivate(ctx, subject{userID: id}, by, now)
 }
 
-func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uuid.UUID, now time.Time) error {
+func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uuid.NullUUID, now time.Time) error {
 	r := s.db.Conn(ctx).Model(&archive{}).Where("user_id = ? AND restored_at IS NULL", id).
 		Updates(map[string]any{"restored_at": now, "restored_by": by, "restore_reason": reason})
 	if r.Error != nil {
@@ -152,4 +152,38 @@ func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uu
 		return errNotArchived
 	}
 	return s.activate(ctx, subject{userID: id}, by, now)
+}
+
+// suspension that holds now in a scope, or nil.
+func (s *store) suspension(ctx context.Context, sub subject, now time.Time) (*Suspension, error) {
+	var row suspension
+	err := s.db.Conn(ctx).Scopes(of(sub)).Where("lifted_at IS NULL AND (suspended_until IS NULL OR suspended_until > ?)", now).Take(&row).Error
+	if database.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find suspension: %w", err)
+	}
+	return &Suspension{Reason: row.Reason, SuspendedAt: row.SuspendedAt.UTC(), SuspendedBy: row.SuspendedBy, SuspendedUntil: utc(row.SuspendedUntil)}, nil
+}
+
+// archived is the open archive of an account, or nil.
+func (s *store) archived(ctx context.Context, id uuid.UUID) (*Archive, error) {
+	var row archive
+	err := s.db.Conn(ctx).Where("user_id = ? AND restored_at IS NULL", id).Take(&row).Error
+	if database.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find archive: %w", err)
+	}
+	return &Archive{Reason: row.Reason, ArchivedAt: row.ArchivedAt.UTC(), ArchivedBy: row.ArchivedBy}, nil
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
 }

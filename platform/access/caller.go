@@ -24,6 +24,8 @@ type Caller struct {
 	// Standing is theirs in it, as it was when they passed the gate.
 	Standing Standing
 
+	commandLine bool // without an account
+
 	rule    Rule
 	request Request
 	written int64 // the transaction in which their session wrote last
@@ -42,12 +44,19 @@ func (c Caller) Active() (uuid.UUID, error) {
 	return c.OrganizationID.UUID, nil
 }
 
+// By is the account that acts; none where it is the command line that does.
+func (c Caller) By() uuid.NullUUID {
+	return uuid.NullUUID{UUID: c.UserID, Valid: c.UserID != uuid.Nil}
+}
+
+func (c Caller) isNobody() bool { return c.UserID == uuid.Nil && !c.commandLine }
+
 type callerKey struct{}
 
 // With keeps the caller for the handler; From finds it. A context without one
 // has the zero Caller, which may do nothing.
 func With(ctx context.Context, c Caller) context.Context {
-	if c.UserID != uuid.Nil {
+	if !c.isNobody() {
 		ctx = database.For(ctx, database.Tenant{OrganizationID: c.OrganizationID, UserID: c.UserID, All: c.Operator})
 		ctx = audit.ActingAs(ctx, audit.Actor{UserID: c.UserID, SessionID: c.SessionID, As: c.as()})
 	}
@@ -57,6 +66,8 @@ func With(ctx context.Context, c Caller) context.Context {
 // as is the power that the caller acts with, for the trail.
 func (c Caller) as() string {
 	switch {
+	case c.commandLine:
+		return "command_line"
 	case c.ActsAsOperator(max(c.rule.min, Member)):
 		return "platform_administrator"
 	case c.Role == NoRole:

@@ -139,7 +139,7 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 		}
 		return err
 	case self:
-		if c.request.User == c.UserID || (c.rule.min == Owner && c.Operator) {
+		if (c.request.User == c.UserID && !c.commandLine) || (c.rule.min == Owner && c.Operator) {
 			return g.decideNamed(c, s, named)
 		}
 		return g.refuseAbout(ctx, c, ErrNotYours)

@@ -26,7 +26,7 @@ type Held struct {
 // The target is a person in that organization, or uuid.Nil.
 func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (Held, error) {
 	caller := From(ctx)
-	if caller.UserID == uuid.Nil {
+	if caller.isNobody() {
 		return Held{}, errNoCaller
 	}
 	if err := g.lockOrganization(ctx, organizationID); err != nil {
@@ -52,6 +52,12 @@ func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (He
 
 // readBoth reads the caller and, if there is one, the target.
 func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organizationID uuid.NullUUID) (caller, target Standing, err error) {
+	if c.commandLine {
+		if caller, err = g.atCommandLine(ctx, organizationID); err == nil && targetID != uuid.Nil {
+			target, err = g.Of(ctx, targetID, organizationID)
+		}
+		return caller, target, err
+	}
 	now := g.now()
 	if targetID == uuid.Nil {
 		caller, err = g.read(ctx, c.UserID, c.SessionID, organizationID, now)

@@ -55,15 +55,21 @@ func (s Standing) Present() bool {
 // are bound once, in a table k of one row that the rest joins: SQLite would
 // prepare a statement again whenever a parameter that its planner looked at changes.
 const (
+	organizationBits = `(CASE WHEN o.id IS NULL THEN 0 ELSE 32 END)
+	+ (CASE WHEN os.id IS NULL THEN 0 ELSE 64 END)
+	+ (CASE WHEN os.by_operator THEN 128 ELSE 0 END)
+	+ (CASE WHEN oa.id IS NULL THEN 0 ELSE 256 END)`
+	organizationJoins = `
+LEFT JOIN organizations o ON o.id = k.organization_id
+LEFT JOIN organization_suspensions os ON os.organization_id = k.organization_id
+	AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now)
+LEFT JOIN organization_archives oa ON oa.organization_id = k.organization_id AND oa.restored_at IS NULL`
 	standingBits = `(CASE WHEN s.id IS NULL THEN 0 ELSE 1 END)
 	+ (CASE WHEN ua.id IS NULL THEN 0 ELSE 2 END)
 	+ (CASE WHEN us.id IS NULL THEN 0 ELSE 4 END)
 	+ (CASE WHEN ux.id IS NULL THEN 0 ELSE 8 END)
 	+ (CASE WHEN pa.user_id IS NULL THEN 0 ELSE 16 END)
-	+ (CASE WHEN o.id IS NULL THEN 0 ELSE 32 END)
-	+ (CASE WHEN os.id IS NULL THEN 0 ELSE 64 END)
-	+ (CASE WHEN os.by_operator THEN 128 ELSE 0 END)
-	+ (CASE WHEN oa.id IS NULL THEN 0 ELSE 256 END)
+	+ ` + organizationBits + `
 	+ (CASE WHEN m.user_id IS NULL THEN 0 ELSE 512 END)
 	+ (CASE WHEN ad.user_id IS NULL THEN 0 ELSE 1024 END)
 	+ (CASE WHEN ow.user_id IS NULL THEN 0 ELSE 2048 END)
@@ -79,11 +85,7 @@ LEFT JOIN user_suspensions us ON us.user_id = k.user_id
 	AND us.organization_id IS NULL AND us.lifted_at IS NULL
 	AND (us.suspended_until IS NULL OR us.suspended_until > k.now)
 LEFT JOIN user_archives ux ON ux.user_id = k.user_id AND ux.restored_at IS NULL
-LEFT JOIN platform_administrators pa ON pa.user_id = k.user_id
-LEFT JOIN organizations o ON o.id = k.organization_id
-LEFT JOIN organization_suspensions os ON os.organization_id = k.organization_id
-	AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now)
-LEFT JOIN organization_archives oa ON oa.organization_id = k.organization_id AND oa.restored_at IS NULL
+LEFT JOIN platform_administrators pa ON pa.user_id = k.user_id` + organizationJoins + `
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = k.user_id
 LEFT JOIN organization_admins ad ON ad.organization_id = k.organization_id AND ad.user_id = k.user_id
 LEFT JOIN organization_owners ow ON ow.organization_id = k.organization_id AND ow.user_id = k.user_id

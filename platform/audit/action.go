@@ -12,6 +12,7 @@ const (
 	UserSuspended   Action = "user.suspended"
 	UserArchived    Action = "user.archived"
 	UserUnarchived  Action = "user.unarchived"
+	UserUnlocked    Action = "user.unlocked" // the limits on guessing their password were forgotten
 	ProfileChanged  Action = "profile.changed"
 	PasswordChanged Action = "password.changed"
 
@@ -49,7 +50,7 @@ const (
 // Actions are all there are.
 func Actions() []Action {
 	return []Action{
-		UserRegistered, UserActivated, UserDeactivated, UserSuspended, UserArchived, UserUnarchived,
+		UserRegistered, UserActivated, UserDeactivated, UserSuspended, UserArchived, UserUnarchived, UserUnlocked,
 		ProfileChanged, PasswordChanged,
 		LogInFailed, SessionStarted, SessionEnded, SessionSwitched, RefreshTokenReused,
 		OrganizationCreated, OrganizationRenamed, OrganizationSuspend, OrganizationActivate, OrganizationArchive, OrganizationRestore,

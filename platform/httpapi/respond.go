@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -63,6 +64,30 @@ func NewPage[T any](found []T, w Window, key func(T) uuid.UUID) Page[T] {
 	}
 	last := key(found[w.Limit-1])
 	return Page[T]{Items: found[:w.Limit], Next: &last}
+}
+
+// Each goes through all of a list, of which it has a page in memory at a time.
+func Each[T any](read func(Window) (Page[T], error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		w := Window{Limit: 500}
+		for {
+			page, err := read(w)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.Next == nil {
+				return
+			}
+			w.After = *page.Next
+		}
+	}
 }
 
 func (p Page[T]) page() (items any, next *uuid.UUID, total *int64) { return p.Items, p.Next, p.Total }

@@ -21,7 +21,8 @@ type Policy struct {
 	Silent   bool // not shown but in a refusal: others have a part in what is left of it
 }
 
-func (p Policy) span() time.Duration { return time.Duration(p.Burst) * p.Interval }
+// Span is how long a key that is used up takes to have its whole burst back.
+func (p Policy) Span() time.Duration { return time.Duration(p.Burst) * p.Interval }
 
 // Store keeps limits in the database: they hold for all replicas, and over a
 // restart. A nil Store allows everything.
@@ -96,7 +97,7 @@ func (s *Store) Take(ctx context.Context, demands ...Demand) error {
 // take returns how long to wait, or that there is no need to.
 func (s *Store) take(ctx context.Context, d Demand) (time.Duration, error) {
 	p, now := d.Policy, s.now().UnixMicro()
-	step, span := p.Interval.Microseconds(), p.span().Microseconds()
+	step, span := p.Interval.Microseconds(), p.Span().Microseconds()
 	furthest := now + span - step
 	var tat int64
 	var admitted bool
@@ -108,6 +109,23 @@ func (s *Store) take(ctx context.Context, d Demand) (time.Duration, error) {
 		announce(ctx, p, (now+span-tat)/step, time.Duration(tat-now)*time.Microsecond)
 	}
 	return 0, nil
+}
+
+// Wait is for how long an attempt would be refused now. It counts none.
+func (s *Store) Wait(ctx context.Context, d Demand) (time.Duration, error) {
+	if s == nil {
+		return 0, nil
+	}
+	var tat int64
+	err := s.db.Row(ctx, "SELECT tat FROM rate_limits WHERE key = ?", digest(d.Policy, d.Key)).Scan(&tat)
+	if database.IsNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the limit %s: %w", d.Policy.Name, err)
+	}
+	furthest := s.now().Add(d.Policy.Span() - d.Policy.Interval).UnixMicro()
+	return max(0, time.Duration(tat-furthest)*time.Microsecond), nil
 }
 
 // Forget gives keys their whole burst back, as after a success.
@@ -153,7 +171,7 @@ func (s *Store) Sweep(ctx context.Context) (swept int64, err error) {
 // announce tells the client how much is left (draft-ietf-httpapi-ratelimit-headers-10).
 // Of several policies the last one speaks: the narrowest comes last.
 func announce(ctx context.Context, p Policy, remaining int64, reset time.Duration) {
-	request.SetHeader(ctx, "RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", p.Name, p.Burst, seconds(p.span())))
+	request.SetHeader(ctx, "RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", p.Name, p.Burst, seconds(p.Span())))
 	request.SetHeader(ctx, "RateLimit", fmt.Sprintf("%q;r=%d;t=%s", p.Name, remaining, strconv.Itoa(seconds(reset))))
 }
 
