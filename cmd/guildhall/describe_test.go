@@ -59,6 +59,10 @@ func TestCompletionInBash(t *testing.T) {
 		{[]string{"admin", "cr"}, "create"},
 		{[]string{"serve", "--trusted-pr"}, "--trusted-proxies"},
 		{[]string{"version", "--j"}, "--json"},
+		{[]string{"user", "end"}, "end-sessions"},
+		{[]string{"organization", "tr"}, "transfer"},
+		{[]string{"user", "list", "--standing", "su"}, "suspended"},
+		{[]string{"help", "set"}, "settings"},
 	} {
 		cmd := command(t.TempDir(), []string{"PATH=" + programs})
 		cmd.Path, cmd.Args = bash, append([]string{bash, "-c", ask, "bash"}, c.typed...)

@@ -1,0 +1,585 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/config"
+	"guildhall/platform/database"
+	"guildhall/platform/platformtest"
+)
+
+// atServer runs commands beside a service, on its database, as processes of their
+// own.
+type atServer struct {
+	t       testing.TB
+	dir     string
+	environ []string
+}
+
+func (s *service) atServer(more ...string) atServer {
+	environ := inProduction(s.kernel.Config.DatabaseURL.Reveal(), more...)
+	if s.kernel.Config.DatabaseRowSecurity {
+		environ = append(environ, "DATABASE_ROW_SECURITY=true")
+	}
+	return atServer{s.t, s.t.TempDir(), environ}
+}
+
+// ok runs a command that does its work and says nothing on standard error.
+func (c atServer) ok(args ...string) string {
+	c.t.Helper()
+	out, errs, status := separately(c.t, "", c.dir, c.environ, args...)
+	if status != 0 || errs != "" {
+		c.t.Fatalf("%q: %d\n%s%s", args, status, out, errs)
+	}
+	return out
+}
+
+// fails runs one that is refused, for a reason that stands on standard error.
+func (c atServer) fails(status int, says string, args ...string) {
+	c.t.Helper()
+	out, errs, got := separately(c.t, "", c.dir, c.environ, args...)
+	if got != status || out != "" || !strings.Contains(errs, says) {
+		c.t.Fatalf("%q: %d, want %d and %q\n%s%s", args, got, status, says, out, errs)
+	}
+}
+
+func (c atServer) json(into any, args ...string) {
+	c.t.Helper()
+	if out := c.ok(append(args, "--json")...); json.Unmarshal([]byte(out), into) != nil {
+		c.t.Fatalf("%q: no such JSON:\n%s", args, out)
+	}
+}
+
+func (c atServer) object(args ...string) (m map[string]any) {
+	c.t.Helper()
+	c.json(&m, args...)
+	return m
+}
+
+func (c atServer) list(args ...string) (l []map[string]any) {
+	c.t.Helper()
+	c.json(&l, args...)
+	return l
+}
+
+// holds says whether an object has all that the API answers, as the API does.
+func holds(t testing.TB, object map[string]any, api answer) {
+	t.Helper()
+	for name, want := range api.object() {
+		if got := object[name]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s is %v, the API has %v", name, got, want)
+		}
+	}
+}
+
+// lastEvent of a kind in an account's trail, or an organization's, was just done,
+// by the command line and nobody with an account.
+func lastEvent(root *actor, path, action string) {
+	root.s.t.Helper()
+	events := root.get(path + "/audit-events?limit=1&action=" + action).is(200).list()
+	if len(events) != 1 || events[0]["actor_role"] != "command_line" || events[0]["actor_user_id"] != nil {
+		root.s.t.Errorf("%s: the last %s is %v", path, action, events)
+	}
+}
+
+func (a *actor) path() string { return "/users/" + a.id }
+
+// TestPeopleByCommand: what a command does beside a running service is true for
+// that service's very next request.
+func TestPeopleByCommand(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		c, root := s.atServer(), s.operator("Root")
+		ada, bob := s.person("Ada"), s.person("Bob")
+		bob = bob.joins(ada, false)
+		logIn := func(a *actor) answer {
+			return s.do("POST", "/api/v1/auth/token", "", body("username", a.email, "password", password))
+		}
+
+		// Suspended, as an account.
+		ada.get("/auth/me").is(200)
+		shout := strings.ToUpper(ada.email)
+		if out := c.ok("user", "suspend", shout, "--reason", "Under investigation.", "--until", "7d"); !strings.Contains(out, ada.email+" is suspended until 2") {
+			t.Errorf("told: %s", out)
+		}
+		ada.get("/auth/me").is(401, "invalid_token")
+		logIn(ada).is(403, "account_suspended")
+		lastEvent(root, ada.path(), "user.suspended")
+		c.fails(1, "This person is already suspended.", "user", "suspend", ada.id, "--reason", "Again.")
+		shown := c.object("user", "show", ada.id)
+		holds(t, shown, root.get(ada.path()).is(200))
+		why := shown["suspension"].(map[string]any)
+		if why["reason"] != "Under investigation." || why["suspended_by"] != nil || why["suspended_until"] == nil || len(shown["sessions"].([]any)) != 0 {
+			t.Errorf("shown: %v", shown)
+		}
+		if out := c.ok("user", "show", ada.email); !strings.Contains(out, "suspended since") || !strings.Contains(out, ": Under investigation.") {
+			t.Errorf("shown:\n%s", out)
+		}
+		// A view as the API's, after each of them.
+		holds(t, c.object("user", "activate", ada.email), root.get(ada.path()))
+		lastEvent(root, ada.path(), "user.activated")
+		logIn(ada).is(200)
+		ada = s.actorOf(logIn(ada))
+
+		// Within an organization only.
+		bob.get(ada.org("")).is(200)
+		c.ok("user", "suspend", bob.email, "--reason", "Loud.", "--organization", ada.organization)
+		bob.get(ada.org("")).is(403, "membership_suspended")
+		bob.get("/organizations/" + bob.own(t)).is(200)
+		lastEvent(root, ada.org(""), "user.suspended")
+		for _, o := range c.object("user", "show", bob.email)["organizations"].([]any) {
+			o := o.(map[string]any)
+			there := o["membership"].(map[string]any)
+			if want := o["id"] == ada.organization; there["is_suspended"] != want || o["is_suspended"] != false {
+				t.Errorf("shown: %v", o)
+			}
+		}
+		ada.post(bob.path()+"/activate", body()).is(200) // an owner may: it is their organization
+		bob.get(ada.org("")).is(200)
+		c.ok("user", "deactivate", bob.email, "--organization", ada.organization)
+		bob.get(ada.org("")).is(403, "membership_inactive")
+		c.ok("user", "activate", bob.email, "--organization", ada.organization)
+		bob.get(ada.org("")).is(200)
+		c.fails(1, "transfer its ownership first", "user", "suspend", ada.email, "--reason", "x", "--organization", ada.organization)
+		c.fails(1, "There is no such user.", "user", "suspend", root.email, "--reason", "x", "--organization", ada.organization)
+		c.fails(1, "There is no such organization.", "user", "suspend", bob.email, "--reason", "x", "--organization", uuid.NewString())
+		c.ok("user", "deactivate", bob.email)
+		logIn(bob).is(403, "account_inactive")
+		lastEvent(root, bob.path(), "user.deactivated")
+		c.ok("user", "activate", bob.email)
+		bob = s.actorOf(logIn(bob).is(200))
+
+		// Sessions.
+		second := s.actorOf(logIn(bob).is(200))
+		sessions := c.list("user", "sessions", bob.email)
+		if len(sessions) != 2 || len(c.list("user", "sessions", bob.email, "--limit", "1")) != 1 || sessions[0]["address"] == "" {
+			t.Errorf("sessions: %v", sessions)
+		}
+		theirs := bob.get("/auth/sessions").is(200).list()
+		if fmt.Sprint(slices.Sorted(maps.Keys(sessions[0]))) != fmt.Sprint(slices.Sorted(maps.Keys(theirs[0]))) || sessions[1]["id"] != theirs[1]["id"] {
+			t.Errorf("sessions: %v, the API has %v", sessions, theirs)
+		}
+		if ended := c.object("user", "end-sessions", bob.email); ended["sessions"] != 2.0 || ended["user_id"] != bob.id {
+			t.Errorf("ended: %v", ended)
+		}
+		bob.get("/auth/me").is(401, "invalid_token")
+		second.post("/auth/refresh", body("refresh_token", second.refresh)).is(401)
+		lastEvent(root, bob.path(), "session.ended")
+		if out := c.ok("user", "end-sessions", bob.email); !strings.HasPrefix(out, "0 ") {
+			t.Errorf("ended again: %s", out)
+		}
+
+		// Archived, with what they are alone in; and back.
+		c.fails(1, "transfer its ownership first", "user", "archive", ada.email, "--reason", "Left.")
+		c.ok("user", "archive", bob.email, "--reason", "Left.")
+		logIn(bob).is(403, "account_archived")
+		lastEvent(root, bob.path(), "user.archived")
+		lastEvent(root, "/organizations/"+bob.own(t), "organization.archived")
+		if archive := c.object("user", "show", bob.email)["archive"].(map[string]any); archive["reason"] != "Left." {
+			t.Errorf("archive: %v", archive)
+		}
+		c.fails(1, "already archived", "user", "archive", bob.email, "--reason", "Left.")
+		c.fails(1, "restore it first", "user", "activate", bob.email)
+		c.ok("user", "unarchive", bob.email, "--reason", "Came back.")
+		lastEvent(root, bob.path(), "user.unarchived")
+		logIn(bob).is(200)
+		c.fails(1, "not archived", "user", "unarchive", bob.email)
+
+		if out := c.ok("audit", "verify"); !strings.Contains(out, " events in ") {
+			t.Errorf("the trail: %s", out)
+		}
+	})
+}
+
+// own is the organization that somebody made when they registered.
+func (a *actor) own(t testing.TB) string {
+	t.Helper()
+	var id string
+	err := a.s.kernel.DB.Row(everything, "SELECT organization_id FROM organization_owners WHERE user_id = ? ORDER BY organization_id LIMIT 1", a.id).Scan(&id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestOrganizationsByCommand(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		c, root := s.atServer(), s.operator("Root")
+		ada := s.person("Ada")
+		bob := s.person("Bob").joins(ada, false)
+		ada.patch(ada.org(""), body("name", "Analytical Engines")).is(200)
+
+		c.ok("organization", "suspend", "Analytical Engines", "--reason", "Unpaid.", "--until", "2999-01-31T12:00:00+01:00")
+		bob.get(ada.org("/members")).is(403, "organization_suspended")
+		ada.post(ada.org("/activate"), nil).is(403, "suspended_by_platform")
+		lastEvent(root, ada.org(""), "organization.suspended")
+		shown := c.object("organization", "show", ada.organization)
+		holds(t, shown, root.get(ada.org("")).is(200))
+		why := shown["suspension"].(map[string]any)
+		if why["reason"] != "Unpaid." || why["suspended_until"] != "2999-01-31T11:00:00Z" || why["by_platform"] != true || shown["member_count"] != 2.0 {
+			t.Errorf("shown: %v", shown)
+		}
+		if owner := shown["owner"].(map[string]any); owner["email"] != ada.email || owner["role"] != "owner" {
+			t.Errorf("owner: %v", owner)
+		}
+		if out := c.ok("organization", "show", ada.organization); !strings.Contains(out, "suspended by the platform since") || !strings.Contains(out, ada.email) {
+			t.Errorf("shown:\n%s", out)
+		}
+		c.fails(1, "already suspended", "organization", "suspend", ada.organization, "--reason", "Again.")
+		holds(t, c.object("organization", "activate", ada.organization), root.get(ada.org("")))
+		bob.get(ada.org("/members")).is(200)
+		lastEvent(root, ada.org(""), "organization.activated")
+
+		// A suspension by the owner is lifted as well.
+		ada.post(ada.org("/suspend"), because()).is(200)
+		c.ok("organization", "activate", ada.organization)
+		bob.get(ada.org("/members")).is(200)
+
+		transferred := c.object("organization", "transfer", ada.organization, bob.email)
+		if transferred["owner_user_id"] != bob.id || transferred["organization_id"] != ada.organization {
+			t.Errorf("transferred: %v", transferred)
+		}
+		lastEvent(root, ada.org(""), "ownership.transferred")
+		ada.patch(ada.org(""), body("name", "Difference Engines")).is(200) // stays as an admin
+		ada.post(ada.org("/suspend"), because()).is(403, "insufficient_role")
+		c.fails(1, "already owns", "organization", "transfer", ada.organization, bob.id)
+		c.fails(1, "not a member", "organization", "transfer", ada.organization, root.id)
+		c.fails(1, "nobody has the email address", "organization", "transfer", ada.organization, "nobody@example.com")
+
+		c.ok("organization", "archive", ada.organization, "--reason", "The project has ended.")
+		ada.get(ada.org("")).is(404, "organization_not_found")
+		lastEvent(root, ada.org(""), "organization.archived")
+		c.fails(1, "already archived", "organization", "archive", ada.organization, "--reason", "x")
+		c.fails(1, "There is no such organization.", "organization", "suspend", ada.organization, "--reason", "x") // as the API
+		if archive := c.object("organization", "show", ada.organization)["archive"].(map[string]any); archive["reason"] != "The project has ended." {
+			t.Errorf("archive: %v", archive)
+		}
+		c.ok("organization", "unarchive", ada.organization)
+		ada.get(ada.org("")).is(200)
+		lastEvent(root, ada.org(""), "organization.unarchived")
+		c.fails(1, "not archived", "organization", "unarchive", ada.organization)
+
+		// By a name that only one has.
+		other := ada.post("/organizations", body("name", "Difference Engines")).is(201).str("id")
+		for _, id := range []string{ada.organization, other} {
+			c.fails(1, id, "organization", "show", "Difference Engines")
+		}
+		c.fails(1, "There is no such organization.", "organization", "show", uuid.NewString())
+		c.fails(1, "no such organization", "organization", "show", "Nothing")
+		if list := c.list("organization", "list", "--match", "DIFFERENCE"); len(list) != 2 || list[1]["id"] != other || list[0]["role"] != nil {
+			t.Errorf("list: %v", list)
+		}
+		c.ok("organization", "suspend", other, "--reason", "x")
+		if list := c.list("organization", "list", "--standing", "suspended"); len(list) != 1 || list[0]["id"] != other {
+			t.Errorf("suspended: %v", list)
+		}
+	})
+}
+
+// TestListsByCommand are read a page at a time, and can be cut and narrowed.
+func TestListsByCommand(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		c, ada := s.atServer(), s.person("Ada")
+		s.crowd(ada, 1100, 3)
+		everybody := c.list("user", "list")
+		if len(everybody) != s.count("SELECT COUNT(*) FROM users") {
+			t.Errorf("%d are listed", len(everybody))
+		}
+		holds(t, everybody[0], ada.get(ada.path()))
+		ids := map[any]bool{}
+		for _, u := range everybody {
+			ids[u["id"]] = true
+		}
+		if len(ids) != len(everybody) {
+			t.Errorf("%d of %d are different people", len(ids), len(everybody))
+		}
+		members := s.count("SELECT COUNT(*) FROM organization_members WHERE organization_id = '" + ada.organization + "'")
+		if out := c.ok("user", "list", "--organization", ada.organization); strings.Count(out, "\n") != members+1 || !strings.HasPrefix(out, "ID ") {
+			t.Errorf("%d lines for %d members", strings.Count(out, "\n"), members)
+		}
+		if out := c.ok("user", "list", "--limit", "7"); strings.Count(out, "\n") != 8 {
+			t.Errorf("limited:\n%s", out)
+		}
+		if list := c.list("user", "list", "--match", strings.ToUpper(ada.email)); len(list) != 1 || list[0]["id"] != ada.id {
+			t.Errorf("matched: %v", list)
+		}
+		if out := c.ok("user", "list", "--standing", "archived", "--json"); out != "[]\n" {
+			t.Errorf("none: %q", out)
+		}
+		last := everybody[len(everybody)-1]["id"].(string)
+		c.ok("user", "suspend", last, "--reason", "x")
+		if list := c.list("user", "list", "--standing", "suspended"); len(list) != 1 || list[0]["id"] != last {
+			t.Errorf("suspended: %v", list)
+		}
+	})
+}
+
+// TestUnlockByCommand: guesses are forgotten for whoever is held up by them, and
+// nobody else.
+func TestUnlockByCommand(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		c, root := s.atServer(), s.operator("Root")
+		ada, eve := s.person("Ada"), s.person("Eve")
+		for _, from := range []string{"192.0.2.1", "2001:db8::1"} {
+			for range 5 {
+				s.guess6(ada.email, from).is(401)
+				s.guess6(eve.email, from).is(401)
+			}
+			s.guess6(ada.email, from).is(429)
+		}
+		var held []string
+		for _, l := range c.object("user", "show", ada.email)["limits"].([]any) {
+			l := l.(map[string]any)
+			if l["retry_after"].(float64) < 1 || l["retry_after"].(float64) > 30 {
+				t.Errorf("limit: %v", l)
+			}
+			held = append(held, fmt.Sprint(l["limit"], " ", l["address"]))
+		}
+		if fmt.Sprint(held) != "[log-in 192.0.2.1 log-in 2001:db8::/64]" {
+			t.Errorf("held up by %q", held)
+		}
+		if out := c.ok("user", "show", ada.email); !strings.Contains(out, "hold them up: 2") || !strings.Contains(out, "192.0.2.1") {
+			t.Errorf("shown:\n%s", out)
+		}
+		if left := c.object("user", "unlock", ada.email)["limits"].([]any); len(left) != 0 {
+			t.Errorf("left: %v", left)
+		}
+		lastEvent(root, ada.path(), "user.unlocked")
+		for _, from := range []string{"192.0.2.1", "2001:db8::1"} {
+			s.guess6(ada.email, from).is(401)
+			s.guess6(eve.email, from).is(429) // hers stay
+		}
+
+		// The one on all addresses together, too: as a hundred guesses leave it.
+		s.exec("UPDATE rate_limits SET tat = tat + 90000000000")
+		if shown := fmt.Sprint(c.object("user", "show", eve.id)["limits"]); !strings.Contains(shown, "limit:account") {
+			t.Errorf("shown: %s", shown)
+		}
+		s.guess6(eve.email, "203.0.113.1").is(429)
+		c.ok("user", "unlock", eve.id)
+		s.guess6(eve.email, "203.0.113.1").is(401)
+		s.guess6(eve.email, "192.0.2.1").is(429) // nobody gets in from there
+		if left := fmt.Sprint(c.object("user", "unlock", eve.id)["limits"]); !strings.Contains(left, "limit:address") || strings.Contains(left, "limit:account") {
+			t.Errorf("left: %s", left)
+		}
+	}, limited)
+}
+
+// guess6 is guess with a wrong password, from an address of either kind.
+func (s *service) guess6(email, address string) answer {
+	s.t.Helper()
+	if strings.Contains(address, ":") {
+		address = "[" + address + "]"
+	}
+	return s.guess(email, "a wrong guess", address)
+}
+
+// TestCommandsForOperatorsRefuse what is not there or can't be meant.
+func TestCommandsForOperatorsRefuse(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	c, ada := s.atServer(), s.person("Ada")
+	unknown := uuid.NewString()
+	for _, sub := range []string{"show", "sessions", "end-sessions", "unlock", "activate", "deactivate", "unarchive"} {
+		c.fails(1, "There is no such user.", "user", sub, unknown)
+		c.fails(1, "nobody has the email address nobody@example.com", "user", sub, "nobody@example.com")
+		c.fails(2, "neither an email address nor the id", "user", sub, "ada")
+		c.fails(2, "1 arg", "user", sub)
+	}
+	for _, args := range [][]string{
+		{"user", "suspend", ada.id},
+		{"user", "suspend", ada.id, "--reason", ""},
+		{"user", "suspend", ada.id, "--reason", strings.Repeat("x", 1001)},
+		{"user", "suspend", ada.id, "--reason", "x", "--until", "soon"},
+		{"user", "suspend", ada.id, "--reason", "x", "--until", "2020-01-01T00:00:00Z"},
+		{"user", "suspend", ada.id, "--reason", "x", "--until", "-72h"},
+		{"user", "archive", ada.id},
+		{"user", "list", "--limit", "0"},
+		{"user", "list", "--standing", "tall"},
+		{"organization", "suspend", ada.organization},
+		{"organization", "archive", ada.organization},
+		{"organization", "transfer", ada.organization},
+		{"organization", "transfer", ada.organization, "ada"},
+	} {
+		c.fails(2, "--help`", args...)
+	}
+	if n := s.count("SELECT COUNT(*) FROM user_suspensions"); n != 0 {
+		t.Errorf("%d suspensions", n)
+	}
+	// No empty database is made for them, nor used before it is migrated.
+	nowhere := atServer{t, t.TempDir(), inProduction("sqlite://nothing.db", "MIGRATE_ON_START=true")}
+	nowhere.fails(1, "a file that is not there", "user", "list")
+	run(t, nowhere.dir, inProduction("sqlite://nothing.db"), "migrate", "status")
+	atServer{t, nowhere.dir, inProduction("sqlite://nothing.db")}.fails(1, "migrations are pending", "user", "list")
+}
+
+// TestCommandsUnderRowSecurity see and change all that there is, as the role that
+// the database binds.
+func TestCommandsUnderRowSecurity(t *testing.T) {
+	t.Parallel()
+	if rowSecurityEverywhere() {
+		t.Skip("all of these tests run under it then")
+	}
+	s := start(t, platformtest.PostgresURL(t), limited, func(cfg *config.Config) { underRowSecurity(t, cfg) })
+	c, root := s.atServer(), s.operator("Root")
+	ada := s.person("Ada")
+	bob := s.person("Bob").joins(ada, false)
+	if n := len(c.list("user", "list")); n != 3 {
+		t.Errorf("%d people", n)
+	}
+	if n := len(c.list("user", "list", "--organization", ada.organization)); n != 2 {
+		t.Errorf("%d members", n)
+	}
+	if n := len(c.list("organization", "list")); n != 3 {
+		t.Errorf("%d organizations", n)
+	}
+	c.ok("user", "suspend", bob.id, "--reason", "x", "--organization", ada.organization)
+	bob.get(ada.org("")).is(403, "membership_suspended")
+	if n := len(c.object("user", "show", bob.id)["organizations"].([]any)); n != 2 {
+		t.Errorf("bob is in %d organizations", n)
+	}
+	c.ok("user", "activate", bob.id, "--organization", ada.organization)
+	c.ok("organization", "suspend", ada.organization, "--reason", "x")
+	bob.get(ada.org("/members")).is(403, "organization_suspended")
+	c.ok("organization", "activate", ada.organization)
+	c.ok("organization", "transfer", ada.organization, bob.id)
+	c.ok("organization", "archive", ada.organization, "--reason", "x")
+	c.ok("organization", "unarchive", ada.organization)
+	c.ok("user", "archive", ada.id, "--reason", "x")
+	c.ok("user", "unarchive", ada.id)
+	c.ok("user", "end-sessions", bob.id)
+	c.ok("user", "unlock", bob.id)
+	lastEvent(root, bob.path(), "user.unlocked")
+	bob.get("/auth/me").is(401)
+}
+
+// TestNobodyIsFilledInOnTheWayBack: what the command line did has no account to
+// refer to, which the version before can't keep. The schema is the same, to the
+// letter, as before.
+func TestNobodyIsFilledInOnTheWayBack(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.asOwner()
+		c, root := s.atServer(), s.operator("Root")
+		ada := s.person("Ada")
+		bob := s.person("Bob").joins(ada, false)
+		eve := s.person("Eve")
+		c.ok("organization", "transfer", ada.organization, bob.id)
+		c.ok("organization", "archive", ada.organization, "--reason", "x")
+		c.ok("organization", "unarchive", ada.organization)
+		c.ok("organization", "suspend", ada.organization, "--reason", "x")
+		c.ok("user", "suspend", eve.id, "--reason", "x")
+		c.ok("user", "archive", eve.id, "--reason", "x")
+		nobodys := map[string]string{
+			"user_suspensions": "suspended_by", "user_archives": "archived_by", "organization_suspensions": "suspended_by",
+			"organization_archives": "archived_by", "organization_active_status": "activated_by", "organization_admins": "granted_by",
+		}
+		for table, column := range nobodys {
+			if s.count("SELECT COUNT(*) FROM "+table+" WHERE "+column+" IS NULL") == 0 {
+				t.Errorf("%s has no row by nobody", table)
+			}
+		}
+		db, all := s.kernel.DB, s.app.Migrations()
+		with, err := db.DumpSchema(everything)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := slices.IndexFunc(all, func(m database.Migration) bool { return strings.HasPrefix(m.ID, "202611252201_") })
+		if _, err := db.Rollback(everything, all, len(all)-first); err != nil {
+			t.Fatal(err)
+		}
+		before := start(t, emptyLike(t, db.Driver()))
+		before.asOwner()
+		if _, err := before.kernel.DB.Rollback(everything, all, len(all)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := before.kernel.DB.Migrate(everything, all[:first]); err != nil {
+			t.Fatal(err)
+		}
+		want, _ := before.kernel.DB.DumpSchema(everything)
+		if is, err := db.DumpSchema(everything); err != nil || is != want || is == with {
+			t.Errorf("rolled back (%v):\n%s", err, is)
+		}
+		for table, column := range nobodys {
+			if n := s.count("SELECT COUNT(*) FROM " + table + " WHERE " + column + " IS NULL"); n != 0 {
+				t.Errorf("%s has %d rows by nobody", table, n)
+			}
+		}
+		if _, err := db.Migrate(everything, all); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := db.DumpSchema(everything); err != nil || again != with {
+			t.Errorf("up again (%v):\n%s", err, again)
+		}
+		root.get(eve.path()).is(200)
+	})
+}
+
+// TestWhatTheCommandLineDidTravels: an archive that refers to nobody is read back.
+func TestWhatTheCommandLineDidTravels(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		c := s.atServer()
+		ada := s.person("Ada")
+		bob := s.person("Bob").joins(ada, false)
+		c.ok("organization", "transfer", ada.organization, bob.id)
+		c.ok("organization", "archive", ada.organization, "--reason", "x")
+		c.ok("organization", "unarchive", ada.organization)
+		c.ok("user", "suspend", ada.id, "--reason", "Loud.", "--organization", ada.organization)
+		c.ok("organization", "suspend", ada.organization, "--reason", "x")
+		if out, status := run(t, c.dir, c.environ, "export", ada.organization, "--output", "it.gz"); status != 0 {
+			t.Fatalf("export: %d\n%s", status, out)
+		}
+		there := start(t, emptyLike(t, s.kernel.DB.Driver()))
+		if out, status := run(t, c.dir, there.atServer().environ, "import", "it.gz"); status != 0 {
+			t.Fatalf("import: %d\n%s", status, out)
+		}
+		var shown, travelled map[string]any
+		c.json(&shown, "organization", "show", ada.organization)
+		there.atServer().json(&travelled, "organization", "show", ada.organization)
+		if fmt.Sprint(shown) != fmt.Sprint(travelled) {
+			t.Errorf("%v\nbecame %v", shown, travelled)
+		}
+		there.atServer().ok("audit", "verify")
+	})
+}
+
+func emptyLike(t testing.TB, driver database.Driver) string {
+	if driver == database.Postgres {
+		return platformtest.PostgresURL(t)
+	}
+	return platformtest.SQLiteURL(t)
+}
+
+// TestTheCommandLineIsNobodyWithAnAccount: a rule about oneself does not mean it,
+// and a context that passed no gate is not it.
+func TestTheCommandLineIsNobodyWithAnAccount(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		id := uuid.MustParse(ada.id)
+		for rule, want := range map[string]error{
+			"self": access.ErrUserNotFound, "org": nil, "operator": nil,
+		} {
+			r := map[string]access.Rule{"self": access.Self(), "org": access.Org(access.Owner), "operator": access.OperatorOnly()}[rule]
+			for _, request := range []access.Request{
+				{User: id, Organization: uuid.NullUUID{UUID: uuid.MustParse(ada.organization), Valid: true}},
+				{Organization: uuid.NullUUID{UUID: uuid.MustParse(ada.organization), Valid: true}},
+			} {
+				if _, err := s.kernel.Gate.AdmitCommandLine(context.Background(), r, request); !errors.Is(err, want) {
+					t.Errorf("%s: %v", rule, err)
+				}
+			}
+		}
+		_, err := s.kernel.Gate.Hold(everything, uuid.MustParse(ada.organization), uuid.Nil)
+		if err == nil {
+			t.Error("a context without a caller may hold an organization")
+		}
+	})
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"guildhall/modules/membership"
+	"guildhall/modules/organization"
+	"guildhall/platform"
+	"guildhall/platform/field"
+)
+
+// organizationCommand is what an operator does about organizations, on the
+// server, as userCommand about people.
+func organizationCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "organization", Short: "Look at organizations, suspend, archive and hand them over",
+		Long: "Look at organizations, suspend, archive and hand them over: with the power of a platform administrator,\n" +
+			"while the service runs, which goes by it on the next request. What is changed is in the audit trail, as done by\n" +
+			"the command line. An organization is named by its id, or by a name that only it has.",
+	}
+	cmd.AddCommand(organizationListCommand(), organizationShowCommand(),
+		organizationSuspendCommand(), organizationActivateCommand(), organizationArchiveCommand(), organizationUnarchiveCommand(),
+		organizationTransferCommand())
+	return cmd
+}
+
+// aboutOrganization is aboutPerson for organizations.
+func aboutOrganization(cmd *cobra.Command, act func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
+	var asJSON bool
+	cmd.Use += " ID|NAME"
+	cmd.Args = cobra.ExactArgs(1)
+	cmd.RunE = withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+		id, err := findOrganization(cmd.Context(), k, args[0])
+		if err != nil {
+			return err
+		}
+		result, told, err := act(cmd, k, id)
+		if err != nil {
+			return err
+		}
+		return answerWith(cmd, asJSON, result, told)
+	})
+	addJSON(cmd, &asJSON)
+	return cmd
+}
+
+func organizationListCommand() *cobra.Command {
+	var match string
+	var want standing
+	var asJSON bool
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List organizations, archived ones too", Args: cobra.NoArgs,
+		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			match = strings.ToLower(match)
+			list := only(wire(k).organizations.CommandLine().All(cmd.Context()), func(v organization.View) bool {
+				return (want == "" || want == organizationsStanding(v)) && strings.Contains(strings.ToLower(v.Name), match)
+			})
+			const columns = "%-36s  %-9s  %-20s  %s"
+			return printList(cmd.OutOrStdout(), asJSON, limit, list, fmt.Sprintf(columns, "ID", "STANDING", "FOUNDED", "NAME"), func(v organization.View) string {
+				return fmt.Sprintf(columns, v.ID, organizationsStanding(v), moment(v.CreatedAt), v.Name)
+			})
+		}),
+	}
+	addListFlags(cmd, &want, &match, &limit, &asJSON, "name")
+	return cmd
+}
+
+func organizationsStanding(v organization.View) standing {
+	return standingOf(v.IsActive, v.IsSuspended, v.IsArchived)
+}
+
+// shownOrganization is all that can be told of one, but for the list of its members.
+type shownOrganization struct {
+	organization.Details
+	Owner   membership.View `json:"owner"`
+	Members int64           `json:"member_count"`
+}
+
+func organizationShowCommand() *cobra.Command {
+	return aboutOrganization(&cobra.Command{
+		Use: "show", Short: "Show an organization: standing, owner and how many members it has",
+		Long: "Show an organization: standing, owner and how many members it has. `user list --organization` lists them.",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		o, err := lookAtOrganization(cmd.Context(), wire(k), id)
+		return o, o.String(), err
+	})
+}
+
+func lookAtOrganization(ctx context.Context, r rooms, id uuid.UUID) (o shownOrganization, err error) {
+	if o.Details, err = r.organizations.CommandLine().Show(ctx, id); err != nil {
+		return o, err
+	}
+	o.Owner, o.Members, err = r.memberships.CommandLine().Owner(ctx, id)
+	return o, err
+}
+
+func (o shownOrganization) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "id\t%s\nname\t%s\nfounded\t%s\n", o.ID, o.Name, moment(o.CreatedAt))
+	fmt.Fprintf(w, "standing\t%s\n", o.standing())
+	fmt.Fprintf(w, "owner\t%s, %s (%s)\nmembers\t%d\n", o.Owner.Name, o.Owner.Email, o.Owner.ID, o.Members)
+	_ = w.Flush()
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func (o shownOrganization) standing() string {
+	s := string(organizationsStanding(o.View))
+	switch {
+	case o.Archive != nil:
+		return explained(s, o.Archive.Reason, o.Archive.ArchivedAt, nil)
+	case o.Suspension != nil && o.Suspension.ByPlatform:
+		return explained(s+" by the platform", o.Suspension.Reason, o.Suspension.SuspendedAt, o.Suspension.SuspendedUntil)
+	case o.Suspension != nil:
+		return explained(s+" by its owner", o.Suspension.Reason, o.Suspension.SuspendedAt, o.Suspension.SuspendedUntil)
+	default:
+		return s
+	}
+}
+
+func named(v organization.View) string { return fmt.Sprintf("%s (%s)", v.Name, v.ID) }
+
+func organizationSuspendCommand() *cobra.Command {
+	var reason field.Reason
+	var until deadline
+	cmd := aboutOrganization(&cobra.Command{
+		Use: "suspend", Short: "Suspend an organization, so that its owner can't lift that",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		v, err := wire(k).organizations.CommandLine().Suspend(cmd.Context(), id, reason, until.at)
+		return v, named(v) + " is suspended" + ending(until), err
+	})
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addUntil(cmd, &until)
+	required(cmd, "reason")
+	return cmd
+}
+
+func organizationActivateCommand() *cobra.Command {
+	return aboutOrganization(&cobra.Command{
+		Use: "activate", Short: "Lift the suspension of an organization, whoever's it is",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		v, err := wire(k).organizations.CommandLine().Activate(cmd.Context(), id)
+		return v, named(v) + " is active", err
+	})
+}
+
+func organizationArchiveCommand() *cobra.Command {
+	var reason field.Reason
+	cmd := aboutOrganization(&cobra.Command{
+		Use: "archive", Short: "Archive an organization: only its owner sees it then, and may restore it",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		v, err := wire(k).organizations.CommandLine().Archive(cmd.Context(), id, reason)
+		return v, named(v) + " is archived", err
+	})
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	required(cmd, "reason")
+	return cmd
+}
+
+func organizationUnarchiveCommand() *cobra.Command {
+	var reason field.Reason
+	cmd := aboutOrganization(&cobra.Command{
+		Use: "unarchive", Short: "Restore an archived organization",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		v, err := wire(k).organizations.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
+		return v, named(v) + " is restored", err
+	})
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	return cmd
+}
+
+func organizationTransferCommand() *cobra.Command {
+	var asJSON bool
+	var who personReference
+	cmd := &cobra.Command{
+		Use: "transfer ID|NAME EMAIL|ID", Short: "Make a member the owner; the former one stays as an admin",
+		Args: cobra.MatchAll(cobra.ExactArgs(2), func(cmd *cobra.Command, args []string) error { return oneParsed(&who)(cmd, args[1:]) }),
+		RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+			id, err := findOrganization(cmd.Context(), k, args[0])
+			if err != nil {
+				return err
+			}
+			newOwner, err := who.find(cmd.Context(), k)
+			if err != nil {
+				return err
+			}
+			v, err := wire(k).memberships.CommandLine().Transfer(cmd.Context(), id, newOwner)
+			if err != nil {
+				return err
+			}
+			return answerWith(cmd, asJSON, v, fmt.Sprintf("%s owns the organization %s", args[1], id))
+		}),
+	}
+	addJSON(cmd, &asJSON)
+	return cmd
+}

@@ -1,0 +1,384 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"guildhall/modules/auth"
+	"guildhall/modules/organization"
+	"guildhall/modules/user"
+	"guildhall/platform"
+	"guildhall/platform/field"
+)
+
+// userCommand is what an operator does about people, on the server. It acts with
+// the power of a platform administrator, by the rules of the API.
+func userCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "user", Short: "Look at people and their sessions, suspend, archive and unlock them",
+		Long: "Look at people and their sessions, suspend, archive and unlock them: with the power of a platform\n" +
+			"administrator, while the service runs, which goes by it on the next request. What is changed is in the audit\n" +
+			"trail, as done by the command line. A person is named by email address or id.",
+	}
+	cmd.AddCommand(userListCommand(), userShowCommand(),
+		userSuspendCommand(), userActivateCommand(), userDeactivateCommand(), userArchiveCommand(), userUnarchiveCommand(),
+		userSessionsCommand(), userEndSessionsCommand(), userUnlockCommand())
+	return cmd
+}
+
+// aboutPerson makes a command that acts on one. With --json it prints what act
+// returns, else the sentence that told makes of it.
+func aboutPerson(cmd *cobra.Command, act func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
+	var who personReference
+	var asJSON bool
+	cmd.Use += " EMAIL|ID"
+	cmd.Args = oneParsed(&who)
+	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+		id, err := who.find(cmd.Context(), k)
+		if err != nil {
+			return err
+		}
+		result, told, err := act(cmd, k, id)
+		if err != nil {
+			return err
+		}
+		return answerWith(cmd, asJSON, result, told)
+	})
+	addJSON(cmd, &asJSON)
+	return cmd
+}
+
+func addJSON(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON, with the members that the API has")
+}
+
+func answerWith(cmd *cobra.Command, asJSON bool, result any, told string) error {
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), result)
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), told)
+	return err
+}
+
+func userListCommand() *cobra.Command {
+	var within, match string
+	var want standing
+	var asJSON bool
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List people", Args: cobra.NoArgs,
+		Long: "List people, the oldest accounts first. With --organization, their standing is that of the account and\n" +
+			"of the membership together.",
+		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			organizationID, err := maybeOrganization(cmd.Context(), k, within)
+			if err != nil {
+				return err
+			}
+			match = strings.ToLower(match)
+			people := only(wire(k).users.CommandLine().All(cmd.Context(), organizationID), func(v user.View) bool {
+				return (want == "" || want == personsStanding(v)) &&
+					(strings.Contains(strings.ToLower(v.Email), match) || strings.Contains(strings.ToLower(v.Name), match))
+			})
+			const columns = "%-36s  %-9s  %-20s  %-32s  %s"
+			return printList(cmd.OutOrStdout(), asJSON, limit, people, fmt.Sprintf(columns, "ID", "STANDING", "REGISTERED", "EMAIL", "NAME"), func(v user.View) string {
+				return fmt.Sprintf(columns, v.ID, personsStanding(v), moment(v.CreatedAt), v.Email, v.Name)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&within, "organization", "", "only members of this one, by its id or a name that only it has")
+	addListFlags(cmd, &want, &match, &limit, &asJSON, "email address or name")
+	return cmd
+}
+
+func addListFlags(cmd *cobra.Command, want *standing, match *string, limit *int, asJSON *bool, matched string) {
+	addParsed(cmd.Flags(), want, "standing", "string", "only those that are "+strings.Join(standings(), ", "))
+	_ = cmd.RegisterFlagCompletionFunc("standing", cobra.FixedCompletions(standings(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(match, "match", "", "only those whose "+matched+" contains this, in upper or lower case")
+	addLimit(cmd, limit)
+	addJSON(cmd, asJSON)
+}
+
+func addLimit(cmd *cobra.Command, limit *int) {
+	addParsed(cmd.Flags(), (*atLeastOne)(limit), "limit", "int", "list no more than this many (default all)")
+}
+
+func personsStanding(v user.View) standing {
+	return standingOf(v.IsActive, v.IsSuspended, v.IsArchived)
+}
+
+// shownPerson is all that can be told of somebody.
+type shownPerson struct {
+	user.Details
+	Organizations []shownMembership `json:"organizations"`
+	Sessions      []auth.Session    `json:"sessions"`
+	Limits        []auth.Limit      `json:"limits"`
+}
+
+// shownMembership is an organization with its own standing and the person's in it.
+type shownMembership struct {
+	organization.Membership
+	Within user.Membership `json:"membership"`
+}
+
+func userShowCommand() *cobra.Command {
+	return aboutPerson(&cobra.Command{
+		Use: "show", Short: "Show an account: standing, organizations, sessions, and the limits that hold it up",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		p, err := lookAt(cmd, wire(k), id)
+		return p, p.String(), err
+	})
+}
+
+func lookAt(cmd *cobra.Command, r rooms, id uuid.UUID) (p shownPerson, err error) {
+	ctx := cmd.Context()
+	if p.Details, err = r.users.CommandLine().Show(ctx, id); err != nil {
+		return p, err
+	}
+	p.Organizations = []shownMembership{}
+	for o, err := range r.organizations.CommandLine().Of(ctx, id) {
+		if err != nil {
+			return p, err
+		}
+		within, err := r.users.CommandLine().Within(ctx, id, o.ID)
+		if err != nil {
+			return p, err
+		}
+		p.Organizations = append(p.Organizations, shownMembership{o, within})
+	}
+	if p.Sessions, err = all(r.auths.CommandLine().Sessions(ctx, id)); err != nil {
+		return p, err
+	}
+	p.Limits, err = r.auths.CommandLine().Limits(ctx, id)
+	return p, err
+}
+
+func (p shownPerson) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "id\t%s\nemail\t%s\nname\t%s\nregistered\t%s\n", p.ID, p.Email, p.Name, moment(p.CreatedAt))
+	fmt.Fprintf(w, "standing\t%s\n", p.standing())
+	if p.IsPlatformAdministrator {
+		fmt.Fprintf(w, "power\tplatform administrator\n")
+	}
+	_ = w.Flush()
+	table := func(title string, n int, headings string, line func(i int) string) {
+		fmt.Fprintf(&b, "\n%s: %d\n", title, n)
+		if n == 0 {
+			return
+		}
+		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "  "+headings)
+		for i := range n {
+			fmt.Fprintln(w, "  "+line(i))
+		}
+		_ = w.Flush()
+	}
+	table("organizations", len(p.Organizations), "ID\tROLE\tJOINED\tORGANIZATION\tTHEY ARE\tNAME", func(i int) string {
+		o := p.Organizations[i]
+		there := string(standingOf(o.Within.IsActive, o.Within.IsSuspended, false))
+		if s := o.Within.Suspension; s != nil {
+			there = explained(there, s.Reason, s.SuspendedAt, s.SuspendedUntil)
+		}
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", o.ID, o.Role, moment(*o.JoinedAt), standingOf(o.IsActive, o.IsSuspended, o.IsArchived), there, o.Name)
+	})
+	table("sessions", len(p.Sessions), sessionHeadings, func(i int) string { return strings.Join(sessionColumns(p.Sessions[i]), "\t") })
+	table("limits that hold them up", len(p.Limits), "LIMIT\tFROM\tSECONDS LEFT", func(i int) string {
+		l := p.Limits[i]
+		return fmt.Sprintf("%s\t%s\t%d", l.Name, orAnywhere(l.Address), l.RetryAfter)
+	})
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func orAnywhere(address string) string {
+	if address == "" {
+		return "anywhere"
+	}
+	return address
+}
+
+func (p shownPerson) standing() string {
+	s := string(personsStanding(p.View))
+	switch {
+	case p.Archive != nil:
+		return explained(s, p.Archive.Reason, p.Archive.ArchivedAt, nil)
+	case p.Suspension != nil:
+		return explained(s, p.Suspension.Reason, p.Suspension.SuspendedAt, p.Suspension.SuspendedUntil)
+	default:
+		return s
+	}
+}
+
+func userSuspendCommand() *cobra.Command {
+	var reason field.Reason
+	var until deadline
+	var within string
+	cmd := aboutPerson(&cobra.Command{
+		Use: "suspend", Short: "Suspend an account, or with --organization a member there",
+		Long: "Suspend an account, or with --organization a member there. An account that is suspended can't log in, and its\n" +
+			"sessions end. `user activate` lifts it.",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		organizationID, err := maybeOrganization(cmd.Context(), k, within)
+		if err != nil {
+			return nil, "", err
+		}
+		v, err := wire(k).users.CommandLine().Suspend(cmd.Context(), id, organizationID, reason, until.at)
+		return v, v.Email + " is suspended" + where(organizationID) + ending(until), err
+	})
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addUntil(cmd, &until)
+	addWithin(cmd, &within)
+	required(cmd, "reason")
+	return cmd
+}
+
+func addUntil(cmd *cobra.Command, until *deadline) {
+	addParsed(cmd.Flags(), until, "until", "time", "when it ends by itself: a time such as 2026-01-31T12:00:00Z, or how long from now, such as 72h or 7d (default: when it is lifted)")
+}
+
+func addWithin(cmd *cobra.Command, within *string) {
+	cmd.Flags().StringVar(within, "organization", "", "the standing in this organization, by its id or a name that only it has, and not that of the account")
+}
+
+func where(organizationID uuid.NullUUID) string {
+	if !organizationID.Valid {
+		return ""
+	}
+	return " in the organization " + organizationID.UUID.String()
+}
+
+func ending(until deadline) string {
+	if until.at == nil {
+		return ""
+	}
+	return " until " + moment(until.at.Time)
+}
+
+func userActivateCommand() *cobra.Command {
+	var within string
+	cmd := aboutPerson(&cobra.Command{
+		Use: "activate", Short: "Restore somebody's good standing: active, and any suspension lifted",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		organizationID, err := maybeOrganization(cmd.Context(), k, within)
+		if err != nil {
+			return nil, "", err
+		}
+		v, err := wire(k).users.CommandLine().Activate(cmd.Context(), id, organizationID)
+		return v, v.Email + " is active" + where(organizationID), err
+	})
+	addWithin(cmd, &within)
+	return cmd
+}
+
+func userDeactivateCommand() *cobra.Command {
+	var within string
+	cmd := aboutPerson(&cobra.Command{
+		Use: "deactivate", Short: "Deactivate an account, or with --organization a member there",
+		Long: "Deactivate an account, or with --organization a member there: as `user suspend`, without a reason and an end.",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		organizationID, err := maybeOrganization(cmd.Context(), k, within)
+		if err != nil {
+			return nil, "", err
+		}
+		v, err := wire(k).users.CommandLine().Deactivate(cmd.Context(), id, organizationID)
+		return v, v.Email + " is inactive" + where(organizationID), err
+	})
+	addWithin(cmd, &within)
+	return cmd
+}
+
+func userArchiveCommand() *cobra.Command {
+	var reason field.Reason
+	cmd := aboutPerson(&cobra.Command{
+		Use: "archive", Short: "Archive an account, and the organizations that only this person is in",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		v, err := wire(k).users.CommandLine().Archive(cmd.Context(), id, reason)
+		return v, v.Email + " is archived", err
+	})
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	required(cmd, "reason")
+	return cmd
+}
+
+func userUnarchiveCommand() *cobra.Command {
+	var reason field.Reason
+	cmd := aboutPerson(&cobra.Command{
+		Use: "unarchive", Short: "Restore an archived account; its organizations stay archived",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		v, err := wire(k).users.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
+		return v, v.Email + " is restored", err
+	})
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	return cmd
+}
+
+// given is a reason that need not be.
+func given(cmd *cobra.Command, reason *field.Reason) *field.Reason {
+	if !cmd.Flags().Changed("reason") {
+		return nil
+	}
+	return reason
+}
+
+const sessionHeadings = "ID\tBEGAN\tLAST USED\tEXPIRES\tADDRESS\tCLIENT"
+
+func sessionColumns(s auth.Session) []string {
+	return []string{s.ID.String(), moment(s.CreatedAt), moment(s.LastUsedAt), moment(s.ExpiresAt), s.Address, s.Client}
+}
+
+func userSessionsCommand() *cobra.Command {
+	var who personReference
+	var asJSON bool
+	var limit int
+	cmd := &cobra.Command{
+		Use: "sessions EMAIL|ID", Short: "List where somebody is logged in", Args: oneParsed(&who),
+		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			id, err := who.find(cmd.Context(), k)
+			if err != nil {
+				return err
+			}
+			const columns = "%-36s  %-20s  %-20s  %-20s  %-15s  %s"
+			line := func(texts []string) string {
+				return fmt.Sprintf(columns, texts[0], texts[1], texts[2], texts[3], texts[4], texts[5])
+			}
+			sessions := wire(k).auths.CommandLine().Sessions(cmd.Context(), id)
+			return printList(cmd.OutOrStdout(), asJSON, limit, sessions, line(strings.Split(sessionHeadings, "\t")), func(s auth.Session) string {
+				return line(sessionColumns(s))
+			})
+		}),
+	}
+	addLimit(cmd, &limit)
+	addJSON(cmd, &asJSON)
+	return cmd
+}
+
+func userEndSessionsCommand() *cobra.Command {
+	return aboutPerson(&cobra.Command{
+		Use: "end-sessions", Short: "Log somebody out everywhere",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		n, err := wire(k).auths.CommandLine().EndSessions(cmd.Context(), id)
+		return map[string]any{"user_id": id, "sessions": n}, fmt.Sprintf("%d sessions were ended", n), err
+	})
+}
+
+func userUnlockCommand() *cobra.Command {
+	return aboutPerson(&cobra.Command{
+		Use: "unlock", Short: "Forget the limits that are counted against somebody's email address",
+		Long: "Forget the limits that are counted against somebody's email address, so that they may try to log in again at\n" +
+			"once. What is counted against an address of the network stays, for others share it.",
+	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
+		r := wire(k)
+		if err := r.auths.CommandLine().Unlock(cmd.Context(), id); err != nil {
+			return nil, "", err
+		}
+		left, err := r.auths.CommandLine().Limits(cmd.Context(), id)
+		told := "nothing is counted against them any more"
+		for _, l := range left {
+			told += fmt.Sprintf("\nbut nobody gets in from %s for another %d s: too many tried", l.Address, l.RetryAfter)
+		}
+		return map[string]any{"user_id": id, "limits": left}, told, err
+	})
+}
