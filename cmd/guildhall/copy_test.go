@@ -172,9 +172,11 @@ func TestCopyRefuses(t *testing.T) {
 				t.Errorf("%v: %d, want %q\n%s", args, status, because, out)
 			}
 		}
-		refused("--to is missing", "--from", from)
-		refused("--from is missing", "--to", to)
-		refused("same database", "--from", from, "--to", from)
+		for _, wrong := range [][]string{{"--to is missing", "--from", from}, {"--from is missing", "--to", to}, {"same database", "--from", from, "--to", from}} {
+			if out, status := run(t, dir, nil, append([]string{"copy"}, wrong[1:]...)...); status != 2 || !strings.Contains(out, wrong[0]) {
+				t.Errorf("%v: %d\n%s", wrong, status, out)
+			}
+		}
 		refused("not there", "--from", "sqlite://"+filepath.Join(dir, "nothing.db"), "--to", to)
 		refused("must be sqlite", "--from", "mysql://x", "--to", to)
 		other := start(t, to)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -20,42 +22,46 @@ func printJSON(out io.Writer, v any) error {
 // line each below the headings, or a JSON array. It ends after limit items, if
 // that is not 0.
 func printList[T any](out io.Writer, asJSON bool, limit int, items iter.Seq2[T, error], headings string, line func(T) string) error {
+	w := bufio.NewWriter(out)
 	n := 0
 	for item, err := range items {
-		switch {
-		case err != nil:
-			return err
-		case limit > 0 && n == limit:
-			return endList(out, asJSON, n)
-		case asJSON:
-			encoded, err := json.Marshal(item)
-			if err != nil {
-				return err
-			}
-			before := ",\n"
-			if n == 0 {
-				before = "[\n"
-			}
-			fmt.Fprintf(out, "%s  %s", before, encoded)
-		default:
-			if n == 0 {
-				fmt.Fprintln(out, headings)
-			}
-			fmt.Fprintln(out, line(item))
+		if err != nil {
+			return errors.Join(w.Flush(), err)
+		}
+		if limit > 0 && n == limit {
+			break
 		}
 		n++
+		if err := printItem(w, asJSON, n == 1, item, headings, line); err != nil {
+			return err
+		}
 	}
-	return endList(out, asJSON, n)
-}
-
-func endList(out io.Writer, asJSON bool, n int) error {
-	var err error
 	switch {
 	case asJSON && n == 0:
-		_, err = fmt.Fprintln(out, "[]")
+		fmt.Fprintln(w, "[]")
 	case asJSON:
-		_, err = fmt.Fprintln(out, "\n]")
+		fmt.Fprintln(w, "\n]")
 	}
+	return w.Flush()
+}
+
+func printItem[T any](w io.Writer, asJSON, first bool, item T, headings string, line func(T) string) error {
+	if !asJSON {
+		if first {
+			fmt.Fprintln(w, headings)
+		}
+		_, err := fmt.Fprintln(w, line(item))
+		return err
+	}
+	encoded, err := json.Marshal(item)
+	if err != nil {
+		return err
+	}
+	before := ",\n"
+	if first {
+		before = "[\n"
+	}
+	_, err = fmt.Fprintf(w, "%s  %s", before, encoded)
 	return err
 }
 
