@@ -551,6 +551,24 @@ func TestWhatTheCommandLineDidTravels(t *testing.T) {
 	})
 }
 
+// The owner of the tables is bound as well, and goes back with the setting or without.
+func TestNobodyIsFilledInUnderRowSecurity(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"true", "false"} {
+		databaseURL := platformtest.PostgresURL(t)
+		s := start(t, databaseURL, func(cfg *config.Config) { underRowSecurity(t, cfg) })
+		ada := s.person("Ada")
+		s.atServer().ok("organization", "suspend", ada.organization, "--reason", "x")
+		owner := inProduction(ownedBy(t, databaseURL), "DATABASE_ROW_SECURITY="+setting)
+		if out, status := run(t, t.TempDir(), owner, "migrate", "down", "12"); status != 0 || !strings.Contains(out, "202611252201_") {
+			t.Errorf("with %s: %d\n%s", setting, status, out)
+		}
+		if n := s.count("SELECT COUNT(*) FROM organization_suspensions WHERE suspended_by = '" + ada.id + "'"); n != 1 {
+			t.Errorf("with %s: %d are by the owner", setting, n)
+		}
+	}
+}
+
 func emptyLike(t testing.TB, driver database.Driver) string {
 	if driver == database.Postgres {
 		return platformtest.PostgresURL(t)

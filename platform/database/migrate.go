@@ -211,6 +211,9 @@ func (d *DB) Rollback(ctx context.Context, known []Migration, n int) (undone []s
 		if err := d.copyAside(ctx); err != nil {
 			return err
 		}
+		if err := d.tellTenant(ForAll(ctx), tx); err != nil { // what goes back is in every row
+			return err
+		}
 		g := d.gormigrate(tx, known)
 		for range n {
 			id := status.Applied[len(status.Applied)-1-len(undone)]
