@@ -16,10 +16,10 @@ import (
 func corsFor(origins []string) *cors.Cors {
 	return cors.New(cors.Options{
 		// The library takes an empty list for "all".
-		AllowOriginRequestFunc: func(r *http.Request, origin string) bool {
+		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (granted bool, vary []string) {
 			listed := slices.Contains(origins, origin) || slices.Contains(origins, "*")
 			return listed && len(r.Header["Origin"]) == 1 && len(r.Header["Access-Control-Request-Method"]) <= 1 &&
-				areHeaderNames(r.Header["Access-Control-Request-Headers"])
+				areHeaderNames(r.Header["Access-Control-Request-Headers"]), nil // what it varies by is named already
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"*"}, // those of the preflight are sent back, one by one
