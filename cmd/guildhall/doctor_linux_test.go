@@ -44,4 +44,8 @@ func TestTheDoctorLooksAtPostgres(t *testing.T) {
 			t.Errorf("want %q in\n%s", want, found)
 		}
 	}
+	old := platformtest.Major(t, server.URL("postgres")) < 15
+	if warned := strings.Contains(found, "warn  PostgreSQL: server_version_num is 14"); warned != old {
+		t.Errorf("warned of the version: %t\n%s", warned, found)
+	}
 }

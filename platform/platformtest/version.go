@@ -2,6 +2,7 @@ package platformtest
 
 import (
 	"database/sql"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,14 @@ func ReportingVersion(t testing.TB, databaseURL, version, release, number string
 	if err != nil {
 		t.Fatalf("report another version: %v", err)
 	}
-	return databaseURL + "&search_path=reports,pg_catalog,public"
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("search_path", "reports,pg_catalog,public")
+	u.RawQuery = query.Encode()
+	return u.String()
 }
 
 // Major is the version of a PostgreSQL server, 18 say.
