@@ -75,7 +75,7 @@ func importCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer archive.Close()
+			defer func() { _ = archive.Close() }()
 			s, err := transfers(k).Import(cmd.Context(), archive, options)
 			if err != nil {
 				return fmt.Errorf("nothing was imported: %w", err)

@@ -22,6 +22,7 @@ func TestFaultsOfOtherSystems(t *testing.T) {
 		"use/use.go":            "package use\n\nimport _ \"example/only\"\n",
 		"right/right.go":        "package right\n\nfunc os() string { return name }\n",
 		"right/unix.go":         "//go:build unix\n\npackage right\n\nconst name = \"unix\"\n",
+		"right/unsafe.go":       "package right\n\nimport \"unsafe\"\n\nvar size = unsafe.Sizeof(*(*int)(unsafe.Pointer(new(int))))\n",
 		"right/name_windows.go": "package right\n\nconst name = \"windows\"\n",
 	} {
 		path := filepath.Join(dir, name)
