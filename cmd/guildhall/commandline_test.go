@@ -325,6 +325,25 @@ func TestListsByCommand(t *testing.T) {
 
 // TestUnlockByCommand: guesses are forgotten for whoever is held up by them, and
 // nobody else.
+// TestNamesDoNotActOnTheTerminal: one with an escape sequence or a line break, as an
+// earlier version accepted it, is shown and does nothing.
+func TestNamesDoNotActOnTheTerminal(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.asOwner()
+		ada := s.person("Ada")
+		s.exec("UPDATE user_profile SET name = 'Ad" + "\x1b[2J" + "a" + "\n" + "root' WHERE user_id = '" + ada.id + "'")
+		at := s.atServer()
+		for _, args := range [][]string{{"user", "list"}, {"user", "show", ada.id}, {"organization", "show", ada.organization}} {
+			if out := at.ok(args...); strings.Contains(out, "\x1b") || !strings.Contains(out, "Ad\ufffd[2Ja") || args[1] == "list" && strings.Count(out, "\n") != 2 {
+				t.Errorf("%q: %q", args, out)
+			}
+		}
+		if got := at.list("user", "list")[0]["name"]; got != "Ad\x1b[2Ja\nroot" {
+			t.Errorf("JSON has the name as it is: %q", got)
+		}
+	})
+}
+
 func TestUnlockByCommand(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c, root := s.atServer(), s.operator("Root")

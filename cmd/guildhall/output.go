@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // printJSON is for what scripts read.
@@ -50,7 +52,7 @@ func printItem[T any](w io.Writer, asJSON, first bool, item T, headings string, 
 		if first {
 			fmt.Fprintln(w, headings)
 		}
-		_, err := fmt.Fprintln(w, line(item))
+		_, err := fmt.Fprintln(w, strings.ReplaceAll(forTerminal(line(item)), "\n", " "))
 		return err
 	}
 	encoded, err := json.Marshal(item)
@@ -63,6 +65,18 @@ func printItem[T any](w io.Writer, asJSON, first bool, item T, headings string, 
 	}
 	_, err = fmt.Fprintf(w, "%s  %s", before, encoded)
 	return err
+}
+
+// forTerminal replaces what would move the cursor or hide text: an earlier version
+// accepted names with such characters, and whoever chose one does not act on the
+// operator's terminal. Joiners stay for emoji and words.
+func forTerminal(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '\n' || c == '\t' || c == '\u200c' || c == '\u200d' || unicode.IsGraphic(c) {
+			return c
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // only passes those on that are wanted.

@@ -60,7 +60,7 @@ func answerWith(cmd *cobra.Command, asJSON bool, result any, told string) error 
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), result)
 	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), told)
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), forTerminal(told))
 	return err
 }
 
