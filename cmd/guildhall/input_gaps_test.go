@@ -617,25 +617,52 @@ func TestInputLimitsOfTheRest(t *testing.T) {
 }
 
 // TestInputTextIsKeptAsGiven: what is accepted comes back the same from either
-// database.
+// database, in NFC; what people could not see is refused and changes nothing.
 func TestInputTextIsKeptAsGiven(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		ada := s.person("Ada")
+		ada, grace := s.person("Ada"), s.person("Grace")
+		grace.joins(ada, false)
 		for _, text := range []string{
-			"é", "e\u0301", "😀", "\U0010ffff", "\ufffe\uffff", "\ufeffx", "\u202ex", "a\u2028b\u2029c", "\x01\x1f\x7f", "<script>&amp;</script>", `\u0000`, `%00`, `"'\`, "a\r\nb\tc",
-			"İıŞşÇç", "ﬃ", "\ufffd", "𐀀", "👩‍👩‍👧", "'; DROP TABLE users; --", "$1 ? :x @y {{.}} ${x}", "x\u0085y", "نص", "\u200b",
+			"é", "😀", "<script>&amp;</script>", `\u0000`, `%00`, `"'\`, "İıŞşÇç", "ﬃ", "\ufffd", "𐀀", "'; DROP TABLE users; --", "$1 ? :x @y {{.}} ${x}",
+			"نص", "می\u200cخواهم", "हिन्दी", "क्\u200dष", "👩\u200d👩\u200d👧", "❤\ufe0f", "日本語",
 		} {
-			got := ada.patch("/users/"+ada.id+"/profile", body("name", "<"+text+">", "bio", text)).is(200)
-			if got.str("name") != "<"+text+">" || got.str("bio") != text {
+			got := ada.patch("/users/"+ada.id+"/profile", body("name", "<"+text+">", "bio", text+"\r\n\n"+text)).is(200)
+			if got.str("name") != "<"+text+">" || got.str("bio") != text+"\r\n\n"+text {
 				t.Errorf("%q came back as %q and %q", text, got.str("name"), got.str("bio"))
 			}
 			again := ada.get("/users/" + ada.id).is(200)
-			if again.str("name") != "<"+text+">" || again.str("bio") != text {
+			if again.str("name") != "<"+text+">" || again.str("bio") != text+"\r\n\n"+text {
 				t.Errorf("%q is kept as %q and %q", text, again.str("name"), again.str("bio"))
 			}
 			if got := ada.patch(ada.org(""), body("name", "<"+text+">")).is(200).str("name"); got != "<"+text+">" {
 				t.Errorf("%q came back as %q", text, got)
 			}
+		}
+		if got := ada.patch(ada.org(""), body("name", "e\u0301")).is(200).str("name"); got != "é" {
+			t.Errorf("not in NFC: %q", got)
+		}
+		for _, hidden := range []string{
+			"\u200b", "\u2800", "\u3164", "a\u200bb", "\ufeffx", "\u202ex", "a\u2028b\u2029c", "x\x01\x1f\x7f", "x\u0085y", "\U0010ffff", "\ufffe\uffff", "\ue000", "\u0378",
+			"x\U000e0041", "x\u00ad", "x\u200d", "a\tb",
+		} {
+			named := func(a answer) { t.Helper(); inputNames(a, "body.name") }
+			named(ada.patch("/users/"+ada.id+"/profile", body("name", hidden)))
+			named(ada.patch(ada.org(""), body("name", hidden)))
+			named(ada.post("/organizations", body("name", hidden)))
+			named(s.do("POST", "/api/v1/auth/register", "", body("email", "new@example.com", "password", password, "name", hidden)))
+			inputNames(s.do("POST", "/api/v1/auth/register", "", body("email", "new@example.com", "password", password, "name", "N", "organization_name", hidden)), "body.organization_name")
+			inputNames(ada.post("/users/"+grace.id+"/suspend", body("reason", hidden)), "body.reason")
+			inputNames(ada.post(ada.org("/suspend"), body("reason", hidden)), "body.reason")
+			inputNames(ada.post(ada.org("/archive"), body("reason", hidden)), "body.reason")
+			inputNames(ada.post("/users/"+ada.id+"/archive", body("reason", hidden)), "body.reason")
+			if hidden != "\u2800" { // which hides nothing in a biography
+				inputNames(ada.patch("/users/"+ada.id+"/profile", body("bio", hidden)), "body.bio")
+			}
+		}
+		inputNames(ada.patch(ada.org(""), body("name", "a\nb")), "body.name")
+		ada.post("/users/"+grace.id+"/suspend", body("reason", "a\nb")).is(200)
+		if name := ada.get(ada.org("")).str("name"); name != "é" {
+			t.Errorf("a refused name changed it to %q", name)
 		}
 		// A pair of surrogates is one character.
 		if got := ada.patch("/users/"+ada.id+"/profile", `{"name":"\ud83d\ude00"}`).is(200).str("name"); got != "😀" {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -37,7 +35,7 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.
 	if err != nil {
 		return created, err
 	}
-	organizationName := firstOrganizationName(string(in.Name))
+	organizationName := string(field.NameOf(string(in.Name), "'s Organization"))
 	if in.OrganizationName != nil {
 		organizationName = string(*in.OrganizationName)
 	}
@@ -66,15 +64,6 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.
 		return err
 	})
 	return created, err
-}
-
-// firstOrganizationName is "NAME's Organization", cut to the limit of names.
-func firstOrganizationName(name string) string {
-	const suffix = "'s Organization"
-	if most := 255 - len(suffix); utf8.RuneCountInString(name) > most {
-		name = strings.TrimSpace(string([]rune(name)[:most]))
-	}
-	return name + suffix
 }
 
 // signIn says nothing of an account before the right password is given: an

@@ -5,26 +5,39 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/swaggest/jsonschema-go"
+	"golang.org/x/text/unicode/norm"
 )
 
 var (
-	nameLimits     = limits{1, 255, "must have 1 to 255 characters.", true}
-	bioLimits      = limits{0, 2000, "must have at most 2,000 characters.", false}
-	reasonLimits   = limits{1, 1000, "must have 1 to 1,000 characters.", true}
-	avatarLimits   = limits{1, 2048, "must have 1 to 2,048 characters.", false}
-	loginLimits    = limits{1, 1024, "must have 1 to 1,024 characters.", false}
-	passwordBounds = Problem("must have 8 to 1,024 bytes.")
+	nameLimits     = limits{1, 255, "must have 1 to 255 characters.", true, line}
+	bioLimits      = limits{0, 2000, "must have at most 2,000 characters.", false, lines}
+	reasonLimits   = limits{1, 1000, "must have 1 to 1,000 characters.", true, lines}
+	avatarLimits   = limits{1, 2048, "must have 1 to 2,048 characters.", false, anything}
+	loginLimits    = limits{1, 1024, "must have 1 to 1,024 characters.", false, anything}
+	passwordBounds = Problem("must have at least 8 characters and at most 1,024 bytes.")
 )
 
-// Name of a person or an organization: 1 to 255 characters after trimming.
+// Name of a person or an organization: 1 to 255 characters after trimming, on one
+// line, in NFC.
 type Name string
 
 func (n *Name) UnmarshalText(text []byte) error {
 	s, err := nameLimits.parse(text)
 	*n = Name(s)
 	return err
+}
+
+// NameOf is a name made of another and what follows it, cut where it would be too long.
+func NameOf(given, suffix string) Name {
+	most := int(nameLimits.max) - utf8.RuneCountInString(suffix)
+	if characters := []rune(given); len(characters) > most {
+		// Neither a space nor half an emoji stays at the end.
+		given = strings.TrimRightFunc(string(characters[:most]), func(c rune) bool { return !isVisible(c) })
+	}
+	return Name(given + suffix)
 }
 
 func (Name) InlineJSONSchema() {}
@@ -134,18 +147,31 @@ func (Password) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// NewPassword is a password somebody chooses: 8 to 1,024 bytes, any
-// characters (NIST SP 800-63B: no rules of composition).
+// MinPassword is how many characters a chosen password has at least, counted as
+// code points in NFC (NIST SP 800-63B §3.1.1.2). MaxPassword is in bytes.
+const (
+	MinPassword = 8
+	MaxPassword = 1024
+)
+
+// NewPassword is a password somebody chooses: any characters (NIST SP 800-63B: no
+// rules of composition).
 type NewPassword string
 
 func (p *NewPassword) UnmarshalText(text []byte) error {
-	if len(text) < 8 || len(text) > 1024 {
+	if len(text) > MaxPassword {
 		return passwordBounds
 	}
-	s, err := limits{0, 1024, passwordBounds, false}.parse(text)
+	s, err := limits{0, MaxPassword, passwordBounds, false, anything}.parse(text)
+	if err == nil && PasswordLength(s) < MinPassword {
+		err = passwordBounds
+	}
 	*p = NewPassword(s)
 	return err
 }
+
+// PasswordLength counts characters as a person would: é is one, however it is encoded.
+func PasswordLength(s string) int { return utf8.RuneCountInString(norm.NFC.String(s)) }
 
 func (NewPassword) String() string { return "[password]" }
 
@@ -153,10 +179,8 @@ func (NewPassword) InlineJSONSchema() {}
 
 func (NewPassword) JSONSchema() (jsonschema.Schema, error) {
 	s := stringSchema()
-	// Characters in the document, bytes in the rule: only the upper bound is
-	// the same for every text, so the lower one stands in the description.
-	s.WithMinLength(2).WithMaxLength(1024).WithFormat("password").
-		WithDescription("8 to 1,024 bytes, any characters; not a common password and not the email address.")
+	s.WithMinLength(MinPassword).WithMaxLength(MaxPassword).WithFormat("password").
+		WithDescription("At least 8 characters (code points in NFC), at most 1,024 bytes; not a common password and not the email address.")
 	return s, nil
 }
 
@@ -164,7 +188,7 @@ func (NewPassword) JSONSchema() (jsonschema.Schema, error) {
 type Credential string
 
 func (c *Credential) UnmarshalText(text []byte) error {
-	s, err := limits{1, 4096, "must have 1 to 4,096 characters.", false}.parse(text)
+	s, err := limits{1, 4096, "must have 1 to 4,096 characters.", false, anything}.parse(text)
 	*c = Credential(s)
 	return err
 }

@@ -4,15 +4,8 @@ import (
 	_ "embed"
 	"sort"
 	"strings"
-	"unicode/utf8"
 
 	"guildhall/platform/field"
-)
-
-// What a chosen password may measure, in bytes (NIST SP 800-63B §3.1.1.2).
-const (
-	minLength = 8
-	maxLength = 1024
 )
 
 // common holds one password a line, in lower case and in the order of bytes.
@@ -26,14 +19,8 @@ var common string
 // There are no rules of composition (NIST SP 800-63B §3.1.1.2): length, and
 // nothing that is guessed first.
 func Check(password, email string) (problem string) {
-	if len(password) < minLength || len(password) > maxLength {
-		return "must have 8 to 1,024 bytes."
-	}
-	if !utf8.ValidString(password) {
-		return "must be valid UTF-8."
-	}
-	if strings.IndexByte(password, 0) >= 0 {
-		return "must not hold a NUL character."
+	if err := new(field.NewPassword).UnmarshalText([]byte(password)); err != nil {
+		return err.Error()
 	}
 	if isEmail(password, email) {
 		return "must not be the email address, nor the part of it before the @."
@@ -44,7 +31,7 @@ func Check(password, email string) (problem string) {
 	return ""
 }
 
-// isEmail needs no length for the local part: a shorter one than minLength was
+// isEmail needs no length for the local part: a shorter one than a password was
 // refused before.
 func isEmail(password, email string) bool {
 	email = field.Login(email).CanonicalEmail()

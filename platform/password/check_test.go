@@ -8,14 +8,14 @@ import (
 
 func TestCheck(t *testing.T) {
 	const (
-		length = "must have 8 to 1,024 bytes."
+		length = "must have at least 8 characters and at most 1,024 bytes."
 		email  = "must not be the email address, nor the part of it before the @."
 		guess  = "must not be a common password that others would guess."
 	)
 	for _, c := range []struct{ password, email, problem string }{
 		{"correct horse battery", "ada@example.com", ""},
 		{"        ", "ada@example.com", ""},
-		{"日本語!", "ada@example.com", ""},
+		{"日本語!", "ada@example.com", length}, {"日本語で長い合言葉", "ada@example.com", ""},
 		{strings.Repeat("x1", 512), "ada@example.com", ""},
 		{"", "ada@example.com", length},
 		{"sevenxx", "ada@example.com", length},

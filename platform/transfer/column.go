@@ -50,18 +50,24 @@ func ofField[T ~string, P interface {
 			return nil, err
 		}
 		if string(v) != s {
-			return nil, field.Problem("must be written as it is stored, without spaces around it.")
+			return nil, field.ErrSpaces
 		}
 		return s, nil
 	})
 }
 
 func email(n string) column  { return ofField[field.Email](n) }
-func name(n string) column   { return ofField[field.Name](n) }
-func bio(n string) column    { return ofField[field.Bio](n) }
+func name(n string) column   { return kept(n, 1, 255) }
+func bio(n string) column    { return kept(n, 0, 2000) }
 func avatar(n string) column { return ofField[field.AvatarURL](n) }
-func reason(n string) column { return ofField[field.Reason](n) }
+func reason(n string) column { return kept(n, 1, 1000) }
 func action(n string) column { return ofField[audit.Action](n) }
+
+// kept is text that people wrote. An archive may be of a version that accepted
+// characters which are refused now: its names move along as they are.
+func kept(n string, least, most int64) column {
+	return ofText(n, func(s string) (any, error) { return s, field.Storable(s, least, most) })
+}
 
 func id(n string) column {
 	return ofText(n, func(s string) (any, error) {
