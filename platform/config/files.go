@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/joho/godotenv"
 )
 
 // maxFile bounds what is read, in bytes: a NAME_FILE of /dev/zero should be a
@@ -30,25 +28,6 @@ func (o Options) readValue(path string) (string, error) {
 		return "", errors.New("is empty")
 	}
 	return text, nil
-}
-
-// readDotenv reads the optional .env. What godotenv says of a fault quotes the
-// line, secrets and all, so it is not passed on.
-func (o Options) readDotenv(problems *Problems) map[string]string {
-	content, err := o.read(".env")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		problems.add(".env", "%v", err)
-		return nil
-	}
-	values, err := godotenv.UnmarshalBytes(content)
-	if err != nil {
-		problems.add(".env", "is not made of NAME=value lines, or a quote is not closed")
-		return nil
-	}
-	return values
 }
 
 // read returns a file of the working directory, or an error that reads as the

@@ -90,12 +90,50 @@ func TestYAMLFaults(t *testing.T) {
 	}
 }
 
-func TestDotenvFaultsQuoteNothing(t *testing.T) {
-	for _, content := range []string{"JWT_SECRET_KEY='" + goodSecret, "bad-name=" + goodSecret, goodSecret + "\n"} {
+func TestDotenvFaultsNameTheLineAndQuoteNothing(t *testing.T) {
+	for content, want := range map[string]string{
+		"PORT=1\n\nJWT_SECRET_KEY='" + goodSecret: ".env: line 3, JWT_SECRET_KEY, opens a quote that is not closed on the same line",
+		"bad-name=" + goodSecret:                  ".env: line 1 has no name of letters, digits and _ before its =",
+		"# a comment\n" + goodSecret + "\n":       ".env: line 2 is not NAME=value",
+		"=" + goodSecret:                          ".env: line 1 has no name",
+	} {
 		got := problemsOf(t, Options{Dir: files(t, map[string]string{".env": content})})
-		contains(t, got, ".env: is not made of NAME=value lines")
+		contains(t, got, want)
 		containsNone(t, got, goodSecret[:10])
 	}
+}
+
+// TestDotenvValuesAreWhatIsWritten: a secret with a $ in it keeps its length.
+func TestDotenvValuesAreWhatIsWritten(t *testing.T) {
+	for written, want := range map[string]string{
+		`a$b$HOME${PATH}$(ls)` + "`ls`": `a$b$HOME${PATH}$(ls)` + "`ls`",
+		`"a$b$HOME"`:                    `a$b$HOME`, `'a$b'`: `a$b`, `"a\nb\"`: `a\nb\`, `a\$b`: `a\$b`,
+		` spaced out `: `spaced out`, `" spaced "`: ` spaced `, `"a"b"`: `a"b`, `it's`: `it's`, `a"b"`: `a"b"`,
+		`a#b`: `a#b`, `a # comment`: `a`, `"a # b" # comment`: `a # b`, `"a" # "b"`: `a`, `"" # none`: `guildhall`,
+		`a=b==`: `a=b==`, "tab\t# comment": "tab", "é語": "é語",
+	} {
+		for _, end := range []string{"", "\n", "\r\n", "\n# the end"} {
+			dir := files(t, map[string]string{".env": "# first\n  export JWT_ISSUER = " + written + end})
+			cfg, err := Load(Options{Dir: dir})
+			if err != nil || cfg.JWTIssuer != want {
+				t.Errorf("%q was read as %q, want %q: %v", written, cfg.JWTIssuer, want, err)
+			}
+		}
+	}
+}
+
+func TestWhatWasExpandedAndWhatIsAlmostASettingIsWarnedOf(t *testing.T) {
+	dir := files(t, map[string]string{".env": "JWT_ISSUER=a$HOME\nJWT_SECRET_KEYS=x\nOTHER=$x\nJWT_AUDIENCE=5$\n"})
+	cfg, err := Load(Options{Dir: dir, Environ: []string{"DATABASE_ULR=sqlite://x.db", "cors_origin=x", "HOSTNAME=here", "LOGNAME=ada", "PORTS=1", "OTEL_SERVICE_NAME=x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(cfg.Warnings, "\n")
+	contains(t, got, ".env: line 1: the value of JWT_ISSUER is read as it is written")
+	contains(t, got, "JWT_SECRET_KEYS: is not a setting and has no effect; is JWT_SECRET_KEY meant? (.env)")
+	contains(t, got, "DATABASE_ULR: is not a setting and has no effect; is DATABASE_URL meant? (environment)")
+	contains(t, got, "cors_origin: is not a setting")
+	containsNone(t, got, "OTHER", "AUDIENCE", "HOSTNAME", "LOGNAME", "PORTS", "OTEL")
 }
 
 func TestDotenvThatIsADirectory(t *testing.T) {

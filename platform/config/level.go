@@ -13,11 +13,12 @@ type level struct {
 	values map[string]string // by NAME or NAME_FILE; empty counts as unset
 }
 
-// levels are the sources, weakest first.
-func (o Options) levels(problems *Problems) []level {
+// levels are the sources, weakest first. It warns of names that are almost settings.
+func (o Options) levels(problems *Problems, c *Config) []level {
 	flags := level{"flag", flagValues(o.Flags)}
 	environment := level{"environment", environValues(o.Environ)}
-	dotenv := level{".env", o.readDotenv(problems)}
+	dotenv := level{".env", o.readDotenv(problems, c.warn)}
+	c.Warnings = append(append(c.Warnings, dotenv.misspelt()...), environment.misspelt()...)
 
 	path := cmp.Or(flags.values["CONFIG"], environment.values[configVariable], dotenv.values[configVariable])
 	return []level{o.yamlLevel(path, problems), dotenv, environment, flags}

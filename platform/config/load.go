@@ -22,7 +22,7 @@ func Load(o Options) (*Config, error) {
 	// The levels are merged here rather than by viper's BindEnv and BindPFlag,
 	// which read the process's environment and know neither .env nor NAME_FILE.
 	store := viper.New()
-	for _, level := range o.levels(&problems) {
+	for _, level := range o.levels(&problems, cfg) {
 		if err := store.MergeConfigMap(level.resolve(o, &problems, cfg.setSource)); err != nil {
 			return nil, err
 		}
