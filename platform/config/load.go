@@ -28,7 +28,7 @@ func Load(o Options) (*Config, error) {
 		}
 	}
 	for _, k := range keys() {
-		store.SetDefault(k.name, k.defaultIn(store.GetString("ENVIRONMENT"), store.GetString("DATA_DIR")))
+		store.SetDefault(k.name, k.defaultIn(plainWord(store.GetString("ENVIRONMENT")), store.GetString("DATA_DIR")))
 		cfg.set(k, store.GetString(k.name), &problems)
 	}
 	cfg.validate(&problems)

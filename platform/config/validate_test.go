@@ -17,11 +17,11 @@ func TestTypes(t *testing.T) {
 		"JWT_ACCESS_TOKEN_EXPIRE_MINUTES=30m":       `"30m" is not a whole number`,
 		"JWT_REFRESH_TOKEN_EXPIRE_DAYS=99999999999": "is not from 1 to 365",
 		"DATABASE_MAX_CONNECTIONS=0":                "0 is not from 1 to 1000",
-		"LOG_LEVEL=INFO":                            `LOG_LEVEL: "INFO" is not one of debug, info, warn, error`,
+		"LOG_LEVEL=loud":                            `LOG_LEVEL: "loud" is not one of debug, info, warn, error`,
 		"LOG_FORMAT=xml":                            "is not one of text, json",
 		"HOST=127.0.0.1:80":                         "HOST: \"127.0.0.1:80\" is neither an IP address nor a host name",
 		"DATA_DIR=a\nb":                             "DATA_DIR: has a control character in it",
-		"ENVIRONMENT=Production":                    `ENVIRONMENT: "Production" is not a word`,
+		"ENVIRONMENT=pre production":                `ENVIRONMENT: "pre production" is not a word`,
 		`CORS_ORIGINS=["a`:                          "CORS_ORIGINS: begins with [ but is not a JSON array",
 		`CORS_ORIGINS=[1]`:                          "is not a JSON array of strings",
 		"TRUSTED_PROXIES=10.0.0.0/33,::1,proxy":     `"10.0.0.0/33" is neither an IP address nor a CIDR range, "proxy" is`,
@@ -147,5 +147,20 @@ func TestTrustingEveryoneIsWarnedOf(t *testing.T) {
 	for _, proxy := range []string{"0.0.0.0/0", "::/0"} {
 		cfg := mustLoad(t, Options{Environ: inProduction("TRUSTED_PROXIES=10.0.0.1," + proxy)})
 		contains(t, strings.Join(cfg.Warnings, "\n"), "TRUSTED_PROXIES: "+proxy+" lets anyone choose")
+	}
+}
+
+// TestWordsInAnyCase: Development forgives as development does, and Production is
+// held to production's rules.
+func TestWordsInAnyCase(t *testing.T) {
+	for _, given := range []string{"Development", "DEVELOPMENT", " development "} {
+		cfg := mustLoad(t, Options{Environ: []string{"ENVIRONMENT=" + given, "LOG_LEVEL=DEBUG", "LOG_FORMAT=Json", "DATABASE_POOL_MODE=Session"}})
+		if !cfg.Development() || !cfg.Debug || !cfg.EnableRegistration || cfg.LogLevel != "debug" || cfg.LogFormat != "json" || cfg.DatabasePoolMode != "session" {
+			t.Errorf("%q: %+v", given, cfg)
+		}
+	}
+	contains(t, problemsOf(t, Options{Environ: []string{"ENVIRONMENT=Production"}}), "JWT_SECRET_KEY: has to be set outside development")
+	if cfg := mustLoad(t, Options{Environ: append(inProduction(), "ENVIRONMENT=PRODUCTION")}); cfg.Environment != production || cfg.Debug {
+		t.Errorf("%+v", cfg)
 	}
 }

@@ -40,6 +40,19 @@ func (t text) parse(s string) error {
 	return nil
 }
 
+// word is one of a few, in any case: Production is production.
+type word struct {
+	target *string
+	check  func(string) error
+}
+
+func (w word) kind() string   { return "string" }
+func (w word) masked() string { return *w.target }
+
+func (w word) parse(s string) error { return text(w).parse(plainWord(s)) }
+
+func plainWord(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
 type secret struct{ target *Secret }
 
 func (s secret) kind() string   { return "string" }
@@ -171,10 +184,9 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
-// lowerCaseWord keeps "Production " from being a third environment.
-func lowerCaseWord(s string) error {
+func oneWord(s string) error {
 	if !onlyContains(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") {
-		return errors.New("is not a word of lower-case letters, digits, - and _")
+		return errors.New("is not a word of letters, digits, - and _")
 	}
 	return nil
 }
