@@ -22,9 +22,8 @@ func TestPathsAndMethods(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
 		ada.get("/nothing").is(404, "route_not_found")
-		s.do("GET", "/", "", nil).is(404, "route_not_found")
 		a := ada.delete("/organizations").is(405, "method_not_allowed")
-		if got := a.header.Get("Allow"); !strings.Contains(got, "GET") || !strings.Contains(got, "POST") {
+		if got := a.header.Get("Allow"); got != "GET, POST, HEAD, OPTIONS" {
 			t.Errorf("Allow: %q", got)
 		}
 		s.do("PUT", "/livez", "", nil).is(405, "method_not_allowed")
@@ -34,6 +33,35 @@ func TestPathsAndMethods(t *testing.T) {
 		ada.get("/organizations//").is(404, "route_not_found")
 		ada.get(ada.org("%2Fmembers")).is(422, "validation_failed")
 	})
+}
+
+// TestAllowListsWhatIsAnswered: HEAD where there is GET, OPTIONS where there is CORS.
+func TestAllowListsWhatIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t), func(c *config.Config) { c.CORSOrigins = nil })
+	for path, want := range map[string]string{"/api/v1/organizations": "GET, POST, HEAD", "/api/v1/auth/register": "POST", "/livez": "GET, HEAD", "/": "GET, HEAD"} {
+		if got := s.do("PUT", path, "", nil).is(405).header.Get("Allow"); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestTheRootSaysWhereToGoOn: a browser in development to the documentation,
+// everybody else to the OpenAPI document.
+func TestTheRootSaysWhereToGoOn(t *testing.T) {
+	t.Parallel()
+	for _, debug := range []bool{true, false} {
+		s := start(t, platformtest.SQLiteURL(t), func(c *config.Config) { c.Debug = debug })
+		root := s.do("GET", "/", "", nil, "Accept", "*/*").is(200)
+		if root.str("openapi") != "/openapi.json" || root.str("api") != "/api/v1" || (root.object()["docs"] == "/docs") != debug {
+			t.Errorf("debug %v: %s", debug, root.body)
+		}
+		s.do("GET", root.str("openapi"), "", nil).is(200)
+		browser := s.do("GET", "/", "", nil, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		if debug && (browser.status != 302 || browser.header.Get("Location") != "/docs") || !debug && browser.status != 200 {
+			t.Errorf("debug %v, a browser: %d %v", debug, browser.status, browser.header)
+		}
+	}
 }
 
 func TestEveryAnswersHeaders(t *testing.T) {

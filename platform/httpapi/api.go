@@ -11,6 +11,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,7 +91,11 @@ func New(o Options) (*API, error) {
 	}
 	a.engine.Use(a.observe, a.recover, secure)
 	a.engine.NoRoute(func(c *gin.Context) { a.refuse(c, errRouteNotFound) })
-	a.engine.NoMethod(func(c *gin.Context) { a.refuse(c, errMethodNotAllowed) })
+	a.engine.NoMethod(func(c *gin.Context) {
+		h := c.Writer.Header()
+		h.Set("Allow", allow(h.Get("Allow"), len(o.CORSOrigins) > 0))
+		a.refuse(c, errMethodNotAllowed)
+	})
 	a.mountOperational(o.Debug)
 	a.handler = headAsGet(withoutTrailingSlash(withRequestID(corsFor(o.CORSOrigins).Handler(a.engine))))
 	return a, nil
@@ -132,7 +138,36 @@ func (a *API) Drain() { a.draining.Store(true) }
 // Probes are the paths at which a supervisor and a proxy ask.
 func (*API) Probes() []string { return []string{livePath, readyPath} }
 
+// allow adds to the methods of a path those that are answered outside the routes:
+// HEAD wherever there is GET, OPTIONS where browsers ask (RFC 9110 §10.2.1).
+func allow(methods string, browsers bool) string {
+	all := strings.Split(methods, ", ")
+	if slices.Contains(all, http.MethodGet) {
+		all = append(all, http.MethodHead)
+	}
+	if browsers {
+		all = append(all, http.MethodOptions)
+	}
+	return strings.Join(all, ", ")
+}
+
+// mountRoot tells those who open the address of the service where to go on.
+func (a *API) mountRoot(debug bool) {
+	links := map[string]string{"name": "guildhall", "api": BasePath, "openapi": "/openapi.json"}
+	if debug {
+		links["docs"] = "/docs"
+	}
+	a.engine.GET("/", func(c *gin.Context) {
+		if debug && strings.Contains(c.GetHeader("Accept"), "text/html") {
+			c.Redirect(http.StatusFound, "/docs")
+			return
+		}
+		_ = writeJSON(c, http.StatusOK, links)
+	})
+}
+
 func (a *API) mountOperational(debug bool) {
+	a.mountRoot(debug)
 	a.engine.GET(livePath, func(c *gin.Context) {
 		_ = writeJSON(c, http.StatusOK, map[string]string{"status": "ok"})
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -40,11 +41,15 @@ type input struct {
 	form              bool
 }
 
+// planInput panics, when the service starts, for a field that no request could fill.
 func planInput(t reflect.Type, method string, form bool) input {
 	in := input{form: form, takesBody: method == http.MethodPost || method == http.MethodPatch}
 	for _, sf := range reflect.VisibleFields(t) {
 		if sf.Anonymous {
 			continue
+		}
+		if !isText(sf.Type) {
+			panic(fmt.Sprintf("httpapi: %s.%s is a %s, which is not read from text: use a type of platform/field", t, sf.Name, sf.Type))
 		}
 		for _, source := range []string{"path", "query", "json"} {
 			tag, ok := sf.Tag.Lookup(source)
@@ -260,6 +265,21 @@ func setText(v reflect.Value, text string) error {
 	default:
 		panic("httpapi: no way to read a " + v.Type().String() + " from text")
 	}
+}
+
+// isText says whether setText can set a value of a type.
+func isText(t reflect.Type) bool {
+	if n, ok := reflect.New(t).Interface().(nullable); ok {
+		t = reflect.TypeOf(n.Fill()).Elem()
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch reflect.New(t).Interface().(type) {
+	case *uuid.UUID, encoding.TextUnmarshaler, *bool:
+		return true
+	}
+	return false
 }
 
 // setBool also takes what Python writes, and digits, as the FastAPI service did.

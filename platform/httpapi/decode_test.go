@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -123,5 +124,33 @@ func TestPages(t *testing.T) {
 func TestClip(t *testing.T) {
 	if got := clip(strings.Repeat("é", 100)); len(got) > 70 || !strings.HasSuffix(got, "…") || strings.ContainsRune(got, '\ufffd') {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestFieldsThatNoRequestCouldFill stop the start, not the first request.
+func TestFieldsThatNoRequestCouldFill(t *testing.T) {
+	for name, input := range map[string]any{
+		"string": struct {
+			A string `query:"a"`
+		}{}, "int": struct {
+			A int `query:"a"`
+		}{}, "slice": struct {
+			A []string `json:"a"`
+		}{}, "pointer": struct {
+			A *string `json:"a"`
+		}{}, "path": struct {
+			A int64 `path:"a"`
+		}{}, "no tag": struct {
+			A map[string]string
+		}{},
+	} {
+		func() {
+			defer func() {
+				if said := fmt.Sprint(recover()); !strings.Contains(said, "A is a ") {
+					t.Errorf("%s: %s", name, said)
+				}
+			}()
+			planInput(reflect.TypeOf(input), http.MethodGet, false)
+		}()
 	}
 }

@@ -57,7 +57,7 @@ func headAsGet(next http.Handler) http.Handler {
 // /organizations without a redirect, which would lose a body.
 func withoutTrailingSlash(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") {
+		if p := r.URL.Path; len(p) > 2 && strings.HasSuffix(p, "/") {
 			u := *r.URL
 			u.Path = p[:len(p)-1]
 			u.RawPath = strings.TrimSuffix(u.RawPath, "/")
