@@ -10,8 +10,8 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// statementLog tells slog, the observer and the watch of statements, gorm's and
-// those by hand, without the values bound to them.
+// statementLog tells slog and the observer of statements, gorm's and those by hand,
+// without the values bound to them.
 type statementLog struct {
 	driver   Driver
 	log      *slog.Logger
@@ -46,15 +46,12 @@ func (l *statementLog) Trace(ctx context.Context, began time.Time, statement fun
 }
 
 func (l *statementLog) listens(ctx context.Context) bool {
-	return l.on != nil || l.observer != nil || l.driver == SQLite || l.log.Enabled(ctx, slog.LevelDebug)
+	return l.on != nil || l.observer != nil || l.log.Enabled(ctx, slog.LevelDebug)
 }
 
 func (l *statementLog) tell(ctx context.Context, began time.Time, text string, err error) {
 	if !l.listens(ctx) {
 		return
-	}
-	if t, ok := ctx.Value(txKey{}).(*transaction); ok && t.db.watch != nil && !t.changed {
-		t.changed = !t.db.watch.harmless(text)
 	}
 	if l.on != nil {
 		l.on(ctx, text)

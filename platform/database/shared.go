@@ -37,12 +37,10 @@ type shared struct {
 	gorm  *gorm.DB
 	began time.Time
 	parts int
-	alone bool // nobody else may join
-	watch *Watch
-	// Whether what the watch is about may have changed.
-	changed bool
-	done    chan struct{}
-	err     error // of all of it, known once done
+	alone bool       // nobody else may join
+	noted *watchedTx // nil where nothing is watched
+	done  chan struct{}
+	err   error // of all of it, known once done
 }
 
 func newSharing(d *DB) *sharing { return &sharing{db: d, turn: make(chan struct{}, 1)} }
@@ -104,7 +102,11 @@ func (s *sharing) enter(ctx context.Context) (*shared, error) {
 	}
 	g := s.db.writer.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
 	g.Statement.ConnPool = tx
-	s.open = &shared{conn: conn, tx: tx, gorm: g, began: time.Now(), watch: s.db.watch, done: make(chan struct{})}
+	s.open = &shared{conn: conn, tx: tx, gorm: g, began: time.Now(), done: make(chan struct{})}
+	if s.db.watch != nil {
+		s.open.noted = &watchedTx{Tx: tx, watch: s.db.watch}
+		g.Statement.ConnPool = s.open.noted
+	}
 	return s.open, nil
 }
 
@@ -120,7 +122,6 @@ func (s *sharing) part(ctx context.Context, t *shared, own *transaction, fn func
 	}()
 	own.conn, t.alone = t.gorm, own.alone
 	failure = t.try(ctx, fn)
-	t.changed = t.changed || own.changed
 	return failure
 }
 
@@ -181,11 +182,12 @@ func (t *shared) finish() {
 }
 
 func (t *shared) commit(ctx context.Context) error {
-	if t.watch == nil {
+	if t.noted == nil {
 		return t.tx.Commit()
 	}
-	before, unsure := t.watch.begin(ctx, t.tx)
+	watch := t.noted.watch
+	before, unsure := watch.begin(ctx, t.tx)
 	err := t.tx.Commit()
-	t.watch.end(ctx, t.conn, before, t.changed || unsure != nil || err != nil)
+	watch.end(ctx, t.conn, before, t.noted.changed || unsure != nil || err != nil)
 	return err
 }

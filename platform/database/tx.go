@@ -25,7 +25,6 @@ type transaction struct {
 	conn        *gorm.DB
 	afterCommit []func()
 	gathered    []*gathering
-	changed     bool // whether what the watch is about may have changed
 	alone       bool // whether it may not share a commit
 }
 

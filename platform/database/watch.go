@@ -15,9 +15,8 @@ import (
 // it again: whether anything that matters has been committed since, by this
 // process or another.
 //
-// Commits of this process pass through it: from before each until after it
-// nothing is sure, and one that wrote what matters begins a new epoch. Commits of
-// others show in PRAGMA data_version, which tells a connection whether any other
+// Commits of this process pass through it, and one that wrote what matters begins
+// a new epoch (watchedTx). Commits of others show in PRAGMA data_version, which tells a connection whether any other
 // has committed. The watch has a connection of its own, for which the writer's
 // commits are an other's too; so the writer's is asked as well, before and after
 // each of its commits: while that stays the same, nobody else has committed, and
@@ -31,7 +30,6 @@ type Watch struct {
 	own    driver.Conn // nil until it is needed, and once closed
 	ask    *sqlite3.SQLiteStmt
 	seen   int64 // data_version, as far as it is accounted for
-	ending int   // commits of this process that are under way
 	epoch  int64
 }
 
@@ -70,7 +68,7 @@ func (w *Watch) open() error {
 
 // Epoch is the same number for as long as nothing that matters is committed.
 // What is read after it was asked for, and found unchanged when it is asked for
-// again, was true all the while. It is not sure while a commit is under way.
+// again, was true all the while. It is not sure where the file can't be asked.
 func (w *Watch) Epoch() (epoch int64, sure bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,7 +114,6 @@ func (w *Watch) version() (int64, error) {
 func (w *Watch) begin(ctx context.Context, writer asked) (before int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ending++
 	if w.own == nil { // there was no epoch yet
 		return 0, errNobodyAsked
 	}
@@ -136,7 +133,6 @@ func (w *Watch) begin(ctx context.Context, writer asked) (before int64, err erro
 func (w *Watch) end(ctx context.Context, writer asked, before int64, changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ending--
 	if w.own == nil {
 		return
 	}
@@ -152,6 +148,38 @@ func (w *Watch) end(ctx context.Context, writer asked, before int64, changed boo
 	w.seen = version
 }
 
+// watchedTx runs the statements of a transaction, gorm's and those by hand, and
+// notes whether one of them may have changed what the watch is about.
+type watchedTx struct {
+	*sql.Tx
+	watch   *Watch
+	changed bool
+}
+
+func (t *watchedTx) note(statement string) {
+	t.changed = t.changed || !t.watch.harmless(statement)
+}
+
+func (t *watchedTx) PrepareContext(ctx context.Context, statement string) (*sql.Stmt, error) {
+	t.note(statement)
+	return t.Tx.PrepareContext(ctx, statement)
+}
+
+func (t *watchedTx) ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	t.note(statement)
+	return t.Tx.ExecContext(ctx, statement, args...)
+}
+
+func (t *watchedTx) QueryContext(ctx context.Context, statement string, args ...any) (*sql.Rows, error) {
+	t.note(statement)
+	return t.Tx.QueryContext(ctx, statement, args...)
+}
+
+func (t *watchedTx) QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row {
+	t.note(statement)
+	return t.Tx.QueryRowContext(ctx, statement, args...)
+}
+
 type asked interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
@@ -160,19 +188,15 @@ func writersVersion(ctx context.Context, writer asked) (version int64, err error
 	return version, writer.QueryRowContext(ctx, dataVersion).Scan(&version)
 }
 
-// apart is for a transaction that does not tell what it writes: nothing is sure
-// until it has ended.
+// apart is for a transaction that does not tell what it writes: its end is a new
+// epoch. While it is being committed, its commit shows as another process's would.
 func (w *Watch) apart(run func() error) error {
 	if w == nil {
 		return run()
 	}
-	w.mu.Lock()
-	w.ending++
-	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.ending--
 		w.epoch++
 		if w.own != nil {
 			w.seen, _ = w.version()
