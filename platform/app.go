@@ -180,7 +180,7 @@ func (a *App) Prepare(ctx context.Context) error {
 
 // permitted says whether the role may do what the settings ask for.
 func (a *App) permitted(ctx context.Context) error {
-	if err := a.kernel.DB.CheckRowSecurity(ctx); err != nil {
+	if err := a.kernel.DB.CheckRowSecurity(ctx, a.migrations); err != nil {
 		return err
 	}
 	return a.retention.Check(ctx)

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +82,8 @@ func TestRowSecurity(t *testing.T) {
 	ada, eve := s.person("Ada"), s.person("Eve")
 	grace := s.person("Grace").joins(ada, true)
 	ada.post("/users/"+grace.id+"/suspend", because()).is(200)
+	ada.post(ada.org("/archive"), because()).is(200)
+	ada.post(ada.org("/unarchive"), body()).is(200)
 	ada.post(ada.org("/suspend"), because()).is(200)
 	eve.post(eve.org("/archive"), because()).is(200)
 	id := func(text string) uuid.NullUUID { return uuid.NullUUID{UUID: uuid.MustParse(text), Valid: true} }
@@ -90,14 +94,16 @@ func TestRowSecurity(t *testing.T) {
 		"the organization":         database.For(context.Background(), database.Tenant{OrganizationID: id(ada.organization)}),
 		"a member, somewhere else": database.For(context.Background(), database.Tenant{UserID: id(grace.id).UUID}),
 	}
-	guarded := map[string]string{
-		"organizations": "id", "organization_active_status": "", "organization_suspensions": "", "organization_members": "", "organization_admins": "",
-		"organization_owners": "", "user_active_status": "", "user_suspensions": "", "audit_events": "",
+	guarded := map[string]string{"organizations": "id"}
+	for _, table := range s.tablesOfOrganizations() {
+		if !slices.ContainsFunc(s.app.Migrations(), func(m database.Migration) bool { return m.NoPolicy[table] != "" }) {
+			guarded[table] = "organization_id"
+		}
+	}
+	if len(guarded) < 10 {
+		t.Errorf("only %v are looked at", guarded)
 	}
 	for table, column := range guarded {
-		if column == "" {
-			column = "organization_id"
-		}
 		count := func(who string) int {
 			var n int
 			query := fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE %s = ?", table, column)
@@ -190,6 +196,70 @@ func TestRowSecurity(t *testing.T) {
 	refused("for PostgreSQL", func(c *config.Config) {
 		c.DatabaseURL, c.MigrateOnStart = config.Secret(platformtest.SQLiteURL(t)), true
 	})
+}
+
+// tablesOfOrganizations are those with a column organization_id.
+func (s *service) tablesOfOrganizations() []string {
+	s.t.Helper()
+	rows, err := s.kernel.DB.Rows(everything, "SELECT CAST(table_name AS text) FROM information_schema.columns WHERE table_schema = current_schema() AND column_name = 'organization_id' ORDER BY 1")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	tables, err := database.Collect(rows, func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return tables
+}
+
+// TestATableWithoutAPolicyIsNoticed: no table of ours is without a policy or a
+// reason, and one that is stops the start, check and doctor.
+func TestATableWithoutAPolicyIsNoticed(t *testing.T) {
+	t.Parallel()
+	if rowSecurityEverywhere() {
+		t.Skip("it makes tables")
+	}
+	databaseURL := platformtest.PostgresURL(t)
+	s := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
+	unguarded := func() []string {
+		t.Helper()
+		tables, err := s.kernel.DB.Unguarded(s.ctx, s.app.Migrations())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tables
+	}
+	if got := unguarded(); len(got) > 0 {
+		t.Errorf("without a policy or a reason: %v", got)
+	}
+	for _, m := range s.app.Migrations() {
+		for table, reason := range m.NoPolicy {
+			if len(reason) < 20 || s.count("SELECT COUNT(*) FROM information_schema.columns WHERE table_name = '"+table+"' AND column_name IN ('organization_id', 'user_id')") == 0 {
+				t.Errorf("%s: %s needs no reason, or a better one: %q", m.ID, table, reason)
+			}
+		}
+	}
+	owner, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	if _, err := owner.Exec("CREATE TABLE notes (id uuid, organization_id uuid); CREATE TABLE badges (user_id uuid); CREATE TABLE colours (name text)"); err != nil {
+		t.Fatal(err)
+	}
+	if got := unguarded(); !slices.Equal(got, []string{"badges", "notes"}) {
+		t.Errorf("found %v", got)
+	}
+	const want = "no policy: badges, notes"
+	if err := s.app.Prepare(s.ctx); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the start: %v", err)
+	}
+	if findings := fmt.Sprint(checkStorage(s.ctx, s.kernel.Config)); !strings.Contains(findings, want) {
+		t.Errorf("check: %s", findings)
+	}
+	if found := examined(s); !strings.Contains(found, want) {
+		t.Errorf("doctor: %s", found)
+	}
 }
 
 // TestTrustRowSecurityCost compares requests with and without, in turns.

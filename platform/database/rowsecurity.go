@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -59,9 +60,26 @@ func alterRowSecurity(tx *gorm.DB, how string) error {
 	return nil
 }
 
+// Unguarded returns the tables whose rows belong to an organization or a person, by
+// their columns, and that have neither a policy nor a reason why not (NoPolicy).
+func (d *DB) Unguarded(ctx context.Context, migrations []Migration) ([]string, error) {
+	rows, err := d.reader.WithContext(ctx).Raw(`SELECT c.relname FROM pg_class c
+		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+			AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('organization_id', 'user_id') AND NOT a.attisdropped)
+			AND NOT EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid)
+		ORDER BY c.relname`).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("look for tables without a policy: %w", err)
+	}
+	tables, err := Collect(rows, func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
+	return slices.DeleteFunc(tables, func(table string) bool {
+		return slices.ContainsFunc(migrations, func(m Migration) bool { return m.NoPolicy[table] != "" })
+	}), err
+}
+
 // CheckRowSecurity refuses a database that does not hold to the configuration:
-// policies that are off, or a role that they don't bind.
-func (d *DB) CheckRowSecurity(ctx context.Context) error {
+// policies that are off or missing, or a role that they don't bind.
+func (d *DB) CheckRowSecurity(ctx context.Context, migrations []Migration) error {
 	if d.driver != Postgres {
 		if d.options.RowSecurity {
 			return errors.New("DATABASE_ROW_SECURITY is for PostgreSQL; SQLite has no row-level security")
@@ -78,6 +96,13 @@ func (d *DB) CheckRowSecurity(ctx context.Context) error {
 		return errors.New("row-level security is off in the database: run `guildhall migrate up` with DATABASE_ROW_SECURITY=true")
 	case !d.options.RowSecurity:
 		return nil
+	}
+	unguarded, err := d.Unguarded(ctx, migrations)
+	if err != nil {
+		return err
+	}
+	if len(unguarded) > 0 {
+		return fmt.Errorf("DATABASE_ROW_SECURITY is on, but these tables have an organization_id or a user_id and no policy: %s; give them one, or move them to another schema", strings.Join(unguarded, ", "))
 	}
 	var bypasses bool
 	if err := d.Row(ctx, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&bypasses); err != nil {
