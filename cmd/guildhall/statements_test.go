@@ -36,6 +36,36 @@ func TestStatementsPerRequest(t *testing.T) {
 	})
 }
 
+// TestWhatOthersDoLeavesTheGateItsMemory, on SQLite: who registers, logs in, founds
+// an organization or adds a member changes nobody else's standing, so that the next
+// request of somebody known takes no statement. What may change it is looked up.
+func TestWhatOthersDoLeavesTheGateItsMemory(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	ada, grace, mary := s.person("Ada"), s.person("Grace"), s.person("Mary")
+	asks := func() int64 {
+		before := s.statements.Load()
+		ada.get("/auth/me").is(200)
+		return s.statements.Load() - before
+	}
+	asks()
+	for what, do := range map[string]func(){
+		"nothing":         func() {},
+		"a registration":  func() { s.person("New") },
+		"a log-in":        func() { s.logIn(grace.email, password).is(200) },
+		"an organization": func() { grace.post("/organizations", body("name", "new")).is(201) },
+		"a member":        func() { grace.post(grace.org("/members"), body("user_id", mary.id)).is(201) },
+	} {
+		if do(); asks() != 0 {
+			t.Errorf("after %s the gate asks again", what)
+		}
+	}
+	grace.post(grace.org("/suspend"), because()).is(200)
+	if asks() == 0 {
+		t.Error("after a suspension the gate does not ask")
+	}
+}
+
 // TestNoStatementReadsAWholeTable asks the databases how they would run what the
 // endpoints run. What is scanned is a page cut before or a row of parameters,
 // never a table. PostgreSQL is told that tables are large, and to scan only where

@@ -5,14 +5,21 @@ import "testing"
 func TestOnlyWhatIsKnownIsHarmless(t *testing.T) {
 	t.Parallel()
 	for statement, want := range map[string]bool{
-		"SELECT id FROM users WHERE id = ?":                                                                               true,
-		"INSERT INTO sessions (id, user_id) VALUES (?, ?)":                                                                true,
-		"INSERT INTO `audit_events` (`id`) VALUES (?)":                                                                    true,
-		"INSERT INTO rate_limits (key) VALUES (?) ON CONFLICT (key) DO UPDATE SET tat = ?":                                true,
-		"DELETE FROM rate_limits WHERE key = ?":                                                                           true,
-		"UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?":                                                     true,
-		"UPDATE sessions\n\t\tSET generation = generation + 1, rotated_at = ?, address = ?, client = ?\n\t\tWHERE id = ?": true,
+		"SELECT id FROM users WHERE id = ?":                                                                                                        true,
+		"INSERT INTO sessions (id, user_id) VALUES (?, ?)":                                                                                         true,
+		"INSERT INTO `audit_events` (`id`) VALUES (?)":                                                                                             true,
+		"INSERT INTO rate_limits (key) VALUES (?) ON CONFLICT (key) DO UPDATE SET tat = ?":                                                         true,
+		"DELETE FROM rate_limits WHERE key = ?":                                                                                                    true,
+		"UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?":                                                                              true,
+		"UPDATE sessions\n\t\tSET generation = generation + 1, rotated_at = ?, address = ?, client = ?\n\t\tWHERE id = ?":                          true,
+		"INSERT INTO organizations (id, name, created_at, updated_at) VALUES (?, ?, ?, ?)":                                                         true,
+		"INSERT INTO organization_owners (organization_id, user_id, since) VALUES (?, ?, ?)":                                                       true,
+		"INSERT INTO organization_active_status (id, organization_id, activated_at, activated_by)\n\t\tVALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING": true,
 
+		"INSERT INTO organization_owners (organization_id, user_id, since) VALUES (?, ?, ?) ON CONFLICT (organization_id) DO UPDATE SET user_id = excluded.user_id": false,
+		"DELETE FROM organization_owners WHERE organization_id = ?":             false,
+		"UPDATE organization_owners SET user_id = ? WHERE organization_id = ?":  false,
+		"UPDATE organization_active_status SET deactivated_at = ? WHERE id = ?": false,
 		"":                                     false,
 		"PRAGMA foreign_keys = off":            false,
 		"SELECT 1; UPDATE users SET email = ?": false,
