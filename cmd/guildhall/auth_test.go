@@ -245,7 +245,8 @@ func TestLogInByFormAndByJSON(t *testing.T) {
 			t.Errorf("token response: %s", a.body)
 		}
 		good.Set("grant_type", "client_credentials")
-		asForm(good).is(422, "validation_failed")
+		asForm(good).is(422, "unsupported_grant_type")
+		s.logIn(ada.email, password, "grant_type", "client_credentials").is(422, "unsupported_grant_type")
 		asForm(url.Values{"username": {ada.email, ada.email}, "password": {password}}).is(422, "validation_failed")
 		s.do("POST", "/api/v1/auth/token", "", "username=%zz", "Content-Type", form).is(400, "malformed_body")
 		s.logIn(strings.ToUpper(ada.email), password).is(200)

@@ -505,7 +505,7 @@ func TestInputIdsOfNobody(t *testing.T) {
 	})
 }
 
-// TestInputFormOfLogIn: the one route that reads a form reads it as strictly.
+// TestInputFormOfLogIn: a form is read as strictly, but for what OAuth asks.
 func TestInputFormOfLogIn(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -521,10 +521,21 @@ func TestInputFormOfLogIn(t *testing.T) {
 			inputNames(send("username=&password="), "body.username", "body.password")
 			inputNames(send(user+"&"+user+"&"+secret), "body.username")
 			inputNames(send(user+"&"+secret+"&password=x"), "body.password")
-			inputNames(send(user+"&"+secret+"&grant_type=authorization_code"), "body.grant_type")
-			inputNames(send(user+"&"+secret+"&grant_type="), "body.grant_type")
+			inputNames(send(user+"&"+secret+"&grant_type=a+b"), "body.grant_type")
+			inputNames(send(user+"&"+secret+"&grant_type=password&grant_type=password"), "body.grant_type")
+			inputNames(send("grant_type=refresh_token&"+user+"&"+secret), "body.refresh_token")
+			inputNames(send("grant_type=refresh_token&refresh_token="), "body.refresh_token")
+			inputNames(send("grant_type=refresh_token&refresh_token="+strings.Repeat("x", 4097)), "body.refresh_token")
+			asJSON := func(text string) answer { return s.do("POST", "/api/v1/auth/token", "", text) }
+			inputNames(asJSON(`{}`), "body.username", "body.password")
+			inputNames(asJSON(`{"username":null,"password":1,"grant_type":"password"}`), "body.username", "body.password")
+			inputNames(asJSON(`{"grant_type":"refresh_token","refresh_token":null}`), "body.refresh_token")
+			inputNames(asJSON(`{"grant_type":"refresh_token","client_id":"x"}`), "body.refresh_token", "body.client_id") // JSON is ours, and strict
+			inputNames(asJSON(`{"grant_type":""}`), "body.grant_type")
+			asJSON(`{"grant_type":"x"}`).is(422, "unsupported_grant_type")
+			send(user+"&"+secret+"&grant_type=authorization_code").is(422, "unsupported_grant_type")
+			send("grant_type=client_credentials").is(422, "unsupported_grant_type")
 			inputNames(send(user+"&"+secret+"&organization_id=x"), "body.organization_id")
-			inputNames(send(user+"&"+secret+"&organization_id="), "body.organization_id")
 			inputNames(send("username=a%00b&password=a%00b"), "body.username", "body.password")
 			inputNames(send("username=%ff&password=%ff"), "body.username", "body.password")
 			inputNames(send("username=%ed%a0%80&password=%ed%a0%80"), "body.username", "body.password") // a surrogate in UTF-8
@@ -539,6 +550,8 @@ func TestInputFormOfLogIn(t *testing.T) {
 			send("username="+strings.Repeat("x", 1024)+"&password="+strings.Repeat("x", 1024)).is(401, "invalid_credentials")
 		})
 		send(user + "&" + secret + "&grant_type=password&scope=&client_id=x&client_secret=").is(200) // OAuth2 says more than we ask
+		send(user + "&" + secret + "&grant_type=&organization_id=&refresh_token=&x=1&x=2").is(200)   // without a value is absent (RFC 6749 §3.2)
+		send(user + "&" + secret + "&grant_type=password&refresh_token=x").is(200)
 		send("username=" + url.QueryEscape(" "+strings.ToUpper(ada.email)) + "&" + secret).is(200)
 	})
 }
@@ -784,7 +797,7 @@ func FuzzInputRaw(f *testing.F) {
 			}
 			recorder := httptest.NewRecorder()
 			w.s.app.API().ServeHTTP(recorder, r)
-			a := answer{t: t, request: fmt.Sprintf("%q %q?%q %q %q", method, path, query, contentType, text), status: recorder.Code, header: recorder.Header(), body: recorder.Body.Bytes()}
+			a := answer{t: t, request: fmt.Sprintf("%q %q?%q %q %q", method, path, query, contentType, text), oauth: byOAuthClient(r), status: recorder.Code, header: recorder.Header(), body: recorder.Body.Bytes()}
 			if a.status != 204 && method == http.MethodOptions {
 				return errRollBack
 			}

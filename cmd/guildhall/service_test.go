@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -155,6 +156,7 @@ func (s *service) later(d time.Duration) { s.skew.Add(int64(d)) }
 type answer struct {
 	t       testing.TB
 	request string
+	oauth   bool // as OAuth clients ask, and are answered
 	status  int
 	header  http.Header
 	body    []byte
@@ -197,7 +199,7 @@ func (s *service) do(method, path, token string, body any, headers ...string) an
 	}
 	w := httptest.NewRecorder()
 	s.app.API().ServeHTTP(w, r)
-	a := answer{t: s.t, request: method + " " + path, status: w.Code, header: w.Header(), body: w.Body.Bytes()}
+	a := answer{t: s.t, request: method + " " + path, oauth: byOAuthClient(r), status: w.Code, header: w.Header(), body: w.Body.Bytes()}
 	a.checkContract()
 	checkDocumented(s.t, s.app, method, path, a)
 	return a
@@ -215,20 +217,40 @@ func (a answer) checkContract() {
 	if a.status < 400 {
 		return
 	}
-	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
+	want := "application/problem+json"
+	if a.oauth {
+		want = "application/json"
+	}
+	if got := a.header.Get("Content-Type"); got != want {
 		a.t.Errorf("%s: %d with Content-Type %q", a.request, a.status, got)
 	}
 	var p struct {
 		Type, Title, Detail, Code string
+		Error                     string
+		Description               string `json:"error_description"`
 		Status                    int
 		RequestID                 string `json:"request_id"`
 	}
 	if err := json.Unmarshal(a.body, &p); err != nil || p.Status != a.status || p.Code == "" || p.Detail == "" || p.RequestID == "" {
 		a.t.Errorf("%s: no proper problem: %s", a.request, a.body)
 	}
+	if (p.Error != "") != a.oauth || a.oauth && !oauthText.MatchString(p.Description) {
+		a.t.Errorf("%s: OAuth's error %q, %q", a.request, p.Error, p.Description)
+	}
 	if a.status == http.StatusUnauthorized && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
 		a.t.Errorf("%s: 401 without a Bearer challenge", a.request)
 	}
+}
+
+// oauthText is what RFC 6749 §5.2 allows in an error_description.
+var oauthText = regexp.MustCompile(`^[\x20\x21\x23-\x5b\x5d-\x7e]+$`)
+
+// byOAuthClient says whether a form is sent to one of the two routes that take one.
+func byOAuthClient(r *http.Request) bool {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	return r.Method == http.MethodPost && (path == "/api/v1/auth/token" || path == "/api/v1/auth/refresh") &&
+		strings.EqualFold(strings.TrimSpace(media), form)
 }
 
 // is asserts the status and, for problems, the code.

@@ -10,9 +10,14 @@ var (
 	errAccountArchived      = fault.New(fault.Forbidden, "account_archived", "This account is archived.")
 	errInvalidRefreshToken  = fault.New(fault.Unauthenticated, "invalid_refresh_token", "The refresh token is invalid, has expired or has been revoked.")
 	errRefreshTokenReused   = fault.New(fault.Unauthenticated, "refresh_token_reused", "This refresh token was used before, so its session has been ended. Log in again.")
+	errUnsupportedGrantType = fault.New(fault.Invalid, "unsupported_grant_type", "This grant type is not supported.")
 	errSessionNotFound      = fault.New(fault.NotFound, "session_not_found", "You have no such session.")
 	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The old password is wrong.")
 
 	// What the keeper of accounts may answer here, for the OpenAPI document.
 	errEmailTaken = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
 )
+
+func unsupportedGrantType(message string) error {
+	return errUnsupportedGrantType.WithFields(fault.Field{Location: "body.grant_type", Message: message})
+}

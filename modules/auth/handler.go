@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"regexp"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,29 +45,60 @@ type registerInput struct {
 	OrganizationName *field.Name       `json:"organization_name,omitempty" example:"Analytical Engines"`
 }
 
-type logInInput struct {
-	Username       field.Login    `json:"username" example:"ada@example.com" description:"The email address."`
-	Password       field.Password `json:"password" example:"correct horse battery staple"`
-	GrantType      *grantType     `json:"grant_type,omitempty"`
-	OrganizationID *uuid.UUID     `json:"organization_id,omitempty"`
+type tokenInput struct {
+	GrantType      *grantType        `json:"grant_type,omitempty" enum:"password,refresh_token" description:"Where it is absent, it is password."`
+	Username       *field.Login      `json:"username,omitempty" example:"ada@example.com" description:"The email address. The password grant needs it."`
+	Password       *field.Password   `json:"password,omitempty" example:"correct horse battery staple" description:"The password grant needs it."`
+	OrganizationID *uuid.UUID        `json:"organization_id,omitempty" description:"For the password grant."`
+	RefreshToken   *field.Credential `json:"refresh_token,omitempty" description:"The refresh_token grant needs it."`
 }
 
+// Missing tells httpapi what the grant needs; an unknown one needs nothing.
+func (in *tokenInput) Missing() (names []string) {
+	need := func(name string, given bool) {
+		if !given {
+			names = append(names, name)
+		}
+	}
+	switch in.GrantType.or(passwordGrant) {
+	case passwordGrant:
+		need("username", in.Username != nil)
+		need("password", in.Password != nil)
+	case refreshGrant:
+		need("refresh_token", in.RefreshToken != nil)
+	}
+	return names
+}
+
+// grantType is RFC 6749's; what is not known has a refusal of its own.
 type grantType string
 
+const (
+	passwordGrant grantType = "password"
+	refreshGrant  grantType = "refresh_token"
+)
+
+var grantTypeName = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`) // RFC 6749 §A.10, about
+
 func (g *grantType) UnmarshalText(text []byte) error {
-	*g = grantType(text)
-	if *g != "password" {
-		return field.Problem("must be password.")
+	if !grantTypeName.Match(text) {
+		return field.Problem("must be the name of a grant type.")
 	}
+	*g = grantType(text)
 	return nil
 }
 
 func (grantType) InlineJSONSchema() {}
 
-// Enum lists the values for the OpenAPI document.
-func (grantType) Enum() []any { return []any{"password"} }
+func (g *grantType) or(absent grantType) grantType {
+	if g == nil {
+		return absent
+	}
+	return *g
+}
 
 type refreshInput struct {
+	GrantType    *grantType       `json:"grant_type,omitempty" enum:"refresh_token"`
 	RefreshToken field.Credential `json:"refresh_token"`
 }
 
@@ -88,17 +120,32 @@ func (m *Module) register(ctx context.Context, in registerInput) (httpapi.Create
 	return m.signUp(ctx, in)
 }
 
-func (m *Module) logIn(ctx context.Context, in logInInput) (tokenView, error) {
+// token is OAuth 2.0's token endpoint.
+func (m *Module) token(ctx context.Context, in tokenInput) (tokenView, error) {
+	switch in.GrantType.or(passwordGrant) {
+	case passwordGrant:
+		return m.logIn(ctx, in)
+	case refreshGrant:
+		return m.refresh(ctx, refreshInput{RefreshToken: *in.RefreshToken})
+	default:
+		return tokenView{}, unsupportedGrantType("must be password or refresh_token.")
+	}
+}
+
+func (m *Module) logIn(ctx context.Context, in tokenInput) (tokenView, error) {
 	var asked uuid.NullUUID
 	if in.OrganizationID != nil {
 		asked = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
 	}
-	view, err := m.signIn(ctx, in.Username.CanonicalEmail(), string(in.Password), asked)
+	view, err := m.signIn(ctx, in.Username.CanonicalEmail(), string(*in.Password), asked)
 	m.meter.LoggedIn(logInResult(err))
 	return view, err
 }
 
 func (m *Module) refresh(ctx context.Context, in refreshInput) (tokenView, error) {
+	if in.GrantType.or(refreshGrant) != refreshGrant {
+		return tokenView{}, unsupportedGrantType("must be refresh_token.")
+	}
 	view, how, err := m.rotate(ctx, string(in.RefreshToken))
 	m.meter.Refreshed(refreshResult(how, err))
 	return view, err

@@ -95,6 +95,19 @@ func (m *Module) Sweep(ctx context.Context) (int64, error) {
 	return m.sessions.sweep(ctx, m.now().Add(-m.options.SessionRetention))
 }
 
+const aboutToken = "OAuth 2.0's token endpoint (RFC 6749), by a form or the same as JSON. " +
+	"`grant_type=password` logs in; the active organization is the one asked for, else the last one used, else the first joined that is in good standing. " +
+	"`grant_type=refresh_token` is what `/auth/refresh` does.\n\n" +
+	"No client is registered: `client_id`, `client_secret` and client authentication by HTTP Basic are ignored, and so are `scope`, " +
+	"for a token may do whatever the person may, and what else a form has. A parameter without a value counts as absent.\n\n" +
+	"A form's errors have `error` and `error_description` beside the members of a problem, as `application/json`; a 401 has both in `WWW-Authenticate` as well:\n\n" +
+	"| `error` | status |\n|---|---|\n" +
+	"| `invalid_request` | 400, 404 (`organization_id`), 413, 415, 422 |\n" +
+	"| `unsupported_grant_type` | 422 |\n" +
+	"| `invalid_grant` | 401, 403: log in again, or not at all |\n" +
+	"| `temporarily_unavailable` | 429, 503: try again, after `Retry-After` |\n" +
+	"| `server_error` | 500 |"
+
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Registration, log-in, and the sessions behind the tokens.")
@@ -102,17 +115,17 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "register", Summary: "Make an account and its first organization",
 		Refusals: httpapi.Refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
 	})
-	httpapi.Post(r, "/auth/token", access.Public(), m.logIn, httpapi.Doc{
-		ID: "logIn", Summary: "Log in", Form: true,
-		Description: "OAuth 2.0's password form, or the same as JSON. The active organization is the one asked for, else the last one used, else the first joined that is in good standing.",
-		Refusals: httpapi.Refusals(errInvalidCredentials, errAccountSuspended, errAccountInactive, errAccountArchived,
+	httpapi.Post(r, "/auth/token", access.Public(), m.token, httpapi.Doc{
+		ID: "logIn", Summary: "Log in, or refresh", Form: true,
+		Description: aboutToken,
+		Refusals: httpapi.Refusals(errUnsupportedGrantType, errInvalidCredentials, errInvalidRefreshToken, errRefreshTokenReused, errAccountSuspended, errAccountInactive, errAccountArchived,
 			access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive, password.ErrBusy,
 			ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
-		ID: "refresh", Summary: "Trade a refresh token for new tokens",
-		Description: "The token presented is spent. Presenting it again shortly after gives the same successor; anything older ends the session.",
-		Refusals:    httpapi.Refusals(errInvalidRefreshToken, errRefreshTokenReused, ratelimit.Refusal()),
+		ID: "refresh", Summary: "Trade a refresh token for new tokens", Form: true,
+		Description: "The same as `grant_type=refresh_token` at `/auth/token`. The token presented is spent. Presenting it again shortly after gives the same successor; anything older ends the session.",
+		Refusals:    httpapi.Refusals(errUnsupportedGrantType, errInvalidRefreshToken, errRefreshTokenReused, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/switch-organization", access.SignedIn(), m.switchOrganization, httpapi.Doc{
 		ID: "switchOrganization", Summary: "Make another organization the active one",

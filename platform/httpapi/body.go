@@ -79,7 +79,7 @@ func mediaType(h http.Header, form bool) (bodyKind, error) {
 	switch {
 	case media == "application/json":
 		return jsonBody, nil
-	case form && media == "application/x-www-form-urlencoded":
+	case form && media == formMedia:
 		return formBody, nil
 	default:
 		return noBody, unsupported(form)

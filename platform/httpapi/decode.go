@@ -41,9 +41,16 @@ type input struct {
 	form              bool
 }
 
+// conditional is an input in which one member decides which others are needed.
+type conditional interface {
+	// Missing names the members of the body that are needed and were not given.
+	Missing() []string
+}
+
 // planInput panics, when the service starts, for a field that no request could fill.
 func planInput(t reflect.Type, method string, form bool) input {
 	in := input{form: form, takesBody: method == http.MethodPost || method == http.MethodPatch}
+	_, in.bodyRequired = reflect.New(t).Interface().(conditional)
 	for _, sf := range reflect.VisibleFields(t) {
 		if sf.Anonymous {
 			continue
@@ -104,6 +111,14 @@ func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) 
 			return err
 		}
 	}
+	if c, ok := target.Addr().Interface().(conditional); ok {
+		for _, name := range c.Missing() {
+			location := "body." + name
+			if !slices.ContainsFunc(bad, func(f fault.Field) bool { return f.Location == location }) { // given, but not so that it can be read
+				bad = append(bad, fault.Field{Location: location, Message: isRequired})
+			}
+		}
+	}
 	if len(bad) > 0 {
 		return errInvalid.WithFields(bad...)
 	}
@@ -117,7 +132,7 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 		given := values[f.name]
 		switch {
 		case len(given) == 0 && f.required:
-			report(f, field.Problem("is required."))
+			report(f, field.Problem(isRequired))
 		case len(given) > 1:
 			report(f, field.Problem("must be given once."))
 		case len(given) == 1:
@@ -128,12 +143,20 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 	}
 }
 
+// dropEmpty leaves out what was sent without a value (RFC 6749 §3.2).
+func dropEmpty(form url.Values) {
+	maps.DeleteFunc(form, func(_ string, given []string) bool { return len(given) == 1 && given[0] == "" })
+}
+
+const isRequired = "is required."
+
 func (in *input) decodeBody(body requestBody, target reflect.Value, report func(inputField, error), bad *[]fault.Field) error {
 	if body.kind == formBody {
 		values, err := url.ParseQuery(string(body.bytes))
 		if err != nil {
 			return errMalformedForm.WithCause(err)
 		}
+		dropEmpty(values)
 		in.decodeTexts(in.body, values, target, report)
 		return nil
 	}
@@ -152,7 +175,7 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 		delete(members, f.name)
 		switch {
 		case !given && f.required:
-			report(f, field.Problem("is required."))
+			report(f, field.Problem(isRequired))
 		case !given:
 		case raw.Kind() == 'n' && !f.nullable:
 			report(f, field.Problem("must not be null."))

@@ -99,7 +99,7 @@ func TestDecodeForms(t *testing.T) {
 		{"", 400, ""}, {"name=%", 400, ""}, {"name=%2", 400, ""}, {"name=x;flag=true", 400, ""},
 		{"x", 422, "body.name"}, {"name", 422, "body.name"}, {"name=", 422, "body.name"}, {"Name=x", 422, "body.name"}, {"name=x&name=x", 422, "body.name"}, {"name=x&name=", 422, "body.name"},
 		{"name=%00", 422, "body.name"}, {"name=%ff", 422, "body.name"}, {"name=\xff", 422, "body.name"}, {"name=%ed%a0%80", 422, "body.name"},
-		{"name=x&flag=", 422, "body.flag"}, {"name=x&flag=yes", 422, "body.flag"}, {"name=x&friend=x&until=x", 422, "body.friend body.until"}, {"name[]=x", 422, "body.name"},
+		{"name=x&flag=", 200, ""}, {"name=x&flag=&flag=", 422, "body.flag"}, {"name=x&flag=yes", 422, "body.flag"}, {"name=x&friend=x&until=x", 422, "body.friend body.until"}, {"name[]=x", 422, "body.name"},
 		{strings.Repeat("&", 20_000), 400, ""}, // net/url's limit of parameters
 	} {
 		_, err := decode("application/x-www-form-urlencoded", "", c.form)
@@ -239,7 +239,7 @@ var challengeOf = regexp.MustCompile(`^Bearer realm="guildhall"(, error="invalid
 
 func TestChallenge(t *testing.T) {
 	for code, hasError := range map[string]bool{"authentication_required": false, "invalid_credentials": false, "invalid_token": true, "invalid_refresh_token": true} {
-		got := challenge(fault.New(fault.Unauthenticated, code, "A plain sentence."))
+		got := bearerChallenge(fault.New(fault.Unauthenticated, code, "A plain sentence."))
 		if !challengeOf.MatchString(got) || strings.Contains(got, "error=") != hasError {
 			t.Errorf("%s: %s", code, got)
 		}
@@ -262,22 +262,33 @@ func TestProblems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := func(given error) (*httptest.ResponseRecorder, problem) {
+	oauth := false
+	answer := func(given error) (*httptest.ResponseRecorder, tokenProblem) {
 		w := httptest.NewRecorder()
 		c, _ := gin.CreateTestContext(w)
+		c.Set(oauthKey, oauth)
 		c.Request = httptest.NewRequest("GET", "/", nil)
 		c.Header("X-Request-ID", "r")
 		c.Header("Location", "/stale")
 		a.refuse(c, given)
-		var p problem
+		var p tokenProblem
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 			t.Fatalf("%s: %v", w.Body, err)
 		}
 		return w, p
 	}
 	for kind := fault.Malformed; kind <= fault.Internal; kind++ {
-		w, p := answer(fmt.Errorf("wrapped: %w", fault.New(kind, "a_code", "A sentence.").WithCause(errors.New("SELECT secret")).WithRetryAfter(1500*time.Millisecond)))
-		if w.Code < 400 || p.Status != w.Code || p.Title == "" || p.Title != http.StatusText(w.Code) || p.Type != "urn:guildhall:problem:a_code" || p.Code != "a_code" || p.Detail != "A sentence." || p.RequestID != "r" ||
+		oauth = true
+		w, p := answer(fault.New(kind, "a_code", "A sentence."))
+		if p.Error == "" || p.ErrorDescription != "A sentence." || p.Code != "a_code" || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("kind %d for an OAuth client: %v %s", kind, w.Header(), w.Body)
+		}
+		if transient := w.Code == 429 || w.Code >= 500; transient && p.Error != "temporarily_unavailable" && p.Error != "server_error" || (p.Error == "invalid_grant") != (w.Code == 401 || w.Code == 403) {
+			t.Errorf("kind %d: %d is called %s", kind, w.Code, p.Error)
+		}
+		oauth = false
+		w, p = answer(fmt.Errorf("wrapped: %w", fault.New(kind, "a_code", "A sentence.").WithCause(errors.New("SELECT secret")).WithRetryAfter(1500*time.Millisecond)))
+		if w.Code < 400 || p.Status != w.Code || p.Title == "" || p.Title != http.StatusText(w.Code) || p.Error != "" || p.Type != "urn:guildhall:problem:a_code" || p.Code != "a_code" || p.Detail != "A sentence." || p.RequestID != "r" ||
 			w.Header().Get("Retry-After") != "2" || w.Header().Get("Location") != "" || strings.Contains(w.Body.String(), "secret") || (w.Header().Get("WWW-Authenticate") != "") != (w.Code == 401) {
 			t.Errorf("kind %d: %d %v %s", kind, w.Code, w.Header(), w.Body)
 		}

@@ -43,7 +43,8 @@ Log in at ` + "`/auth/token`" + `, send the access token as ` + "`Authorization:
 active organization; ` + "`X-Organization-ID`" + ` overrides it for one request. Role and standing are read on
 every request, so that a removal, a suspension or a logout takes effect on the very next one.
 
-Every error is ` + "`application/problem+json`" + ` (RFC 9457) with a stable ` + "`code`" + `. What you may not see and
+Every error is ` + "`application/problem+json`" + ` (RFC 9457) with a stable ` + "`code`" + `; where a form was sent, it is the
+same with OAuth 2.0's ` + "`error`" + ` and ` + "`error_description`" + `, as ` + "`application/json`" + `. What you may not see and
 what does not exist answer the same ` + "`404`" + `.`
 
 // JSON is the OpenAPI 3.1 document, built once from the routes.
@@ -66,8 +67,10 @@ func (a *API) YAML() ([]byte, error) {
 
 func (a *API) buildDocument() (*document, error) {
 	b := newBuilder(a.version, a.tags, a.keys.Retention())
-	if err := b.addProblem(); err != nil {
-		return nil, fmt.Errorf("describe problems: %w", err)
+	for _, body := range []any{problem{}, tokenProblem{}} {
+		if err := b.addProblem(body); err != nil {
+			return nil, fmt.Errorf("describe problems: %w", err)
+		}
 	}
 	for _, op := range a.operations {
 		if err := b.add(op); err != nil {
@@ -106,7 +109,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 	components.WithSecuritySchemesItem("password", openapi31.SecuritySchemeOrReference{SecurityScheme: (&openapi31.SecurityScheme{
 		Description: new("Log in with an email address and a password."),
 		Oauth2: &openapi31.SecuritySchemeOauth2{Flows: openapi31.OauthFlows{Password: &openapi31.OauthFlowsDefsPassword{
-			TokenURL: BasePath + "/auth/token", Scopes: map[string]string{},
+			TokenURL: BasePath + "/auth/token", RefreshURL: new(BasePath + "/auth/token"), Scopes: map[string]string{},
 		}}},
 	})})
 	for name, h := range map[string]openapi31.Header{
@@ -153,9 +156,9 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 	return b
 }
 
-// addProblem adds the schema that every error refers to.
-func (b *builder) addProblem() error {
-	_, err := b.reflector.Reflect(problem{}, jsonschema.RootRef,
+// addProblem adds a schema that errors refer to.
+func (b *builder) addProblem(body any) error {
+	_, err := b.reflector.Reflect(body, jsonschema.RootRef,
 		jsonschema.DefinitionsPrefix("#/components/schemas/"),
 		jsonschema.CollectDefinitions(func(name string, schema jsonschema.Schema) {
 			if simple, err := schema.ToSchemaOrBool().ToSimpleMap(); err == nil {
@@ -274,7 +277,7 @@ func finishRequest(o *openapi31.Operation, op operation) {
 	body := o.RequestBody.RequestBody
 	body.WithRequired(op.in.bodyRequired)
 	if op.doc.Form {
-		body.Content["application/x-www-form-urlencoded"] = body.Content["application/json"]
+		body.Content[formMedia] = body.Content["application/json"]
 	}
 }
 
@@ -299,11 +302,11 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 		}
 	}
 	for status, refusals := range byStatus {
-		responses[strconv.Itoa(status)] = openapi31.ResponseOrReference{Response: problemResponse(status, refusals)}
+		responses[strconv.Itoa(status)] = openapi31.ResponseOrReference{Response: problemResponse(status, refusals, op.doc.Form)}
 	}
 }
 
-func problemResponse(status int, refusals []*fault.Error) *openapi31.Response {
+func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.Response {
 	r := &openapi31.Response{Headers: headerRefs(requestIDHeader)}
 	switch status {
 	case http.StatusUnauthorized:
@@ -313,15 +316,18 @@ func problemResponse(status int, refusals []*fault.Error) *openapi31.Response {
 	case http.StatusServiceUnavailable:
 		maps.Copy(r.Headers, headerRefs("Retry-After"))
 	}
-	examples := map[string]openapi31.ExampleOrReference{}
+	examples, tokenExamples := map[string]openapi31.ExampleOrReference{}, map[string]openapi31.ExampleOrReference{}
 	codes := make([]string, 0, len(refusals))
 	for _, f := range refusals {
 		codes = append(codes, "`"+f.Code+"`")
-		var value any = problemOf(f, "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70")
 		if f.Code == errInvalid.Code {
-			value = problemOf(f.WithFields(fault.Field{Location: "body.name", Message: "is required."}), "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70")
+			f = f.WithFields(fault.Field{Location: "body.name", Message: isRequired})
 		}
-		examples[f.Code] = openapi31.ExampleOrReference{Example: &openapi31.Example{Summary: &f.Detail, Value: &value}}
+		example := func(value any) openapi31.ExampleOrReference {
+			return openapi31.ExampleOrReference{Example: &openapi31.Example{Summary: &f.Detail, Value: &value}}
+		}
+		const id = "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70"
+		examples[f.Code], tokenExamples[f.Code] = example(problemOf(f, id)), example(tokenProblemOf(f, id))
 	}
 	sort.Strings(codes)
 	r.Description = http.StatusText(status) + ": " + strings.Join(codes, ", ") + "."
@@ -329,6 +335,12 @@ func problemResponse(status int, refusals []*fault.Error) *openapi31.Response {
 		Schema:   map[string]any{"$ref": "#/components/schemas/Problem"},
 		Examples: examples,
 	}}
+	if form {
+		r.Content["application/json"] = openapi31.MediaType{
+			Schema:   map[string]any{"$ref": "#/components/schemas/TokenProblem"},
+			Examples: tokenExamples,
+		}
+	}
 	return r
 }
 

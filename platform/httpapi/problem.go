@@ -127,14 +127,20 @@ func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
 	for _, stale := range []string{"Location", "Link", "X-Total-Count"} {
 		h.Del(stale)
 	}
-	h.Set("Content-Type", "application/problem+json")
+	var answer any = problemOf(f, requestID(c))
+	media, challenge := "application/problem+json", bearerChallenge
+	if c.GetBool(oauthKey) {
+		answer = tokenProblemOf(f, requestID(c))
+		media, challenge = "application/json", oauthChallenge
+	}
+	h.Set("Content-Type", media)
 	if f.Kind == fault.Unauthenticated {
 		h.Set("WWW-Authenticate", challenge(f))
 	}
 	if f.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 	}
-	body, err := json.Marshal(problemOf(f, requestID(c)))
+	body, err := json.Marshal(answer)
 	if err != nil { // strings and numbers always encode
 		panic(err)
 	}
@@ -144,10 +150,11 @@ func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
 	c.Abort()
 }
 
-// challenge is what RFC 6750 §3 asks of every 401: an error code only where a
+const realm = `Bearer realm="guildhall"`
+
+// bearerChallenge is what RFC 6750 §3 asks of every 401: an error code only where a
 // credential was sent.
-func challenge(f *fault.Error) string {
-	const realm = `Bearer realm="guildhall"`
+func bearerChallenge(f *fault.Error) string {
 	if !strings.Contains(f.Code, "token") {
 		return realm
 	}

@@ -24,7 +24,7 @@ type Doc struct {
 	Summary     string         // a few words
 	Description string         // optional, Markdown
 	Refusals    []*fault.Error // those of the module; the kernel's own are added
-	Form        bool           // the body may be a form as well as JSON
+	Form        bool           // the body may be a form as well as JSON; a form is answered as OAuth clients read it
 	MayLag      bool           // a standby may answer: nothing in it is the caller's own standing
 }
 
@@ -76,6 +76,9 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 	})
 	gate := a.measure.Gate(rule.String())
 	a.engine.Handle(method, BasePath+path, func(c *gin.Context) {
+		if doc.Form && isForm(c.Request.Header) {
+			c.Set(oauthKey, true)
+		}
 		ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
 		defer cancel()
 		if !rule.IsPublic() {

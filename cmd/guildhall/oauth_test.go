@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// form of what an OAuth client sends.
+func (s *service) form(path string, pairs ...string) answer {
+	s.t.Helper()
+	values := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return s.do("POST", "/api/v1"+path, "", values.Encode(), "Content-Type", form)
+}
+
+// TestGoOAuthClient: golang.org/x/oauth2 logs in, and its TokenSource refreshes
+// whenever the access token has expired.
+func TestGoOAuthClient(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		server := httptest.NewServer(s.app.API())
+		defer server.Close()
+		ada := s.person("Ada")
+		ctx := context.Background()
+		for name, config := range map[string]oauth2.Config{
+			"which finds out how to send its name":   {ClientID: "app", ClientSecret: "a secret", Scopes: []string{"openid", "offline_access"}},
+			"a public one":                           {ClientID: "app", Endpoint: oauth2.Endpoint{AuthStyle: oauth2.AuthStyleInParams}},
+			"with its name in a header":              {ClientID: "app", ClientSecret: "a:secret", Endpoint: oauth2.Endpoint{AuthStyle: oauth2.AuthStyleInHeader}},
+			"that refreshes where only that is done": {ClientID: "app", Endpoint: oauth2.Endpoint{TokenURL: "/auth/refresh"}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				refreshing := config
+				refreshing.Endpoint.TokenURL = server.URL + "/api/v1/auth/token"
+				if config.Endpoint.TokenURL != "" {
+					refreshing.Endpoint.TokenURL = server.URL + "/api/v1" + config.Endpoint.TokenURL
+				}
+				config.Endpoint.TokenURL = server.URL + "/api/v1/auth/token"
+
+				first, err := config.PasswordCredentialsToken(ctx, ada.email, password)
+				if err != nil {
+					t.Fatal(err)
+				}
+				left := time.Until(first.Expiry)
+				if !first.Valid() || first.Type() != "Bearer" || left < 25*time.Minute || left > 30*time.Minute || first.Extra("user_id") != ada.id {
+					t.Errorf("the token: %+v", first)
+				}
+				expired := *first
+				expired.Expiry = time.Now().Add(-time.Second)
+				source := refreshing.TokenSource(ctx, &expired)
+				second, err := source.Token()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !second.Valid() || second.AccessToken == first.AccessToken || second.RefreshToken == first.RefreshToken {
+					t.Errorf("refreshed: %+v", second)
+				}
+				answered, err := oauth2.NewClient(ctx, source).Get(server.URL + "/api/v1/auth/me")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if answered.Body.Close(); answered.StatusCode != http.StatusOK {
+					t.Errorf("who am I: %d", answered.StatusCode)
+				}
+
+				_, err = config.PasswordCredentialsToken(ctx, ada.email, "not the password")
+				refusedTo(t, err, 401, "invalid_grant", "The email address or the password is wrong.")
+				_, err = refreshing.TokenSource(ctx, &oauth2.Token{RefreshToken: "x"}).Token()
+				refusedTo(t, err, 401, "invalid_grant", "The refresh token is invalid, has expired or has been revoked.")
+			})
+		}
+	})
+}
+
+// refusedTo asserts what a person sees who uses golang.org/x/oauth2.
+func refusedTo(t *testing.T, err error, status int, code, description string) {
+	t.Helper()
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) || refused.Response.StatusCode != status || refused.ErrorCode != code || refused.ErrorDescription != description {
+		t.Errorf("refused with %v", err)
+	}
+}
+
+// TestRefreshAtTheTokenEndpoint: one token may be presented at either route, as a
+// form or as JSON; rotation, grace and reuse are the same.
+func TestRefreshAtTheTokenEndpoint(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ways := []func(token string) answer{
+			func(token string) answer {
+				return s.form("/auth/token", "grant_type", "refresh_token", "refresh_token", token, "client_id", "app", "scope", "a b", "x", "1", "x", "2")
+			},
+			func(token string) answer { return s.form("/auth/refresh", "refresh_token", token) },
+			func(token string) answer {
+				return s.form("/auth/refresh", "refresh_token", token, "grant_type", "refresh_token", "client_secret", "x")
+			},
+			func(token string) answer {
+				return s.do("POST", "/api/v1/auth/token", "", body("grant_type", "refresh_token", "refresh_token", token))
+			},
+			func(token string) answer {
+				return s.do("POST", "/api/v1/auth/refresh", "", body("grant_type", "refresh_token", "refresh_token", token))
+			},
+			func(token string) answer {
+				values := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+				return s.do("POST", "/api/v1/auth/token", "", values.Encode(), "Content-Type", form+"; charset=UTF-8",
+					"Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("app:secret")))
+			},
+			s.refresh,
+		}
+		for i, present := range ways {
+			other := ways[(i+1)%len(ways)]
+			ada := s.person("Ada")
+			next := present(ada.refresh).is(200)
+			if next.str("token_type") != "bearer" || next.str("expires_in") != "1800" || next.str("user_id") != ada.id || next.str("organization_id") != ada.organization ||
+				next.header.Get("Cache-Control") != "no-store" || next.header.Get("Content-Type") != "application/json" {
+				t.Errorf("%d: %v %s", i, next.header, next.body)
+			}
+			successor := next.str("refresh_token")
+			if again := other(ada.refresh).is(200).str("refresh_token"); again != successor || again == ada.refresh {
+				t.Errorf("%d: the parent gave another successor", i)
+			}
+			third := other(successor).is(200).str("refresh_token")
+			present(ada.refresh).is(401, "refresh_token_reused")
+			other(third).is(401, "invalid_refresh_token")
+		}
+	})
+}
+
+// TestRefreshesShareOneLimit whichever way they come.
+func TestRefreshesShareOneLimit(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		token := ada.refresh
+		until429 := func(most int, present func() answer) answer {
+			t.Helper()
+			for range most {
+				a := present()
+				if a.status == 429 {
+					return a
+				}
+				token = a.is(200).str("refresh_token")
+			}
+			t.Fatalf("%d refreshes were let through", most)
+			return answer{}
+		}
+		until429(200, func() answer { return s.refresh(token) })
+		// One comes back each second, so that a few may be let through on a slow machine.
+		a := until429(20, func() answer {
+			return s.form("/auth/token", "grant_type", "refresh_token", "refresh_token", token)
+		})
+		if a.code() != "too_many_requests" || a.str("error") != "temporarily_unavailable" || a.header.Get("Retry-After") == "" || a.header.Get("RateLimit") == "" {
+			t.Errorf("%v %s", a.header, a.body)
+		}
+	}, limited)
+}
+
+// TestErrorsForOAuthClients: a form is answered as RFC 6749 has it, beside our own
+// members; the same as JSON has a problem alone, and the same status and code.
+func TestErrorsForOAuthClients(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		operator, ada := s.operator("Operator"), s.person("Ada")
+		suspended := s.person("Grace")
+		operator.post("/users/"+suspended.id+"/suspend", body("reason", "x", "scope", "account")).is(200)
+		const token, refresh, unknown = "/auth/token", "/auth/refresh", "00000000-0000-7000-8000-000000000000"
+		for _, c := range []struct {
+			path               string
+			pairs              []string
+			status             int
+			code, err, details string
+		}{
+			{token, []string{"username", ada.email, "password", "wrong password"}, 401, "invalid_credentials", "invalid_grant", "The email address or the password is wrong."},
+			{token, []string{"username", suspended.email, "password", password}, 403, "account_suspended", "invalid_grant", "This account is suspended."},
+			{token, []string{"username", ada.email, "password", password, "organization_id", unknown}, 404, "organization_not_found", "invalid_request", ""},
+			{token, []string{"username", ada.email, "password", password, "organization_id", "x"}, 422, "validation_failed", "invalid_request", "organization_id must be a UUID."},
+			{token, []string{"grant_type", "password"}, 422, "validation_failed", "invalid_request", "username is required. password is required."},
+			{token, []string{"grant_type", "refresh_token"}, 422, "validation_failed", "invalid_request", "refresh_token is required."},
+			{token, []string{"grant_type", "refresh_token", "refresh_token", "x"}, 401, "invalid_refresh_token", "invalid_grant", "The refresh token is invalid, has expired or has been revoked."},
+			{token, []string{"grant_type", "authorization_code"}, 422, "unsupported_grant_type", "unsupported_grant_type", "grant_type must be password or refresh_token."},
+			{token, []string{"grant_type", "urn:ietf:params:oauth:grant-type:device_code"}, 422, "unsupported_grant_type", "unsupported_grant_type", "grant_type must be password or refresh_token."},
+			{refresh, []string{"refresh_token", "x"}, 401, "invalid_refresh_token", "invalid_grant", "The refresh token is invalid, has expired or has been revoked."},
+			{refresh, []string{"grant_type", "password", "refresh_token", ada.refresh}, 422, "unsupported_grant_type", "unsupported_grant_type", "grant_type must be refresh_token."},
+			{refresh, []string{"grant_type", "refresh_token"}, 422, "validation_failed", "invalid_request", "refresh_token is required."},
+		} {
+			a := s.form(c.path, c.pairs...).is(c.status, c.code)
+			if c.details == "" {
+				c.details = a.str("detail")
+			}
+			if a.str("error") != c.err || a.str("error_description") != c.details || a.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %q: %v %s", c.path, c.pairs, a.header, a.body)
+			}
+			want := `Bearer realm="guildhall", error="` + c.err + `", error_description="` + c.details + `"`
+			if got := a.header.Get("WWW-Authenticate"); c.status == 401 && got != want || c.status != 401 && got != "" {
+				t.Errorf("%s %q: the challenge is %s", c.path, c.pairs, got)
+			}
+			same := map[string]any{}
+			for i := 0; i+1 < len(c.pairs); i += 2 {
+				same[c.pairs[i]] = c.pairs[i+1]
+			}
+			s.do("POST", "/api/v1"+c.path, "", same).is(c.status, c.code)
+		}
+		for _, path := range []string{token, refresh} {
+			for text, status := range map[string]int{"": 400, "refresh_token=%zz": 400, "x=" + strings.Repeat("x", 64<<10): 413} {
+				a := s.do("POST", "/api/v1"+path, "", text, "Content-Type", form).is(status)
+				if a.str("error") != "invalid_request" || a.str("error_description") != a.str("detail") {
+					t.Errorf("%s: %s", path, a.body)
+				}
+			}
+			s.do("POST", "/api/v1"+path, "", "x=y", "Content-Type", form+"; charset=latin1").is(415, "unsupported_media_type")
+		}
+		// Nobody else is answered so.
+		ada.s.do("POST", "/api/v1/auth/logout", ada.access, "all=true", "Content-Type", form).is(415, "unsupported_media_type")
+		s.do("GET", "/api/v1/auth/token", "", nil, "Content-Type", form).is(405, "method_not_allowed")
+	})
+}

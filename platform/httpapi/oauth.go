@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+
+	"guildhall/platform/fault"
+)
+
+// A form is what OAuth clients send. They read errors as RFC 6749 §5.2 has them,
+// and some of them read no media type but application/json.
+
+const (
+	formMedia = "application/x-www-form-urlencoded"
+	oauthKey  = "guildhall.oauth" // the request is an OAuth client's
+)
+
+// tokenProblem is the body of an error for an OAuth client.
+type tokenProblem struct {
+	problem
+	Error            string `json:"error" example:"invalid_request" enum:"invalid_request,invalid_grant,unsupported_grant_type,temporarily_unavailable,server_error" description:"For OAuth clients (RFC 6749)."`
+	ErrorDescription string `json:"error_description" example:"username is required." description:"For OAuth clients: the detail, or what is wrong with which value."`
+}
+
+func tokenProblemOf(f *fault.Error, requestID string) tokenProblem {
+	return tokenProblem{problem: problemOf(f, requestID), Error: oauthError(f), ErrorDescription: oauthDescription(f)}
+}
+
+// oauthErrors is how the kinds of refusals are called in RFC 6749. Clients forget
+// their tokens at invalid_grant, so what may pass is never called that.
+var oauthErrors = map[fault.Kind]string{
+	fault.Malformed:            "invalid_request",
+	fault.Unauthenticated:      "invalid_grant",
+	fault.Forbidden:            "invalid_grant",
+	fault.NotFound:             "invalid_request",
+	fault.MethodNotAllowed:     "invalid_request",
+	fault.Conflict:             "invalid_request",
+	fault.TooLarge:             "invalid_request",
+	fault.UnsupportedMediaType: "invalid_request",
+	fault.Invalid:              "invalid_request",
+	fault.TooManyRequests:      "temporarily_unavailable",
+	fault.Unavailable:          "temporarily_unavailable",
+	fault.Internal:             "server_error",
+}
+
+func oauthError(f *fault.Error) string {
+	const unsupported = "unsupported_grant_type" // which has a name of its own there
+	if f.Code == unsupported {
+		return unsupported
+	}
+	return oauthErrors[f.Kind]
+}
+
+// oauthDescription says all in one text, for most clients show nothing else.
+func oauthDescription(f *fault.Error) string {
+	if len(f.Fields) == 0 {
+		return f.Detail
+	}
+	sentences := make([]string, len(f.Fields))
+	for i, field := range f.Fields {
+		sentences[i] = strings.TrimPrefix(field.Location, "body.") + " " + field.Message
+	}
+	return strings.Join(sentences, " ")
+}
+
+// oauthChallenge repeats the error: openid-client shows the challenge of a 401
+// and not its body.
+func oauthChallenge(f *fault.Error) string {
+	return realm + `, error="` + oauthError(f) + `", error_description="` + oauthDescription(f) + `"`
+}
+
+// isForm says what a body is called, whether or not it can be read.
+func isForm(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), formMedia)
+}
