@@ -776,6 +776,7 @@ func FuzzInputRaw(f *testing.F) {
 	f.Add("PATCH", "/api/v1/users/"+operator.id+"/profile", "", "application/json; charset=utf-8", `{"bio":null}`, "")
 	f.Add("POST", "/api/v1/users/"+ada.id+"/suspend", "", "application/json", `{"reason":"x","scope":"account","suspended_until":"2099-01-01T00:00:00Z"}`, "")
 	f.Add("POST", "/api/v1/auth/refresh", "", "application/json", `{"refresh_token":"a.b.c"}`, "x")
+	f.Add("POST", "/api/v1/auth/refresh", "", form, "grant_type=refresh_token&refresh_token=a.b.c&scope=", "x")
 	f.Add("DELETE", "/api/v1/organizations/"+ada.organization+"/members/x%00", "%zz", "\x00", "{", "\xff")
 	f.Fuzz(func(t *testing.T, method, path, query, contentType, text, organization string) {
 		if strings.HasSuffix(strings.TrimSuffix(path, "/"), "/register") || strings.HasSuffix(strings.TrimSuffix(path, "/"), "/token") || strings.HasSuffix(strings.TrimSuffix(path, "/"), "/password") {

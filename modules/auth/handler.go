@@ -53,7 +53,7 @@ type tokenInput struct {
 	RefreshToken   *field.Credential `json:"refresh_token,omitempty" description:"The refresh_token grant needs it."`
 }
 
-// Missing tells httpapi what the grant needs; an unknown one needs nothing.
+// Missing tells httpapi what the grant needs; of an unknown one nothing is known.
 func (in *tokenInput) Missing() (names []string) {
 	need := func(name string, given bool) {
 		if !given {
@@ -70,7 +70,7 @@ func (in *tokenInput) Missing() (names []string) {
 	return names
 }
 
-// grantType is RFC 6749's; what is not known has a refusal of its own.
+// grantType is any name of a grant: one that is not served has a refusal of its own.
 type grantType string
 
 const (
@@ -78,7 +78,7 @@ const (
 	refreshGrant  grantType = "refresh_token"
 )
 
-var grantTypeName = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`) // RFC 6749 §A.10, about
+var grantTypeName = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`) // about what RFC 6749 §A.10 allows
 
 func (g *grantType) UnmarshalText(text []byte) error {
 	if !grantTypeName.Match(text) {

@@ -98,9 +98,9 @@ func (m *Module) Sweep(ctx context.Context) (int64, error) {
 const aboutToken = "OAuth 2.0's token endpoint (RFC 6749), by a form or the same as JSON. " +
 	"`grant_type=password` logs in; the active organization is the one asked for, else the last one used, else the first joined that is in good standing. " +
 	"`grant_type=refresh_token` is what `/auth/refresh` does.\n\n" +
-	"No client is registered: `client_id`, `client_secret` and client authentication by HTTP Basic are ignored, and so are `scope`, " +
-	"for a token may do whatever the person may, and what else a form has. A parameter without a value counts as absent.\n\n" +
-	"A form's errors have `error` and `error_description` beside the members of a problem, as `application/json`; a 401 has both in `WWW-Authenticate` as well:\n\n" +
+	"No client is registered: `client_id`, `client_secret` and client authentication by HTTP Basic are ignored. " +
+	"So is `scope`: a token may do whatever the person may. In a form, unknown parameters are ignored, and one without a value counts as absent.\n\n" +
+	"Errors of a form have `error` and `error_description` beside the members of a problem, as `application/json`; with a 401, `WWW-Authenticate` repeats both:\n\n" +
 	"| `error` | status |\n|---|---|\n" +
 	"| `invalid_request` | 400, 404 (`organization_id`), 413, 415, 422 |\n" +
 	"| `unsupported_grant_type` | 422 |\n" +
@@ -118,7 +118,8 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, "/auth/token", access.Public(), m.token, httpapi.Doc{
 		ID: "logIn", Summary: "Log in, or refresh", Form: true,
 		Description: aboutToken,
-		Refusals: httpapi.Refusals(errUnsupportedGrantType, errInvalidCredentials, errInvalidRefreshToken, errRefreshTokenReused, errAccountSuspended, errAccountInactive, errAccountArchived,
+		Refusals: httpapi.Refusals(errUnsupportedGrantType, errInvalidRefreshToken, errRefreshTokenReused,
+			errInvalidCredentials, errAccountSuspended, errAccountInactive, errAccountArchived,
 			access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive, password.ErrBusy,
 			ratelimit.Refusal()),
 	})

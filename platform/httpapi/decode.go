@@ -114,7 +114,8 @@ func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) 
 	if c, ok := target.Addr().Interface().(conditional); ok {
 		for _, name := range c.Missing() {
 			location := "body." + name
-			if !slices.ContainsFunc(bad, func(f fault.Field) bool { return f.Location == location }) { // given, but not so that it can be read
+			reported := slices.ContainsFunc(bad, func(f fault.Field) bool { return f.Location == location })
+			if !reported { // as null, or as given twice
 				bad = append(bad, fault.Field{Location: location, Message: isRequired})
 			}
 		}
@@ -147,8 +148,6 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 func dropEmpty(form url.Values) {
 	maps.DeleteFunc(form, func(_ string, given []string) bool { return len(given) == 1 && given[0] == "" })
 }
-
-const isRequired = "is required."
 
 func (in *input) decodeBody(body requestBody, target reflect.Value, report func(inputField, error), bad *[]fault.Field) error {
 	if body.kind == formBody {
@@ -265,7 +264,10 @@ func setJSON(v reflect.Value, raw jsontext.Value) error {
 	return setText(v, text)
 }
 
-const notUUID = "must be a UUID."
+const (
+	isRequired = "is required."
+	notUUID    = "must be a UUID."
+)
 
 // setText sets one value from text.
 func setText(v reflect.Value, text string) error {

@@ -26,8 +26,8 @@ func tokenProblemOf(f *fault.Error, requestID string) tokenProblem {
 	return tokenProblem{problem: problemOf(f, requestID), Error: oauthError(f), ErrorDescription: oauthDescription(f)}
 }
 
-// oauthErrors is how the kinds of refusals are called in RFC 6749. Clients forget
-// their tokens at invalid_grant, so what may pass is never called that.
+// oauthErrors are RFC 6749's names for the kinds of refusals. Clients drop their
+// tokens on invalid_grant, so a refusal that may pass by itself has another name.
 var oauthErrors = map[fault.Kind]string{
 	fault.Malformed:            "invalid_request",
 	fault.Unauthenticated:      "invalid_grant",
@@ -44,14 +44,14 @@ var oauthErrors = map[fault.Kind]string{
 }
 
 func oauthError(f *fault.Error) string {
-	const unsupported = "unsupported_grant_type" // which has a name of its own there
+	const unsupported = "unsupported_grant_type" // the one code that is also a name there
 	if f.Code == unsupported {
 		return unsupported
 	}
 	return oauthErrors[f.Kind]
 }
 
-// oauthDescription says all in one text, for most clients show nothing else.
+// oauthDescription includes the values at fault: most clients show nothing else.
 func oauthDescription(f *fault.Error) string {
 	if len(f.Fields) == 0 {
 		return f.Detail
@@ -69,7 +69,7 @@ func oauthChallenge(f *fault.Error) string {
 	return realm + `, error="` + oauthError(f) + `", error_description="` + oauthDescription(f) + `"`
 }
 
-// isForm says what a body is called, whether or not it can be read.
+// isForm goes by the header alone: a form that can't be read is an OAuth client's too.
 func isForm(h http.Header) bool {
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), formMedia)
