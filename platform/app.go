@@ -175,7 +175,16 @@ func (a *App) Prepare(ctx context.Context) error {
 	if err := a.migrated(ctx); err != nil {
 		return err
 	}
-	return a.permitted(ctx)
+	if err := a.permitted(ctx); err != nil {
+		return err
+	}
+	// It may pass: a standby may become the primary while this runs.
+	for _, err := range []error{a.kernel.DB.Writable(ctx), a.kernel.DB.CheckTimeout(ctx)} {
+		if err != nil {
+			a.kernel.Log.WarnContext(ctx, "database", "warning", err.Error())
+		}
+	}
+	return nil
 }
 
 // permitted says whether the role may do what the settings ask for.

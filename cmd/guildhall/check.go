@@ -53,6 +53,11 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	}
 	defer k.DB.Close()
 	answers := config.Finding{OK: true, Name: database, Message: "answers"}
+	for _, err := range []error{k.DB.Writable(ctx), k.DB.CheckTimeout(ctx)} {
+		if err != nil {
+			return []config.Finding{{Name: database, Message: err.Error()}}
+		}
+	}
 	status, err := k.DB.Status(ctx, app.Migrations())
 	switch {
 	case err != nil:
@@ -60,6 +65,9 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	case len(status.Unknown) > 0:
 		return []config.Finding{answers, {Name: schema, Message: "is newer than this version of guildhall"}}
 	case len(status.Pending) > 0:
+		if err := k.DB.MayMigrate(ctx); err != nil {
+			return []config.Finding{answers, {Name: schema, Message: fmt.Sprintf("lacks %d migration(s), and %v", len(status.Pending), err)}}
+		}
 		return []config.Finding{answers, {Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))}}
 	}
 	findings := []config.Finding{answers, {OK: true, Name: schema, Message: "is up to date"}}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -23,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"guildhall/platform/platformtest"
 )
@@ -335,6 +338,57 @@ func TestASearchPathThatIsWrong(t *testing.T) {
 		if status != 1 || !strings.Contains(out, "search_path is pg_catalog,public, so tables would be made in pg_catalog") || !strings.Contains(out, "search_path=public") {
 			t.Errorf("%v: %d\n%s", args, status, out)
 		}
+	}
+}
+
+// TestWhatPostgreSQLRefuses is said by whatever meets it, with what helps.
+func TestWhatPostgreSQLRefuses(t *testing.T) {
+	t.Parallel()
+	adminURL, dir := platformtest.PostgresURL(t), t.TempDir()
+	admin, err := sql.Open("pgx", adminURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	role := "plain_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	exec := func(statements ...string) {
+		t.Helper()
+		for _, s := range statements {
+			if _, err := admin.Exec(s); err != nil {
+				t.Errorf("%s: %v", s, err)
+			}
+		}
+	}
+	exec("CREATE ROLE "+role+" LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	defer exec("DROP OWNED BY "+role, "DROP ROLE "+role)
+	plain := strings.Replace(adminURL, "//guildhall@", "//"+role+"@", 1)
+	missing := regexp.MustCompile(`/guildhall_test_\w+`).ReplaceAllString(plain, "/no_such_database")
+	start(t, "sqlite://"+filepath.Join(dir, "from.db"))
+	refused := func(url, says string, commands ...[]string) {
+		t.Helper()
+		for _, args := range commands {
+			out, status := run(t, dir, inProduction(url, "MIGRATE_ON_START=true"), args...)
+			if status != 1 || !strings.Contains(out, says) {
+				t.Errorf("%v: %d, want %s\n%s", args, status, says, out)
+			}
+		}
+	}
+	refused(plain, `run GRANT CREATE ON SCHEMA public TO `+role, nil, []string{"migrate", "up"}, []string{"check"}, []string{"doctor"},
+		[]string{"copy", "--from", "sqlite://from.db", "--to", plain}, []string{"admin", "list"})
+	refused(missing, `run CREATE DATABASE "no_such_database" OWNER "`+role, nil, []string{"migrate", "up"}, []string{"check"}, []string{"doctor"},
+		[]string{"copy", "--from", "sqlite://from.db", "--to", missing}, []string{"copy", "--from", missing, "--to", "sqlite://to.db"})
+	readOnly := plain + "&default_transaction_read_only=on"
+	exec("GRANT CREATE ON SCHEMA public TO " + role)
+	refused(readOnly, "default_transaction_read_only is on", nil, []string{"migrate", "up"}, []string{"check"}, []string{"doctor"},
+		[]string{"copy", "--from", "sqlite://from.db", "--to", readOnly})
+	if out, status := run(t, dir, inProduction(plain), "migrate", "up"); status != 0 {
+		t.Fatal(out)
+	}
+	refused(plain+"&statement_timeout=900", "statement_timeout is 900ms", []string{"check"})
+	refused(readOnly, "default_transaction_read_only is on", []string{"check"}, []string{"doctor"})
+	p := serveProcess(t, dir, inProduction(readOnly)...) // which may pass, so that it starts
+	if !strings.Contains(p.out.String(), "default_transaction_read_only is on") {
+		t.Errorf("the log does not say it:\n%s", p.out)
 	}
 }
 

@@ -48,6 +48,9 @@ func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 	b.tx = tx
 	defer func() { b.tx = nil; _ = tx.Rollback() }() // no effect once committed
 	if b.db.driver == Postgres {
+		if _, err := tx.ExecContext(ctx, unhurried); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
 		if _, err := tx.ExecContext(ctx, tenantSettings(ctx)+", set_config('guildhall.copying', 'on', true)"); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}

@@ -58,11 +58,11 @@ func unreachable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		// 08 connection, 53 resources (disk full, too many connections), 57P
-		// shut down, 25006 read-only: a standby, or a primary that became one.
+		// shut down, 57014 the server's limit on a statement's time, 25006 read-only: a standby, or a primary that became one.
 		// 40003: it may have been committed or not, as when the connection is lost
 		// at the commit; whoever asks again with an Idempotency-Key is told.
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") ||
-			strings.HasPrefix(pg.Code, "57P") || pg.Code == "25006" || pg.Code == "40003"
+			strings.HasPrefix(pg.Code, "57P") || pg.Code == "57014" || pg.Code == "25006" || pg.Code == "40003"
 	}
 	var lite sqlite3.Error
 	if errors.As(err, &lite) {

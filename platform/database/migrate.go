@@ -65,13 +65,15 @@ type Status struct {
 
 // Status reads which migrations have been applied; it changes nothing.
 func (d *DB) Status(ctx context.Context, known []Migration) (Status, error) {
-	return statusOf(d.reader.WithContext(ctx), known)
+	s, err := statusOf(d.reader.WithContext(ctx), known)
+	return s, d.explain(ctx, err)
 }
 
 // Applied returns the ids of the migrations that have been, also of a database
 // into which a copy was not finished.
 func (d *DB) Applied(ctx context.Context) ([]string, error) {
-	return appliedIn(d.reader.WithContext(ctx))
+	ids, err := appliedIn(d.reader.WithContext(ctx))
+	return ids, d.explain(ctx, err)
 }
 
 func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
@@ -112,7 +114,8 @@ func appliedIn(conn *gorm.DB) (ids []string, err error) {
 func hasTable(conn *gorm.DB, name string) (bool, error) {
 	query := "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
 	if conn.Name() == "postgres" {
-		query = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = ?"
+		// Not information_schema, which leaves out what the role may not use.
+		query = "SELECT COUNT(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND relname = ?"
 	}
 	var n int64
 	err := conn.Raw(query, name).Scan(&n).Error
@@ -266,20 +269,28 @@ func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 		return retrying(ctx, openAttempts, func() error { return d.migratingSQLite(ctx, fn) })
 	}
 	if d.engine.MigratesInSteps() {
-		return d.alone(ctx, func() error { return fn(d.writer.WithContext(ctx)) })
+		return d.explain(ctx, d.alone(ctx, func() error { return fn(d.writer.WithContext(ctx)) }))
 	}
 	err := retrying(ctx, migrateAttempts, func() error { return d.migratingPostgres(ctx, fn) })
 	if isLockTimeout(err) {
 		return fmt.Errorf("others use the tables that change (a dump, a long transaction): try again when they are done: %w", err)
 	}
-	return err
+	return d.explain(ctx, err)
 }
+
+// unhurried frees a transaction from the limits that are set for requests. Not
+// every version has all of them.
+const unhurried = `SELECT set_config(name, '0', true) FROM pg_settings
+	WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout') AND setting <> '0'`
 
 // migratingPostgres waits for a table less than a second, in which PostgreSQL
 // looks for deadlocks: whoever serves meanwhile queues behind it no longer, and
 // is never the one who is cancelled.
 func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := tx.Exec(unhurried).Error; err != nil {
+			return fmt.Errorf("take as long as it takes: %w", err)
+		}
 		if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(advisoryLock)).Error; err != nil {
 			return fmt.Errorf("lock for migrating: %w", err)
 		}

@@ -80,7 +80,7 @@ func (d *DB) Pools() []Pool {
 	pools := []Pool{{"primary", d.writePool}}
 	if d.standbys != nil {
 		for _, one := range d.standbys.all {
-			pools = append(pools, Pool{"standby " + one.name, one.pool})
+			pools = append(pools, Pool{"standby " + one.server.address(), one.pool})
 		}
 	}
 	return pools

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +45,7 @@ type Options struct {
 type DB struct {
 	driver         Driver
 	engine         engine.Engine // on PostgreSQL's protocol
+	server         server        // of PostgreSQL, that takes writes
 	writer, reader *gorm.DB
 	writePool      *sql.DB
 	readPool       *sql.DB // the same as writePool on PostgreSQL
@@ -105,10 +105,13 @@ func (d *DB) connect(ctx context.Context, address string) error {
 		return err
 	}
 	_ = d.Close()
-	if isRetryable(err) || errors.Is(err, errSharedConnections) {
+	switch {
+	case isRetryable(err) || errors.Is(err, errSharedConnections):
 		return err
+	case d.driver == SQLite:
+		return fmt.Errorf("the database does not answer: %w", err)
 	}
-	return fmt.Errorf("the database does not answer: %w", redact(err, d.options.URL))
+	return d.server.explain(err)
 }
 
 // parseURL tells the driver by the scheme and returns what that driver opens.
@@ -129,40 +132,6 @@ func parseURL(raw string) (Driver, string, error) {
 	default:
 		return "", "", fmt.Errorf("DATABASE_URL has the scheme %q; it must be sqlite or postgres", scheme)
 	}
-}
-
-// redact takes the password out of whatever a driver said.
-func redact(err error, raw string) error {
-	text := err.Error()
-	for _, secret := range secretsIn(raw) {
-		text = strings.ReplaceAll(text, secret, "********")
-	}
-	return errors.New(text)
-}
-
-func secretsIn(raw string) []string {
-	var secrets []string
-	add := func(s string) {
-		if s != "" {
-			secrets = append(secrets, s, url.QueryEscape(s), url.PathEscape(s))
-		}
-	}
-	if _, rest, ok := strings.Cut(raw, "://"); ok {
-		if i := strings.LastIndex(rest, "@"); i >= 0 {
-			if _, password, ok := strings.Cut(rest[:i], ":"); ok {
-				add(password)
-			}
-		}
-	}
-	if u, err := url.Parse(raw); err == nil {
-		if password, ok := u.User.Password(); ok {
-			add(password)
-		}
-		for _, name := range []string{"password", "sslpassword"} {
-			add(u.Query().Get(name))
-		}
-	}
-	return secrets
 }
 
 func (d *DB) gormConfig() *gorm.Config {
@@ -213,27 +182,6 @@ func (d *DB) Ping(ctx context.Context) error {
 		return err
 	}
 	return d.writePool.PingContext(ctx)
-}
-
-// ErrReadOnly is a PostgreSQL server that takes no writes: a standby, or a
-// primary that was told so.
-var ErrReadOnly = errors.New("the database is read-only")
-
-// Writable says whether writes are taken, without making one.
-func (d *DB) Writable(ctx context.Context) error {
-	if d.driver == SQLite {
-		return nil
-	}
-	var readOnly bool
-	err := d.writePool.QueryRowContext(ctx, "SELECT current_setting('default_transaction_read_only') = 'on' OR pg_is_in_recovery()").Scan(&readOnly)
-	if err != nil {
-		return err
-	}
-	if readOnly {
-		d.reconnect()
-		return ErrReadOnly
-	}
-	return nil
 }
 
 // Close lets go of the database. SQLite's log is folded back into the file, unless

@@ -16,7 +16,7 @@ import (
 
 func (d *DB) openPostgres(dsn string) error {
 	var err error
-	if _, d.writePool, err = d.openPool(d.options.URL, dsn); err != nil {
+	if d.server, d.writePool, err = d.openPool(dsn); err != nil {
 		return fmt.Errorf("DATABASE_URL %w", err)
 	}
 	d.readPool = d.writePool
@@ -34,11 +34,11 @@ func (d *DB) openPostgres(dsn string) error {
 	return err
 }
 
-// openPool makes no connection yet. Its errors don't hold the password of raw.
-func (d *DB) openPool(raw, dsn string) (*pgx.ConnConfig, *sql.DB, error) {
+// openPool makes no connection yet.
+func (d *DB) openPool(dsn string) (server, *sql.DB, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, nil, fmt.Errorf("is not a PostgreSQL URL: %w", redact(err, raw))
+		return server{}, nil, fmt.Errorf("is not a PostgreSQL URL: %w", withoutURL(err, dsn))
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
@@ -63,7 +63,7 @@ func (d *DB) openPool(raw, dsn string) (*pgx.ConnConfig, *sql.DB, error) {
 	pool.SetMaxIdleConns(most)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	pool.SetConnMaxLifetime(time.Hour)
-	return config, pool, nil
+	return server{config, most}, pool, nil
 }
 
 // connectPlain makes a connection of pgx's, for those that add something to it.
@@ -83,7 +83,7 @@ func connectPlain(ctx context.Context, connector driver.Connector) (*stdlib.Conn
 func (d *DB) openGorm(pool gorm.ConnPool) (*gorm.DB, error) {
 	conn, err := gorm.Open(postgresDialect{postgres.Dialector{Config: &postgres.Config{Conn: pool}}}, d.gormConfig())
 	if err != nil {
-		return nil, fmt.Errorf("open PostgreSQL: %w", redact(err, d.options.URL))
+		return nil, d.server.explain(err)
 	}
 	return conn, nil
 }

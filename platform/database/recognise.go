@@ -26,7 +26,7 @@ func (d *DB) recognise(ctx context.Context) error {
 		COALESCE(current_setting('yb_effective_transaction_isolation_level', true), current_setting('transaction_isolation'))`).
 		Scan(&version, &citus, &release, &number, &isolation)
 	if err != nil {
-		return fmt.Errorf("ask the database which it is: %w", redact(err, d.options.URL))
+		return d.explain(ctx, fmt.Errorf("ask the database which it is: %w", err))
 	}
 	if d.engine == "" {
 		d.engine = engine.Detect(version, citus)

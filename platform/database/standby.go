@@ -5,16 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"sync"
 	"time"
 )
 
 // standby is one server that replays what the primary writes.
 type standby struct {
-	name, url string // host:port; with the password
-	pool      *sql.DB
+	server server
+	pool   *sql.DB
 
 	mu       sync.Mutex
 	in       bool
@@ -35,12 +33,12 @@ var (
 	errLags         = fmt.Errorf("it lags more than %s behind the primary", maxLag)
 )
 
-func (d *DB) openStandby(raw, dsn string) (*standby, error) {
-	config, pool, err := d.openPool(raw, dsn)
+func (d *DB) openStandby(dsn string) (*standby, error) {
+	server, pool, err := d.openPool(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return &standby{url: raw, pool: pool, name: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}, nil
+	return &standby{server: server, pool: pool}, nil
 }
 
 // has says whether what the session wrote is here, and nothing that is older

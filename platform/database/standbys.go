@@ -114,9 +114,9 @@ func (s *standbys) note(ctx context.Context, one *standby, changed bool, err err
 	switch {
 	case !changed:
 	case err != nil:
-		s.log.WarnContext(ctx, "a standby is left out", "standby", one.name, "cause", redact(err, one.url))
+		s.log.WarnContext(ctx, "a standby is left out", "standby", one.server.address(), "cause", one.server.explainLook(err))
 	default:
-		s.log.InfoContext(ctx, "a standby is read from", "standby", one.name)
+		s.log.InfoContext(ctx, "a standby is read from", "standby", one.server.address())
 	}
 }
 
@@ -138,7 +138,7 @@ func (d *DB) openStandbys(urls []string) (*standbys, error) {
 		_, dsn, err := parseURL(raw)
 		if err == nil {
 			var one *standby
-			if one, err = d.openStandby(raw, dsn); err == nil {
+			if one, err = d.openStandby(dsn); err == nil {
 				s.all = append(s.all, one)
 				continue
 			}

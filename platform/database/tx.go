@@ -135,6 +135,11 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context) error) e
 		if err := d.tellTenant(ctx, tx); err != nil {
 			return err
 		}
+		if d.driver == Postgres {
+			if err := tx.Exec(unhurried).Error; err != nil {
+				return err
+			}
+		}
 		return fn(context.WithValue(ctx, txKey{}, &transaction{db: d, conn: tx}))
 	}, o)
 }

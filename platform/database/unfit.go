@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // unfit is a PostgreSQL server that answers, but is set up so that the service
@@ -19,7 +20,7 @@ func (u unfit) Error() string { return u.what + ": " + u.mend }
 func (d *DB) checkSearchPath(ctx context.Context) error {
 	var schema string
 	if err := d.writePool.QueryRowContext(ctx, "SELECT COALESCE(current_schema(), '')").Scan(&schema); err != nil {
-		return fmt.Errorf("ask the database for its schema: %w", redact(err, d.options.URL))
+		return d.explain(ctx, fmt.Errorf("ask the database for its schema: %w", err))
 	}
 	if schema != "" && !strings.HasPrefix(schema, "pg_") && schema != "information_schema" {
 		return nil
@@ -31,7 +32,7 @@ func (d *DB) checkSearchPath(ctx context.Context) error {
 			ANY (regexp_split_to_array(replace(s.setting, '"$user"', quote_ident(session_user)), ' *, *'))), '')
 		FROM pg_settings s WHERE s.name = 'search_path'`).Scan(&path, &role, &database, &source, &forbidden)
 	if err != nil {
-		return fmt.Errorf("ask the database for search_path: %w", redact(err, d.options.URL))
+		return d.explain(ctx, fmt.Errorf("ask the database for search_path: %w", err))
 	}
 	u := unfit{mend: fmt.Sprintf("run ALTER ROLE %s IN DATABASE %s SET search_path = public, or name another schema there", role, database)}
 	switch {
@@ -49,4 +50,96 @@ func (d *DB) checkSearchPath(ctx context.Context) error {
 		u.mend = "name a schema where it is set, in DATABASE_URL (search_path=public, or options=-csearch_path%3Dpublic) or PGOPTIONS, or take it out there"
 	}
 	return u
+}
+
+// MayMigrate says what keeps the role from changing the schema, as far as that can be
+// told without trying.
+func (d *DB) MayMigrate(ctx context.Context) error {
+	if d.driver == SQLite {
+		return nil
+	}
+	return d.mayNot(ctx)
+}
+
+// mayNot finds out what the role may not do that it would have to: make tables, use
+// those that are there, or change them. It returns nil where it finds nothing.
+func (d *DB) mayNot(ctx context.Context) error {
+	var role, schema, owner string
+	var creates, uses, owns bool
+	err := d.writePool.QueryRowContext(ctx, `SELECT quote_ident(current_user), quote_ident(n.nspname), has_schema_privilege(n.oid, 'CREATE'),
+		COALESCE(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+			AND has_table_privilege(c.oid, 'DELETE'), true),
+		COALESCE(pg_has_role(c.relowner, 'USAGE'), true), COALESCE(quote_ident(pg_get_userbyid(c.relowner)), '')
+		FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = '`+migrationTable+`'
+		WHERE n.nspname = current_schema()`).Scan(&role, &schema, &creates, &uses, &owns, &owner)
+	switch {
+	case err != nil:
+		return nil //nolint:nilerr // the error that led here says more
+	case !uses:
+		return unfit{
+			fmt.Sprintf("%s may not use the tables in schema %s, which are %s's", role, schema, owner),
+			fmt.Sprintf("as %s run GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s TO %s", owner, schema, role),
+		}
+	case !creates:
+		return unfit{
+			fmt.Sprintf("%s may not make tables in schema %s, as nobody but its owner may from PostgreSQL 15 on", role, schema),
+			fmt.Sprintf("as a superuser run GRANT CREATE ON SCHEMA %s TO %s in this database", schema, role),
+		}
+	case !owns:
+		return unfit{
+			fmt.Sprintf("only their owner, %s, may change the tables in schema %s", owner, schema),
+			fmt.Sprintf("migrate as %s, or as a superuser run GRANT %[1]s TO %[2]s", owner, role),
+		}
+	}
+	return nil
+}
+
+// Writable says why no writes are taken, without making one: the server is a
+// standby, or was told so.
+func (d *DB) Writable(ctx context.Context) error {
+	if d.driver == SQLite {
+		return nil
+	}
+	var setting, standby bool
+	err := d.writePool.QueryRowContext(ctx, "SELECT current_setting('default_transaction_read_only') = 'on', pg_is_in_recovery()").Scan(&setting, &standby)
+	if err != nil {
+		return err
+	}
+	if setting || standby {
+		d.reconnect()
+	}
+	switch {
+	case standby:
+		return unfit{
+			fmt.Sprintf("the database is read-only, for %s is a standby", d.server.address()),
+			"put the primary into the URL, or all servers with target_session_attrs=read-write; or run SELECT pg_promote() on it, if it is to become the primary",
+		}
+	case setting:
+		return unfit{"the database is read-only, for default_transaction_read_only is on", d.server.mendSetting("default_transaction_read_only", "off")}
+	}
+	return nil
+}
+
+// leastTimeout is what a statement of the service may take when many wait for the
+// same row.
+const leastTimeout = 5 * time.Second
+
+// CheckTimeout says whether the server gives statements so little time that
+// requests fail when it is busy.
+func (d *DB) CheckTimeout(ctx context.Context) error {
+	if d.driver == SQLite {
+		return nil
+	}
+	var milliseconds int64
+	err := d.writePool.QueryRowContext(ctx, "SELECT CAST(setting AS bigint) FROM pg_settings WHERE name = 'statement_timeout'").Scan(&milliseconds)
+	if err != nil {
+		return d.explain(ctx, err)
+	}
+	if given := time.Duration(milliseconds) * time.Millisecond; given > 0 && given < leastTimeout {
+		return unfit{
+			fmt.Sprintf("statement_timeout is %s, so requests fail when the database is busy", given),
+			d.server.mendSetting("statement_timeout", "'30s'"),
+		}
+	}
+	return nil
 }

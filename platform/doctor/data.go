@@ -24,7 +24,11 @@ func (o Options) schema(ctx context.Context) (findings []Finding, usable bool) {
 		return []Finding{{Fail, name, fmt.Sprintf("is newer than this version: it has %s", strings.Join(status.Unknown, ", ")),
 			"run the version that migrated it, or roll back with that one: `guildhall migrate down`"}}, false
 	case len(status.Pending) > 0:
-		return []Finding{{Fail, name, fmt.Sprintf("%d migration(s) are pending", len(status.Pending)),
+		message := fmt.Sprintf("%d migration(s) are pending", len(status.Pending))
+		if err := o.DB.MayMigrate(ctx); err != nil {
+			return []Finding{{Fail, name, message + ", and " + err.Error(), ""}}, false
+		}
+		return []Finding{{Fail, name, message,
 			"look at `guildhall migrate plan`, then run `guildhall migrate up`"}}, false
 	}
 	findings = []Finding{{OK, name, fmt.Sprintf("is up to date, %d migrations", len(status.Applied)), ""}}

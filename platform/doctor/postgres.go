@@ -63,6 +63,12 @@ func (o Options) server(ctx context.Context) []Finding {
 		return []Finding{unknown(name, err)}
 	}
 	findings := []Finding{{OK, name, "version " + values["server_version"] + " answers", ""}}
+	if err := o.DB.Writable(ctx); err != nil {
+		findings = append(findings, Finding{Fail, name, err.Error(), ""})
+	}
+	if err := o.DB.CheckTimeout(ctx); err != nil {
+		findings = append(findings, Finding{Warn, name, err.Error(), ""})
+	}
 	for _, s := range settings() {
 		if value, there := values[s.name]; there && s.bad(value) {
 			findings = append(findings, Finding{s.level, name, fmt.Sprintf("%s is %s: %s", s.name, value, s.why), s.mend})

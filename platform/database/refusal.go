@@ -1,0 +1,276 @@
+package database
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// server is where the connections of a pool lead.
+type server struct {
+	config *pgx.ConnConfig
+	most   int // connections
+}
+
+func (s server) role() string     { return pgx.Identifier{s.config.User}.Sanitize() }
+func (s server) database() string { return pgx.Identifier{s.config.Database}.Sanitize() }
+
+func (s server) address() string {
+	if strings.HasPrefix(s.config.Host, "/") {
+		return s.config.Host
+	}
+	return net.JoinHostPort(s.config.Host, strconv.Itoa(int(s.config.Port)))
+}
+
+// explain says of an error why the server takes no connection, or no statement,
+// and what helps. What it does not recognise keeps the driver's words, without
+// the password.
+func (s server) explain(err error) error {
+	if _, already := asUnfit(err); already || err == nil {
+		return err
+	}
+	var pg *pgconn.PgError
+	var u unfit
+	switch {
+	case errors.As(err, &pg):
+		u = s.explainRefusal(pg, isConnecting(err))
+	case !s.severalHosts():
+		u = s.explainSilence(err)
+	}
+	if u.what == "" {
+		return fmt.Errorf("the database does not answer: %w", redact(err, s.config))
+	}
+	u.what = withoutSecrets(u.what, s.config.Password)
+	return u
+}
+
+func isConnecting(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect)
+}
+
+func (s server) severalHosts() bool {
+	return slices.ContainsFunc(s.config.Fallbacks, func(f *pgconn.FallbackConfig) bool {
+		return f.Host != s.config.Host || f.Port != s.config.Port
+	})
+}
+
+// explainRefusal is about what the server said. Its messages are in the language
+// it is set to, so what they are about is told by their codes, and, where one
+// code has several meanings, by the server's function (protocol field R).
+func (s server) explainRefusal(pg *pgconn.PgError, connecting bool) unfit {
+	switch pg.Code {
+	case "3D000":
+		return unfit{
+			fmt.Sprintf("there is no database %s at %s", s.database(), s.address()),
+			fmt.Sprintf("as a superuser run %s, or correct the name in the URL", newDatabase(s.database(), s.role())),
+		}
+	case "28P01":
+		return s.explainPassword()
+	case "28000":
+		if pg.Routine == "InitializeSessionUserId" {
+			return unfit{
+				fmt.Sprintf("%s lets nobody in as %s (%s)", s.address(), s.role(), pg.Message),
+				fmt.Sprintf("as a superuser run CREATE ROLE %s LOGIN, or ALTER ROLE %[1]s LOGIN where that role exists", s.role()),
+			}
+		}
+		return s.explainHost(pg)
+	case "53300":
+		return s.explainTooMany(pg)
+	case "57014":
+		return s.explainTimeout()
+	}
+	switch {
+	case !connecting:
+		return unfit{}
+	case pg.Code == "42501":
+		return unfit{
+			fmt.Sprintf("%s may not connect to database %s", s.role(), s.database()),
+			fmt.Sprintf("as a superuser run GRANT CONNECT ON DATABASE %s TO %s", s.database(), s.role()),
+		}
+	}
+	return s.explainParameter(pg)
+}
+
+// newDatabase is a statement that makes a database fit for the service, whatever
+// the server was set up with.
+func newDatabase(name, owner string) string {
+	return fmt.Sprintf("CREATE DATABASE %s OWNER %s ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0", name, owner)
+}
+
+func (s server) explainPassword() unfit {
+	u := unfit{
+		fmt.Sprintf("%s does not take the password of %s", s.address(), s.role()),
+		fmt.Sprintf("put the right one into the URL, percent-encoded, or as a superuser run ALTER ROLE %s PASSWORD '…', or CREATE ROLE %[1]s LOGIN PASSWORD '…' where there is no such role", s.role()),
+	}
+	if s.config.Password == "" {
+		u.what = fmt.Sprintf("%s asks for a password of %s, and the URL has none", s.address(), s.role())
+	}
+	return u
+}
+
+// explainHost is about pg_hba.conf.
+func (s server) explainHost(pg *pgconn.PgError) unfit {
+	u := unfit{
+		fmt.Sprintf("the pg_hba.conf of %s does not let %s into %s (%s)", s.address(), s.role(), s.database(), pg.Message),
+		fmt.Sprintf("add a line there, such as: hostssl %s %s ADDRESS/32 scram-sha-256, and run SELECT pg_reload_conf()", s.database(), s.role()),
+	}
+	if s.config.TLSConfig == nil {
+		u.mend = "write sslmode=require in the URL, for it may take only connections with TLS (hostssl); else " + u.mend
+	}
+	return u
+}
+
+func (s server) explainTooMany(pg *pgconn.PgError) unfit {
+	fewer := fmt.Sprintf("lower DATABASE_MAX_CONNECTIONS, which is %d for each process", s.most)
+	switch pg.Routine {
+	case "InitializeSessionUserId":
+		return unfit{
+			fmt.Sprintf("%s has as many connections as its limit allows", s.role()),
+			fmt.Sprintf("as a superuser run ALTER ROLE %s CONNECTION LIMIT -1, or %s", s.role(), fewer),
+		}
+	case "CheckMyDatabase":
+		return unfit{
+			fmt.Sprintf("database %s has as many connections as its limit allows", s.database()),
+			fmt.Sprintf("as a superuser run ALTER DATABASE %s CONNECTION LIMIT -1, or %s", s.database(), fewer),
+		}
+	}
+	return unfit{
+		fmt.Sprintf("%s has no connection left for %s (%s)", s.address(), s.role(), pg.Message),
+		fewer + ", put PgBouncer in between, or as a superuser run ALTER SYSTEM SET max_connections = 200, and restart the server",
+	}
+}
+
+// explainTimeout does not ask the server, whose answer may come too late as well.
+func (s server) explainTimeout() unfit {
+	return unfit{
+		fmt.Sprintf("the server cancelled a statement, which took longer than the statement_timeout of %s in %s", s.role(), s.database()),
+		s.mendSetting("statement_timeout", "'30s'"),
+	}
+}
+
+// mendSetting is how a setting gets another value: where the URL does not set it,
+// the setting of a role in a database is the strongest.
+func (s server) mendSetting(name, value string) string {
+	if s.setsItself(name) {
+		return fmt.Sprintf("set another %s in the URL or PGOPTIONS, where it is set, or take it out there", name)
+	}
+	return fmt.Sprintf("run ALTER ROLE %s IN DATABASE %s SET %s = %s", s.role(), s.database(), name, value)
+}
+
+func (s server) setsItself(name string) bool {
+	_, given := s.config.RuntimeParams[name]
+	return given || strings.Contains(s.config.RuntimeParams["options"], name)
+}
+
+// meant are parameters of other programs' URLs, and what they are here.
+var meant = map[string]string{
+	"schema":           "the schema is search_path=…",
+	"currentSchema":    "the schema is search_path=…",
+	"pgbouncer":        "behind PgBouncer in transaction mode set DATABASE_POOL_MODE=transaction",
+	"connection_limit": "the number of connections is DATABASE_MAX_CONNECTIONS",
+	"pool_max_conns":   "the number of connections is DATABASE_MAX_CONNECTIONS",
+	"pool_size":        "the number of connections is DATABASE_MAX_CONNECTIONS",
+	"max_connections":  "the number of connections is DATABASE_MAX_CONNECTIONS",
+}
+
+// explainParameter is about a parameter of the URL that the server, or PgBouncer
+// before it, refuses.
+func (s server) explainParameter(pg *pgconn.PgError) unfit {
+	for name := range s.config.RuntimeParams {
+		if !regexp.MustCompile(`(^|[^\w.])` + regexp.QuoteMeta(name) + `($|[^\w.])`).MatchString(pg.Message) {
+			continue
+		}
+		u := unfit{fmt.Sprintf("the URL has a parameter %s, which %s refuses (%s)", name, s.address(), pg.Message), "take it out or correct it"}
+		if hint, known := meant[name]; known {
+			u.mend = "take it out; " + hint
+		}
+		if pg.Code == "08P01" { // PgBouncer, which passes on only what it tracks
+			u.mend = fmt.Sprintf("take it out; if PostgreSQL knows it, run ALTER ROLE %s IN DATABASE %s SET %s = …", s.role(), s.database(), name)
+		}
+		return u
+	}
+	return unfit{}
+}
+
+// explainSilence is about servers that said nothing, or not in PostgreSQL's words.
+func (s server) explainSilence(err error) unfit {
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	switch {
+	case strings.Contains(err.Error(), "server refused TLS connection") && !s.allowsClear():
+		return unfit{
+			fmt.Sprintf("the URL demands TLS, and the server at %s has none (server refused TLS connection)", s.address()),
+			"as a superuser run ALTER SYSTEM SET ssl = on, with a certificate in place, and SELECT pg_reload_conf(), or, where nobody can listen on the way there, write sslmode=disable in the URL",
+		}
+	case errors.As(err, &certificate):
+		return unfit{
+			fmt.Sprintf("the certificate of %s is not trusted (%v)", s.address(), certificate.Err),
+			"write sslrootcert=FILE in the URL, with the certificate of the authority that issued it, and take the name that it is for as host",
+		}
+	case errors.As(err, &name) && name.IsNotFound:
+		return unfit{fmt.Sprintf("there is no host %s", name.Name), "correct the host in the URL, or the name service"}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return unfit{
+			fmt.Sprintf("nothing listens at %s (connection refused)", s.address()),
+			"start the server, see that its listen_addresses has this address, or correct host and port in the URL; in a container, localhost is the container itself",
+		}
+	case pgconn.Timeout(err) && isConnecting(err):
+		return unfit{
+			fmt.Sprintf("%s does not answer within %s", s.address(), s.config.ConnectTimeout),
+			"see whether a firewall is on the way, and whether host and port in the URL are right",
+		}
+	}
+	return unfit{}
+}
+
+// allowsClear says whether the URL also takes a connection without TLS.
+func (s server) allowsClear() bool {
+	return s.config.TLSConfig == nil || slices.ContainsFunc(s.config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil })
+}
+
+// explainLook is explain of a server that is looked at often.
+func (s server) explainLook(err error) error {
+	if isConnecting(err) {
+		return s.explain(err)
+	}
+	return redact(err, s.config)
+}
+
+// explain is server's, and of errors that the server has to be asked about.
+func (d *DB) explain(ctx context.Context, err error) error {
+	if err == nil || d.driver != Postgres || ctx.Err() != nil || isRetryable(err) {
+		return err
+	}
+	var pg *pgconn.PgError
+	switch {
+	case isConnecting(err):
+		return d.server.explain(err)
+	case !errors.As(err, &pg):
+		return err
+	}
+	switch pg.Code {
+	case "25006":
+		if why := d.Writable(ctx); why != nil {
+			return why
+		}
+	case "42501":
+		if why := d.mayNot(ctx); why != nil {
+			return fmt.Errorf("%s: %w", pg.Message, why)
+		}
+	}
+	if u := d.server.explainRefusal(pg, false); u.what != "" {
+		return u
+	}
+	return err
+}
