@@ -44,8 +44,8 @@ func checkCommand() *cobra.Command {
 // isn't there yet is only named.
 func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	const database, schema = "database", "schema"
-	if isMissingFile(cfg.DatabaseURL.Reveal()) {
-		return []config.Finding{{Name: database, Message: "is not there yet: run `guildhall migrate up`"}}
+	if url := cfg.DatabaseURL.Reveal(); isMissingFile(url) {
+		return []config.Finding{{Name: database, Message: fileOf(url) + " is not there yet: run `guildhall migrate up`"}}
 	}
 	k, app, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
 	if err != nil {

@@ -100,7 +100,7 @@ func withExisting(run onDatabase) func(*cobra.Command, []string) error {
 			return err
 		}
 		if isMissingFile(cfg.DatabaseURL.Reveal()) {
-			return fmt.Errorf("DATABASE_URL names a file that is not there: %s", maskedSetting(cfg, "DATABASE_URL"))
+			return fmt.Errorf("DATABASE_URL names a file that is not there: %s", fileOf(cfg.DatabaseURL.Reveal()))
 		}
 		return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
 			half, err := k.DB.IsHalfCopied(cmd.Context())

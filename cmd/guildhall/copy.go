@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return misused("--from and --to are the same database")
 	}
 	if isMissingFile(from) {
-		return errors.New("--from names a file that is not there")
+		return fmt.Errorf("--from names a file that is not there: %s", fileOf(from))
 	}
 	ctx := cmd.Context()
 	if path, isFile := sqlitePath(to); isFile && !isMissingFile(to) {
@@ -134,6 +135,15 @@ func openBare(ctx context.Context, url string) (*platform.Kernel, *platform.App,
 func sqlitePath(url string) (path string, isFile bool) {
 	path, err := sqliteurl.File(url)
 	return path, err == nil
+}
+
+// fileOf is where the file of a URL is, for people.
+func fileOf(url string) string {
+	path, _ := sqlitePath(url)
+	if absolute, err := filepath.Abs(path); err == nil {
+		return absolute
+	}
+	return path
 }
 
 // isMissingFile says whether a URL names a SQLite file that is not there, which

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -303,6 +304,9 @@ func TestDatabaseURLsThatAreWrong(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "text.db"), bytes.Repeat([]byte("no database\n"), 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "a%20b.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for url, want := range map[string]string{
 		"mysql://u:hunter2@h/d":                          "DATABASE_URL",
 		"hunter2":                                        "DATABASE_URL",
@@ -316,11 +320,26 @@ func TestDatabaseURLsThatAreWrong(t *testing.T) {
 		"sqlite://text.db/x.db":                          "not a directory",
 		"sqlite://":                                      "DATABASE_URL",
 		"sqlite://:memory:":                              "DATABASE_URL",
+		"sqlite://a b?c#d/x.db":                          "for the file \"a b\" write sqlite://a b, for the file \"a b?c#d/x.db\" write sqlite://a b%3Fc%23d/x.db",
+		"sqlite://a b#c":                                 "write sqlite://a b%23c",
+		"sqlite://a%20b.db":                              "earlier versions took it for \"a%20b.db\"",
 	} {
 		out, status := run(t, dir, []string{"PORT=0", "DATABASE_URL=" + url})
 		if status != 1 || !strings.Contains(out, want) || strings.Contains(out, "hunter2") || strings.Contains(out, "goroutine") || strings.Count(out, "\n") > 3 {
 			t.Errorf("%s: %d, want %q\n%s", url, status, want, out)
 		}
+	}
+	for _, name := range []string{"a b", "a b.db"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s was made", name)
+		}
+	}
+	p := serveProcess(t, dir, "PORT=0", "DATABASE_URL=sqlite://c%20d%3F.db")
+	if !strings.Contains(p.out.String(), filepath.Join(dir, "c d?.db")) {
+		t.Errorf("the log does not name the file:\n%s", p.out)
+	}
+	if out, _ := run(t, dir, inProduction("sqlite://c%20d%3F.db"), "check"); !strings.Contains(out, "in "+filepath.Join(dir, "c d?.db")) {
+		t.Errorf("check does not name the file:\n%s", out)
 	}
 	real := platformtest.PostgresURL(t)
 	out, status := run(t, dir, []string{"PORT=0", "DATABASE_URL=" + regexp.MustCompile(`/guildhall_test_\w+`).ReplaceAllString(real, "/no_such_database")})

@@ -13,6 +13,7 @@ import (
 
 	"guildhall/platform"
 	"guildhall/platform/config"
+	"guildhall/platform/sqliteurl"
 	"guildhall/platform/telemetry"
 )
 
@@ -46,6 +47,9 @@ func serve(cmd *cobra.Command, _ []string) error {
 	defer k.DB.Close()
 	if err := app.Prepare(ctx); err != nil {
 		return err
+	}
+	if url := cfg.DatabaseURL.Reveal(); sqliteurl.Is(url) {
+		log.Info("database", "file", fileOf(url))
 	}
 	private, err := listenPrivately(ctx, cfg.PrivateAddress, log)
 	if err != nil {

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
+
+	"guildhall/platform/sqliteurl"
 )
 
 // Finding is one line of the production checklist.
@@ -76,7 +79,14 @@ func (c *Config) checkDatabase() Finding {
 	case c.DatabaseURL == "" || c.source(name) == sourceDefault:
 		return Finding{false, name, "is not set"}
 	case isSQLite(c.DatabaseURL):
-		return Finding{true, name, "is set: SQLite, for one process on one machine"}
+		file, err := sqliteurl.File(c.DatabaseURL.Reveal())
+		if err == nil {
+			file, err = filepath.Abs(file)
+		}
+		if err != nil {
+			return Finding{false, name, err.Error()}
+		}
+		return Finding{true, name, "is set: SQLite, for one process on one machine, in " + file}
 	case crossesNetworkInClear(c.DatabaseURL):
 		return Finding{false, name, "is PostgreSQL on another machine without sslmode=require, verify-ca or verify-full"}
 	case mayLeadToStandby(c.DatabaseURL):

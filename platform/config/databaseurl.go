@@ -16,7 +16,16 @@ const postgresScheme = "postgres"
 type databaseURL struct{ target *Secret }
 
 func (d databaseURL) kind() string   { return "string" }
-func (d databaseURL) masked() string { return maskURL(d.target.Reveal()) }
+func (d databaseURL) masked() string { return maskDatabaseURL(*d.target) }
+
+// maskDatabaseURL leaves the URL of a file alone, in whose path an @ is a letter
+// like any other.
+func maskDatabaseURL(database Secret) string {
+	if isSQLite(database) {
+		return database.Reveal()
+	}
+	return maskURL(database.Reveal())
+}
 
 // parse takes SQLAlchemy's name of the scheme, so that the FastAPI service's
 // setting can be kept as it is. No error quotes the URL or what url.Parse says

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"guildhall/platform/sqliteurl"
 )
 
 // key is one setting. The environment variable is its name, the flag and the
@@ -149,6 +151,9 @@ func (k key) defaultIn(environment, dataDir string) string {
 	def := k.def
 	if environment == development && k.dev != "" {
 		def = k.dev
+	}
+	if sqliteurl.Is(def) {
+		dataDir = sqliteurl.Escape(dataDir)
 	}
 	return strings.ReplaceAll(def, "${DATA_DIR}", dataDir)
 }

@@ -127,9 +127,19 @@ func TestProductionHasItsOwnDefaults(t *testing.T) {
 }
 
 func TestDatabaseFollowsDataDir(t *testing.T) {
-	cfg := mustLoad(t, Options{Environ: []string{"DATA_DIR=/srv/guildhall"}})
-	if got := cfg.DatabaseURL.Reveal(); got != "sqlite:///srv/guildhall/guildhall.db" {
-		t.Errorf("DATABASE_URL is %s", got)
+	for dir, want := range map[string]string{
+		"/srv/guildhall":    "sqlite:///srv/guildhall/guildhall.db",
+		"/srv/a b?c#d%20@e": "sqlite:///srv/a b%3Fc%23d%2520@e/guildhall.db",
+	} {
+		cfg := mustLoad(t, Options{Environ: []string{"DATA_DIR=" + dir}})
+		if got := cfg.DatabaseURL.Reveal(); got != want {
+			t.Errorf("of %s DATABASE_URL is %s", dir, got)
+		}
+		for _, s := range cfg.Masked() {
+			if s.Name == "DATABASE_URL" && s.Value != want {
+				t.Errorf("of %s DATABASE_URL is printed as %s", dir, s.Value)
+			}
+		}
 	}
 }
 

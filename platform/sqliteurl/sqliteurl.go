@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"runtime"
 	"strings"
+	"unicode"
 )
 
 // Prefix is what such a URL begins with.
@@ -18,7 +20,32 @@ func Is(raw string) bool { return strings.HasPrefix(raw, Prefix) }
 
 // File returns the file that a URL names, as this system writes it. Its errors
 // read as the end of a sentence about the URL.
-func File(raw string) (string, error) { return fileOn(runtime.GOOS, raw) }
+//
+// Earlier versions did not decode a path. Where the file is there that they would
+// have opened, it is refused, rather than beginning another one beside it.
+func File(raw string) (string, error) {
+	path, err := fileOn(runtime.GOOS, raw)
+	if err != nil {
+		return "", err
+	}
+	undecoded, err := pathOn(runtime.GOOS, strings.TrimPrefix(raw, Prefix))
+	if err != nil || undecoded == path {
+		return path, nil //nolint:nilerr // there can be no such file
+	}
+	if _, err := os.Stat(undecoded); err == nil {
+		return "", fmt.Errorf("names the file %q, and earlier versions took it for %q, which is there: write %%25 for a %% in the name, or rename that file", path, undecoded)
+	}
+	return path, nil
+}
+
+// URL names a file, whatever characters are in its path.
+func URL(path string) string { return Prefix + Escape(path) }
+
+// Escape writes a path, or a part of one, as it stands in a URL. Only what would end
+// it or be decoded is escaped, so that people can read it.
+func Escape(path string) string {
+	return strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(path)
+}
 
 // drive is the beginning of a path on Windows that says on which drive it is.
 // Slashes before it are those of URLs: sqlite:///C:/data/guildhall.db.
@@ -29,11 +56,31 @@ func fileOn(system, raw string) (string, error) {
 	if !ok {
 		return "", errors.New("does not begin with " + Prefix)
 	}
-	path, query, _ := strings.Cut(rest, "?")
-	if strings.Contains(path, ":memory:") || strings.Contains(query, "mode=memory") {
+	encoded, query, hasQuery := rest, "", false
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		encoded, query, hasQuery = rest[:end], rest[end+1:], true
+	}
+	decoded, err := url.PathUnescape(encoded)
+	if err != nil {
+		return "", fmt.Errorf("has a %% without two hexadecimal digits after it: for the file %q write %s", rest, URL(rest))
+	}
+	if strings.ContainsFunc(decoded, unicode.IsControl) {
+		return "", errors.New("has a control character in it")
+	}
+	if strings.Contains(decoded, ":memory:") || strings.Contains(query, "mode=memory") {
 		// Each connection would see its own.
 		return "", errors.New("names a database in memory, which a restart loses")
 	}
+	path, err := pathOn(system, decoded)
+	if err == nil && hasQuery {
+		err = fmt.Errorf("has a %c, after which there can be nothing here: for the file %q write %s, for the file %q write %s",
+			rest[len(encoded)], path, URL(decoded), rest, URL(rest))
+	}
+	return path, err
+}
+
+// pathOn is a path as a system writes it.
+func pathOn(system, path string) (string, error) {
 	if system == "windows" {
 		return windowsFile(path)
 	}

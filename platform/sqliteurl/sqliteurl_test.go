@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -16,7 +17,19 @@ func TestFileOfAURL(t *testing.T) {
 		{"linux", "sqlite://data/guildhall.db", "data/guildhall.db", ""},
 		{"linux", "sqlite:///srv/guildhall.db", "/srv/guildhall.db", ""},
 		{"linux", "sqlite:////srv/guildhall.db", "//srv/guildhall.db", ""}, // SQLAlchemy's absolute path
-		{"linux", "sqlite://x.db?cache=shared", "x.db", ""},
+		{"linux", "sqlite://a b.db", "a b.db", ""},
+		{"linux", "sqlite:///srv/a%20b%3Fc%23d%25.db", "/srv/a b?c#d%.db", ""},
+		{"linux", "sqlite://%C3%BC+1@x.db", "ü+1@x.db", ""},
+		{"linux", "sqlite://x.db?cache=shared", "", `has a ?, after which there can be nothing here: for the file "x.db" write sqlite://x.db, for the file "x.db?cache=shared" write sqlite://x.db%3Fcache=shared`},
+		{"linux", "sqlite://a b?c#d/x.db", "", `for the file "a b" write sqlite://a b, for the file "a b?c#d/x.db" write sqlite://a b%3Fc%23d/x.db`},
+		{"linux", "sqlite://#hash.db", "", "names no file"},
+		{"linux", "sqlite://a#b.db", "", `has a #, after which there can be nothing here: for the file "a" write sqlite://a, for the file "a#b.db" write sqlite://a%23b.db`},
+		{"linux", "sqlite://100%.db", "", `for the file "100%.db" write sqlite://100%25.db`},
+		{"linux", "sqlite://a%zz.db", "", "without two hexadecimal digits"},
+		{"linux", "sqlite://a%00.db", "", "control character"},
+		{"linux", "sqlite://a%0Ab.db", "", "control character"},
+		{"linux", "sqlite://%3Amemory%3A", "", "in memory"},
+		{"linux", "sqlite:///srv%2F", "", "names no file"},
 		{"linux", `sqlite://a\b.db`, `a\b.db`, ""},
 		{"linux", "sqlite://10:30.db", "10:30.db", ""},
 		{"linux", "sqlite://", "", "names no file"},
@@ -37,7 +50,12 @@ func TestFileOfAURL(t *testing.T) {
 		{"windows", `sqlite://C:\data\x.db`, `C:\data\x.db`, ""},
 		{"windows", `sqlite:///C:\data\x.db`, `C:\data\x.db`, ""},
 		{"windows", `sqlite://\C:\data\x.db`, `C:\data\x.db`, ""},
-		{"windows", `sqlite://C:\Program Data\ü\x.db?x=y`, `C:\Program Data\ü\x.db`, ""},
+		{"windows", `sqlite://C:\Program Data\ü\x.db`, `C:\Program Data\ü\x.db`, ""},
+		{"windows", "sqlite:///C:/Program%20Data/x%23.db", `C:\Program Data\x#.db`, ""},
+		{"windows", `sqlite:///C:%5Cdata%5Cx.db`, `C:\data\x.db`, ""},
+		{"windows", `sqlite:///C%3A/data/x.db`, `C:\data\x.db`, ""},
+		{"windows", `sqlite://C:\data\x.db?x=y`, "", `for the file "C:\\data\\x.db" write sqlite://C:\data\x.db, for the file`},
+		{"windows", `sqlite://C:\100%.db`, "", `write sqlite://C:\100%25.db`},
 		{"windows", `sqlite://D:\/guildhall.db`, `D:\\guildhall.db`, ""}, // DATA_DIR=D:\
 		{"windows", "sqlite:///data/x.db", `\data\x.db`, ""},             // of the current drive
 		{"windows", "sqlite://../x.db", `..\x.db`, ""},
@@ -82,10 +100,13 @@ func TestDSN(t *testing.T) {
 // TestSQLiteOpensWhatTheURLNames is about this system, whichever it is.
 func TestSQLiteOpensWhatTheURLNames(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"plain.db", "a b.db", "100%25.db", "#hash.db", "ü.db"} {
+	for _, name := range []string{"plain.db", "a b.db", "100%.db", "100%25.db", "#hash.db", "a?b.db", "ü.db"} {
+		if strings.Contains(name, "?") && runtime.GOOS == "windows" {
+			continue
+		}
 		want := filepath.Join(t.TempDir(), name)
 		for _, slashes := range []string{"", "/", "//"} { // SQLAlchemy's absolute path has one more
-			path, err := File(Prefix + slashes + filepath.ToSlash(want))
+			path, err := File(Prefix + slashes + Escape(filepath.ToSlash(want)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,5 +125,38 @@ func TestSQLiteOpensWhatTheURLNames(t *testing.T) {
 			}
 			_ = os.Remove(want)
 		}
+	}
+}
+
+// TestAFileOfAnEarlierVersionIsNotLeftBehind, which took %20 as it is written.
+func TestAFileOfAnEarlierVersionIsNotLeftBehind(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old, decoded := filepath.Join(dir, "a%20b.db"), filepath.Join(dir, "a b.db")
+	raw := Prefix + filepath.ToSlash(old)
+	names := func() {
+		t.Helper()
+		path, err := File(raw)
+		if err == nil || !strings.Contains(err.Error(), "a%20b.db") || !strings.Contains(err.Error(), "a b.db") {
+			t.Errorf("%s, %v", path, err)
+		}
+	}
+	if path, err := File(raw); err != nil || path != decoded {
+		t.Errorf("neither is there: %s, %v", path, err)
+	}
+	for _, path := range []string{old, decoded} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		names()
+	}
+	if path, err := File(URL(old)); err != nil || path != old {
+		t.Errorf("as the message says: %s, %v", path, err)
+	}
+	if err := os.Remove(old); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := File(raw); err != nil || path != decoded {
+		t.Errorf("renamed: %s, %v", path, err)
 	}
 }
