@@ -121,6 +121,9 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 	case url == "":
 		return "", misused("--%s is missing: sqlite://path or postgres://user@host/database", name)
 	}
+	if err := config.CheckDatabaseURL(url); err != nil {
+		return "", fmt.Errorf("--%s %w", name, err)
+	}
 	return url, nil
 }
 

@@ -348,6 +348,53 @@ func TestDatabaseURLsThatAreWrong(t *testing.T) {
 	}
 }
 
+// TestNoPartOfThePasswordIsPrinted by any command, however the URL is given and wrong.
+func TestNoPartOfThePasswordIsPrinted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const first, second = "Zq7wXk9v", "Jf4uVb2n"
+	hidden := func(out string, what ...any) {
+		t.Helper()
+		for i := 0; i+4 <= len(first); i++ {
+			for _, part := range []string{first[i : i+4], second[i : i+4]} {
+				if strings.Contains(out, part) {
+					t.Errorf("%v: %s is in\n%s", what, part, out)
+					return
+				}
+			}
+		}
+	}
+	for i, special := range []string{"@", "#", "/", "?", ":", "%", " ", ",", "&", "%40"} {
+		url := "postgres://u:" + first + special + second + "@127.0.0.1:1/d"
+		args := [][]string{{}, {"check"}, {"doctor"}, {"migrate", "up"}, {"copy", "--from", url, "--to", "sqlite://x.db"}, {"copy", "--from", "sqlite://x.db", "--to", url}, {"serve", url}, {url}}
+		for _, environ := range [][]string{
+			inProduction(url), inProduction("'" + url + "'"), inProduction("postgres://127.0.0.1:1/d", "DATABASE_REPLICA_URLS="+url),
+			inProduction("host=127.0.0.1 port=1 user=u password=" + first + special + second),
+		}[i%4:][:1] {
+			for _, a := range args {
+				out, status := run(t, dir, environ, a...)
+				if status != 1 {
+					t.Errorf("%v: %d\n%s", a, status, out)
+				}
+				hidden(out, a, environ[1])
+			}
+		}
+		if out, status := run(t, dir, inProduction(url)); status != 1 {
+			t.Errorf("%s: %d\n%s", url, status, out)
+		} else {
+			hidden(out, url)
+		}
+	}
+	p := serveProcess(t, dir, inProduction(platformtest.PostgresURL(t), "MIGRATE_ON_START=true", "DATABASE_REPLICA_URLS=postgres://u:"+first+"%40"+second+"@127.0.0.1:1/d")...)
+	for range 50 {
+		if strings.Contains(p.out.String(), "a standby is left out") {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	hidden(p.out.String(), "a standby")
+}
+
 // TestASearchPathThatIsWrong is named by whatever opens the database.
 func TestASearchPathThatIsWrong(t *testing.T) {
 	t.Parallel()

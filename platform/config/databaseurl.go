@@ -6,12 +6,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
+	"guildhall/platform/postgresurl"
 	"guildhall/platform/sqliteurl"
 )
-
-const postgresScheme = "postgres"
 
 type databaseURL struct{ target *Secret }
 
@@ -28,40 +26,31 @@ func maskDatabaseURL(database Secret) string {
 }
 
 // parse takes SQLAlchemy's name of the scheme, so that the FastAPI service's
-// setting can be kept as it is. No error quotes the URL or what url.Parse says
-// of it: both may hold the password.
+// setting can be kept as it is.
 func (d databaseURL) parse(text string) error {
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return errors.New("has a control character in it")
+	if fault := wrapping(text); fault != "" {
+		return errors.New(fault)
 	}
-	if sqliteurl.Is(text) {
-		if _, err := sqliteurl.File(text); err != nil {
-			return err
-		}
-		*d.target = Secret(text)
-		return nil
+	if err := CheckDatabaseURL(text); err != nil {
+		return err
 	}
-	scheme, rest, _ := strings.Cut(text, "://")
-	switch scheme {
-	case postgresScheme, "postgresql", "postgresql+asyncpg":
-		if scheme == "postgresql+asyncpg" {
-			scheme = postgresScheme
-		}
-		return d.parsePostgres(scheme + "://" + rest)
-	}
-	return errors.New("begins with none of sqlite://, postgres://, postgresql:// and postgresql+asyncpg://")
-}
-
-func (d databaseURL) parsePostgres(text string) error {
-	u, err := url.Parse(text)
-	if err != nil {
-		return errors.New("is not a valid URL (special characters in the password must be percent-encoded)")
-	}
-	if u.Query().Has("ssl") {
-		return errors.New("has asyncpg's ssl=…; here it is sslmode=…")
+	if rest, found := strings.CutPrefix(text, "postgresql+asyncpg://"); found {
+		text = "postgres://" + rest
 	}
 	*d.target = Secret(text)
 	return nil
+}
+
+// CheckDatabaseURL says what is wrong with a URL of a database, as the end of a
+// sentence about it. It quotes nothing of a PostgreSQL URL, which may be a part of
+// the password.
+func CheckDatabaseURL(text string) error {
+	if sqliteurl.Is(text) {
+		_, err := sqliteurl.File(text)
+		return err
+	}
+	_, err := postgresurl.Parse(text)
+	return err
 }
 
 func isSQLite(database Secret) bool { return sqliteurl.Is(database.Reveal()) }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 )
@@ -45,10 +47,39 @@ func (c *Config) set(k key, text string, problems *Problems) {
 	if text == "" || problems.has(k.name) {
 		return
 	}
-	source := c.source(k.name)
-	if err := k.bind(c).parse(text); err != nil {
+	source, fault := c.source(k.name), wrapping(text)
+	err := k.bind(c).parse(text)
+	switch {
+	case err != nil && fault != "":
+		problems.add(k.name, "%s (%s)", fault, source)
+	case err != nil:
 		problems.add(k.name, "%v (%s)", err, source)
+	case fault != "" && !forgives(k.bind(c)):
+		c.warn(k.name, "%s (%s)", fault, source)
 	}
+}
+
+// wrapping says that a value is wrapped in what was hardly meant to be a part of it,
+// as the end of a sentence. Files that are read by others than a shell, such as
+// Docker's env_file, keep quotes and white space.
+func wrapping(text string) string {
+	trimmed := strings.TrimSpace(text)
+	switch {
+	case len(trimmed) > 1 && trimmed[0] == trimmed[len(trimmed)-1] && strings.ContainsRune("\"'`", rune(trimmed[0])):
+		return "is wrapped in quotes, which are a part of the value: take them off (Docker's env_file keeps them)"
+	case trimmed != text:
+		return "begins or ends with white space, which is a part of the value: take it off (Docker's env_file keeps it)"
+	}
+	return ""
+}
+
+// forgives says whether a value is read without white space around it.
+func forgives(v value) bool {
+	switch v.(type) {
+	case word, list, replicaURLs:
+		return true
+	}
+	return false
 }
 
 const (

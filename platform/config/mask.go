@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -22,6 +23,12 @@ func maskURL(raw string) string {
 	}
 	return scheme + "://" + credentials + rest
 }
+
+var postgresURL = regexp.MustCompile(`postgres(ql)?(\+\w+)?://[^\n]*`)
+
+// MaskURLs hides the passwords of PostgreSQL's URLs in a text that somebody else
+// wrote, as a parser of arguments does that quotes what it does not know.
+func MaskURLs(text string) string { return postgresURL.ReplaceAllStringFunc(text, maskURL) }
 
 func maskCredentials(s string) string {
 	user, _, hasPassword := strings.Cut(s, ":")

@@ -50,6 +50,19 @@ func TestMaskURL(t *testing.T) {
 	}
 }
 
+func TestMaskURLs(t *testing.T) {
+	for given, want := range map[string]string{
+		`unknown command "postgres://u:hun@ter 2@h/d" for "guildhall"`: `unknown command "postgres://u:********@h/d" for "guildhall"`,
+		"postgresql+asyncpg://u:hunter2@h/d\nand more":                 "postgresql+asyncpg://u:********@h/d\nand more",
+		"begins with none of sqlite://, postgres:// and postgresql://": "begins with none of sqlite://, postgres:// and postgresql://",
+		"sqlite:///srv/a@b": "sqlite:///srv/a@b",
+	} {
+		if got := MaskURLs(given); got != want {
+			t.Errorf("%s became %s", given, got)
+		}
+	}
+}
+
 func TestPrintMasks(t *testing.T) {
 	cfg := mustLoad(t, Options{Environ: inProduction("CORS_ORIGINS=https://a.example")})
 	var out bytes.Buffer

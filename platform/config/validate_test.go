@@ -1,45 +1,81 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestTypes(t *testing.T) {
 	for setting, want := range map[string]string{
-		"DEBUG=yes":                                 `DEBUG: "yes" is neither true nor false (environment)`,
-		"RATE_LIMIT_ENABLED=off":                    `"off" is neither true nor false`,
-		"PORT=abc":                                  `PORT: "abc" is not a whole number from 0 to 65535`,
-		"PORT=65536":                                "PORT: 65536 is not from 0 to 65535",
-		"PORT=-1":                                   "PORT: -1 is not from",
-		"JWT_REFRESH_GRACE_SECONDS=61":              "61 is not from 0 to 60",
-		"JWT_ACCESS_TOKEN_EXPIRE_MINUTES=0":         "0 is not from 1 to",
-		"JWT_ACCESS_TOKEN_EXPIRE_MINUTES=30m":       `"30m" is not a whole number`,
-		"JWT_REFRESH_TOKEN_EXPIRE_DAYS=99999999999": "is not from 1 to 365",
-		"DATABASE_MAX_CONNECTIONS=0":                "0 is not from 1 to 1000",
-		"LOG_LEVEL=loud":                            `LOG_LEVEL: "loud" is not one of debug, info, warn, error`,
-		"LOG_FORMAT=xml":                            "is not one of text, json",
-		"HOST=127.0.0.1:80":                         "HOST: \"127.0.0.1:80\" is neither an IP address nor a host name",
-		"DATA_DIR=a\nb":                             "DATA_DIR: has a control character in it",
-		"ENVIRONMENT=pre production":                `ENVIRONMENT: "pre production" is not a word`,
-		`CORS_ORIGINS=["a`:                          "CORS_ORIGINS: begins with [ but is not a JSON array",
-		`CORS_ORIGINS=[1]`:                          "is not a JSON array of strings",
-		"TRUSTED_PROXIES=10.0.0.0/33,::1,proxy":     `"10.0.0.0/33" is neither an IP address nor a CIDR range, "proxy" is`,
-		"DATABASE_URL=mysql://u:hunter2@h/d":        "DATABASE_URL: begins with none of",
-		"DATABASE_URL=host=h password=hunter2":      "DATABASE_URL: begins with none of",
-		"DATABASE_URL=postgres://u:hunter2%@h/d":    "DATABASE_URL: is not a valid URL",
-		"DATABASE_URL=postgres://u:hunter2@h?ssl=1": "has asyncpg's ssl",
-		"DATABASE_URL=sqlite://":                    "DATABASE_URL: names no file",
-		"DATABASE_URL=sqlite://?x=y":                "DATABASE_URL: names no file",
-		"DATABASE_URL=sqlite://:memory:":            "DATABASE_URL: names a database in memory",
-		"DATABASE_URL=sqlite://file::memory:":       "DATABASE_URL: names a database in memory",
-		"DATABASE_URL=sqlite://x?mode=memory":       "DATABASE_URL: names a database in memory",
+		"DEBUG=yes":                                            `DEBUG: "yes" is neither true nor false (environment)`,
+		"RATE_LIMIT_ENABLED=off":                               `"off" is neither true nor false`,
+		"PORT=abc":                                             `PORT: "abc" is not a whole number from 0 to 65535`,
+		"PORT=65536":                                           "PORT: 65536 is not from 0 to 65535",
+		"PORT=-1":                                              "PORT: -1 is not from",
+		"JWT_REFRESH_GRACE_SECONDS=61":                         "61 is not from 0 to 60",
+		"JWT_ACCESS_TOKEN_EXPIRE_MINUTES=0":                    "0 is not from 1 to",
+		"JWT_ACCESS_TOKEN_EXPIRE_MINUTES=30m":                  `"30m" is not a whole number`,
+		"JWT_REFRESH_TOKEN_EXPIRE_DAYS=99999999999":            "is not from 1 to 365",
+		"DATABASE_MAX_CONNECTIONS=0":                           "0 is not from 1 to 1000",
+		"LOG_LEVEL=loud":                                       `LOG_LEVEL: "loud" is not one of debug, info, warn, error`,
+		"LOG_FORMAT=xml":                                       "is not one of text, json",
+		"HOST=127.0.0.1:80":                                    "HOST: \"127.0.0.1:80\" is neither an IP address nor a host name",
+		"DATA_DIR=a\nb":                                        "DATA_DIR: has a control character in it",
+		"ENVIRONMENT=pre production":                           `ENVIRONMENT: "pre production" is not a word`,
+		`CORS_ORIGINS=["a`:                                     "CORS_ORIGINS: begins with [ but is not a JSON array",
+		`CORS_ORIGINS=[1]`:                                     "is not a JSON array of strings",
+		"TRUSTED_PROXIES=10.0.0.0/33,::1,proxy":                `"10.0.0.0/33" is neither an IP address nor a CIDR range, "proxy" is`,
+		"DATABASE_URL=mysql://u:hunter2@h/d":                   "DATABASE_URL: begins with none of",
+		"DATABASE_URL=host=h password=hunter2":                 "DATABASE_URL: begins with none of",
+		"DATABASE_URL=postgres://u:hunter2%@h/d":               "DATABASE_URL: is not a valid URL",
+		"DATABASE_URL=postgres://u:hunter2@h?ssl=1":            "has asyncpg's ssl",
+		"DATABASE_URL=sqlite://":                               "DATABASE_URL: names no file",
+		"DATABASE_URL=postgres://u:hunter2@hunter2@h/d":        "DATABASE_URL: has more than one @ before the host: in a user or a password, @ is written %40",
+		"DATABASE_URL=postgres://u:1/hunter2@h/d":              "DATABASE_URL: has an @ after a /",
+		`DATABASE_URL="postgres://u:hunter2@h/d"`:              "DATABASE_URL: is wrapped in quotes, which are a part of the value: take them off (Docker's env_file keeps them) (environment)",
+		"DATABASE_URL='sqlite://x.db'":                         "DATABASE_URL: is wrapped in quotes",
+		"DATABASE_URL= postgres://u:hunter2@h/d":               "DATABASE_URL: begins or ends with white space",
+		"DATABASE_URL=postgres://u:hunter2@h/d\t":              "DATABASE_URL: begins or ends with white space",
+		`DATABASE_REPLICA_URLS="postgres://u:hunter2@h/d"`:     "DATABASE_REPLICA_URLS: is wrapped in quotes",
+		`DATABASE_REPLICA_URLS=["'postgres://u:hunter2@h/d'"]`: "DATABASE_REPLICA_URLS: number 1 is wrapped in quotes",
+		`PORT="8000"`:                                          "PORT: is wrapped in quotes",
+		`DEBUG='true'`:                                         "DEBUG: is wrapped in quotes",
+		`TRUSTED_PROXIES="10.0.0.1"`:                           "TRUSTED_PROXIES: is wrapped in quotes",
+		`PORT= 8000`:                                           "PORT: begins or ends with white space",
+		"DATABASE_URL=sqlite://?x=y":                           "DATABASE_URL: names no file",
+		"DATABASE_URL=sqlite://:memory:":                       "DATABASE_URL: names a database in memory",
+		"DATABASE_URL=sqlite://file::memory:":                  "DATABASE_URL: names a database in memory",
+		"DATABASE_URL=sqlite://x?mode=memory":                  "DATABASE_URL: names a database in memory",
 	} {
 		t.Run(setting, func(t *testing.T) {
 			got := problemsOf(t, Options{Environ: []string{setting}})
 			contains(t, got, want)
 			containsNone(t, got, "hunter2")
 		})
+	}
+}
+
+// TestValuesThatAreWrapped and are taken as they are: what signs tokens would change
+// with the quotes.
+func TestValuesThatAreWrapped(t *testing.T) {
+	for setting, want := range map[string]bool{
+		`JWT_SECRET_KEY="` + goodSecret + `"`: true, "JWT_SECRET_KEY='" + goodSecret + "'": true, "JWT_SECRET_KEY= " + goodSecret: true, "JWT_REFRESH_SECRET_KEY=" + otherSecret + " ": true,
+		`JWT_ISSUER="guildhall"`: true, `DATA_DIR='data'`: true, "BACKUP_DIR=/srv/x ": true,
+		`JWT_SECRET_KEY="` + goodSecret: false, "JWT_SECRET_KEY=" + goodSecret: false, "ENVIRONMENT= development ": false, "CORS_ORIGINS= https://a.example ": false, `CORS_ORIGINS=["https://a.example"]`: false,
+	} {
+		cfg := mustLoad(t, Options{Environ: []string{setting}})
+		name, value, _ := strings.Cut(setting, "=")
+		warned := slices.ContainsFunc(cfg.Warnings, func(w string) bool {
+			return strings.HasPrefix(w, name+": ") && strings.Contains(w, "a part of the value")
+		})
+		if warned != want {
+			t.Errorf("%s: %q", setting, cfg.Warnings)
+		}
+		if name == "JWT_SECRET_KEY" && cfg.JWTSecretKey.Reveal() != value {
+			t.Errorf("%s is not what is written", setting)
+		}
+		containsNone(t, strings.Join(cfg.Warnings, "\n"), goodSecret, otherSecret)
 	}
 }
 

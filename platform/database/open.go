@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm"
 
 	"guildhall/platform/engine"
+	"guildhall/platform/postgresurl"
 	"guildhall/platform/sqliteurl"
 )
 
@@ -73,7 +74,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		driver, rest, err = parseURL(o.URL)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("DATABASE_URL %w", err)
 	}
 	d := &DB{
 		driver: driver, engine: o.Engine, options: o,
@@ -116,22 +117,15 @@ func (d *DB) connect(ctx context.Context, address string) error {
 
 // parseURL tells the driver by the scheme and returns what that driver opens.
 func parseURL(raw string) (Driver, string, error) {
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok {
-		return "", "", errors.New("DATABASE_URL must be sqlite://path or postgres://user@host/database")
-	}
-	switch scheme {
-	case "sqlite":
+	if sqliteurl.Is(raw) {
 		path, err := sqliteurl.File(raw)
-		if err != nil {
-			return "", "", fmt.Errorf("DATABASE_URL %w", err)
-		}
-		return SQLite, path, nil
-	case "postgres", "postgresql", "postgresql+asyncpg":
-		return Postgres, "postgres://" + rest, nil
-	default:
-		return "", "", fmt.Errorf("DATABASE_URL has the scheme %q; it must be sqlite or postgres", scheme)
+		return SQLite, path, err
 	}
+	u, err := postgresurl.Parse(raw)
+	if err != nil {
+		return "", "", err
+	}
+	return Postgres, u.String(), nil
 }
 
 func (d *DB) gormConfig() *gorm.Config {

@@ -173,17 +173,6 @@ func (s server) setsItself(name string) bool {
 	return given || strings.Contains(s.config.RuntimeParams["options"], name)
 }
 
-// meant are parameters of other programs' URLs, and what they are here.
-var meant = map[string]string{
-	"schema":           "the schema is search_path=…",
-	"currentSchema":    "the schema is search_path=…",
-	"pgbouncer":        "behind PgBouncer in transaction mode set DATABASE_POOL_MODE=transaction",
-	"connection_limit": "the number of connections is DATABASE_MAX_CONNECTIONS",
-	"pool_max_conns":   "the number of connections is DATABASE_MAX_CONNECTIONS",
-	"pool_size":        "the number of connections is DATABASE_MAX_CONNECTIONS",
-	"max_connections":  "the number of connections is DATABASE_MAX_CONNECTIONS",
-}
-
 // explainParameter is about a parameter of the URL that the server, or PgBouncer
 // before it, refuses.
 func (s server) explainParameter(pg *pgconn.PgError) unfit {
@@ -192,9 +181,6 @@ func (s server) explainParameter(pg *pgconn.PgError) unfit {
 			continue
 		}
 		u := unfit{fmt.Sprintf("the URL has a parameter %s, which %s refuses (%s)", name, s.address(), pg.Message), "take it out or correct it"}
-		if hint, known := meant[name]; known {
-			u.mend = "take it out; " + hint
-		}
 		if pg.Code == "08P01" { // PgBouncer, which passes on only what it tracks
 			u.mend = fmt.Sprintf("take it out; if PostgreSQL knows it, run ALTER ROLE %s IN DATABASE %s SET %s = …", s.role(), s.database(), name)
 		}

@@ -139,9 +139,8 @@ func TestWhatPostgreSQLRefusesInTheFirstHour(t *testing.T) {
 		"&default_transaction_read_only=on":        "set another default_transaction_read_only in the URL",
 		"&statement_timeout=900":                   "set another statement_timeout in the URL",
 		"&options=-cstatement_timeout%3D2s":        "set another statement_timeout in the URL",
-		"&schema=public":                           "parameter schema, which",
+		"&keepalives=1":                            "parameter keepalives, which",
 		"&pgbouncer=true":                          "DATABASE_POOL_MODE=transaction",
-		"&connection_limit=5":                      "DATABASE_MAX_CONNECTIONS",
 		"&statement_timeout=soon":                  "parameter statement_timeout, which",
 		"&application_name=other&lock_timeout=10s": "",
 	} {
@@ -247,7 +246,7 @@ func TestNothingListens(t *testing.T) {
 		"postgres://u:correct-horse@" + closed + "/d":                                          "nothing listens at " + closed + " (connection refused)",
 		"postgres://u:correct-horse@nowhere.invalid/d":                                         "there is no host nowhere.invalid",
 		"postgres://u:correct-horse@" + silent.Addr().String() + "/d?connect_timeout=1":        "does not answer within 1s",
-		"postgres://u:correct-horse@" + closed + ",nowhere.invalid/d?connect_timeout=1":        closed,
+		"postgres://u:correct-horse@" + closed + ",nowhere.invalid:5/d?connect_timeout=1":      closed,
 		"postgres://u:correct-horse@" + closed + "/d?sslmode=require&password=correct-battery": "nothing listens",
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
