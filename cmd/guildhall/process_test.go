@@ -458,6 +458,63 @@ func TestWhatPostgreSQLRefuses(t *testing.T) {
 	}
 }
 
+// TestAnEncodingThatIsNotUTF8 is refused by whatever opens the database.
+func TestAnEncodingThatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	dir, adminURL := t.TempDir(), platformtest.PostgresURL(t)
+	start(t, "sqlite://"+filepath.Join(dir, "from.db"))
+	admin, err := sql.Open("pgx", adminURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	refused := func(at, says string) {
+		t.Helper()
+		for _, args := range [][]string{nil, {"migrate", "up"}, {"check"}, {"doctor"}, {"copy", "--from", "sqlite://from.db", "--to", at}, {"copy", "--from", at, "--to", "sqlite://to.db"}} {
+			if out, status := run(t, dir, inProduction(at, "MIGRATE_ON_START=true"), args...); status != 1 || !strings.Contains(out, says) {
+				t.Errorf("%v: %d, want %s\n%s", args, status, says, out)
+			}
+		}
+	}
+	for _, encoding := range []string{"LATIN1", "SQL_ASCII"} {
+		name := "encoded_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+		if _, err := admin.Exec("CREATE DATABASE " + name + " ENCODING '" + encoding + "' LOCALE 'C' TEMPLATE template0"); err != nil {
+			t.Fatal(err)
+		}
+		at := regexp.MustCompile(`/guildhall_test_\w+`).ReplaceAllString(adminURL, "/"+name)
+		refused(at, "the encoding of the database is "+encoding+", and guildhall needs UTF8")
+		out, _ := run(t, dir, inProduction(at), "migrate", "up")
+		statement := regexp.MustCompile(`run (CREATE DATABASE [^,]+),`).FindStringSubmatch(out)
+		if statement == nil {
+			t.Fatalf("nothing to run in %s", out)
+		}
+		if _, err := admin.Exec(statement[1]); err != nil {
+			t.Fatalf("%s: %v", statement[1], err)
+		}
+		if out, status := run(t, dir, inProduction(strings.Replace(at, name, name+"_utf8", 1)), "migrate", "up"); status != 0 {
+			t.Errorf("as it says: %s", out)
+		}
+		for _, n := range []string{name, name + "_utf8"} {
+			if _, err := admin.Exec("DROP DATABASE " + n + " WITH (FORCE)"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, encoding := range []string{"UTF-16le", "UTF-16be"} {
+		file := filepath.Join(dir, encoding+".db")
+		db, err := sql.Open("sqlite3", file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.SetMaxOpenConns(1)
+		if _, err := db.Exec("PRAGMA encoding = '" + encoding + "'; CREATE TABLE t (x TEXT); DROP TABLE t"); err != nil {
+			t.Fatal(err)
+		}
+		_ = db.Close()
+		refused("sqlite://"+file, file+" keeps text in "+encoding+", and guildhall needs UTF-8")
+	}
+}
+
 func TestProductionsRules(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -44,6 +44,7 @@ func (d *DB) openPool(dsn string) (server, *sql.DB, error) {
 		config.ConnectTimeout = 5 * time.Second
 	}
 	config.RuntimeParams["timezone"] = "UTC"
+	config.RuntimeParams["client_encoding"] = "UTF8" // whatever the role or the database would have
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "guildhall"
 	}

@@ -17,7 +17,7 @@ import (
 // commit. YugabyteDB may take the one for the other.
 func (d *DB) recognise(ctx context.Context) error {
 	if d.driver == SQLite {
-		return nil
+		return d.checkSQLiteEncoding(ctx)
 	}
 	var version, release, number, isolation string
 	var citus bool
@@ -39,6 +39,9 @@ func (d *DB) recognise(ctx context.Context) error {
 			what: fmt.Sprintf("%s runs transactions at REPEATABLE READ, which does not see what a lock waited for", d.engine),
 			mend: "set default_transaction_isolation to 'read committed' or 'serializable', and on YugabyteDB yb_enable_read_committed_isolation",
 		}
+	}
+	if err := d.checkEncoding(ctx); err != nil {
+		return err
 	}
 	return d.checkSearchPath(ctx)
 }

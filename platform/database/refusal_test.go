@@ -257,3 +257,19 @@ func TestNothingListens(t *testing.T) {
 		}
 	}
 }
+
+// TestTextIsUnicodeWhateverTheClientsEncodingIs said to be, by a role or a URL.
+func TestTextIsUnicodeWhateverTheClientsEncodingIs(t *testing.T) {
+	t.Parallel()
+	i := install(t, platformtest.PostgresURL(t))
+	i.exec("ALTER ROLE " + i.role + " SET client_encoding = 'LATIN1'")
+	for _, more := range []string{"", "&client_encoding=SQL_ASCII"} {
+		d := open(t, i.at.String()+more)
+		const text = "é ü 日本 \U0001F600"
+		var back string
+		var length int
+		if err := d.Row(t.Context(), "SELECT t, length(t) FROM (SELECT CAST(? AS text) AS t) s", text).Scan(&back, &length); err != nil || back != text || length != 8 {
+			t.Errorf("%q became %q of %d characters, %v", text, back, length, err)
+		}
+	}
+}

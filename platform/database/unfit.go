@@ -52,6 +52,39 @@ func (d *DB) checkSearchPath(ctx context.Context) error {
 	return u
 }
 
+// checkEncoding refuses a database that does not keep text in Unicode. What its
+// encoding lacks it refuses later, in some request; SQL_ASCII takes bytes for
+// characters, so that it counts, cuts and compares them wrongly.
+func (d *DB) checkEncoding(ctx context.Context) error {
+	var encoding, role, fresh string
+	err := d.writePool.QueryRowContext(ctx, `SELECT COALESCE(current_setting('server_encoding', true), ''), quote_ident(current_user),
+		quote_ident(current_database() || '_utf8')`).Scan(&encoding, &role, &fresh)
+	if err != nil {
+		return d.explain(ctx, fmt.Errorf("ask the database for its encoding: %w", err))
+	}
+	if encoding == "" || strings.EqualFold(encoding, "UTF8") {
+		return nil
+	}
+	return unfit{
+		fmt.Sprintf("the encoding of the database is %s, and guildhall needs UTF8", encoding),
+		fmt.Sprintf("as a superuser run %s, and write that name in the URL", newDatabase(fresh, role)),
+	}
+}
+
+// checkSQLiteEncoding refuses a file that somebody began with another PRAGMA
+// encoding: SQLite compares the bytes, so that in UTF-16 text has another order than
+// everywhere else.
+func (d *DB) checkSQLiteEncoding(ctx context.Context) error {
+	var encoding string
+	if err := d.readPool.QueryRowContext(ctx, "PRAGMA encoding").Scan(&encoding); err != nil {
+		return fmt.Errorf("ask the SQLite file for its encoding: %w", err)
+	}
+	if encoding == "UTF-8" {
+		return nil
+	}
+	return unfit{fmt.Sprintf("the SQLite file %s keeps text in %s, and guildhall needs UTF-8", d.sqlitePath, encoding), fmt.Sprintf("begin with a file that is not there yet, or fill one with what this holds: sqlite3 %s .dump | sqlite3 NEW", d.sqlitePath)}
+}
+
 // MayMigrate says what keeps the role from changing the schema, as far as that can be
 // told without trying.
 func (d *DB) MayMigrate(ctx context.Context) error {

@@ -36,7 +36,6 @@ func settings() []setting {
 		{"fsync", is("off"), Fail, "a power cut destroys the database", set("fsync", "on")},
 		{"full_page_writes", is("off"), Fail, "a power cut can tear pages", set("full_page_writes", "on")},
 		{"synchronous_commit", is("off"), Fail, "a crash loses what was acknowledged", set("synchronous_commit", "on")},
-		{"server_encoding", isNot("UTF8"), Fail, "names in other scripts are refused", "make the database anew with ENCODING 'UTF8' and `guildhall copy` into it"},
 		{"server_version_num", below(150000), Warn, "PostgreSQL 14 has had no fixes since November 2026", "upgrade PostgreSQL"},
 		{"autovacuum", is("off"), Warn, "tables grow without end", set("autovacuum", "on")},
 		{"data_checksums", is("off"), Note, "a disk that returns other bytes is not noticed", "stop the server, then pg_checksums --enable"},
