@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -19,10 +22,13 @@ import (
 
 func serve(cmd *cobra.Command, _ []string) error {
 	ctx := cmd.Context()
+	surviveLostReader()
 	cfg, log, err := load(cmd)
 	if err != nil {
 		return err
 	}
+	lost := &telemetry.LostLines{}
+	log = slog.New(lost.Handler(log.Handler()))
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "warning", w)
 	}
@@ -30,7 +36,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	measure, err := telemetry.Start(ctx, telemetry.Options{
-		Version: version, Metrics: cfg.PrivateAddress != "", TrustedProxies: cfg.TrustedProxies, Log: log,
+		Version: version, Metrics: cfg.PrivateAddress != "", TrustedProxies: cfg.TrustedProxies, Log: log, Lost: lost,
 	})
 	if err != nil {
 		return err
@@ -65,6 +71,12 @@ func serve(cmd *cobra.Command, _ []string) error {
 	defer startBackups(ctx, k, app)()
 	return app.Run(ctx, listener, private)
 }
+
+// surviveLostReader keeps the process alive when whoever reads its output is gone
+// (guildhall | head -1). Go ends a process at the next line that it prints, unless it
+// asks for the signal (os/signal, "SIGPIPE"). Nobody has to look at it: the write
+// fails as well. Windows never sends it.
+func surviveLostReader() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // listenPrivately returns nil where no address is configured.
 func listenPrivately(ctx context.Context, address string, log *slog.Logger) (net.Listener, error) {

@@ -26,6 +26,7 @@ type Options struct {
 	Metrics        bool // whether anybody can ask for them
 	TrustedProxies []string
 	Log            *slog.Logger
+	Lost           *LostLines // of the log, or nil
 }
 
 // Telemetry measures one running service. A nil one measures nothing.
@@ -55,6 +56,9 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	if o.Metrics {
 		t.registry = prometheus.NewRegistry()
 		t.metrics = newMetrics(t.registry, o.Version)
+		t.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "log_lines_lost_total", Help: "Lines of the log that could not be written.",
+		}, func() float64 { return float64(o.Lost.Count()) }))
 	}
 	return t, nil
 }

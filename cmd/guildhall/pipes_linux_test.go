@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// piped is guildhall with a pipe for its output, which is read until it listens.
+func piped(t *testing.T, cmd *exec.Cmd, output, reader *os.File) (base, private string, rest *bufio.Reader) {
+	t.Helper()
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	_ = output.Close()
+	rest = bufio.NewReader(reader)
+	var all strings.Builder
+	for base == "" {
+		line, err := rest.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%v:\n%s", err, all.String())
+		}
+		all.WriteString(line)
+		if found := regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(line); found != nil {
+			base = "http://" + found[1]
+		}
+	}
+	return base, "http://" + privately.FindStringSubmatch(all.String())[1], rest
+}
+
+func lostLines(t *testing.T, private string) string {
+	t.Helper()
+	_, metrics := fetch(t, private+"/metrics")
+	return regexp.MustCompile(`(?m)^guildhall_log_lines_lost_total (\d+)$`).FindStringSubmatch(string(metrics))[1]
+}
+
+func end(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// TestServingSurvivesTheLossOfItsLogsReader as in guildhall | head -1.
+func TestServingSurvivesTheLossOfItsLogsReader(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		dir := t.TempDir()
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := command(dir, inProduction(s.kernel.Config.DatabaseURL.Reveal(), "PRIVATE_ADDRESS=127.0.0.1:0"))
+		base, private, _ := piped(t, cmd, writer, reader)
+		if before := lostLines(t, private); before != "0" {
+			t.Errorf("%s lines were lost before", before)
+		}
+		_ = reader.Close()
+		for range 5 {
+			if status, _ := fetch(t, base+"/openapi.json"); status != http.StatusOK {
+				t.Errorf("it answers %d", status)
+			}
+		}
+		if lost := lostLines(t, private); lost != "5" {
+			t.Errorf("%s lines were lost of 5", lost)
+		}
+		end(t, cmd)
+	})
+}
+
+func TestAnotherCommandEndsWithItsReader(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = reader.Close()
+	cmd := command(t.TempDir(), nil, "openapi")
+	cmd.Stdout = writer
+	err = cmd.Run()
+	_ = writer.Close()
+	if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); err == nil || !ok || state.Signal() != syscall.SIGPIPE {
+		t.Errorf("another command ends with %v", err)
+	}
+}
+
+// TestTheLogSaysWhatItLacks when it has a reader again.
+func TestTheLogSaysWhatItLacks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "log")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func(how int) *os.File {
+		t.Helper()
+		f, err := os.OpenFile(fifo, how|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	reader := open(os.O_RDONLY)
+	writer, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(dir, inProduction("sqlite://x.db", "MIGRATE_ON_START=true", "PRIVATE_ADDRESS=127.0.0.1:0"))
+	base, private, _ := piped(t, cmd, writer, reader)
+	_ = reader.Close()
+	for range 3 {
+		_, _ = fetch(t, base+"/openapi.json")
+	}
+	if lost := lostLines(t, private); lost != "3" {
+		t.Errorf("%s lines were lost of 3", lost)
+	}
+	reader = open(os.O_RDONLY)
+	defer reader.Close()
+	_, _ = fetch(t, base+"/openapi.json")
+	_ = reader.SetReadDeadline(time.Now().Add(5 * time.Second))
+	buffer := make([]byte, 64<<10)
+	text := ""
+	for !strings.Contains(text, `"lost":3`) {
+		n, err := reader.Read(buffer)
+		if err != nil && err != io.EOF {
+			t.Fatalf("%v: %s", err, text)
+		}
+		text += string(buffer[:n])
+	}
+	if !strings.Contains(text, `"msg":"lines of the log could not be written","lost":3`) {
+		t.Errorf("the log says %s", text)
+	}
+	end(t, cmd)
+}
