@@ -205,6 +205,12 @@ func (a *App) Usable(ctx context.Context) error {
 	if len(applied) == 0 {
 		return a.Prepare(ctx)
 	}
+	return a.Current(ctx)
+}
+
+// Current says why what is in the database can't be relied on: a schema that is not
+// this version's, or rows that the role does not see. It changes nothing.
+func (a *App) Current(ctx context.Context) error {
 	if err := a.upToDate(ctx); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func auditCommand() *cobra.Command {
 		Use: "verify", Short: "Go through every event and say whether one was changed, removed or put in", Args: cobra.NoArgs,
 		Long: "Go through every event and say whether one was changed, removed or put in. The digest covers the last\n" +
 			"event of every chain: keep it elsewhere, for whoever can write to the whole database can forge a chain anew.",
-		RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
 			v, err := k.Trail.Verify(cmd.Context())
 			if err != nil {
 				return err

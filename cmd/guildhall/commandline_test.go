@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -325,6 +326,61 @@ func TestListsByCommand(t *testing.T) {
 
 // TestUnlockByCommand: guesses are forgotten for whoever is held up by them, and
 // nobody else.
+// TestAnEmptyOrganizationIsWrongUsage: a variable that is not set does not widen to
+// the account what is meant for one organization.
+func TestAnEmptyOrganizationIsWrongUsage(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, at := s.person("Ada"), s.atServer()
+		for _, args := range [][]string{
+			{"user", "suspend", ada.email, "--reason", "x", "--organization", ""}, {"user", "activate", ada.email, "--organization", " "},
+			{"user", "deactivate", ada.email, "--organization="}, {"user", "list", "--organization", ""}, {"organization", "show", ""}, {"organization", "transfer", " ", ada.email},
+		} {
+			at.fails(2, "names no organization", args...)
+		}
+		ada.get("/auth/me").is(200)
+		ada.patch(ada.org(""), body("name", "Café")).is(200)
+		if o := at.object("organization", "show", " Cafe\u0301 "); o["id"] != ada.organization {
+			t.Errorf("in another form of Unicode: %v", o)
+		}
+	})
+}
+
+// TestAReasonStaysOnItsLine: an owner can't forge what an operator reads.
+func TestAReasonStaysOnItsLine(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, at := s.person("Ada"), s.atServer()
+		ada.post(ada.org("/suspend"), body("reason", "x\nstanding  active\r\nid  0")).is(200)
+		if out := at.ok("organization", "show", ada.organization); strings.Count(out, "\nstanding") != 1 || strings.Count(out, "\n") != 6 || !strings.Contains(out, "x standing  active id  0") {
+			t.Errorf("%s", out)
+		}
+	})
+}
+
+// TestCommandsThatReadLeaveTheSchemaAlone: where it is not this version's they say so,
+// whatever MIGRATE_ON_START is.
+func TestCommandsThatReadLeaveTheSchemaAlone(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		dir, environ := t.TempDir(), inProduction(databaseURL, "MIGRATE_ON_START=true")
+		if path, isFile := sqlitePath(databaseURL); isFile {
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, args := range [][]string{{"audit", "verify"}, {"user", "list"}, {"organization", "list"}} {
+			if out, status := run(t, dir, environ, args...); status != 1 || !strings.Contains(out, "migrations are pending") || strings.Contains(out, "SQLSTATE") {
+				t.Errorf("%v: %d\n%s", args, status, out)
+			}
+		}
+		run(t, dir, environ, "migrate", "up")
+		s := start(t, databaseURL)
+		s.exec("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')")
+		if out, status := run(t, dir, environ, "audit", "verify"); status != 1 || !strings.Contains(out, "newer than this version") {
+			t.Errorf("on a newer schema: %d\n%s", status, out)
+		}
+	})
+}
+
 // TestNamesDoNotActOnTheTerminal: one with an escape sequence or a line break, as an
 // earlier version accepted it, is shown and does nothing.
 func TestNamesDoNotActOnTheTerminal(t *testing.T) {

@@ -119,7 +119,7 @@ func withExisting(run onDatabase) func(*cobra.Command, []string) error {
 // works on people and organizations beside it.
 func withService(run onDatabase) func(*cobra.Command, []string) error {
 	return withExisting(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-		if err := app.Usable(cmd.Context()); err != nil {
+		if err := app.Current(cmd.Context()); err != nil {
 			return err
 		}
 		return run(cmd, args, k, app)

@@ -33,10 +33,11 @@ func organizationCommand() *cobra.Command {
 // aboutOrganization is aboutPerson for organizations.
 func aboutOrganization(cmd *cobra.Command, act func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
 	var asJSON bool
+	var which organizationReference
 	cmd.Use += " ID|NAME"
-	cmd.Args = cobra.ExactArgs(1)
-	cmd.RunE = withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-		id, err := findOrganization(cmd.Context(), k, args[0])
+	cmd.Args = oneParsed(&which)
+	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+		id, err := which.find(cmd.Context(), k)
 		if err != nil {
 			return err
 		}
@@ -104,9 +105,9 @@ func lookAtOrganization(ctx context.Context, r rooms, id uuid.UUID) (o shownOrga
 func (o shownOrganization) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "id\t%s\nname\t%s\nfounded\t%s\n", o.ID, o.Name, moment(o.CreatedAt))
+	fmt.Fprintf(w, "id\t%s\nname\t%s\nfounded\t%s\n", o.ID, onLine(o.Name), moment(o.CreatedAt))
 	fmt.Fprintf(w, "standing\t%s\n", o.standing())
-	fmt.Fprintf(w, "owner\t%s, %s (%s)\nmembers\t%d\n", o.Owner.Name, o.Owner.Email, o.Owner.ID, o.Members)
+	fmt.Fprintf(w, "owner\t%s, %s (%s)\nmembers\t%d\n", onLine(o.Owner.Name), o.Owner.Email, o.Owner.ID, o.Members)
 	_ = w.Flush()
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -125,7 +126,7 @@ func (o shownOrganization) standing() string {
 	}
 }
 
-func named(v organization.View) string { return fmt.Sprintf("%s (%s)", v.Name, v.ID) }
+func named(v organization.View) string { return fmt.Sprintf("%s (%s)", onLine(v.Name), v.ID) }
 
 func organizationSuspendCommand() *cobra.Command {
 	var reason field.Reason
@@ -178,12 +179,15 @@ func organizationUnarchiveCommand() *cobra.Command {
 
 func organizationTransferCommand() *cobra.Command {
 	var asJSON bool
+	var which organizationReference
 	var who personReference
 	cmd := &cobra.Command{
 		Use: "transfer ID|NAME EMAIL|ID", Short: "Make a member the owner; the former one stays as an admin",
-		Args: cobra.MatchAll(cobra.ExactArgs(2), func(cmd *cobra.Command, args []string) error { return oneParsed(&who)(cmd, args[1:]) }),
+		Args: cobra.MatchAll(cobra.ExactArgs(2),
+			func(cmd *cobra.Command, args []string) error { return oneParsed(&which)(cmd, args[:1]) },
+			func(cmd *cobra.Command, args []string) error { return oneParsed(&who)(cmd, args[1:]) }),
 		RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-			id, err := findOrganization(cmd.Context(), k, args[0])
+			id, err := which.find(cmd.Context(), k)
 			if err != nil {
 				return err
 			}

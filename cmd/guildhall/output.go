@@ -12,6 +12,21 @@ import (
 	"unicode"
 )
 
+// checkedOutput remembers that something could not be written, for the commands that
+// do not look.
+type checkedOutput struct {
+	io.Writer
+	err error
+}
+
+func (o *checkedOutput) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
 // printJSON is for what scripts read.
 func printJSON(out io.Writer, v any) error {
 	encoder := json.NewEncoder(out)
@@ -52,7 +67,7 @@ func printItem[T any](w io.Writer, asJSON, first bool, item T, headings string, 
 		if first {
 			fmt.Fprintln(w, headings)
 		}
-		_, err := fmt.Fprintln(w, strings.ReplaceAll(forTerminal(line(item)), "\n", " "))
+		_, err := fmt.Fprintln(w, onLine(forTerminal(line(item))))
 		return err
 	}
 	encoded, err := json.Marshal(item)
@@ -77,6 +92,11 @@ func forTerminal(s string) string {
 		}
 		return unicode.ReplacementChar
 	}, s)
+}
+
+// onLine keeps what people wrote from making lines of its own among ours.
+func onLine(s string) string {
+	return strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ").Replace(s)
 }
 
 // only passes those on that are wanted.
@@ -145,7 +165,7 @@ func (s *standing) UnmarshalText(text []byte) error {
 // explained is how a reason is told.
 func explained(what, reason string, at time.Time, until *time.Time) string {
 	if until != nil {
-		return fmt.Sprintf("%s since %s, until %s: %s", what, moment(at), moment(*until), reason)
+		return fmt.Sprintf("%s since %s, until %s: %s", what, moment(at), moment(*until), onLine(reason))
 	}
-	return fmt.Sprintf("%s since %s: %s", what, moment(at), reason)
+	return fmt.Sprintf("%s since %s: %s", what, moment(at), onLine(reason))
 }

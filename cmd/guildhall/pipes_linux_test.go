@@ -144,3 +144,27 @@ func TestTheLogSaysWhatItLacks(t *testing.T) {
 	}
 	end(t, cmd)
 }
+
+// TestOutputThatIsNotWholeIsAFailure: a script that keeps it on a full disk is told.
+func TestOutputThatIsNotWholeIsAFailure(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	environ := inProduction("sqlite://" + filepath.Join(dir, "guildhall.db"))
+	if out, status := run(t, dir, environ, "migrate", "up"); status != 0 {
+		t.Fatalf("%d\n%s", status, out)
+	}
+	for _, args := range [][]string{{"audit", "verify"}, {"migrate", "status"}, {"admin", "list", "--help"}, {"version"}, {"help", "settings"}} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := command(dir, environ, args...)
+		var complaints strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &complaints
+		_ = cmd.Run()
+		_ = full.Close()
+		if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(complaints.String(), "no space left on device") {
+			t.Errorf("%v: %d %s", args, status, complaints.String())
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"golang.org/x/text/unicode/norm"
 
 	"guildhall/platform"
 	"guildhall/platform/access"
@@ -54,23 +55,34 @@ func findAccount(ctx context.Context, k *platform.Kernel, email string) (uuid.UU
 	return id, err
 }
 
-// findOrganization returns the id of an organization that is named by its id or,
-// where only one has it, by its name. Whether there is one of the id is for the
-// gate to say.
-func findOrganization(ctx context.Context, k *platform.Kernel, idOrName string) (uuid.UUID, error) {
-	id, err := transfers(k).Find(ctx, idOrName)
+// organizationReference is the id of an organization, or a name that only it has.
+type organizationReference string
+
+// UnmarshalText refuses nothing at all, as from a variable that is not set: what is
+// meant for one organization must not be done to all.
+func (r *organizationReference) UnmarshalText(text []byte) error {
+	*r = organizationReference(norm.NFC.String(strings.TrimSpace(string(text)))) // as names are kept
+	if *r == "" {
+		return fmt.Errorf("names no organization")
+	}
+	return nil
+}
+
+// find returns its id. Whether there is one of the id is for the gate to say.
+func (r organizationReference) find(ctx context.Context, k *platform.Kernel) (uuid.UUID, error) {
+	id, err := transfers(k).Find(ctx, string(r))
 	if err != nil {
-		return id, fmt.Errorf("%s: %w", idOrName, err)
+		return id, fmt.Errorf("%s: %w", r, err)
 	}
 	return id, nil
 }
 
-// maybeOrganization is for a flag, which may be empty.
-func maybeOrganization(ctx context.Context, k *platform.Kernel, idOrName string) (uuid.NullUUID, error) {
-	if idOrName == "" {
+// findIfGiven is for a flag that was perhaps not given.
+func (r organizationReference) findIfGiven(ctx context.Context, k *platform.Kernel) (uuid.NullUUID, error) {
+	if r == "" {
 		return uuid.NullUUID{}, nil
 	}
-	id, err := findOrganization(ctx, k, idOrName)
+	id, err := r.find(ctx, k)
 	return uuid.NullUUID{UUID: id, Valid: err == nil}, err
 }
 

@@ -59,9 +59,16 @@ func execute(ctx context.Context, root *cobra.Command) int {
 			}
 		}
 	})
+	out := &checkedOutput{Writer: root.OutOrStdout()}
+	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	switch {
+	case err == nil && out.err == nil:
 		return done
+	case err == nil:
+		began, err = true, fmt.Errorf("the output is not whole: %w", out.err)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		err = errors.New("interrupted")
 	}
 	status := statusOf(err)
 	if !began { // what cobra refuses is how it was called
@@ -91,6 +98,9 @@ func withoutSubcommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	all := strings.Join(names, ", ")
+	if len(args) == 1 && args[0] == "help" {
+		return cmd.Help()
+	}
 	if len(args) == 0 {
 		return misused("%s needs a subcommand, one of: %s", cmd.CommandPath(), all)
 	}
@@ -122,6 +132,9 @@ func sentence(err error) string {
 	var fields []string
 	for _, f := range refusal.Fields {
 		_, name, _ := strings.Cut(f.Location, ".")
+		if name == "suspended_until" {
+			name = "--until"
+		}
 		fields = append(fields, name+" "+f.Message)
 	}
 	return strings.Join(fields, "\n")

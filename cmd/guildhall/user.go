@@ -65,7 +65,8 @@ func answerWith(cmd *cobra.Command, asJSON bool, result any, told string) error 
 }
 
 func userListCommand() *cobra.Command {
-	var within, match string
+	var within organizationReference
+	var match string
 	var want standing
 	var asJSON bool
 	var limit int
@@ -74,7 +75,7 @@ func userListCommand() *cobra.Command {
 		Long: "List people, the oldest accounts first. With --organization, their standing is that of the account and\n" +
 			"of the membership together.",
 		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-			organizationID, err := maybeOrganization(cmd.Context(), k, within)
+			organizationID, err := within.findIfGiven(cmd.Context(), k)
 			if err != nil {
 				return err
 			}
@@ -89,7 +90,7 @@ func userListCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&within, "organization", "", "only members of this one, by its id or a name that only it has")
+	addParsed(cmd.Flags(), &within, "organization", "string", "only members of this one, by its id or a name that only it has")
 	addListFlags(cmd, &want, &match, &limit, &asJSON, "email address or name")
 	return cmd
 }
@@ -159,7 +160,7 @@ func lookAt(cmd *cobra.Command, r rooms, id uuid.UUID) (p shownPerson, err error
 func (p shownPerson) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "id\t%s\nemail\t%s\nname\t%s\nregistered\t%s\n", p.ID, p.Email, p.Name, moment(p.CreatedAt))
+	fmt.Fprintf(w, "id\t%s\nemail\t%s\nname\t%s\nregistered\t%s\n", p.ID, p.Email, onLine(p.Name), moment(p.CreatedAt))
 	fmt.Fprintf(w, "standing\t%s\n", p.standing())
 	if p.IsPlatformAdministrator {
 		fmt.Fprintf(w, "power\tplatform administrator\n")
@@ -183,7 +184,7 @@ func (p shownPerson) String() string {
 		if s := o.Within.Suspension; s != nil {
 			there = explained(there, s.Reason, s.SuspendedAt, s.SuspendedUntil)
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", o.ID, o.Role, moment(*o.JoinedAt), standingOf(o.IsActive, o.IsSuspended, o.IsArchived), there, o.Name)
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", o.ID, o.Role, moment(*o.JoinedAt), standingOf(o.IsActive, o.IsSuspended, o.IsArchived), there, onLine(o.Name))
 	})
 	table("sessions", len(p.Sessions), sessionHeadings, func(i int) string { return strings.Join(sessionColumns(p.Sessions[i]), "\t") })
 	table("limits that hold them up", len(p.Limits), "LIMIT\tFROM\tSECONDS LEFT", func(i int) string {
@@ -215,13 +216,13 @@ func (p shownPerson) standing() string {
 func userSuspendCommand() *cobra.Command {
 	var reason field.Reason
 	var until deadline
-	var within string
+	var within organizationReference
 	cmd := aboutPerson(&cobra.Command{
 		Use: "suspend", Short: "Suspend an account, or with --organization a member there",
 		Long: "Suspend an account, or with --organization a member there. An account that is suspended can't log in, and its\n" +
 			"sessions end. `user activate` lifts it.",
 	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		organizationID, err := maybeOrganization(cmd.Context(), k, within)
+		organizationID, err := within.findIfGiven(cmd.Context(), k)
 		if err != nil {
 			return nil, "", err
 		}
@@ -239,8 +240,8 @@ func addUntil(cmd *cobra.Command, until *deadline) {
 	addParsed(cmd.Flags(), until, "until", "time", "when it ends by itself: a time such as 2026-01-31T12:00:00Z, or how long from now, such as 72h or 7d (default: when it is lifted)")
 }
 
-func addWithin(cmd *cobra.Command, within *string) {
-	cmd.Flags().StringVar(within, "organization", "", "the standing in this organization, by its id or a name that only it has, and not that of the account")
+func addWithin(cmd *cobra.Command, within *organizationReference) {
+	addParsed(cmd.Flags(), within, "organization", "string", "the standing in this organization, by its id or a name that only it has, and not that of the account")
 }
 
 func where(organizationID uuid.NullUUID) string {
@@ -258,11 +259,11 @@ func ending(until deadline) string {
 }
 
 func userActivateCommand() *cobra.Command {
-	var within string
+	var within organizationReference
 	cmd := aboutPerson(&cobra.Command{
 		Use: "activate", Short: "Restore somebody's good standing: active, and any suspension lifted",
 	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		organizationID, err := maybeOrganization(cmd.Context(), k, within)
+		organizationID, err := within.findIfGiven(cmd.Context(), k)
 		if err != nil {
 			return nil, "", err
 		}
@@ -274,12 +275,12 @@ func userActivateCommand() *cobra.Command {
 }
 
 func userDeactivateCommand() *cobra.Command {
-	var within string
+	var within organizationReference
 	cmd := aboutPerson(&cobra.Command{
 		Use: "deactivate", Short: "Deactivate an account, or with --organization a member there",
 		Long: "Deactivate an account, or with --organization a member there: as `user suspend`, without a reason and an end.",
 	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		organizationID, err := maybeOrganization(cmd.Context(), k, within)
+		organizationID, err := within.findIfGiven(cmd.Context(), k)
 		if err != nil {
 			return nil, "", err
 		}

@@ -28,8 +28,13 @@ type requestBody struct {
 	kind  bodyKind
 }
 
-// read reads the body where the method has one.
+// read reads the body where the method has one. It refuses a second Content-Type,
+// also the same one and where there is no body: the next program may read the other
+// (RFC 9110 §5.3).
 func (in *input) read(c *gin.Context) (body requestBody, err error) {
+	if len(c.Request.Header["Content-Type"]) > 1 {
+		return body, errTwoMediaTypes
+	}
 	if in.takesBody {
 		body.bytes, body.kind, err = readBody(c, in.form)
 	}
@@ -58,12 +63,7 @@ func readBody(c *gin.Context, form bool) ([]byte, bodyKind, error) {
 	return body, kind, err
 }
 
-// mediaType refuses a second Content-Type, also the same one: the next program may
-// read the other (RFC 9110 §5.3).
 func mediaType(h http.Header, form bool) (bodyKind, error) {
-	if len(h["Content-Type"]) > 1 {
-		return noBody, errTwoMediaTypes
-	}
 	for _, encoding := range h["Content-Encoding"] {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return noBody, unsupported(form)

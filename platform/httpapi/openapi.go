@@ -347,7 +347,7 @@ func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.
 // refusals is every error the route can answer: what its rule and its input
 // imply, what any route may meet, and what the module declared.
 func (op operation) refusals() []*fault.Error {
-	list := []*fault.Error{errInternal, errTimeout, database.ErrUnavailable}
+	list := []*fault.Error{errInternal, errTimeout, database.ErrUnavailable, errTwoMediaTypes}
 	if !op.rule.IsPublic() {
 		list = append(list, access.ErrAuthenticationRequired, access.ErrInvalidToken)
 	}
@@ -356,7 +356,7 @@ func (op operation) refusals() []*fault.Error {
 		list = append(list, errMalformedQuery)
 	}
 	if op.in.takesBody {
-		list = append(list, errMalformedBody, errTwoMediaTypes, errBodyTooLarge, unsupported(op.in.form))
+		list = append(list, errMalformedBody, errBodyTooLarge, unsupported(op.in.form))
 	}
 	if len(op.in.path)+len(op.in.query) > 0 || op.in.takesBody || !op.rule.IsPublic() {
 		list = append(list, errInvalid)
