@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -172,6 +173,44 @@ func TestAForwardedAddressIsBelievedOfTrustedProxiesOnly(t *testing.T) {
 				"X-Forwarded-For", "203.0.113.1:443", "X-Real-IP", "203.0.113."+strconv.Itoa(i)).is(want)
 		}
 	}, limited, func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/8"} })
+}
+
+// TestAProxyThatIsNotTrustedIsNamedOnce, whatever it sends afterwards.
+func TestAProxyThatIsNotTrustedIsNamedOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		warnings := func() []string {
+			return regexp.MustCompile(`"level":"WARN","msg":"a peer that TRUSTED_PROXIES [^\n]*`).FindAllString(s.log.String(), -1)
+		}
+		ask := func(peer string, headers ...string) { s.from(peer, "GET", "/livez", nil, headers...).is(200) }
+		ask("192.0.2.1:1")
+		ask("192.0.2.1:1", "X-Forwarded-Proto", "https")
+		ask("10.0.0.1:1", "X-Forwarded-For", "203.0.113.1")
+		ask("10.0.0.1:1", "X-Forwarded-For", "203.0.113.1", "Forwarded", "for=203.0.113.1", "X-Real-IP", "203.0.113.1")
+		ask("[::ffff:10.0.0.1]:1", "X-Forwarded-For", "203.0.113.1")
+		if found := warnings(); len(found) != 0 {
+			t.Errorf("without a reason: %s", found)
+		}
+		for range 3 {
+			ask("192.0.2.7:1234", "X-Forwarded-For", "203.0.113.1")
+			ask("192.0.2.8:1", "Forwarded", "for=203.0.113.1")
+		}
+		if found := warnings(); len(found) != 1 || !strings.Contains(found[0], "does not name") || !strings.Contains(found[0], `"peer":"192.0.2.7"`) || !strings.Contains(found[0], "request_id") {
+			t.Errorf("warnings: %s", found)
+		}
+	}, func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/8"} })
+}
+
+func TestProxiesThatSayItInAnotherWay(t *testing.T) {
+	for header, says := range map[string]string{"Forwarded": "does not name", "X-Real-IP": "does not name", "Forwarded from 10.0.0.1": "sends no X-Forwarded-For"} {
+		t.Run(header, func(t *testing.T) {
+			s := start(t, platformtest.SQLiteURL(t), func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.1"} })
+			name, peer, _ := strings.Cut(header, " from ")
+			s.from(cmp.Or(peer, "192.0.2.7")+":1", "GET", "/livez", nil, name, "for=203.0.113.1").is(200)
+			if n := strings.Count(s.log.String(), says); n != 1 {
+				t.Errorf("%d warnings in\n%s", n, s.log)
+			}
+		})
+	}
 }
 
 // TestOtherLimits: registration by address, password change and member adding by

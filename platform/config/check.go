@@ -13,14 +13,18 @@ import (
 // Finding is one line of the production checklist.
 type Finding struct {
 	OK      bool // false: this stands between the configuration and production
+	Warn    bool // it may: only who knows the network can tell
 	Name    string
 	Message string
 }
 
 func (f Finding) String() string {
 	mark := "ok  "
-	if !f.OK {
+	switch {
+	case !f.OK:
 		mark = "FAIL"
+	case f.Warn:
+		mark = "warn"
 	}
 	return fmt.Sprintf("%s %s: %s", mark, f.Name, f.Message)
 }
@@ -48,9 +52,9 @@ func (c *Config) Check() []Finding {
 
 func choose(name string, ok bool, good, bad string) Finding {
 	if !ok {
-		return Finding{false, name, bad}
+		return Finding{OK: false, Name: name, Message: bad}
 	}
-	return Finding{true, name, good}
+	return Finding{OK: true, Name: name, Message: good}
 }
 
 // note is a finding that fails nobody.
@@ -67,7 +71,7 @@ func (c *Config) checkEnvironment() Finding {
 
 func (c *Config) checkSecret(name string, s Secret) Finding {
 	if s == "" || c.source(name) == sourceMade {
-		return Finding{false, name, "is not set"}
+		return Finding{OK: false, Name: name, Message: "is not set"}
 	}
 	weakness := secretWeakness(s)
 	return choose(name, weakness == "", "is set", weakness)
@@ -77,32 +81,32 @@ func (c *Config) checkDatabase() Finding {
 	const name = "DATABASE_URL"
 	switch {
 	case c.DatabaseURL == "" || c.source(name) == sourceDefault:
-		return Finding{false, name, "is not set"}
+		return Finding{OK: false, Name: name, Message: "is not set"}
 	case isSQLite(c.DatabaseURL):
 		file, err := sqliteurl.File(c.DatabaseURL.Reveal())
 		if err == nil {
 			file, err = filepath.Abs(file)
 		}
 		if err != nil {
-			return Finding{false, name, err.Error()}
+			return Finding{OK: false, Name: name, Message: err.Error()}
 		}
-		return Finding{true, name, "is set: SQLite, for one process on one machine, in " + file}
+		return Finding{OK: true, Name: name, Message: "is set: SQLite, for one process on one machine, in " + file}
 	case crossesNetworkInClear(c.DatabaseURL):
-		return Finding{false, name, "is PostgreSQL on another machine without sslmode=require, verify-ca or verify-full"}
+		return Finding{OK: false, Name: name, Message: "is PostgreSQL on another machine without sslmode=require, verify-ca or verify-full"}
 	case mayLeadToStandby(c.DatabaseURL):
-		return Finding{false, name, "names several servers and may lead to a standby: add target_session_attrs=read-write"}
+		return Finding{OK: false, Name: name, Message: "names several servers and may lead to a standby: add target_session_attrs=read-write"}
 	}
-	return Finding{true, name, "is set: PostgreSQL"}
+	return Finding{OK: true, Name: name, Message: "is set: PostgreSQL"}
 }
 
 func (c *Config) checkReplicas() Finding {
 	const name = "DATABASE_REPLICA_URLS"
 	for i, replica := range c.DatabaseReplicaURLs {
 		if crossesNetworkInClear(replica) {
-			return Finding{false, name, fmt.Sprintf("number %d is on another machine without sslmode=require, verify-ca or verify-full", i+1)}
+			return Finding{OK: false, Name: name, Message: fmt.Sprintf("number %d is on another machine without sslmode=require, verify-ca or verify-full", i+1)}
 		}
 	}
-	return Finding{true, name, fmt.Sprintf("lists %d standby(s)", len(c.DatabaseReplicaURLs))}
+	return Finding{OK: true, Name: name, Message: fmt.Sprintf("lists %d standby(s)", len(c.DatabaseReplicaURLs))}
 }
 
 func (c *Config) checkOrigins() Finding {
@@ -119,21 +123,37 @@ func (c *Config) checkOrigins() Finding {
 	}
 	switch {
 	case faults != nil:
-		return Finding{false, name, strings.Join(faults, ", ")}
+		return Finding{OK: false, Name: name, Message: strings.Join(faults, ", ")}
 	case len(c.CORSOrigins) == 0:
-		return Finding{true, name, "is empty: no page of another origin may call"}
+		return Finding{OK: true, Name: name, Message: "is empty: no page of another origin may call"}
 	}
-	return Finding{true, name, fmt.Sprintf("lists %d exact origin(s)", len(c.CORSOrigins))}
+	return Finding{OK: true, Name: name, Message: fmt.Sprintf("lists %d exact origin(s)", len(c.CORSOrigins))}
 }
 
 func (c *Config) checkProxies() Finding {
 	const name = "TRUSTED_PROXIES"
 	for _, proxy := range c.TrustedProxies {
 		if trustsEverybody(proxy) {
-			return Finding{false, name, proxy + " lets anyone choose the address they are counted under"}
+			return Finding{OK: false, Name: name, Message: proxy + " lets anyone choose the address they are counted under"}
 		}
 	}
-	return Finding{true, name, fmt.Sprintf("lists %d address(es) or range(s)", len(c.TrustedProxies))}
+	switch {
+	case len(c.TrustedProxies) > 0:
+		return Finding{OK: true, Name: name, Message: fmt.Sprintf("lists %d address(es) or range(s)", len(c.TrustedProxies))}
+	case !c.Development() && isInner(c.Host):
+		return Finding{OK: true, Warn: true, Name: name, Message: fmt.Sprintf(
+			"is empty, and at HOST=%s the service is likely to be behind a proxy: then all clients share its address and its rate limits, unless this names it", c.Host)}
+	}
+	return Finding{OK: true, Name: name, Message: "is empty: a client's address is that of the connection, which behind a proxy is the proxy's"}
+}
+
+// isInner says whether an address to listen on is one that the Internet does not reach.
+func isInner(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && (address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast())
 }
 
 // checkPrivateAddress fails on a public address. Every address of the machine is
@@ -141,17 +161,17 @@ func (c *Config) checkProxies() Finding {
 func (c *Config) checkPrivateAddress() Finding {
 	const name = "PRIVATE_ADDRESS"
 	if c.PrivateAddress == "" {
-		return Finding{true, name, "is none: no metrics are served"}
+		return Finding{OK: true, Name: name, Message: "is none: no metrics are served"}
 	}
 	host, _, err := net.SplitHostPort(c.PrivateAddress)
 	address, parsed := netip.ParseAddr(host)
 	switch {
 	case err != nil:
-		return Finding{false, name, "is not host:port"}
+		return Finding{OK: false, Name: name, Message: "is not host:port"}
 	case host == "" || parsed == nil && address.IsUnspecified():
-		return Finding{true, name, "is on every address: see that the network lets only those in who may read metrics and profiles"}
+		return Finding{OK: true, Name: name, Message: "is on every address: see that the network lets only those in who may read metrics and profiles"}
 	case parsed == nil && !address.IsLoopback() && !address.IsPrivate() && !address.IsLinkLocalUnicast():
-		return Finding{false, name, "is a public address: anyone could read metrics and profiles"}
+		return Finding{OK: false, Name: name, Message: "is a public address: anyone could read metrics and profiles"}
 	}
-	return Finding{true, name, "is " + c.PrivateAddress}
+	return Finding{OK: true, Name: name, Message: "is " + c.PrivateAddress}
 }

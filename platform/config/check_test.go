@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func failures(cfg *Config) map[string]string {
 	failed := map[string]string{}
@@ -69,6 +72,31 @@ func TestCheckOfTheDatabase(t *testing.T) {
 		_, failed := failures(mustLoad(t, Options{Environ: inProduction("DATABASE_URL=" + given)}))["DATABASE_URL"]
 		if failed == ok {
 			t.Errorf("%s: ok is %v", given, !failed)
+		}
+	}
+}
+
+func TestCheckOfTheProxies(t *testing.T) {
+	for given, mark := range map[string]string{
+		"HOST=127.0.0.1": "warn", "HOST=::1": "warn", "HOST=localhost": "warn", "HOST=10.1.2.3": "warn", "HOST=192.168.1.1": "warn", "HOST=fd00::1": "warn",
+		"HOST=0.0.0.0": "ok  ", "HOST=::": "ok  ", "HOST=192.0.2.1": "ok  ", "HOST=app.example": "ok  ",
+		"TRUSTED_PROXIES=127.0.0.1": "ok  ", "TRUSTED_PROXIES=0.0.0.0/0": "FAIL",
+	} {
+		environ := inProduction(given)
+		if strings.HasPrefix(given, "TRUSTED") {
+			environ = append(environ, "HOST=127.0.0.1")
+		}
+		found := ""
+		for _, f := range mustLoad(t, Options{Environ: environ}).Check() {
+			if f.Name == "TRUSTED_PROXIES" {
+				found = f.String()
+			}
+		}
+		if !strings.HasPrefix(found, mark+" TRUSTED_PROXIES: ") {
+			t.Errorf("%s: %s", given, found)
+		}
+		if mark == "warn" {
+			contains(t, found, "share its address and its rate limits")
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/idempotency"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/request"
 	"guildhall/platform/telemetry"
 )
 
@@ -58,6 +59,7 @@ type API struct {
 	log      *slog.Logger
 	measure  *telemetry.Telemetry
 	measures func() map[routeKey]*telemetry.Route
+	proxies  forwarding
 	version  string
 	ready    func(context.Context) error
 
@@ -79,6 +81,7 @@ func New(o Options) (*API, error) {
 		ready:    o.Ready,
 		engine:   gin.New(), tags: map[string]string{},
 	}
+	a.proxies.trusted, a.proxies.log = request.PeersOf(o.TrustedProxies), o.Log
 	a.document = sync.OnceValues(a.buildDocument)
 	a.measures = sync.OnceValue(a.measureRoutes)
 	a.engine.HandleMethodNotAllowed = true

@@ -77,6 +77,7 @@ func (a *API) observe(c *gin.Context) {
 	route := a.measureOf(c)
 	ctx := route.Begin(describe(c), c.Request, c.Writer.Header())
 	c.Request = c.Request.WithContext(ctx)
+	a.proxies.note(c.Request)
 	c.Next()
 	took := time.Since(start)
 	route.End(ctx, c.Writer.Status(), c.GetString(codeKey), took)

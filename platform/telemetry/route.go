@@ -67,7 +67,7 @@ func (t *Telemetry) parent(ctx context.Context, asked *http.Request) (context.Co
 	if !remote.IsValid() {
 		return ctx, trace.WithLinks()
 	}
-	if trusts(t.trusted, asked.RemoteAddr) {
+	if t.trusted.Include(asked.RemoteAddr) {
 		return trace.ContextWithRemoteSpanContext(ctx, remote), trace.WithLinks()
 	}
 	return ctx, trace.WithLinks(trace.Link{SpanContext: remote.WithTraceState(trace.TraceState{})})

@@ -10,7 +10,6 @@ package telemetry
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +17,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/password"
+	"guildhall/platform/request"
 )
 
 // Options of what is told.
@@ -35,7 +35,7 @@ type Telemetry struct {
 	metrics  *metrics                    // nil: nobody asks for them
 	tracer   trace.Tracer                // nil: the environment asks for none
 	flush    func(context.Context) error // nil without a tracer
-	trusted  []netip.Prefix
+	trusted  request.Peers
 }
 
 // Start begins to measure: metrics as the Options say, traces as the standard
@@ -49,7 +49,7 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	if !o.Metrics && provider == nil {
 		return nil, nil
 	}
-	t := &Telemetry{trusted: prefixes(o.TrustedProxies)}
+	t := &Telemetry{trusted: request.PeersOf(o.TrustedProxies)}
 	if provider != nil {
 		t.tracer, t.flush = provider.Tracer("guildhall"), provider.Shutdown
 	}
