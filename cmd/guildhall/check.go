@@ -52,10 +52,10 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 		return []config.Finding{{Name: database, Message: err.Error()}}
 	}
 	defer k.DB.Close()
-	answers := config.Finding{OK: true, Name: database, Message: "answers"}
+	answers := []config.Finding{{OK: true, Name: database, Message: "answers"}}
 	for _, err := range []error{k.DB.Writable(ctx), k.DB.CheckTimeout(ctx)} {
 		if err != nil {
-			return []config.Finding{{Name: database, Message: err.Error()}}
+			answers = append(answers, config.Finding{Name: database, Message: err.Error()})
 		}
 	}
 	status, err := k.DB.Status(ctx, app.Migrations())
@@ -63,14 +63,14 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	case err != nil:
 		return []config.Finding{{Name: database, Message: err.Error()}}
 	case len(status.Unknown) > 0:
-		return []config.Finding{answers, {Name: schema, Message: "is newer than this version of guildhall"}}
+		return append(answers, config.Finding{Name: schema, Message: "is newer than this version of guildhall"})
 	case len(status.Pending) > 0:
 		if err := k.DB.MayMigrate(ctx); err != nil {
-			return []config.Finding{answers, {Name: schema, Message: fmt.Sprintf("lacks %d migration(s), and %v", len(status.Pending), err)}}
+			return append(answers, config.Finding{Name: schema, Message: fmt.Sprintf("lacks %d migration(s), and %v", len(status.Pending), err)})
 		}
-		return []config.Finding{answers, {Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))}}
+		return append(answers, config.Finding{Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))})
 	}
-	findings := []config.Finding{answers, {OK: true, Name: schema, Message: "is up to date"}}
+	findings := append(answers, config.Finding{OK: true, Name: schema, Message: "is up to date"})
 	if err := k.DB.CheckRowSecurity(ctx, app.Migrations()); err != nil {
 		findings = append(findings, config.Finding{Name: "row-level security", Message: err.Error()})
 	}

@@ -178,7 +178,7 @@ func TestCopyRefuses(t *testing.T) {
 			}
 		}
 		refused("not there", "--from", "sqlite://"+filepath.Join(dir, "nothing.db"), "--to", to)
-		refused("must be sqlite", "--from", "mysql://x", "--to", to)
+		refused("begins with none of sqlite:", "--from", "mysql://x", "--to", to)
 		other := start(t, to)
 		other.asOwner()
 		if strings.HasPrefix(to, "sqlite") { // on PostgreSQL whoever has it open can't write to it

@@ -121,11 +121,11 @@ func parseURL(raw string) (Driver, string, error) {
 		path, err := sqliteurl.File(raw)
 		return SQLite, path, err
 	}
-	u, err := postgresurl.Parse(raw)
-	if err != nil {
+	if _, err := postgresurl.Parse(raw); err != nil {
 		return "", "", err
 	}
-	return Postgres, u.String(), nil
+	_, rest, _ := strings.Cut(raw, "://")
+	return Postgres, "postgres://" + rest, nil
 }
 
 func (d *DB) gormConfig() *gorm.Config {

@@ -50,7 +50,6 @@ func (s server) explain(err error) error {
 	if u.what == "" {
 		return fmt.Errorf("the database does not answer: %w", redact(err, s.config))
 	}
-	u.what = withoutSecrets(u.what, s.config.Password)
 	return u
 }
 
@@ -68,7 +67,10 @@ func (s server) severalHosts() bool {
 // explainRefusal is about what the server said. Its messages are in the language
 // it is set to, so what they are about is told by their codes, and, where one
 // code has several meanings, by the server's function (protocol field R).
-func (s server) explainRefusal(pg *pgconn.PgError, connecting bool) unfit {
+func (s server) explainRefusal(from *pgconn.PgError, connecting bool) unfit {
+	said := *from
+	said.Message = withoutSecrets(from.Message, s.config.Password)
+	pg := &said
 	switch pg.Code {
 	case "3D000":
 		return unfit{
@@ -201,7 +203,7 @@ func (s server) explainSilence(err error) unfit {
 		}
 	case errors.As(err, &certificate):
 		return unfit{
-			fmt.Sprintf("the certificate of %s is not trusted (%v)", s.address(), certificate.Err),
+			fmt.Sprintf("the certificate of %s is not trusted (%s)", s.address(), withoutSecrets(certificate.Err.Error(), s.config.Password)),
 			"write sslrootcert=FILE in the URL, with the certificate of the authority that issued it, and take the name that it is for as host",
 		}
 	case errors.As(err, &name) && name.IsNotFound:

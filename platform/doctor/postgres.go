@@ -19,8 +19,6 @@ type setting struct {
 
 func is(bad string) func(string) bool { return func(value string) bool { return value == bad } }
 
-func isNot(good string) func(string) bool { return func(value string) bool { return value != good } }
-
 func below(least int) func(string) bool {
 	return func(value string) bool {
 		n, err := strconv.Atoi(value)
