@@ -28,11 +28,7 @@ type atServer struct {
 }
 
 func (s *service) atServer(more ...string) atServer {
-	environ := inProduction(s.kernel.Config.DatabaseURL.Reveal(), more...)
-	if s.kernel.Config.DatabaseRowSecurity {
-		environ = append(environ, "DATABASE_ROW_SECURITY=true")
-	}
-	return atServer{s.t, s.t.TempDir(), environ}
+	return atServer{s.t, s.t.TempDir(), s.environ(more...)}
 }
 
 // ok runs a command that does its work and says nothing on standard error.

@@ -62,7 +62,7 @@ func TestServingSurvivesTheLossOfItsLogsReader(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := command(dir, inProduction(s.kernel.Config.DatabaseURL.Reveal(), "PRIVATE_ADDRESS=127.0.0.1:0"))
+		cmd := command(dir, s.environ("PRIVATE_ADDRESS=127.0.0.1:0"))
 		base, private, _ := piped(t, cmd, writer, reader)
 		if before := lostLines(t, private); before != "0" {
 			t.Errorf("%s lines were lost before", before)

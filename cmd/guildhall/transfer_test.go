@@ -24,8 +24,7 @@ import (
 )
 
 // environ is what a command needs to work on the service's database.
-func (s *service) environ() []string {
-	more := []string{}
+func (s *service) environ(more ...string) []string {
 	if s.kernel.Config.DatabaseRowSecurity {
 		more = append(more, "DATABASE_ROW_SECURITY=true")
 	}
