@@ -103,7 +103,9 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 	if err != nil {
 		return nil, err
 	}
-	hashing := password.Options{Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue}
+	hashing := password.Options{
+		Parameters: cfg.PasswordHashParameters, Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue,
+	}
 	if o.Telemetry != nil {
 		hashing.Timed = o.Telemetry.Hashed
 	}

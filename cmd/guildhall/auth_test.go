@@ -380,7 +380,7 @@ func TestOldHashesAreVerifiedAndRenewed(t *testing.T) {
 			}
 			s.logIn(ada.email, c.password).is(200)
 			renewed := hash()
-			if !strings.HasPrefix(renewed, "$argon2id$v=19$m=19456,t=2,p=1$") {
+			if !strings.HasPrefix(renewed, "$argon2id$v=19$m=7168,t=5,p=1$") {
 				t.Errorf("renewed to %s", renewed)
 			}
 			s.logIn(ada.email, c.password).is(200)

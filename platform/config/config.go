@@ -6,7 +6,11 @@
 // wherever they are printed.
 package config
 
-import "time"
+import (
+	"time"
+
+	"guildhall/platform/password"
+)
 
 const (
 	development = "development"
@@ -45,6 +49,7 @@ type Config struct {
 	CORSOrigins             []string
 	TrustedProxies          []string // IP addresses and CIDR ranges
 	RateLimitEnabled        bool
+	PasswordHashParameters  password.Parameters
 	PasswordHashConcurrency int // 0: the number of cores
 	PasswordHashQueue       int
 

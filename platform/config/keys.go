@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"guildhall/platform/password"
 	"guildhall/platform/sqliteurl"
 )
 
@@ -99,6 +100,9 @@ func keys() []key {
 		{name: "RATE_LIMIT_ENABLED", def: "true",
 			usage: "slow down repeated attempts to sign in",
 			bind:  func(c *Config) value { return boolean{&c.RateLimitEnabled} }},
+		{name: "PASSWORD_HASH_PARAMETERS", def: password.Default.String(),
+			usage: "cost of new argon2id hashes: memory in KiB, passes, lanes; a stored hash is renewed when its owner logs in",
+			bind:  func(c *Config) value { return hashParameters{&c.PasswordHashParameters} }},
 		{name: "PASSWORD_HASH_CONCURRENCY", def: "0",
 			usage: "passwords hashed at once, 0 for the number of cores, at most 1024",
 			bind:  func(c *Config) value { return number{&c.PasswordHashConcurrency, 0, 1024} }},

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"guildhall/platform/password"
 )
 
 // value is the typed side of a setting: a pointer into a Config and how text
@@ -94,6 +96,20 @@ func (n number) parse(text string) error {
 		return fmt.Errorf("%d is not from %d to %d", v, n.min, n.max)
 	}
 	*n.target = v
+	return nil
+}
+
+type hashParameters struct{ target *password.Parameters }
+
+func (h hashParameters) kind() string   { return "string" }
+func (h hashParameters) masked() string { return h.target.String() }
+
+func (h hashParameters) parse(text string) error {
+	p, err := password.ParseParameters(text)
+	if err != nil {
+		return fmt.Errorf("%q %w", text, err)
+	}
+	*h.target = p
 	return nil
 }
 

@@ -16,9 +16,16 @@ const (
 	keyLength  = 32
 )
 
-// today is what new hashes are made with: the first choice of the OWASP
-// Password Storage Cheat Sheet, 19 MiB and two passes.
-var today = params{memory: 19456, passes: 2, lanes: 1}
+// Default is what new hashes are made with unless a setting says otherwise. The
+// OWASP Password Storage Cheat Sheet names five settings as equally strong;
+// BenchmarkEquallyStrong finds this one the fastest, and it takes the least memory.
+var Default = Parameters{Memory: 7168, Passes: 5, Lanes: 1}
+
+// The weakest setting of OWASP's five, in KiB and KiB × passes.
+const (
+	leastMemory = 7168
+	leastWork   = 5 * 7168
+)
 
 // What a stored hash may ask for. A row that came with an import, or from
 // somebody who can write to the database, must not be able to stop the service.
@@ -28,29 +35,54 @@ const (
 	maxMemory  = 128 << 10 // KiB
 	maxPasses  = 10
 	maxLanes   = 16
-	maxWork    = 512 << 10 // KiB × passes, some thirteen times today's
+	maxWork    = 512 << 10 // KiB × passes, some fifteen times the default's
 	maxEncoded = 256       // bytes of the whole string
 )
 
-// params of argon2id (RFC 9106 §3.1), memory in KiB.
-type params struct {
-	memory, passes uint32
-	lanes          uint8
+// Parameters of argon2id (RFC 9106 §3.1).
+type Parameters struct {
+	Memory uint32 // KiB
+	Passes uint32
+	Lanes  uint8
+}
+
+// ParseParameters reads what String writes, and refuses what is weaker than any
+// setting that OWASP lists, or costlier than Verify would accept.
+func ParseParameters(s string) (Parameters, error) {
+	p, err := parseParameters(s)
+	switch {
+	case err != nil:
+		return Parameters{}, fmt.Errorf("is not of the form %s, of at most m=%d, t=%d, p=%d and m×t=%d", Default, maxMemory, maxPasses, maxLanes, maxWork)
+	case p.Memory < leastMemory || p.Memory*p.Passes < leastWork:
+		return Parameters{}, fmt.Errorf("is weaker than %s, the least that OWASP lists", Default)
+	}
+	return p, nil
+}
+
+// String is the form that they have in a PHC string.
+func (p Parameters) String() string {
+	return fmt.Sprintf("m=%d,t=%d,p=%d", p.Memory, p.Passes, p.Lanes)
 }
 
 type argon2idHash struct {
-	params
+	Parameters
 	salt, key []byte
 }
 
-func newArgon2id(password string) argon2idHash {
-	salt := make([]byte, saltLength)
-	_, _ = rand.Read(salt) // never fails: it ends the program instead
-	return argon2idHash{today, salt, today.derive(password, salt, keyLength)}
+func (p Parameters) hash(password string, salt []byte) argon2idHash {
+	return argon2idHash{p, salt, p.derive(password, salt, keyLength)}
 }
 
-func (p params) derive(password string, salt []byte, length int) []byte {
-	return argon2.IDKey([]byte(password), salt, p.passes, p.memory, p.lanes, uint32(length)) //nolint:gosec // at most 64
+func (p Parameters) derive(password string, salt []byte, length int) []byte {
+	return argon2.IDKey([]byte(password), salt, p.Passes, p.Memory, p.Lanes, uint32(length)) //nolint:gosec // at most 64
+}
+
+// unusable is a hash that no password has.
+func (p Parameters) unusable() argon2idHash {
+	nobody := argon2idHash{p, make([]byte, saltLength), make([]byte, keyLength)}
+	_, _ = rand.Read(nobody.salt) // never fails: it ends the program instead
+	_, _ = rand.Read(nobody.key)
+	return nobody
 }
 
 func (a argon2idHash) matches(password string) bool {
@@ -58,19 +90,23 @@ func (a argon2idHash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(key, a.key) == 1
 }
 
-func (a argon2idHash) outdated() bool {
-	return a.params != today || len(a.salt) != saltLength || len(a.key) != keyLength
+func (a argon2idHash) outdated(now Parameters) bool {
+	return a.Parameters != now || len(a.salt) != saltLength || len(a.key) != keyLength
 }
 
-// turns keeps the sum of memory within what ordinary hashes would take, and
-// counts the cores that lanes occupy.
+// turnMemory in KiB is what one turn may take. It is that of the hashes which
+// earlier versions stored, so that those take one turn as well.
+const turnMemory = 19456
+
+// turns keeps the sum of memory within turnMemory for each, and counts the cores
+// that lanes occupy.
 func (a argon2idHash) turns() int {
-	return max(int((a.memory+today.memory-1)/today.memory), int(a.lanes))
+	return max(int((a.Memory+turnMemory-1)/turnMemory), int(a.Lanes))
 }
 
 // encode as a PHC string: github.com/P-H-C/phc-string-format.
 func (a argon2idHash) encode() string {
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, a.memory, a.passes, a.lanes,
+	return fmt.Sprintf("$argon2id$v=%d$%s$%s$%s", argon2.Version, a.Parameters,
 		base64.RawStdEncoding.EncodeToString(a.salt), base64.RawStdEncoding.EncodeToString(a.key))
 }
 
@@ -88,7 +124,7 @@ func parseArgon2id(encoded string) (argon2idHash, error) {
 	if len(parts) != 3 {
 		return argon2idHash{}, fmt.Errorf("%w: not three parts after the version", errUnreadable)
 	}
-	p, err := parseParams(parts[0])
+	p, err := parseParameters(parts[0])
 	if err != nil {
 		return argon2idHash{}, err
 	}
@@ -103,18 +139,18 @@ func parseArgon2id(encoded string) (argon2idHash, error) {
 	return argon2idHash{p, salt, key}, nil
 }
 
-func parseParams(s string) (params, error) {
+func parseParameters(s string) (Parameters, error) {
 	fields := strings.Split(s, ",")
 	if len(fields) != 3 {
-		return params{}, fmt.Errorf("%w: not three parameters", errUnreadable)
+		return Parameters{}, fmt.Errorf("%w: not three parameters", errUnreadable)
 	}
 	memory, okM := number(fields[0], "m=", 8, maxMemory)
 	passes, okT := number(fields[1], "t=", 1, maxPasses)
 	lanes, okP := number(fields[2], "p=", 1, maxLanes)
 	if !okM || !okT || !okP || memory < 8*lanes || memory*passes > maxWork {
-		return params{}, fmt.Errorf("%w: parameters out of bounds", errUnreadable)
+		return Parameters{}, fmt.Errorf("%w: parameters out of bounds", errUnreadable)
 	}
-	return params{memory, passes, uint8(lanes)}, nil //nolint:gosec // at most maxLanes
+	return Parameters{memory, passes, uint8(lanes)}, nil //nolint:gosec // at most maxLanes
 }
 
 // number reads a decimal without sign or leading zeros.

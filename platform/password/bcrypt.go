@@ -54,6 +54,6 @@ func (b bcryptHash) matches(password string) bool {
 	return err == nil && !hasNUL
 }
 
-func (bcryptHash) outdated() bool { return true }
+func (bcryptHash) outdated(Parameters) bool { return true }
 
 func (bcryptHash) turns() int { return 1 }

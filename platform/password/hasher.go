@@ -1,7 +1,7 @@
 // Package password turns passwords into hashes that are safe to store, verifies
 // them, and refuses the ones that everybody guesses first.
 //
-// A hash costs tens of milliseconds of a core and 19 MiB, on purpose. So no
+// A hash costs tens of milliseconds of a core and megabytes, on purpose. So no
 // more run at once than the machine has cores for, few wait, and the rest are
 // refused at once (OWASP: a hash function is a way to exhaust a server).
 package password
@@ -17,7 +17,10 @@ import (
 
 // Options of a Hasher. The zero value is right for a server.
 type Options struct {
-	// Concurrency is how many hashes run at once, each on a core and in 19 MiB.
+	// Parameters are what new hashes are made with. Zero: Default.
+	Parameters Parameters
+	// Concurrency is how many hashes run at once, each on a core and in at most
+	// 19 MiB; one that asks for more counts as several.
 	// 0: one for each core (GOMAXPROCS).
 	Concurrency int
 	// Queue is how many callers may wait for a turn; the next is refused.
@@ -31,8 +34,9 @@ type Options struct {
 // Hasher makes and verifies password hashes. It is safe for concurrent use, and
 // one process needs one: the limits are the Hasher's.
 type Hasher struct {
-	turns  *turns
-	absent string
+	parameters Parameters
+	turns      *turns
+	absent     string // what nobody's password is compared with
 }
 
 // New returns a Hasher.
@@ -43,10 +47,12 @@ func New(o Options) *Hasher {
 	if o.Queue == 0 {
 		o.Queue = 32 * o.Concurrency
 	}
-	nobody := argon2idHash{params: today, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
+	if o.Parameters == (Parameters{}) {
+		o.Parameters = Default
+	}
 	turns := newTurns(o.Concurrency, max(o.Queue, 0))
 	turns.timed = o.Timed
-	return &Hasher{turns: turns, absent: nobody.encode()}
+	return &Hasher{parameters: o.Parameters, turns: turns, absent: o.Parameters.unusable().encode()}
 }
 
 // Hash returns the PHC string to store for the password, with a salt of its own.
@@ -54,7 +60,10 @@ func New(o Options) *Hasher {
 // the context's error when that ends before the turn comes; so do the other two.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	var encoded string
-	err := h.turns.take(ctx, 1, func() { encoded = newArgon2id(password).encode() })
+	salt := make([]byte, saltLength)
+	_, _ = rand.Read(salt) // never fails: it ends the program instead
+	turns := argon2idHash{Parameters: h.parameters}.turns()
+	err := h.turns.take(ctx, turns, func() { encoded = h.parameters.hash(password, salt).encode() })
 	if err != nil {
 		return "", err
 	}
@@ -79,15 +88,15 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, rene
 	if err != nil {
 		return false, false, err
 	}
-	return ok, ok && stored.outdated(), nil
+	return ok, ok && stored.outdated(h.parameters), nil
 }
 
 // VerifyAbsent does what Verify does, for an account that does not exist, so
 // that the time an answer takes does not tell (ASVS 6.3.8). There is nothing to
 // learn from it but that hashing was possible.
 //
-// An account that still has a bcrypt hash takes as long as its cost says, until
-// its first log-in renews it.
+// An account whose hash is a bcrypt one, or was made with other parameters, takes
+// as long as that says, until its first log-in renews it.
 func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 	_, _, err := h.Verify(ctx, h.absent, password)
 	return err
@@ -95,18 +104,11 @@ func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 
 // Unusable is a hash that no password has: of an account whose owner has none
 // yet. It is verified like any other, so that a log-in takes as long.
-func Unusable() string {
-	nobody := argon2idHash{params: today, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
-	_, _ = rand.Read(nobody.salt) // never fails: it ends the program instead
-	_, _ = rand.Read(nobody.key)
-	return nobody.encode()
-}
+func Unusable() string { return Default.unusable().encode() }
 
 // HashWithSalt is the hash for sample data, which must be the same each time: who
 // knows the salt can have guessed before. No person's is ever made with it.
-func HashWithSalt(password string, salt []byte) string {
-	return argon2idHash{today, salt, today.derive(password, salt, keyLength)}.encode()
-}
+func HashWithSalt(password string, salt []byte) string { return Default.hash(password, salt).encode() }
 
 // Readable says whether Verify could read a hash, and would not be kept busy by
 // it for longer than by others.
@@ -138,7 +140,7 @@ func (h *Hasher) Stats() Stats { return h.turns.stats() }
 // storedHash is a hash as it was read from the database.
 type storedHash interface {
 	matches(password string) bool // in constant time, given equal lengths
-	outdated() bool               // it is not what Hash writes today
+	outdated(now Parameters) bool // it is not what Hash would write with these
 	turns() int                   // how many ordinary hashes its cost is worth
 }
 

@@ -15,8 +15,8 @@ func TestHashIsAPHCStringThatVerifies(t *testing.T) {
 	const chosen = "grüße, a pass phrase 🗝"
 	one, two := hash(t, h, chosen), hash(t, h, chosen)
 
-	if !strings.HasPrefix(one, "$argon2id$v=19$m=19456,t=2,p=1$") || len(one) != len("$argon2id$v=19$m=19456,t=2,p=1$")+22+1+43 {
-		t.Errorf("not today's PHC string: %s", one)
+	if !strings.HasPrefix(one, "$argon2id$v=19$m=7168,t=5,p=1$") || len(one) != len("$argon2id$v=19$m=7168,t=5,p=1$")+22+1+43 {
+		t.Errorf("not the PHC string of the default: %s", one)
 	}
 	if one == two {
 		t.Error("two hashes of one password share a salt")
@@ -46,11 +46,35 @@ func TestOtherParametersVerifyAndAskForRenewal(t *testing.T) {
 	for _, stored := range []string{
 		"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
 		"$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
-		argon2idHash{today, make([]byte, 8), today.derive("password", make([]byte, 8), 32)}.encode(),
-		argon2idHash{today, make([]byte, 16), today.derive("password", make([]byte, 16), 16)}.encode(),
+		argon2idHash{Default, make([]byte, 8), Default.derive("password", make([]byte, 8), 32)}.encode(),
+		argon2idHash{Default, make([]byte, 16), Default.derive("password", make([]byte, 16), 16)}.encode(),
 	} {
 		want(t, h, stored, "password", true, true)
 		want(t, h, stored, "passwore", false, false)
+	}
+}
+
+func TestParametersOfNewHashes(t *testing.T) {
+	former := Parameters{Memory: 19456, Passes: 2, Lanes: 1}
+	h := New(Options{Parameters: former})
+	stored := hash(t, h, "password")
+	if !strings.HasPrefix(stored, "$argon2id$v=19$m=19456,t=2,p=1$") || !strings.HasPrefix(h.absent, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("it makes %s and compares nobody's with %s", stored, h.absent)
+	}
+	want(t, h, stored, "password", true, false)
+	want(t, New(Options{}), stored, "password", true, true)
+
+	for text, problem := range map[string]string{
+		"m=7168,t=5,p=1": "", "m=9216,t=4,p=1": "", "m=12288,t=3,p=1": "", "m=19456,t=2,p=1": "", "m=47104,t=1,p=1": "", "m=65536,t=3,p=4": "",
+		"m=7168,t=4,p=1":   "is weaker than m=7168,t=5,p=1, the least that OWASP lists",
+		"m=4096,t=10,p=1":  "is weaker than m=7168,t=5,p=1, the least that OWASP lists",
+		"t=5,m=7168,p=1":   "is not of the form m=7168,t=5,p=1, of at most m=131072, t=10, p=16 and m×t=524288",
+		"m=131073,t=1,p=1": "is not of the form m=7168,t=5,p=1, of at most m=131072, t=10, p=16 and m×t=524288",
+	} {
+		p, err := ParseParameters(text)
+		if problem == "" && (err != nil || p.String() != text) || problem != "" && (err == nil || err.Error() != problem) {
+			t.Errorf("%s: %s, %v", text, p, err)
+		}
 	}
 }
 
@@ -188,8 +212,8 @@ func TestUnknownAccountCostsWhatAKnownOneDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if dummy.outdated() || dummy.turns() != 1 {
-		t.Errorf("the dummy is not what Hash writes today: %s", h.absent)
+	if dummy.outdated(Default) || dummy.turns() != 1 {
+		t.Errorf("the dummy is not what Hash writes: %s", h.absent)
 	}
 	if len(h.absent) != len(hash(t, h, "whatever")) {
 		t.Errorf("the dummy has another length: %s", h.absent)
@@ -227,6 +251,20 @@ func BenchmarkHash(b *testing.B) {
 		if _, err := h.Hash(b.Context(), "a password of some length"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkEquallyStrong compares the settings that OWASP calls equally strong, on
+// all cores at once, as in a storm of log-ins.
+func BenchmarkEquallyStrong(b *testing.B) {
+	for _, p := range []Parameters{{47104, 1, 1}, {19456, 2, 1}, {12288, 3, 1}, {9216, 4, 1}, {7168, 5, 1}} {
+		b.Run(p.String(), func(b *testing.B) {
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					p.hash("a password of some length", make([]byte, saltLength))
+				}
+			})
+		})
 	}
 }
 

@@ -86,7 +86,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 }
 
 func TestHeavyHashTakesTheTurnsItIsWorth(t *testing.T) {
-	heavy := argon2idHash{params: params{memory: 64 << 10, passes: 3, lanes: 4}}
+	heavy := argon2idHash{Parameters: Parameters{Memory: 64 << 10, Passes: 3, Lanes: 4}}
 	if got := heavy.turns(); got != 4 {
 		t.Fatalf("64 MiB in 4 lanes are worth %d", got)
 	}

@@ -18,7 +18,7 @@ import (
 func (s *server) hash(password string, salt []byte) []byte {
 	s.hashing <- struct{}{}
 	defer func() { <-s.hashing }()
-	return argon2.IDKey([]byte(password), salt, 2, 19456, 1, 32)
+	return argon2.IDKey([]byte(password), salt, 5, 7168, 1, 32)
 }
 
 // argon2id is the bound of whatever takes a password.
@@ -29,7 +29,7 @@ func (s *server) argon2id(c *gin.Context) {
 
 func (s *server) matches(encoded, password string) bool {
 	parts := strings.Split(encoded, "$")
-	if len(parts) != 6 || parts[3] != "m=19456,t=2,p=1" {
+	if len(parts) != 6 || parts[3] != "m=7168,t=5,p=1" {
 		return false
 	}
 	salt, errSalt := base64.RawStdEncoding.DecodeString(parts[4])
@@ -102,29 +102,19 @@ func (s *server) register(c *gin.Context) {
 	}
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt)
-	hash := fmt.Sprintf("$argon2id$v=%d$m=19456,t=2,p=1$%s$%s", argon2.Version,
+	hash := fmt.Sprintf("$argon2id$v=%d$m=7168,t=5,p=1$%s$%s", argon2.Version,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(s.hash(in.Password, salt)))
 	organizationID := newID()
 	v := session{UserID: newID(), OrganizationID: &organizationID, Email: in.Email, Name: in.Name}
 	err := s.inTx(background, func(tx *sql.Tx) error {
 		at := now()
-		for _, one := range []struct {
-			statement string
-			args      []any
-		}{
+		if err := s.write(tx, append([]statement{
 			{"new user", []any{v.UserID, in.Email, strings.ToLower(in.Email), at}},
 			{"new profile", []any{v.UserID, in.Name}},
 			{"activate", []any{newID(), v.UserID, at}},
-			{"found", []any{organizationID, in.Name + "'s Organization", at}},
-			{"open", []any{newID(), organizationID, at, v.UserID}},
-			{"join", []any{organizationID, v.UserID, at}},
-			{"own", []any{organizationID, v.UserID, at}},
-			{"welcome", []any{newID(), at, v.UserID, organizationID}},
 			{"new hash", []any{v.UserID, hash, at}},
-		} {
-			if _, err := tx.Stmt(s.written[one.statement]).Exec(one.args...); err != nil {
-				return err
-			}
+		}, ofOrganization(organizationID, v.UserID, in.Name+"'s Organization", at)...)); err != nil {
+			return err
 		}
 		if err := s.begin(c, tx, &v, at); err != nil {
 			return err
@@ -142,4 +132,56 @@ func (s *server) register(c *gin.Context) {
 		return
 	}
 	respond(c, http.StatusCreated, v)
+}
+
+type statement struct {
+	name string
+	args []any
+}
+
+func (s *server) write(tx *sql.Tx, all []statement) error {
+	for _, one := range all {
+		if _, err := tx.Stmt(s.written[one.name]).Exec(one.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ofOrganization are the rows of a new one.
+func ofOrganization(id, owner, name string, at time.Time) []statement {
+	return []statement{
+		{"found", []any{id, name, at}},
+		{"open", []any{newID(), id, at, owner}},
+		{"join", []any{id, owner, at}},
+		{"own", []any{id, owner, at}},
+		{"welcome", []any{newID(), at, owner, id}},
+	}
+}
+
+func (s *server) found(c *gin.Context) {
+	var in struct{ Name string }
+	if err := c.BindJSON(&in); err != nil {
+		return
+	}
+	who, bits, err := s.allowed(background, c.Request, nil)
+	if err != nil || !signedIn(bits) {
+		refuse(c, orRefused(err))
+		return
+	}
+	id, at := newID(), now()
+	err = s.inTx(background, func(tx *sql.Tx) error {
+		if err := s.write(tx, ofOrganization(id, who.Subject, in.Name, at)); err != nil {
+			return err
+		}
+		return s.record(c, tx, at, event{
+			chain: id, action: "organization.created", role: "user", requestID: newID(), details: "{}",
+			organization: &id, user: &who.Subject, actor: &who.Subject, session: &who.SessionID,
+		})
+	})
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	answer(c, http.StatusCreated, organization{ID: id, Name: in.Name, IsActive: true, CreatedAt: at, UpdatedAt: at})
 }
