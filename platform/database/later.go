@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -21,14 +22,15 @@ func (d *DB) Later(ctx context.Context, statement string, args ...any) error {
 
 type overtakingKey struct{}
 
-// Overtaking is for a query that need not see what Later has been given: it does
+// Overtaking is for a query that need not see what Later has been given: it need
 // not have that run first.
 func Overtaking(ctx context.Context) context.Context {
 	return context.WithValue(ctx, overtakingKey{}, true)
 }
 
-// queuingConnector makes connections that keep the statements of Later back, and
-// send them together: with the COMMIT, if nothing is asked before.
+// queuingConnector makes connections that keep back a BEGIN and the statements of
+// Later, and send them together with what is asked next, or with the COMMIT: an
+// exchange with the server takes longer than most statements do.
 type queuingConnector struct{ driver.Connector }
 
 func (c queuingConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -41,46 +43,81 @@ func (c queuingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 
 type queuingConn struct {
 	*stdlib.Conn
-	inTx   bool
+	inTx   bool // in a transaction that queues
+	begun  bool // the server knows of it
 	queued *pgx.Batch
 }
 
 func (q *queuingConn) pgx() *pgx.Conn { return q.Conn.Conn() }
 
 func (q *queuingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	tx, err := q.Conn.BeginTx(ctx, opts)
+	if opts != (driver.TxOptions{}) {
+		return q.Conn.BeginTx(ctx, opts)
+	}
+	if q.pgx().IsClosed() {
+		return nil, driver.ErrBadConn
+	}
+	q.inTx, q.begun, q.queued = true, false, nil
+	q.queue("begin", nil)
+	return &queuingTx{ctx: ctx, conn: q}, nil
+}
+
+// notBegun refuses what comes after a BEGIN that failed: it would run outside of
+// the transaction.
+func (q *queuingConn) notBegun() error {
+	if q.inTx && !q.begun && q.queued == nil {
+		return errors.New("database: the transaction has not begun")
+	}
+	return nil
+}
+
+func (q *queuingConn) queue(statement string, args []driver.NamedValue) {
+	values := make([]any, len(args))
+	for i, a := range args {
+		values[i] = a.Value
+	}
+	if q.queued == nil {
+		q.queued = &pgx.Batch{}
+	}
+	q.queued.Queue(statement, values...)
+}
+
+func (q *queuingConn) ExecContext(ctx context.Context, statement string, args []driver.NamedValue) (driver.Result, error) {
+	if err := q.notBegun(); err != nil {
+		return nil, err
+	}
+	if later, _ := ctx.Value(laterKey{}).(bool); later && q.inTx {
+		q.queue(statement, args)
+		return driver.RowsAffected(0), nil
+	}
+	if q.queued == nil {
+		return q.Conn.ExecContext(ctx, statement, args)
+	}
+	q.queue(statement, args)
+	tag, err := q.send(ctx)
 	if err != nil {
 		return nil, err
 	}
-	q.inTx = true
-	return &queuingTx{Tx: tx, ctx: ctx, conn: q}, nil
-}
-
-func (q *queuingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if later, _ := ctx.Value(laterKey{}).(bool); later && q.inTx {
-		values := make([]any, len(args))
-		for i, a := range args {
-			values[i] = a.Value
-		}
-		if q.queued == nil {
-			q.queued = &pgx.Batch{}
-		}
-		q.queued.Queue(query, values...)
-		return driver.RowsAffected(0), nil
-	}
-	if err := q.send(ctx); err != nil {
-		return nil, err
-	}
-	return q.Conn.ExecContext(ctx, query, args)
+	return driver.RowsAffected(tag.RowsAffected()), nil
 }
 
 func (q *queuingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	if overtakes, _ := ctx.Value(overtakingKey{}).(bool); !overtakes {
-		if err := q.send(ctx); err != nil {
-			return nil, err
-		}
+	if err := q.notBegun(); err != nil {
+		return nil, err
 	}
-	return q.Conn.QueryContext(ctx, query, args)
+	overtakes, _ := ctx.Value(overtakingKey{}).(bool)
+	if q.queued == nil || overtakes && q.begun {
+		return q.Conn.QueryContext(ctx, query, args)
+	}
+	before := q.queued.Len()
+	q.queue(query, args)
+	results := q.sendBatch(ctx)
+	if _, err := passOver(results, before); err != nil {
+		_ = results.Close()
+		return nil, err
+	}
+	q.begun = true
+	return rowsOf(results)
 }
 
 // PrepareContext would make statements that overtake what is queued.
@@ -88,47 +125,73 @@ func (*queuingConn) PrepareContext(context.Context, string) (driver.Stmt, error)
 	return nil, errors.New("database: statements are not prepared by hand")
 }
 
-// send runs what is queued, in one exchange.
-func (q *queuingConn) send(ctx context.Context) error {
-	if q.queued == nil {
-		return nil
-	}
+func (q *queuingConn) sendBatch(ctx context.Context) pgx.BatchResults {
 	batch := q.queued
 	q.queued = nil
-	results := q.pgx().SendBatch(ctx, batch)
-	for range batch.Len() {
-		tag, err := results.Exec()
-		if err == nil && tag.String() == "ROLLBACK" { // to a COMMIT
-			err = pgx.ErrTxCommitRollback
-		}
-		if err != nil {
-			_ = results.Close()
-			return err
-		}
-	}
-	return results.Close()
+	return q.pgx().SendBatch(ctx, batch)
 }
 
+// send runs what is queued, in one exchange, and returns what the last statement
+// did.
+func (q *queuingConn) send(ctx context.Context) (last pgconn.CommandTag, err error) {
+	n := q.queued.Len()
+	results := q.sendBatch(ctx)
+	if last, err = passOver(results, n); err != nil {
+		_ = results.Close()
+		return last, err
+	}
+	q.begun = true
+	return last, results.Close()
+}
+
+// passOver reads the results of n statements.
+func passOver(results pgx.BatchResults, n int) (last pgconn.CommandTag, err error) {
+	for range n {
+		if last, err = results.Exec(); err != nil {
+			return last, err
+		}
+	}
+	return last, nil
+}
+
+// queuingTx ends a transaction that queuingConn began.
 type queuingTx struct {
-	driver.Tx
 	ctx  context.Context //nolint:containedctx // database/sql gives Commit none
 	conn *queuingConn
 }
 
 func (t *queuingTx) Commit() error {
-	t.conn.inTx = false
-	if t.conn.queued == nil {
-		return t.Tx.Commit()
-	}
-	t.conn.queued.Queue("commit")
-	if err := t.conn.send(t.ctx); err != nil {
-		_ = t.Tx.Rollback()
+	q := t.conn
+	if err := q.notBegun(); err != nil {
 		return err
 	}
-	return nil
+	q.inTx = false
+	if !q.begun && q.queued.Len() == 1 { // the BEGIN
+		q.queued = nil
+		return nil
+	}
+	q.queue("commit", nil)
+	tag, err := q.send(t.ctx)
+	if err == nil && tag.String() == "ROLLBACK" {
+		err = pgx.ErrTxCommitRollback
+	}
+	if err != nil {
+		_ = t.Rollback()
+	}
+	return err
 }
 
+// Rollback closes a connection whose transaction it can't end.
 func (t *queuingTx) Rollback() error {
-	t.conn.inTx, t.conn.queued = false, nil
-	return t.Tx.Rollback()
+	q := t.conn
+	unheardOf := !q.begun && q.queued != nil
+	q.inTx, q.queued = false, nil
+	if unheardOf || q.pgx().PgConn().TxStatus() == 'I' {
+		return nil
+	}
+	_, err := q.pgx().Exec(t.ctx, "rollback")
+	if err != nil {
+		_ = q.pgx().Close(t.ctx)
+	}
+	return err
 }
