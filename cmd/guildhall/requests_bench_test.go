@@ -73,6 +73,9 @@ func (c *counted) requests() []countedRequest {
 			add()
 			return http.MethodDelete, members + "/" + grace.id, ada.access, ""
 		}, nil},
+		{"found an organization", 201, func() (string, string, string, string) {
+			return http.MethodPost, "/organizations", ada.access, `{"name":"New Foundry"}`
+		}, nil},
 		{"log-in", 200, func() (string, string, string, string) {
 			return http.MethodPost, "/auth/token", "", fmt.Sprintf(`{"username":%q,"password":%q}`, grace.email, password)
 		}, nil},

@@ -125,6 +125,10 @@ func (b *bench) prepare(ctx context.Context, from store, dir string, users int64
 		return p, 0, err
 	}
 	b.say("%d users seeded in %s", users, time.Since(begun).Round(100*time.Millisecond))
+	asked, err := findStrangers(ctx, url)
+	if err != nil {
+		return p, 0, err
+	}
 	other, err := from.duplicate(ctx, url, name+"_limit")
 	if err != nil {
 		return p, 0, err
@@ -132,6 +136,7 @@ func (b *bench) prepare(ctx context.Context, from store, dir string, users int64
 	for _, s := range []*server{
 		{name: guildhall, binary: b.guildhall, url: url}, {name: limit, binary: b.limit, url: other},
 	} {
+		s.strangers.requests = asked
 		s.size, s.dir, s.references = p.size, filepath.Join(dir, name+" "+s.name), map[string][]byte{}
 		if err := os.Mkdir(s.dir, 0o700); err != nil {
 			return p, 0, err

@@ -33,6 +33,7 @@ type server struct {
 	cmd        *exec.Cmd
 	ended      chan struct{} // closed when the process has
 	people     people
+	strangers  strangers
 	pages      []string // deep in the list of the largest organization
 	references map[string][]byte
 }

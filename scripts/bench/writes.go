@@ -83,6 +83,22 @@ func adding(_ context.Context, s *server, worker, of int) (step, error) {
 	}, nil
 }
 
+func founding(_ context.Context, s *server, worker, of int) (step, error) {
+	const path = api + "/organizations"
+	founder := share(s.people.others, worker, of)[0] // a reader's list of organizations stays as it is
+	asked := request(http.MethodPost, path, founder.access, []byte(`{"name":"New Foundry"}`))
+	return func(c *connection) error {
+		status, body, err := c.do(asked)
+		if err != nil {
+			return err
+		}
+		if status != http.StatusCreated || member(body, "id") == "" || member(body, "name") != "New Foundry" {
+			return wrong(path, status, body)
+		}
+		return nil
+	}, nil
+}
+
 func logInBody(number int64) []byte {
 	return fmt.Appendf(nil, `{"username":%q,"password":%q}`, seed.Email(number), seed.Password)
 }

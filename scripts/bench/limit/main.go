@@ -88,6 +88,7 @@ func run() error {
 	v1.POST("/auth/refresh", s.refresh)
 	v1.GET("/auth/me", s.me)
 	v1.GET("/organizations", s.organizations)
+	v1.POST("/organizations", s.found)
 	v1.GET("/organizations/:organization_id", s.organization)
 	v1.GET("/organizations/:organization_id/members", s.members)
 	v1.POST("/organizations/:organization_id/members", s.add)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/token"
+)
+
+// mostStrangers are more people than a server remembers: whoever comes round again
+// has been forgotten.
+const mostStrangers = 50_000
+
+// strangers have sessions that are live and tokens that no server has seen. The
+// tokens are made here, for as many log-ins would take minutes.
+type strangers struct {
+	requests [][]byte
+	next     atomic.Int64
+}
+
+// findStrangers revives the sample data's sessions, of a database that nobody uses.
+func findStrangers(ctx context.Context, url string) ([][]byte, error) {
+	db, err := database.Open(ctx, database.Options{URL: url, MaxConnections: 1})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	ends := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Microsecond)
+	const them = "(SELECT id FROM sessions ORDER BY id DESC LIMIT ?)"
+	ctx = database.ForAll(ctx)
+	err = db.Conn(ctx).Exec("UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL, expires_at = ? WHERE id IN "+them, ends, mostStrangers).Error
+	if err != nil {
+		return nil, fmt.Errorf("revive sessions: %w", err)
+	}
+	rows, err := db.Rows(ctx, "SELECT id, user_id, organization_id FROM sessions WHERE id IN "+them, mostStrangers)
+	if err != nil {
+		return nil, fmt.Errorf("read sessions: %w", err)
+	}
+	defer rows.Close()
+	tokens := token.New(token.Config{
+		AccessKey: []byte(variable("JWT_SECRET_KEY")), RefreshKey: []byte(variable("JWT_REFRESH_SECRET_KEY")),
+		Issuer: "guildhall", Audience: "guildhall", AccessTTL: 24 * time.Hour, Now: time.Now,
+	})
+	var requests [][]byte
+	for rows.Next() {
+		var session, user uuid.UUID
+		var organization sql.Null[uuid.UUID]
+		if err := rows.Scan(&session, &user, &organization); err != nil {
+			return nil, fmt.Errorf("read sessions: %w", err)
+		}
+		access, _, err := tokens.IssueAccess(user, session, uuid.NullUUID{UUID: organization.V, Valid: organization.Valid}, ends)
+		if err != nil {
+			return nil, err
+		}
+		requests = append(requests, request(http.MethodGet, api+"/auth/me", access, nil))
+	}
+	return requests, rows.Err()
+}
+
+// variable of the environment that servers are given.
+func variable(name string) string {
+	for _, assignment := range environment("") {
+		if value, ok := strings.CutPrefix(assignment, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// asStrangers has each request come from somebody else.
+func asStrangers(_ context.Context, s *server, _, _ int) (step, error) {
+	return func(c *connection) error {
+		asked := s.strangers.requests[int(s.strangers.next.Add(1))%len(s.strangers.requests)]
+		status, body, err := c.do(asked)
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK || member(body, "email") == "" {
+			return wrong("who am I", status, body)
+		}
+		return nil
+	}, nil
+}
