@@ -208,6 +208,11 @@ func (s server) explainSilence(err error) unfit {
 		}
 	case errors.As(err, &name) && name.IsNotFound:
 		return unfit{fmt.Sprintf("there is no host %s", name.Name), "correct the host in the URL, or the name service"}
+	case errors.As(err, &name):
+		return unfit{
+			fmt.Sprintf("the name service does not say where %s is (%s)", name.Name, name.Err),
+			"see that the machine reaches its name service, or write the host's IP address in the URL",
+		}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return unfit{
 			fmt.Sprintf("nothing listens at %s (connection refused)", s.address()),

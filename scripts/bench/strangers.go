@@ -36,7 +36,10 @@ func findStrangers(ctx context.Context, url string) ([][]byte, error) {
 	ends := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Microsecond)
 	const them = "(SELECT id FROM sessions ORDER BY id DESC LIMIT ?)"
 	ctx = database.ForAll(ctx)
-	err = db.Conn(ctx).Exec("UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL, expires_at = ? WHERE id IN "+them, ends, mostStrangers).Error
+	err = db.InBulk(ctx, func(ctx context.Context) error {
+		_, err := db.Exec(ctx, "UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL, expires_at = ? WHERE id IN "+them, ends, mostStrangers)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("revive sessions: %w", err)
 	}
