@@ -43,12 +43,14 @@ func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organiz
 	now := g.now()
 	key := asked{claims.UserID, claims.SessionID, organizationID, rule.along}
 	var epoch int64
-	var sure bool
+	var met, sure bool
 	if g.memory.watch != nil {
-		if epoch, sure = g.memory.watch.Epoch(); sure {
-			if a, found := g.memory.known.Find(key); found && a.epoch == epoch && now.Before(a.standing.until) {
-				return a.standing, a.read, nil
-			}
+		var a answered
+		if a, met = g.memory.known.Find(key); met {
+			epoch, sure = g.memory.watch.Epoch()
+		}
+		if sure && a.epoch == epoch && now.Before(a.standing.until) {
+			return a.standing, a.read, nil
 		}
 	}
 	var read any
@@ -57,11 +59,18 @@ func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organiz
 		read, into = rule.along.row()
 	}
 	standing, err := g.query(ctx, g.asking(rule), claims.UserID, claims.SessionID, organizationID, now, into...)
-	if err == nil && sure && standing.good(organizationID.Valid) {
+	switch {
+	case err != nil || g.memory.watch == nil || !standing.good(organizationID.Valid):
+	case !met: // what a stranger asks costs a query, and not the epoch as well
+		g.memory.known.Keep(key, answered{epoch: never})
+	case sure:
 		g.memory.known.Keep(key, answered{epoch, standing, read})
 	}
 	return standing, read, err
 }
+
+// never is no epoch: a caller who was met once has no answer kept.
+const never = -1
 
 // good is a standing that only a statement which is not harmless can change.
 func (s Standing) good(inOrganization bool) bool {

@@ -5,6 +5,7 @@ package token
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,6 +41,7 @@ type Service struct {
 	accessTTL        time.Duration
 	now              func() time.Time
 	parser           *jwt.Parser
+	validator        *jwt.Validator
 	// Access tokens that were found valid, by their digest: what a token says and
 	// its signature never change. The clock is looked at each time, and whether the
 	// session still holds is not the token's to say, here as elsewhere.
@@ -51,24 +53,32 @@ type digest [sha256.Size]byte
 // kind of token. RFC 8725 §3.11 and §3.12: one kind is never taken for another,
 // by its typ and by its key.
 type kind struct {
-	typ string
-	key []byte
+	typ    string
+	key    []byte
+	header string // of the tokens that sign makes, encoded
+}
+
+func newKind(typ string, key []byte) kind {
+	header := fmt.Sprintf(`{"alg":%q,"typ":%q}`, jwt.SigningMethodHS256.Alg(), typ)
+	return kind{typ, key, base64.RawURLEncoding.EncodeToString([]byte(header))}
 }
 
 // New returns the service.
 func New(c Config) *Service {
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithLeeway(leeway), jwt.WithTimeFunc(c.Now), jwt.WithStrictDecoding(),
+	}
 	return &Service{
-		access:  kind{typ: "at+jwt", key: c.AccessKey},
-		refresh: kind{typ: "rt+jwt", key: c.RefreshKey},
+		access:  newKind("at+jwt", c.AccessKey),
+		refresh: newKind("rt+jwt", c.RefreshKey),
 		issuer:  c.Issuer, audience: c.Audience,
 		accessTTL: c.AccessTTL, now: c.Now,
-		seen: recent.New[digest, Access](4096), // about a megabyte
-		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-			jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience),
-			jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
-			jwt.WithLeeway(leeway), jwt.WithTimeFunc(c.Now), jwt.WithStrictDecoding(),
-		),
+		seen:      recent.New[digest, Access](4096), // about a megabyte
+		parser:    jwt.NewParser(options...),
+		validator: jwt.NewValidator(options...),
 	}
 }
 
@@ -82,12 +92,20 @@ func (s *Service) sign(k kind, claims jwt.Claims) (string, error) {
 	return signed, nil
 }
 
-func (s *Service) read(k kind, token string, claims jwt.Claims) error {
+type readable interface {
+	jwt.Claims
+	UnmarshalJSON(text []byte) error
+}
+
+func (s *Service) read(k kind, token string, claims readable) error {
 	if len(token) > maxLength {
 		return fmt.Errorf("longer than %d bytes", maxLength)
 	}
 	if strings.ContainsAny(token, "\r\n") { // which encoding/base64 skips
 		return errors.New("holds a line break")
+	}
+	if rest, ok := strings.CutPrefix(token, k.header+"."); ok {
+		return s.readOwn(k, rest, claims)
 	}
 	_, err := s.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		if t.Header["typ"] != k.typ {
@@ -100,4 +118,26 @@ func (s *Service) read(k kind, token string, claims jwt.Claims) error {
 		return k.key, nil
 	})
 	return err
+}
+
+// readOwn reads a token whose header is the one that sign writes, byte for byte.
+// The parser would decode it as JSON into a map, which takes a third of its time
+// (BenchmarkParseAccess), and the claims before it knows that they are signed.
+func (s *Service) readOwn(k kind, rest string, claims readable) error {
+	payload, signature, _ := strings.Cut(rest, ".")
+	sum, err := s.parser.DecodeSegment(signature)
+	if err != nil {
+		return fmt.Errorf("signature: %w", err)
+	}
+	if err := jwt.SigningMethodHS256.Verify(k.header+"."+payload, sum, k.key); err != nil {
+		return err
+	}
+	text, err := s.parser.DecodeSegment(payload)
+	if err != nil {
+		return fmt.Errorf("claims: %w", err)
+	}
+	if err := claims.UnmarshalJSON(text); err != nil {
+		return fmt.Errorf("claims: %w", err)
+	}
+	return s.validator.Validate(claims)
 }
