@@ -14,31 +14,32 @@ import (
 
 // Create founds an organization within the caller's transaction.
 func (m *Module) Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error) {
-	id := uuid.Must(uuid.NewV7())
+	view, err := m.establish(ctx, ownerID, name)
+	return view.ID, err
+}
+
+func (m *Module) establish(ctx context.Context, ownerID uuid.UUID, name string) (organizationView, error) {
+	id, now := uuid.Must(uuid.NewV7()), m.now()
 	ctx = database.For(ctx, database.Tenant{OrganizationID: audit.In(id), UserID: ownerID})
-	err := m.store.create(ctx, id, ownerID, name, m.now())
-	if err != nil {
-		return uuid.Nil, err
+	if err := m.store.create(ctx, id, ownerID, name, now); err != nil {
+		return organizationView{}, err
 	}
 	if err := m.memberships.Found(ctx, id, ownerID); err != nil {
-		return uuid.Nil, err
+		return organizationView{}, err
 	}
-	return id, m.trail.Record(ctx, audit.Event{
+	err := m.trail.Record(ctx, audit.Event{
 		Action: audit.OrganizationCreated, OrganizationID: audit.In(id), UserID: ownerID, Actor: ownerID, First: true,
 	})
+	return organizationView{ID: id, Name: name, CreatedAt: now, UpdatedAt: now, IsActive: true}, err
 }
 
 func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (created httpapi.Created[organizationView], err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		id, err := m.Create(ctx, ownerID, name)
+		view, err := m.establish(ctx, ownerID, name)
 		if err != nil {
 			return err
 		}
-		view, err := m.store.find(database.For(ctx, database.Tenant{UserID: ownerID}), id, m.now())
-		if err != nil {
-			return err
-		}
-		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/organizations/"+id.String(), view)
+		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/organizations/"+view.ID.String(), view)
 		return err
 	})
 	return created, err

@@ -85,7 +85,7 @@ func TestWhatAServerIsSetUpToRefuse(t *testing.T) {
 	}
 	i.at.RawQuery = "sslmode=verify-full"
 	says(i.use(""), "the certificate of "+server.Address()+" is not trusted", "sslrootcert=FILE")
-	i.at.RawQuery += "&sslrootcert=" + url.QueryEscape(filepath.Join(ask("data_directory"), "server.crt"))
+	i.at.RawQuery += "&sslrootcert=" + url.PathEscape(filepath.Join(ask("data_directory"), "server.crt"))
 	if err := i.use(""); err != nil {
 		t.Errorf("as it says: %v", err)
 	}

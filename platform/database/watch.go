@@ -24,6 +24,7 @@ import (
 type Watch struct {
 	file     string
 	harmless func(statement string) bool
+	verdicts sync.Map // of harmless, by statement
 
 	mu     sync.Mutex
 	closed bool
@@ -148,6 +149,16 @@ func (w *Watch) end(ctx context.Context, writer asked, before int64, changed boo
 	w.seen = version
 }
 
+// isHarmless asks about each statement once: a few dozen are run over and over.
+func (w *Watch) isHarmless(statement string) bool {
+	if verdict, found := w.verdicts.Load(statement); found {
+		return verdict.(bool)
+	}
+	verdict := w.harmless(statement)
+	w.verdicts.Store(statement, verdict)
+	return verdict
+}
+
 // watchedTx runs the statements of a transaction, gorm's and those by hand, and
 // notes whether one of them may have changed what the watch is about.
 type watchedTx struct {
@@ -157,7 +168,7 @@ type watchedTx struct {
 }
 
 func (t *watchedTx) note(statement string) {
-	t.changed = t.changed || !t.watch.harmless(statement)
+	t.changed = t.changed || !t.watch.isHarmless(statement)
 }
 
 func (t *watchedTx) PrepareContext(ctx context.Context, statement string) (*sql.Stmt, error) {
