@@ -213,7 +213,7 @@ func (a *App) Usable(ctx context.Context) error {
 // Current says why what is in the database can't be relied on: a schema that is not
 // this version's, or rows that the role does not see. It changes nothing.
 func (a *App) Current(ctx context.Context) error {
-	if err := a.upToDate(ctx); err != nil {
+	if err := a.UpToDate(ctx); err != nil {
 		return err
 	}
 	return a.permitted(ctx)
@@ -227,10 +227,11 @@ func (a *App) migrated(ctx context.Context) error {
 		}
 		return err
 	}
-	return a.upToDate(ctx)
+	return a.UpToDate(ctx)
 }
 
-func (a *App) upToDate(ctx context.Context) error {
+// UpToDate says why the schema is not this version's.
+func (a *App) UpToDate(ctx context.Context) error {
 	status, err := a.kernel.DB.Status(ctx, a.migrations)
 	switch {
 	case err != nil:
@@ -251,6 +252,9 @@ func (a *App) ready(ctx context.Context) error {
 	status, err := a.kernel.DB.Status(ctx, a.migrations)
 	if err == nil && len(status.Pending) > 0 {
 		err = errors.New("the schema lacks what this version needs")
+	}
+	if err == nil {
+		err = a.kernel.DB.RowSecurityAsSet(ctx)
 	}
 	if err == nil {
 		err = a.kernel.DB.Writable(ctx)
@@ -284,8 +288,8 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(quietHandshakes{a.kernel.Log.Handler()}, slog.LevelWarn),
 	}
-	stopSweeping := a.sweepEvery(ctx, sweepInterval)
-	defer stopSweeping()
+	defer repeat(ctx, sweepInterval, a.sweepAndTell)()
+	defer repeat(ctx, watchInterval, a.watch())()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

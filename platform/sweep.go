@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"guildhall/platform/database"
@@ -57,21 +55,8 @@ func sweepOut(ctx context.Context, s module.Sweeper) (rows int64, err error) {
 	}
 }
 
-// sweepEvery sweeps until the context ends or stop is called, which waits for it.
-func (a *App) sweepEvery(ctx context.Context, interval time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var done sync.WaitGroup
-	done.Go(func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(interval/2 + rand.N(interval)): //nolint:gosec // only spreads the work
-			}
-			if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
-				a.kernel.Log.WarnContext(ctx, "could not sweep", "cause", err)
-			}
-		}
-	})
-	return func() { cancel(); done.Wait() }
+func (a *App) sweepAndTell(ctx context.Context) {
+	if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
+		a.kernel.Log.WarnContext(ctx, "could not sweep", "cause", err)
+	}
 }

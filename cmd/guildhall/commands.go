@@ -36,7 +36,7 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(under(ofService,
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
-		migrateCommand(), checkCommand(), doctorCommand(), sweepCommand())...)
+		migrateCommand(), rowSecurityCommand(), checkCommand(), doctorCommand(), sweepCommand())...)
 	cmd.AddCommand(under(ofPeople, userCommand(), organizationCommand(), adminCommand(), auditCommand())...)
 	cmd.AddCommand(under(ofData, backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand())...)
 	cmd.AddCommand(under(ofProgram, openAPICommand(), manCommand(), versionCommand())...)

@@ -19,10 +19,13 @@ func migrateCommand() *cobra.Command {
 			Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
 			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 				applied, err := k.DB.Migrate(cmd.Context(), app.Migrations())
-				if err == nil {
-					err = k.DB.TurnOffRowSecurity(cmd.Context())
+				if err := report(cmd, "applied", applied, err); err != nil {
+					return err
 				}
-				return report(cmd, "applied", applied, err)
+				if err := k.DB.RowSecurityAsSet(cmd.Context()); err != nil {
+					fmt.Fprintln(cmd.ErrOrStderr(), "the service would not start with these settings:", err)
+				}
+				return nil
 			}),
 		},
 		migrateDownCommand(),

@@ -38,6 +38,10 @@ func underRowSecurity(t testing.TB, cfg *config.Config) {
 	if _, err := k.DB.Migrate(context.Background(), app.Migrations()); err != nil {
 		t.Fatal(err)
 	}
+	unrecorded := func(context.Context, []string) error { return nil } // the tests count events
+	if _, err := k.DB.SetRowSecurity(context.Background(), app.Migrations(), true, unrecorded); err != nil {
+		t.Fatal(err)
+	}
 	refused := "UPDATE, DELETE"
 	if cfg.AuditRetention > 0 {
 		refused = "UPDATE"
@@ -285,24 +289,128 @@ func TestTrustRowSecurityCost(t *testing.T) {
 	}
 }
 
-// TestRowSecurityIsNotLostByForgettingASetting: only `migrate up` turns it off.
+// TestRowSecurityIsNotLostByForgettingASetting: only `row-security off` turns it off,
+// and whoever may not says so.
 func TestRowSecurityIsNotLostByForgettingASetting(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.PostgresURL(t)
-	s := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
+	var service string
+	s := start(t, databaseURL, func(c *config.Config) {
+		underRowSecurity(t, c)
+		service = c.DatabaseURL.Reveal()
+	})
 	ada := s.person("Ada")
-	dir, environ := t.TempDir(), inProduction(ownedBy(t, databaseURL), "MIGRATE_ON_START=true")
-	const on = "SELECT COUNT(*) FROM pg_class WHERE relrowsecurity"
+	owner := ownedBy(t, databaseURL)
+	dir, environ := t.TempDir(), inProduction(owner, "MIGRATE_ON_START=true")
+	const on = "SELECT COUNT(*) FROM pg_class WHERE relrowsecurity AND relforcerowsecurity"
 	walls := s.count(on)
 	for _, args := range [][]string{{"serve"}, {"sweep"}, {"admin", "list"}, {"export", ada.organization, "--output", "-"}} {
 		if out, status := run(t, dir, environ, args...); status != 1 || !strings.Contains(out, "row-level security is on in the database") {
 			t.Errorf("%v: %d\n%s", args, status, out)
 		}
 	}
+	out, status := run(t, dir, environ, "migrate", "up")
+	if status != 0 || !strings.Contains(out, "the service would not start with these settings: row-level security is on") {
+		t.Errorf("migrate up: %d\n%s", status, out)
+	}
+	if out, status := run(t, dir, inProduction(service), "row-security", "off"); status != 1 || !strings.Contains(out, "only their owner") {
+		t.Errorf("by the service's role: %d\n%s", status, out)
+	}
 	if n := s.count(on); n != walls || n == 0 {
 		t.Errorf("%d tables had it, %d have", walls, n)
 	}
-	if out, status := run(t, dir, environ, "migrate", "up"); status != 0 || s.count(on) != 0 {
-		t.Errorf("migrate up: %d %d\n%s", status, s.count(on), out)
+	c := atServer{t, dir, environ}
+	if out := c.ok("row-security", "off"); !strings.Contains(out, "row-level security is off") || !strings.Contains(out, "organization_members") || s.count(on) != 0 {
+		t.Errorf("%d are left:\n%s", s.count(on), out)
+	}
+	c.ok("migrate", "up")
+	if out := c.ok("row-security", "off"); out != "row-level security is off already\n" {
+		t.Error(out)
+	}
+	c.ok("audit", "verify")
+	if n := s.count("SELECT COUNT(*) FROM audit_events WHERE action = 'database.row_security_off' AND actor_role = 'command_line' AND details = '{\"tables\":\"" + fmt.Sprint(walls) + "\"}'"); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// TestRowSecurityIsTurnedOnUnderARunningService that has no use for it: nobody is
+// answered as if there were nothing.
+func TestRowSecurityIsTurnedOnUnderARunningService(t *testing.T) {
+	t.Parallel()
+	if rowSecurityEverywhere() {
+		t.Skip("it turns it on")
+	}
+	for name, change := range map[string]func(testing.TB, *config.Config){"directly": func(testing.TB, *config.Config) {}, "through PgBouncer": throughPgBouncer} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := platformtest.PostgresURL(t)
+			start(t, databaseURL)
+			owner := ownedBy(t, databaseURL)
+			s := start(t, owner, func(c *config.Config) {
+				change(t, c)
+				c.MigrateOnStart = false
+			})
+			ada := s.person("Ada")
+			bob := s.person("Bob").joins(ada, false)
+			ada.get(ada.org("/members")).is(200)
+			s.do("GET", "/readyz", "", nil).is(200)
+			c := atServer{t, t.TempDir(), inProduction(owner)}
+			requests := func() []answer {
+				return []answer{
+					ada.get("/auth/me"), ada.get("/auth/me/organizations"), ada.get("/organizations"), ada.get(ada.org("")), ada.get(ada.org("/members")),
+					ada.get("/users"), ada.get("/users/" + bob.id), ada.patch(ada.org(""), body("name", "x")),
+					ada.post("/organizations", body("name", "Another")), s.logIn(ada.email, password),
+					s.do("POST", "/api/v1/auth/register", "", body("email", "c@example.com", "password", password, "name", "C")),
+				}
+			}
+			out := c.ok("row-security", "on")
+			if !strings.Contains(out, "Restart every process with DATABASE_ROW_SECURITY=true") || !strings.Contains(out, "organization_owners") {
+				t.Error(out)
+			}
+			for _, a := range requests() {
+				if a.status != 503 || a.code() != "storage_unavailable" || a.header.Get("Retry-After") == "" {
+					t.Errorf("%s: %d %s", a.request, a.status, a.body)
+				}
+			}
+			s.do("GET", "/readyz", "", nil).is(503, "not_ready")
+			if log := s.log.String(); strings.Count(log, "row-level security is on in the database: set DATABASE_ROW_SECURITY=true") < 2 {
+				t.Errorf("the log says\n%s", log)
+			}
+			var status struct {
+				State   string
+				On, Off []string
+				Setting bool
+			}
+			c.json(&status, "row-security", "status")
+			if status.State != "on" || len(status.On) < 8 || len(status.Off) > 0 || status.Setting {
+				t.Errorf("%+v", status)
+			}
+			// A process that is set up for it goes on, and notices when it is turned off.
+			with := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
+			change(t, with.kernel.Config)
+			again := with.actorOf(with.logIn(ada.email, password).is(200))
+			if n := len(again.get(again.org("/members")).is(200).list()); n != 2 {
+				t.Errorf("%d members", n)
+			}
+			c.ok("row-security", "off")
+			with.do("GET", "/readyz", "", nil).is(503, "not_ready")
+			if log := with.log.String(); !strings.Contains(log, "row-level security is off in the database: as the tables' owner run") {
+				t.Errorf("the log says\n%s", log)
+			}
+			s.do("GET", "/readyz", "", nil).is(200)
+			ada.get(ada.org("/members")).is(200)
+			if n := s.count("SELECT COUNT(*) FROM audit_events WHERE action LIKE 'database.row_security_%'"); n != 2 {
+				t.Errorf("%d events", n)
+			}
+		})
+	}
+}
+
+// TestRowSecurityOnSQLite is refused, and named.
+func TestRowSecurityOnSQLite(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	for _, how := range []string{"on", "off", "status"} {
+		s.atServer().fails(1, "row-level security is PostgreSQL's", "row-security", how)
 	}
 }

@@ -43,6 +43,11 @@ const (
 	// done after that was taken is lost.
 	DatabaseRestored Action = "database.restored"
 
+	// RowSecurityOn and RowSecurityOff are the second wall between organizations, put
+	// up or taken down in the database.
+	RowSecurityOn  Action = "database.row_security_on"
+	RowSecurityOff Action = "database.row_security_off"
+
 	// OperationForbidden is an operation that was refused with 403.
 	OperationForbidden Action = "operation.forbidden"
 )
@@ -56,7 +61,7 @@ func Actions() []Action {
 		OrganizationCreated, OrganizationRenamed, OrganizationSuspend, OrganizationActivate, OrganizationArchive, OrganizationRestore,
 		OrganizationImported,
 		MemberAdded, MemberRemoved, MemberLeft, AdminGranted, AdminRevoked, OwnershipTransferred,
-		OperatorGranted, OperatorRevoked, DatabaseRestored, OperationForbidden,
+		OperatorGranted, OperatorRevoked, DatabaseRestored, RowSecurityOn, RowSecurityOff, OperationForbidden,
 	}
 }
 

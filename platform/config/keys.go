@@ -56,7 +56,7 @@ func keys() []key {
 			usage: "how a pooler between (PgBouncer) shares connections to PostgreSQL: session (or there is none) or transaction",
 			bind:  func(c *Config) value { return word{&c.DatabasePoolMode, oneOf("session", "transaction")} }},
 		{name: "DATABASE_ROW_SECURITY", def: "false",
-			usage: "have PostgreSQL itself keep organizations apart (row-level security), at a cost",
+			usage: "serve under row-level security, which `guildhall row-security on` turns on in PostgreSQL, at a cost",
 			bind:  func(c *Config) value { return boolean{&c.DatabaseRowSecurity} }},
 		{name: "MIGRATE_ON_START", def: "false", dev: "true",
 			usage: "bring the database's schema up to date before serving",

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -47,6 +48,9 @@ func isLockTimeout(err error) bool {
 func Fault(err error) *fault.Error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return nil
+	}
+	if wasFiltered(err) {
+		return ErrUnavailable.WithCause(fmt.Errorf("%w: %w", errRowSecurityOn, err))
 	}
 	if isRetryable(err) || unreachable(err) {
 		return ErrUnavailable.WithCause(err)

@@ -30,37 +30,67 @@ func Overtaking(ctx context.Context) context.Context {
 
 // queuingConnector makes connections that keep back a BEGIN and the statements of
 // Later, and send them together with what is asked next, or with the COMMIT: an
-// exchange with the server takes longer than most statements do.
-type queuingConnector struct{ driver.Connector }
+// exchange with the server takes longer than most statements do. One that is to run
+// first in each transaction goes with the BEGIN, or, where there is none, with the
+// statement that is a transaction by itself.
+type queuingConnector struct {
+	driver.Connector
+	first string
+}
 
 func (c queuingConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	plain, err := connectPlain(ctx, c.Connector)
 	if err != nil {
 		return nil, err
 	}
-	return &queuingConn{Conn: plain}, nil
+	return &queuingConn{Conn: plain, first: c.first}, nil
 }
 
 type queuingConn struct {
 	*stdlib.Conn
+	first  string
 	inTx   bool // in a transaction that queues
 	begun  bool // the server knows of it
 	queued *pgx.Batch
+	// opening is how many statements the transaction begins with.
+	opening int
 }
 
 func (q *queuingConn) pgx() *pgx.Conn { return q.Conn.Conn() }
 
 func (q *queuingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if opts != (driver.TxOptions{}) {
-		return q.Conn.BeginTx(ctx, opts)
+		return q.beginAtOnce(ctx, opts)
 	}
 	if q.pgx().IsClosed() {
 		return nil, driver.ErrBadConn
 	}
 	q.inTx, q.begun, q.queued = true, false, nil
 	q.queue("begin", nil)
+	q.queueFirst()
+	q.opening = q.queued.Len()
 	return &queuingTx{ctx: ctx, conn: q}, nil
 }
+
+func (q *queuingConn) beginAtOnce(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	tx, err := q.Conn.BeginTx(ctx, opts)
+	if err != nil || q.first == "" {
+		return tx, err
+	}
+	if _, err := q.Conn.ExecContext(ctx, q.first, nil); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
+}
+
+func (q *queuingConn) queueFirst() {
+	if q.first != "" {
+		q.queue(q.first, nil)
+	}
+}
+
+// byItself is said of a statement that is no part of a transaction.
+func (q *queuingConn) byItself() bool { return q.queued == nil && q.pgx().PgConn().TxStatus() == 'I' }
 
 // notBegun refuses what comes after a BEGIN that failed: it would run outside of
 // the transaction.
@@ -90,6 +120,9 @@ func (q *queuingConn) ExecContext(ctx context.Context, statement string, args []
 		q.queue(statement, args)
 		return driver.RowsAffected(0), nil
 	}
+	if q.byItself() {
+		q.queueFirst()
+	}
 	if q.queued == nil {
 		return q.Conn.ExecContext(ctx, statement, args)
 	}
@@ -104,6 +137,9 @@ func (q *queuingConn) ExecContext(ctx context.Context, statement string, args []
 func (q *queuingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	if err := q.notBegun(); err != nil {
 		return nil, err
+	}
+	if q.byItself() {
+		q.queueFirst()
 	}
 	overtakes, _ := ctx.Value(overtakingKey{}).(bool)
 	if q.queued == nil || overtakes && q.begun {
@@ -166,7 +202,7 @@ func (t *queuingTx) Commit() error {
 		return err
 	}
 	q.inTx = false
-	if !q.begun && q.queued.Len() == 1 { // the BEGIN
+	if !q.begun && q.queued.Len() == q.opening {
 		q.queued = nil
 		return nil
 	}

@@ -172,7 +172,7 @@ func (d *DB) migrateStep(ctx context.Context, known []Migration) (applied []stri
 			return ErrSchemaNewer
 		}
 		if len(status.Pending) == 0 {
-			return d.setRowSecurity(tx)
+			return nil
 		}
 		if len(status.Applied) > 0 {
 			if err := d.copyAside(ctx); err != nil {
@@ -183,11 +183,9 @@ func (d *DB) migrateStep(ctx context.Context, known []Migration) (applied []stri
 		if d.driver == Postgres && !d.engine.MigratesInSteps() && len(status.Applied) > 0 {
 			applied, more = status.Pending[:1], len(status.Pending) > 1
 		}
-		if err := d.gormigrate(tx, known).MigrateTo(applied[len(applied)-1]); err != nil {
+		err = d.keepingRowSecurity(tx, func() error { return d.gormigrate(tx, known).MigrateTo(applied[len(applied)-1]) })
+		if err != nil {
 			return fmt.Errorf("migrate: %w", err)
-		}
-		if err := d.setRowSecurity(tx); err != nil {
-			return err
 		}
 		return d.checkForeignKeys(tx)
 	})
@@ -212,9 +210,6 @@ func (d *DB) Rollback(ctx context.Context, known []Migration, n int) (undone []s
 			return fmt.Errorf("only %d migrations have been applied", len(status.Applied))
 		}
 		if err := d.copyAside(ctx); err != nil {
-			return err
-		}
-		if err := d.tellTenant(ForAll(ctx), tx); err != nil { // what goes back is in every row
 			return err
 		}
 		g := d.gormigrate(tx, known)
@@ -296,6 +291,9 @@ func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) 
 		}
 		if err := tx.Exec("SET LOCAL lock_timeout = '500ms'").Error; err != nil {
 			return fmt.Errorf("limit the wait for tables: %w", err)
+		}
+		if err := d.tellTenant(ctx, tx); err != nil { // what is changed is in every row
+			return err
 		}
 		return fn(tx)
 	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted}) // to see what the lock waited for

@@ -51,20 +51,31 @@ func (d *DB) openPool(dsn string) (server, *sql.DB, error) {
 	if d.options.TransactionPooling {
 		poolTransactions(config)
 	}
-	connector := stdlib.GetConnector(*config)
-	switch {
-	case d.options.RowSecurity: // tells the tenant between statements
-		connector = guardedConnector{connector}
-	case !d.options.TransactionPooling:
-		connector = queuingConnector{connector}
-	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(d.connector(config))
 	most := max(d.options.MaxConnections, 2)
 	pool.SetMaxOpenConns(most)
 	pool.SetMaxIdleConns(most)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	pool.SetConnMaxLifetime(time.Hour)
 	return server{config, most}, pool, nil
+}
+
+// connector makes connections that tell the tenant between statements, or that are
+// refused what row-level security hides: for as long as they live, or, where they
+// change hands, at the beginning of each transaction.
+func (d *DB) connector(config *pgx.ConnConfig) driver.Connector {
+	switch {
+	case d.options.RowSecurity:
+		return guardedConnector{stdlib.GetConnector(*config)}
+	case d.options.TransactionPooling:
+		return queuingConnector{stdlib.GetConnector(*config), fmt.Sprintf(refuseFiltered, true)}
+	default:
+		refuse := stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.PgConn().Exec(ctx, fmt.Sprintf(refuseFiltered, false)).ReadAll()
+			return err
+		})
+		return queuingConnector{stdlib.GetConnector(*config, refuse), ""}
+	}
 }
 
 // connectPlain makes a connection of pgx's, for those that add something to it.

@@ -258,6 +258,9 @@ func (d *DB) explain(ctx context.Context, err error) error {
 			return why
 		}
 	case "42501":
+		if wasFiltered(err) {
+			return errRowSecurityOn
+		}
 		if why := d.mayNot(ctx); why != nil {
 			return fmt.Errorf("%s: %w", pg.Message, why)
 		}

@@ -7,54 +7,131 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 )
 
-// rowSecurity says which tables have a policy and whether it is on.
-func rowSecurity(conn *gorm.DB) (tables []string, on int, err error) {
-	rows, err := conn.Raw(`SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity FROM pg_class c
+// RowSecurity is what a database does with the policies of its tables.
+type RowSecurity struct {
+	On  []string // tables whose policies are enforced, for their owner as well
+	Off []string // tables that have policies which are not
+}
+
+// State is a word for it: on, off, or partly on, which nothing but an interruption
+// or somebody's hand makes of it.
+func (r RowSecurity) State() string {
+	switch {
+	case len(r.On) == 0:
+		return "off"
+	case len(r.Off) == 0:
+		return "on"
+	default:
+		return "partly on"
+	}
+}
+
+// RowSecurity asks PostgreSQL; on SQLite no table has a policy.
+func (d *DB) RowSecurity(ctx context.Context) (RowSecurity, error) {
+	if d.driver != Postgres {
+		return RowSecurity{}, nil
+	}
+	return rowSecurityOf(d.reader.WithContext(ctx))
+}
+
+func rowSecurityOf(conn *gorm.DB) (r RowSecurity, err error) {
+	rows, err := conn.Raw(`SELECT CAST(c.relname AS text), c.relrowsecurity AND c.relforcerowsecurity FROM pg_class c
 		WHERE c.relnamespace = current_schema()::regnamespace AND EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid)
 		ORDER BY c.relname`).Rows()
 	if err != nil {
-		return nil, 0, fmt.Errorf("look for row-level security: %w", err)
+		return r, fmt.Errorf("look for row-level security: %w", err)
 	}
-	tables, err = Collect(rows, func(scan func(...any) error) (name string, err error) {
-		var enabled bool
-		if err = scan(&name, &enabled); enabled {
-			on++
+	_, err = Collect(rows, func(scan func(...any) error) (none struct{}, err error) {
+		var table string
+		var on bool
+		switch err = scan(&table, &on); {
+		case on:
+			r.On = append(r.On, table)
+		default:
+			r.Off = append(r.Off, table)
 		}
-		return name, err
+		return none, err
 	})
-	return tables, on, err
+	return r, err
 }
 
-// setRowSecurity turns the modules' policies on, if configured, within the
-// transaction of a migration. Only the tables' owner may.
-func (d *DB) setRowSecurity(tx *gorm.DB) error {
-	if d.driver != Postgres || !d.options.RowSecurity {
-		return nil
+// SetRowSecurity has the policies of every table enforced, or not, and returns the
+// tables for which that is new. It belongs to the database: no setting and no
+// migration changes it. Each table is a transaction of its own, so that nobody who
+// serves meanwhile waits for long; record is called in the last one.
+func (d *DB) SetRowSecurity(ctx context.Context, migrations []Migration, on bool, record func(ctx context.Context, tables []string) error) (changed []string, err error) {
+	if d.driver != Postgres {
+		return nil, ErrNoRowSecurity
 	}
-	return alterRowSecurity(tx, "ENABLE ROW LEVEL SECURITY, FORCE") // for its owner, too
-}
-
-// TurnOffRowSecurity takes the wall away where it is not configured. It is said by
-// name, so that a forgotten setting doesn't.
-func (d *DB) TurnOffRowSecurity(ctx context.Context) error {
-	if d.driver != Postgres || d.options.RowSecurity {
-		return nil
+	before, err := d.RowSecurity(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return d.migrating(ctx, func(tx *gorm.DB) error { return alterRowSecurity(tx, "DISABLE ROW LEVEL SECURITY, NO FORCE") })
+	changed, how := before.On, disableRowSecurity
+	if on {
+		changed, how = before.Off, enableRowSecurity
+		if err := d.requireGuarded(ctx, migrations); err != nil {
+			return nil, err
+		}
+	}
+	for i, table := range changed {
+		t := &transaction{db: d}
+		err := d.migrating(ctx, func(tx *gorm.DB) error {
+			*t = transaction{db: d, conn: tx}
+			if err := alterRowSecurity(tx, table, how); err != nil || i < len(changed)-1 {
+				return err
+			}
+			return t.run(context.WithValue(ForAll(ctx), txKey{}, t), func(ctx context.Context) error { return record(ctx, changed) })
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range t.afterCommit {
+			f()
+		}
+	}
+	return changed, nil
 }
 
-func alterRowSecurity(tx *gorm.DB, how string) error {
-	tables, on, err := rowSecurity(tx)
-	enable := strings.HasPrefix(how, "ENABLE")
-	if err != nil || enable && on == len(tables) || !enable && on == 0 {
+const (
+	enableRowSecurity  = "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY" // for its owner, too
+	disableRowSecurity = "DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY"
+)
+
+func alterRowSecurity(tx *gorm.DB, table, how string) error {
+	if err := tx.Exec("ALTER TABLE " + table + " " + how).Error; err != nil {
+		return fmt.Errorf("row-level security of %s: %w", table, err)
+	}
+	return nil
+}
+
+// keepingRowSecurity runs migrations, and has the policies that they make enforced
+// where those before them are.
+func (d *DB) keepingRowSecurity(tx *gorm.DB, migrate func() error) error {
+	if d.driver != Postgres {
+		return migrate()
+	}
+	before, err := rowSecurityOf(tx)
+	if err != nil {
 		return err
 	}
-	for _, table := range tables {
-		if err := tx.Exec("ALTER TABLE " + table + " " + how + " ROW LEVEL SECURITY").Error; err != nil {
-			return fmt.Errorf("row-level security of %s: %w", table, err)
+	if err := migrate(); err != nil || len(before.On) == 0 {
+		return err
+	}
+	after, err := rowSecurityOf(tx)
+	if err != nil {
+		return err
+	}
+	for _, table := range after.Off {
+		if slices.Contains(before.Off, table) {
+			continue
+		}
+		if err := alterRowSecurity(tx, table, enableRowSecurity); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -77,32 +154,62 @@ func (d *DB) Unguarded(ctx context.Context, migrations []Migration) ([]string, e
 	}), err
 }
 
-// CheckRowSecurity refuses a database that does not hold to the configuration:
-// policies that are off or missing, or a role that they don't bind.
-func (d *DB) CheckRowSecurity(ctx context.Context, migrations []Migration) error {
+// ErrNoRowSecurity is a database that knows none.
+var ErrNoRowSecurity = errors.New("row-level security is PostgreSQL's; SQLite has none")
+
+// requireGuarded refuses tables that no policy would guard.
+func (d *DB) requireGuarded(ctx context.Context, migrations []Migration) error {
+	unguarded, err := d.Unguarded(ctx, migrations)
+	if err == nil && len(unguarded) > 0 {
+		err = fmt.Errorf("row-level security leaves no table out, but these have an organization_id or a user_id and no policy: %s; give them one, or move them to another schema", strings.Join(unguarded, ", "))
+	}
+	return err
+}
+
+// RowSecurityAsSet says how the database differs from DATABASE_ROW_SECURITY.
+func (d *DB) RowSecurityAsSet(ctx context.Context) error {
 	if d.driver != Postgres {
 		if d.options.RowSecurity {
 			return errors.New("DATABASE_ROW_SECURITY is for PostgreSQL; SQLite has no row-level security")
 		}
 		return nil
 	}
-	tables, on, err := rowSecurity(d.reader.WithContext(ctx))
+	r, err := d.RowSecurity(ctx)
 	switch {
 	case err != nil:
 		return err
-	case !d.options.RowSecurity && on > 0:
-		return errors.New("row-level security is on in the database: set DATABASE_ROW_SECURITY=true, or run `guildhall migrate up` without it to turn it off")
-	case d.options.RowSecurity && on < len(tables):
-		return errors.New("row-level security is off in the database: run `guildhall migrate up` with DATABASE_ROW_SECURITY=true")
-	case !d.options.RowSecurity:
-		return nil
+	case len(r.On) > 0 && len(r.Off) > 0:
+		return fmt.Errorf("row-level security is on in the database, but not for %s: as the tables' owner run `guildhall row-security on`, or `off`", strings.Join(r.Off, ", "))
+	case !d.options.RowSecurity && len(r.On) > 0:
+		return errRowSecurityOn
+	case d.options.RowSecurity && len(r.On) == 0:
+		return errors.New("row-level security is off in the database: as the tables' owner run `guildhall row-security on`, or set DATABASE_ROW_SECURITY=false")
 	}
-	unguarded, err := d.Unguarded(ctx, migrations)
-	if err != nil {
+	return nil
+}
+
+var errRowSecurityOn = errors.New("row-level security is on in the database: set DATABASE_ROW_SECURITY=true, or as the tables' owner run `guildhall row-security off`")
+
+// refuseFiltered is the statement by which a connection that does not tell the
+// tenant is refused what a policy would hide from it, instead of being answered as
+// if it were not there. It changes nothing while row-level security is off.
+const refuseFiltered = "SELECT set_config('row_security', 'off', %t)"
+
+// wasFiltered says whether it was, by the server's function: its message is in any
+// language.
+func wasFiltered(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42501" && pg.Routine == "check_enable_rls"
+}
+
+// CheckRowSecurity refuses a database that does not hold to the configuration:
+// policies that are off or missing, or a role that they don't bind.
+func (d *DB) CheckRowSecurity(ctx context.Context, migrations []Migration) error {
+	if err := d.RowSecurityAsSet(ctx); err != nil || !d.options.RowSecurity {
 		return err
 	}
-	if len(unguarded) > 0 {
-		return fmt.Errorf("DATABASE_ROW_SECURITY is on, but these tables have an organization_id or a user_id and no policy: %s; give them one, or move them to another schema", strings.Join(unguarded, ", "))
+	if err := d.requireGuarded(ctx, migrations); err != nil {
+		return err
 	}
 	var bypasses bool
 	if err := d.Row(ctx, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&bypasses); err != nil {

@@ -35,7 +35,8 @@ func For(ctx context.Context, t Tenant) context.Context {
 func ForAll(ctx context.Context) context.Context { return For(ctx, Tenant{All: true}) }
 
 // settings is the statement that tells PostgreSQL; it holds until the
-// transaction ends. A UUID needs no quoting.
+// transaction ends, as does that policies filter, which the connection may have been
+// told otherwise (refuseFiltered). A UUID needs no quoting.
 func (t Tenant) settings() string {
 	scope, organization, user := "", "", ""
 	if t.All {
@@ -47,7 +48,7 @@ func (t Tenant) settings() string {
 	if t.UserID != uuid.Nil {
 		user = t.UserID.String()
 	}
-	return fmt.Sprintf("SELECT set_config('guildhall.scope', '%s', true), set_config('guildhall.organization_id', '%s', true), set_config('guildhall.user_id', '%s', true)",
+	return fmt.Sprintf("SELECT set_config('guildhall.scope', '%s', true), set_config('guildhall.organization_id', '%s', true), set_config('guildhall.user_id', '%s', true), set_config('row_security', 'on', true)",
 		scope, organization, user)
 }
 
@@ -105,7 +106,8 @@ func tenantSettings(ctx context.Context) string {
 }
 
 // tellTenant is for a connection that does not tell PostgreSQL by itself, since
-// row-level security is not configured here: it may still be on there.
+// row-level security is not configured here: it may still be on there, and what it
+// then shows is asked for.
 func (d *DB) tellTenant(ctx context.Context, tx *gorm.DB) error {
 	if d.driver != Postgres || d.options.RowSecurity {
 		return nil

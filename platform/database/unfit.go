@@ -113,15 +113,15 @@ func (d *DB) mayNot(ctx context.Context) error {
 			fmt.Sprintf("%s may not use the tables in schema %s, which are %s's", role, schema, owner),
 			fmt.Sprintf("as %s run GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s TO %s", owner, schema, role),
 		}
+	case !owns:
+		return unfit{
+			fmt.Sprintf("only their owner, %s, may change the tables in schema %s", owner, schema),
+			fmt.Sprintf("run this as %s, or as a superuser run GRANT %[1]s TO %[2]s", owner, role),
+		}
 	case !creates:
 		return unfit{
 			fmt.Sprintf("%s may not make tables in schema %s, as nobody but its owner may from PostgreSQL 15 on", role, schema),
 			fmt.Sprintf("as a superuser run GRANT CREATE ON SCHEMA %s TO %s in this database", schema, role),
-		}
-	case !owns:
-		return unfit{
-			fmt.Sprintf("only their owner, %s, may change the tables in schema %s", owner, schema),
-			fmt.Sprintf("migrate as %s, or as a superuser run GRANT %[1]s TO %[2]s", owner, role),
 		}
 	}
 	return nil

@@ -90,10 +90,14 @@ func (a *API) refuse(c *gin.Context, err error) {
 	if errors.As(err, &limit) {
 		a.measure.Limited(limit.Policy.Name)
 	}
+	cause := errors.Unwrap(f)
 	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		if !errors.Is(cause, err) { // else it may say what helps
+			cause = err
+		}
 		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed",
-			slog.String("code", f.Code), slog.Any("cause", err))
-	} else if cause := errors.Unwrap(f); cause != nil {
+			slog.String("code", f.Code), slog.Any("cause", cause))
+	} else if cause != nil {
 		a.log.LogAttrs(c.Request.Context(), slog.LevelDebug, "request refused",
 			slog.String("code", f.Code), slog.Any("cause", cause))
 	}

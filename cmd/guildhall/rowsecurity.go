@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"guildhall/platform"
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+)
+
+// rowSecurityCommand turns the database's second wall on and off. No migration and
+// no setting does.
+func rowSecurityCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "row-security", Short: "Have PostgreSQL itself keep organizations apart, or not"}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "on", Short: "Turn row-level security on, as the tables' owner", Args: cobra.NoArgs,
+			Long: "Turn row-level security on, as the tables' owner, for every table that has a policy. It stays on until\n" +
+				"`guildhall row-security off`; migrations keep it. Processes that run without DATABASE_ROW_SECURITY=true\n" +
+				"answer 503 from then on: restart them with it.",
+			RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+				return setRowSecurity(cmd, k, app, true)
+			}),
+		},
+		&cobra.Command{
+			Use: "off", Short: "Turn row-level security off, as the tables' owner", Args: cobra.NoArgs,
+			Long: "Turn row-level security off, as the tables' owner. Processes that run with DATABASE_ROW_SECURITY=true are\n" +
+				"not ready from then on: restart them without it.",
+			RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+				return setRowSecurity(cmd, k, app, false)
+			}),
+		},
+		rowSecurityStatusCommand(),
+	)
+	return cmd
+}
+
+func setRowSecurity(cmd *cobra.Command, k *platform.Kernel, app *platform.App, on bool) error {
+	ctx := cmd.Context()
+	if err := app.UpToDate(ctx); err != nil {
+		return err
+	}
+	state, action := "off", audit.RowSecurityOff
+	if on {
+		state, action = "on", audit.RowSecurityOn
+	}
+	changed, err := k.DB.SetRowSecurity(ctx, app.Migrations(), on, func(ctx context.Context, tables []string) error {
+		return k.Trail.Record(ctx, audit.Event{Action: action, Details: map[string]string{"tables": strconv.Itoa(len(tables))}})
+	})
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if len(changed) == 0 {
+		fmt.Fprintf(out, "row-level security is %s already\n", state)
+		return nil
+	}
+	fmt.Fprintf(out, "row-level security is %s, for these tables since now:\n", state)
+	for _, table := range changed {
+		fmt.Fprintln(out, " ", table)
+	}
+	if on {
+		fmt.Fprintln(out, "Restart every process with DATABASE_ROW_SECURITY=true, as a role that is not the tables' owner. Until then it is not ready, and answers 503.")
+	} else {
+		fmt.Fprintln(out, "Restart every process with DATABASE_ROW_SECURITY=false. Until then it is not ready.")
+	}
+	return nil
+}
+
+func rowSecurityStatusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Say whether row-level security is on, and for which tables", Args: cobra.NoArgs,
+		RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			if k.DB.Driver() != database.Postgres {
+				return database.ErrNoRowSecurity
+			}
+			found, err := k.DB.RowSecurity(cmd.Context())
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return printJSON(out, map[string]any{
+					"state": found.State(), "on": notNull(found.On), "off": notNull(found.Off), "setting": k.Config.DatabaseRowSecurity,
+				})
+			}
+			fmt.Fprintf(out, "row-level security is %s; DATABASE_ROW_SECURITY is %t here\n", found.State(), k.Config.DatabaseRowSecurity)
+			for _, table := range found.On {
+				fmt.Fprintln(out, "on ", table)
+			}
+			for _, table := range found.Off {
+				fmt.Fprintln(out, "off", table)
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object of {state, on, off, setting}")
+	return cmd
+}
+
+// notNull has no list written as null.
+func notNull(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}

@@ -1,0 +1,42 @@
+package platform
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// watchInterval is between two looks at what an operator may change underneath.
+const watchInterval = 10 * time.Second
+
+// repeat calls do again and again, more or less every interval, until the context
+// ends or stop is called, which waits for it.
+func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(interval/2 + rand.N(interval)): //nolint:gosec // only spreads the work
+				do(ctx)
+			}
+		}
+	})
+	return func() { cancel(); done.Wait() }
+}
+
+// watch tells the log when row-level security is turned on or off in the database,
+// also where nobody asks for /readyz. No request is answered wrongly meanwhile.
+func (a *App) watch() func(context.Context) {
+	differed := false
+	return func(ctx context.Context) {
+		err := a.kernel.DB.RowSecurityAsSet(ctx)
+		if err != nil && !differed && ctx.Err() == nil {
+			a.kernel.Log.ErrorContext(ctx, "not ready", "cause", err)
+		}
+		differed = err != nil
+	}
+}
