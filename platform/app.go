@@ -288,6 +288,7 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(quietHandshakes{a.kernel.Log.Handler()}, slog.LevelWarn),
 	}
+	a.kernel.DB.Hold(ctx)
 	defer repeat(ctx, sweepInterval, a.sweepAndTell)()
 	defer repeat(ctx, watchInterval, a.watch())()
 	failed := make(chan error, 1)

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -29,11 +30,12 @@ func repeat(ctx context.Context, interval time.Duration, do func(context.Context
 }
 
 // watch tells the log when row-level security is turned on or off in the database,
-// also where nobody asks for /readyz. No request is answered wrongly meanwhile.
+// or its file is replaced, also where nobody asks for /readyz. No request is
+// answered wrongly meanwhile.
 func (a *App) watch() func(context.Context) {
 	differed := false
 	return func(ctx context.Context) {
-		err := a.kernel.DB.RowSecurityAsSet(ctx)
+		err := errors.Join(a.kernel.DB.RowSecurityAsSet(ctx), a.kernel.DB.InPlace())
 		if err != nil && !differed && ctx.Err() == nil {
 			a.kernel.Log.ErrorContext(ctx, "not ready", "cause", err)
 		}

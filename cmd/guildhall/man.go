@@ -136,7 +136,7 @@ var sections = []manualSection{
 	{"FILES", [][2]string{
 		{"configs/guildhall.yaml", "Settings, where the file is there; --config or GUILDHALL_CONFIG names another, which must be."},
 		{".env", "Settings, in the working directory."},
-		{"data/guildhall.db", "The SQLite database in development, with its log beside it (-wal, -shm). DATABASE_URL names another."},
+		{"data/guildhall.db", "The SQLite database in development, with its log (-wal, -shm) and, while the service runs, a second name of it (-open) beside it. DATABASE_URL names another."},
 		{"data/jwt_secret_key, data/jwt_refresh_secret_key", "The secrets made on first start in development."},
 	}},
 	{"SIGNALS", [][2]string{

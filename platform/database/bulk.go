@@ -58,7 +58,10 @@ func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 	if err := fn(ctx); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return b.db.InPlace()
 }
 
 // Insert adds rows, whose values are as EachRow gives them.

@@ -59,6 +59,10 @@ func Fault(err error) *fault.Error {
 }
 
 func unreachable(err error) bool {
+	var elsewhere misplaced
+	if errors.As(err, &elsewhere) {
+		return true
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		// 08 connection, 53 resources (disk full, too many connections), 57P

@@ -302,10 +302,7 @@ func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) 
 func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	// SQLite's own procedure for changing a schema: without foreign keys, which
 	// would turn DROP TABLE into deletes, and with a check before the commit.
-	pool, err := sql.Open("sqlite3", sqliteDSN(d.sqlitePath, "_txlock=immediate&_foreign_keys=off"))
-	if err != nil {
-		return err
-	}
+	pool := d.openSQLitePool("_txlock=immediate&_foreign_keys=off")
 	defer pool.Close()
 	pool.SetMaxOpenConns(1)
 	config := d.gormConfig()
@@ -313,7 +310,10 @@ func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) er
 	if err != nil {
 		return err
 	}
-	return conn.WithContext(ctx).Transaction(fn)
+	if err := conn.WithContext(ctx).Transaction(fn); err != nil {
+		return err
+	}
+	return d.InPlace()
 }
 
 func (d *DB) checkForeignKeys(tx *gorm.DB) error {

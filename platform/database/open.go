@@ -53,6 +53,8 @@ type DB struct {
 	standbys       *standbys
 	lastly         func(context.Context) error
 	sqlitePath     string
+	opened         *opened // of SQLite
+	held           string  // its second name, if it has one
 	options        Options
 	log            *statementLog
 	sharing        *sharing // of SQLite
@@ -189,7 +191,16 @@ func (d *DB) Close() error {
 		return errors.Join(err, d.writePool.Close())
 	}
 	d.watch.close()
+	fold := func() {
+		_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
+	}
+	if d.refuseReplaced() != nil { // SQLite would remove the log, by a name that may be another file's
+		fold()
+		return nil
+	}
 	err := d.readPool.Close()
-	_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
-	return errors.Join(err, d.writePool.Close())
+	fold()
+	err = errors.Join(err, d.writePool.Close())
+	d.letGo()
+	return err
 }

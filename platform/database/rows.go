@@ -103,6 +103,9 @@ func (d *DB) Exec(ctx context.Context, statement string, args ...any) (changed i
 }
 
 func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if err := d.refuseReplaced(); err != nil {
+		return nil, err
+	}
 	began, text := time.Now(), d.placed(query)
 	rows, err := d.pool(ctx).QueryContext(ctx, text, d.values(args)...)
 	d.log.tell(ctx, began, text, err)

@@ -39,6 +39,7 @@ type shared struct {
 	parts int
 	alone bool       // nobody else may join
 	noted *watchedTx // nil where nothing is watched
+	file  *opened
 	done  chan struct{}
 	err   error // of all of it, known once done
 }
@@ -102,7 +103,7 @@ func (s *sharing) enter(ctx context.Context) (*shared, error) {
 	}
 	g := s.db.writer.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
 	g.Statement.ConnPool = tx
-	s.open = &shared{conn: conn, tx: tx, gorm: g, began: time.Now(), done: make(chan struct{})}
+	s.open = &shared{conn: conn, tx: tx, gorm: g, began: time.Now(), file: s.db.opened, done: make(chan struct{})}
 	if s.db.watch != nil {
 		s.open.noted = &watchedTx{Tx: tx, watch: s.db.watch}
 		g.Statement.ConnPool = s.open.noted
@@ -181,7 +182,19 @@ func (t *shared) finish() {
 	_ = t.conn.Close() // to the pool
 }
 
+// commit looks before, so that nothing gets into the log beside another file, and
+// after, so that what is acknowledged is in the file that has the name.
 func (t *shared) commit(ctx context.Context) error {
+	if err := t.file.check(); err != nil {
+		return errors.Join(err, t.tx.Rollback())
+	}
+	if err := t.commitWatched(ctx); err != nil {
+		return err
+	}
+	return t.file.check()
+}
+
+func (t *shared) commitWatched(ctx context.Context) error {
 	if t.noted == nil {
 		return t.tx.Commit()
 	}

@@ -2,6 +2,7 @@ package database
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,19 +18,15 @@ import (
 // openSQLite opens one connection that writes and several that read. Several
 // writers would only wait for each other inside SQLite, deaf to their contexts.
 func (d *DB) openSQLite(path string) error {
-	if err := createPrivate(path); err != nil {
+	var err error
+	if d.opened, err = createPrivate(path); err != nil {
 		return fmt.Errorf("open the SQLite file: %w", err)
 	}
 	d.sqlitePath = path
-	var err error
-	if d.writePool, err = sql.Open("sqlite3", sqliteDSN(path, "_txlock=immediate&_foreign_keys=on")); err != nil {
-		return err
-	}
+	d.writePool = d.openSQLitePool("_txlock=immediate&_foreign_keys=on")
 	d.writePool.SetMaxOpenConns(1)
 	d.sharing = newSharing(d)
-	if d.readPool, err = sql.Open("sqlite3", sqliteDSN(path, "_query_only=1&_foreign_keys=on")); err != nil {
-		return err
-	}
+	d.readPool = d.openSQLitePool("_query_only=1&_foreign_keys=on")
 	readers := max(4, runtime.GOMAXPROCS(0)*2)
 	d.readPool.SetMaxOpenConns(readers)
 	d.readPool.SetMaxIdleConns(readers)
@@ -44,24 +41,36 @@ func (d *DB) openSQLite(path string) error {
 	return nil
 }
 
+func (d *DB) openSQLitePool(extra string) *sql.DB {
+	return sql.OpenDB(sqliteConnector{d.opened, sqliteDSN(d.sqlitePath, extra)})
+}
+
 // sqliteDSN asks for the write-ahead log and for an fsync at every commit: what
 // was acknowledged survives a power cut. Statements stay prepared in the driver,
 // on each connection.
 func sqliteDSN(path, extra string) string {
-	return sqliteurl.DSN(path, "_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=200&"+extra)
+	return sqliteurl.DSN(path, "_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=200&mode=rw&"+extra)
 }
 
-// createPrivate makes the file before SQLite does, for its owner alone; the log
-// beside it takes over the mode.
-func createPrivate(path string) error {
+// createPrivate makes the file, which SQLite only opens, for its owner alone; the
+// log beside it takes over the mode.
+func createPrivate(path string) (*opened, error) {
+	if err := requireOwnLog(path); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return f.Close()
+	info, err := f.Stat()
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return &opened{path: real, file: info}, err
 }
 
 // SQLiteVersion is that of the SQLite inside this binary.

@@ -32,6 +32,9 @@ func (d *DB) CopyFile(ctx context.Context, path string) error {
 // CopyClosedFile is CopyFile of a database that nobody has open, on a medium
 // that may be read-only.
 func CopyClosedFile(ctx context.Context, from, to string) error {
+	if err := requireOwnLog(from); err != nil {
+		return err
+	}
 	how := "immutable=1"
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
 		how = "mode=ro" // what is in the log belongs to it
@@ -176,6 +179,9 @@ func RequireNothing(path string) error {
 // RequireUnused refuses a SQLite file that another process has open: only who is
 // alone may leave the write-ahead log.
 func RequireUnused(ctx context.Context, path string) error {
+	if err := requireOwnLog(path); err != nil {
+		return err
+	}
 	pool, err := sql.Open("sqlite3", sqliteurl.DSN(path, "_busy_timeout=500"))
 	if err != nil {
 		return err

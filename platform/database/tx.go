@@ -48,7 +48,11 @@ func (d *DB) Conn(ctx context.Context) *gorm.DB {
 	if t := d.current(ctx); t != nil {
 		return t.conn.WithContext(ctx)
 	}
-	return d.reader.WithContext(ctx)
+	conn := d.reader.WithContext(ctx)
+	if err := d.refuseReplaced(); err != nil {
+		_ = conn.AddError(err)
+	}
+	return conn
 }
 
 // InTx runs fn in a transaction, or in the one that already runs. It commits
@@ -74,10 +78,17 @@ type beginner func(ctx context.Context, t *transaction, fn func(context.Context)
 
 func (d *DB) separately(ctx context.Context, t *transaction, fn func(context.Context) error) error {
 	return d.watch.apart(func() error {
-		return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			t.conn = tx
-			return fn(ctx)
+			if err := fn(ctx); err != nil {
+				return err
+			}
+			return d.InPlace()
 		})
+		if err != nil {
+			return err
+		}
+		return d.InPlace()
 	})
 }
 

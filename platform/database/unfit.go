@@ -128,10 +128,10 @@ func (d *DB) mayNot(ctx context.Context) error {
 }
 
 // Writable says why no writes are taken, without making one: the server is a
-// standby, or was told so.
+// standby, or was told so; the SQLite file is another.
 func (d *DB) Writable(ctx context.Context) error {
 	if d.driver == SQLite {
-		return nil
+		return d.InPlace()
 	}
 	var setting, standby bool
 	err := d.writePool.QueryRowContext(ctx, "SELECT current_setting('default_transaction_read_only') = 'on', pg_is_in_recovery()").Scan(&setting, &standby)

@@ -22,7 +22,7 @@ import (
 // each of its commits: while that stays the same, nobody else has committed, and
 // what the watch sees is the writer's own.
 type Watch struct {
-	file     string
+	connect  func() (driver.Conn, error)
 	harmless func(statement string) bool
 	verdicts sync.Map // of harmless, by statement
 
@@ -48,14 +48,15 @@ func (d *DB) Watch(harmless func(statement string) bool) *Watch {
 	if d.driver != SQLite {
 		return nil
 	}
-	d.watch = &Watch{file: d.sqlitePath, harmless: harmless}
+	connector := sqliteConnector{d.opened, sqliteDSN(d.sqlitePath, "_query_only=1")}
+	d.watch = &Watch{connect: func() (driver.Conn, error) { return connector.Connect(context.Background()) }, harmless: harmless}
 	return d.watch
 }
 
 // open is done when it is first asked for an epoch: no command but the service
 // needs it.
 func (w *Watch) open() error {
-	conn, err := (&sqlite3.SQLiteDriver{}).Open(sqliteDSN(w.file, "_query_only=1"))
+	conn, err := w.connect()
 	if err != nil {
 		return err
 	}

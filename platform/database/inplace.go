@@ -1,0 +1,206 @@
+package database
+
+import (
+	"bytes"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// SQLite goes on with the file that it opened, whatever becomes of its name. Where
+// somebody puts another in its place (a restore by mv, rsync), what is written
+// afterwards is gone at the next start, and what the write-ahead log holds would be
+// applied to a file that it was not written for. So nothing is acknowledged unless
+// the name leads to the file that is open.
+//
+// What can't be told is a file that is overwritten where it lies (cp, rsync
+// --inplace): it stays the same file.
+
+// opened is a SQLite file that is open.
+type opened struct {
+	path string // without symbolic links, as SQLite names what lies beside it
+	file os.FileInfo
+	// replaced is for good: what lies beside the name may be either file's.
+	replaced atomic.Bool
+}
+
+// misplaced is a file that is open and not, or no longer, where it was opened.
+type misplaced struct{ unfit }
+
+// check costs microseconds.
+func (o *opened) check() error {
+	info, err := os.Stat(o.path)
+	switch {
+	case err == nil && os.SameFile(o.file, info) && !o.replaced.Load():
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && !o.replaced.Load():
+		return misplaced{unfit{fmt.Sprintf("the SQLite file %s was removed or renamed while it is open", o.path), "bring it back to where it was, or stop the service"}}
+	case err != nil && !o.replaced.Load():
+		return misplaced{unfit{fmt.Sprintf("the SQLite file %s can't be looked at (%v)", o.path, err), "see who may enter its directory"}}
+	}
+	o.replaced.Store(true)
+	return misplaced{unfit{
+		fmt.Sprintf("the SQLite file %s was replaced by another while it is open, and what is written now would be lost with it", o.path),
+		"restart the service to go on with the new one; what the old one held is then kept beside it, as " + filepath.Base(o.path) + keptInfix + "…",
+	}}
+}
+
+// InPlace says why what is written would be lost: the SQLite file that is open is
+// not the one that has its name.
+func (d *DB) InPlace() error {
+	if d.driver != SQLite {
+		return nil
+	}
+	return d.opened.check()
+}
+
+// refuseReplaced keeps those from reading a file that is no longer the one, at no
+// cost: somebody has to have looked.
+func (d *DB) refuseReplaced() error {
+	if d.driver == SQLite && d.opened.replaced.Load() {
+		return d.opened.check()
+	}
+	return nil
+}
+
+// sqliteConnector opens connections to the one file that was opened first.
+type sqliteConnector struct {
+	opened *opened
+	dsn    string
+}
+
+func (c sqliteConnector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
+	if err := c.opened.check(); err != nil {
+		return nil, err
+	}
+	conn, err := c.Driver().Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.opened.check(); err != nil { // meanwhile
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+const (
+	// heldSuffix ends the second name of the file that a service has open. Whoever
+	// replaces the file leaves it, so that the old one is not gone, and a log that was
+	// left behind is known for its.
+	heldSuffix = "-open"
+	keptInfix  = ".replaced-"
+)
+
+// Hold gives the SQLite file a second name until Close, by which the next start
+// knows it again. Where the file system has no such names, a file that is replaced
+// after a crash is not noticed.
+func (d *DB) Hold(ctx context.Context) {
+	if d.driver != SQLite || d.InPlace() != nil {
+		return
+	}
+	held := d.opened.path + heldSuffix
+	info, err := os.Stat(held)
+	if err == nil && os.SameFile(info, d.opened.file) { // of a process that was killed
+		d.held = held
+		return
+	}
+	if err == nil {
+		kept := d.opened.path + keptInfix + d.options.Now().UTC().Format(asideTime)
+		if err = os.Rename(held, kept); err == nil {
+			d.options.Log.WarnContext(ctx, "the SQLite file was replaced; the one before is kept: remove it when nobody needs it", "file", d.opened.path, "kept", kept)
+		}
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = os.Link(d.opened.path, held)
+	}
+	if err != nil {
+		d.options.Log.DebugContext(ctx, "the SQLite file has no second name", "cause", err)
+		return
+	}
+	d.held = held
+}
+
+// letGo takes the second name away, unless something in the log still has to be
+// known for this file's.
+func (d *DB) letGo() {
+	if d.held != "" && !hasLog(d.opened.path) {
+		_ = os.Remove(d.held)
+	}
+}
+
+func hasLog(path string) bool {
+	log, err := os.Stat(path + "-wal")
+	return err == nil && log.Size() > 0
+}
+
+// requireOwnLog refuses a write-ahead log that was not written for the file beside
+// it, before SQLite applies it, or removes it where there is none.
+func requireOwnLog(path string) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if !hasLog(path) {
+		return nil
+	}
+	file, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil || file.Size() == 0 {
+		return unfit{
+			fmt.Sprintf("%s is not there, or empty, but its write-ahead log %[1]s-wal is there, with the last changes that were made to it", path),
+			"bring the file back beside its log, or, to begin another, move the log away as well",
+		}
+	}
+	held, err := os.Stat(path + heldSuffix)
+	if err != nil || os.SameFile(file, held) {
+		return nil //nolint:nilerr // nothing is known against it
+	}
+	if same, err := sameContent(path, path+heldSuffix); err != nil || same { // somebody copied the directory
+		return err
+	}
+	return unfit{
+		fmt.Sprintf("%s was replaced, and the write-ahead log %[1]s-wal was written for the file before, which is now %[1]s%s", path, heldSuffix),
+		fmt.Sprintf("to go on with the new file, move %[1]s%[2]s to %[1]s.old, %[1]s-wal to %[1]s.old-wal, and remove %[1]s-shm; to go back to the old one, move %[1]s away, %[1]s%[2]s to %[1]s, and remove %[1]s-shm", path, heldSuffix),
+	}
+}
+
+func sameContent(one, another string) (same bool, err error) {
+	a, err := os.Open(one)
+	if err != nil {
+		return false, err
+	}
+	defer a.Close()
+	b, err := os.Open(another)
+	if err != nil {
+		return false, err
+	}
+	defer b.Close()
+	const chunk = 1 << 20
+	ofA, ofB := make([]byte, chunk), make([]byte, chunk)
+	for {
+		n, endOfA := io.ReadFull(a, ofA)
+		m, endOfB := io.ReadFull(b, ofB)
+		if !bytes.Equal(ofA[:n], ofB[:m]) {
+			return false, nil
+		}
+		switch {
+		case isEnd(endOfA) && isEnd(endOfB):
+			return true, nil
+		case endOfA != nil || endOfB != nil:
+			return false, errors.Join(endOfA, endOfB)
+		}
+	}
+}
+
+func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
