@@ -291,6 +291,7 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener) error {
 	a.kernel.DB.Hold(ctx)
 	defer repeat(ctx, sweepInterval, a.sweepAndTell)()
 	defer repeat(ctx, watchInterval, a.watch())()
+	defer repeat(ctx, watchInterval, a.foldQuietLog)()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

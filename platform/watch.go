@@ -42,3 +42,9 @@ func (a *App) watch() func(context.Context) {
 		differed = err != nil
 	}
 }
+
+func (a *App) foldQuietLog(ctx context.Context) {
+	if err := a.kernel.DB.FoldQuietLog(ctx); err != nil && ctx.Err() == nil {
+		a.kernel.Log.WarnContext(ctx, "the write-ahead log keeps its size", "cause", err)
+	}
+}

@@ -77,7 +77,12 @@ type sqliteConnector struct {
 	dsn    string
 }
 
-func (c sqliteConnector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
+func (c sqliteConnector) Driver() driver.Driver {
+	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		_, err := conn.Exec(fmt.Sprintf("PRAGMA journal_size_limit = %d", logLimit), nil)
+		return err
+	}}
+}
 
 func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 	if err := c.opened.check(); err != nil {

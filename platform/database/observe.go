@@ -119,6 +119,10 @@ func (d *DB) Files(ctx context.Context) (f Files, err error) {
 	}
 	f.Database, f.Free = pages*size, free*size
 	f.WAL, f.Checkpoints, err = walAt(d.sqlitePath + "-wal")
+	if f.WAL > 0 {
+		d.checkpoints.Store(f.Checkpoints)
+	}
+	f.Checkpoints = d.checkpoints.Load() // a log that was emptied has forgotten
 	return f, err
 }
 

@@ -74,6 +74,74 @@ func TestTheObserverIsToldWithoutValues(t *testing.T) {
 	})
 }
 
+// TestALogThatGrewIsGivenBack: when it begins anew down to a limit, and in full when
+// nobody writes. Who still reads neither waits nor is waited for.
+func TestALogThatGrewIsGivenBack(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	db := open(t, platformtest.SQLiteURL(t))
+	write := func(megabytes int) {
+		t.Helper()
+		for range megabytes {
+			if err := db.InTx(ctx, func(ctx context.Context) error {
+				return db.Conn(ctx).Exec("INSERT INTO t (text) VALUES (?)", strings.Repeat("x", 1<<20)).Error
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fold := func() database.Files {
+		t.Helper()
+		if err := db.FoldQuietLog(ctx); err != nil {
+			t.Fatal(err)
+		}
+		f, err := db.Files(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if err := db.InTx(ctx, func(ctx context.Context) error { return db.Conn(ctx).Exec("CREATE TABLE t (text text)").Error }); err != nil {
+		t.Fatal(err)
+	}
+	const megabyte = 1 << 20
+	err := db.Snapshot(ctx, func(reading context.Context) error {
+		if _, err := db.Count(reading, "SELECT COUNT(*) FROM t"); err != nil {
+			return err
+		}
+		write(30)
+		for range 3 {
+			if f := fold(); f.WAL < 30*megabyte {
+				t.Errorf("with a reader: %+v", f)
+			}
+		}
+		write(1)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(2) // the first ends with a checkpoint, the second begins anew
+	if f, err := db.Files(ctx); err != nil || f.WAL != 16*megabyte {
+		t.Errorf("begun anew: %+v, %v", f, err)
+	}
+	if f := fold(); f.WAL == 0 {
+		t.Error("a log that was just written to is folded")
+	}
+	write(1)
+	if f := fold(); f.WAL == 0 {
+		t.Error("a log that was just written to is folded")
+	}
+	before, err := db.Files(ctx)
+	if f := fold(); err != nil || f.WAL != 0 || f.Checkpoints < before.Checkpoints || f.Checkpoints == 0 {
+		t.Errorf("quiet: %+v, before %+v", f, before)
+	}
+	write(1)
+	if n, err := db.Count(ctx, "SELECT COUNT(*) FROM t"); err != nil || *n != 35 {
+		t.Errorf("%d rows, %v", *n, err)
+	}
+}
+
 // TestTheFilesOfSQLite writes until the log has been folded back and begun anew.
 func TestTheFilesOfSQLite(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -53,8 +55,10 @@ type DB struct {
 	standbys       *standbys
 	lastly         func(context.Context) error
 	sqlitePath     string
-	opened         *opened // of SQLite
-	held           string  // its second name, if it has one
+	opened         *opened       // of SQLite
+	held           string        // its second name, if it has one
+	quiet          os.FileInfo   // its log, when it was looked at
+	checkpoints    atomic.Uint32 // how many were seen
 	options        Options
 	log            *statementLog
 	sharing        *sharing // of SQLite

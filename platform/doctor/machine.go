@@ -37,7 +37,7 @@ func (o Options) file() []Finding {
 		findings = append(findings, unknown("write-ahead log", err))
 	case log.Size() > logWarning:
 		findings = append(findings, Finding{Warn, "write-ahead log", "has grown to " + bytes(log.Size()),
-			"something reads for very long, a copy or somebody's sqlite3: end it, or restart the service"})
+			"something reads for very long, a copy or somebody's sqlite3: end it; the service gives the room back when it is quiet"})
 	default:
 		findings = append(findings, Finding{OK, "write-ahead log", "has " + bytes(log.Size()), ""})
 	}
