@@ -30,12 +30,12 @@ func repeat(ctx context.Context, interval time.Duration, do func(context.Context
 }
 
 // watch tells the log when row-level security is turned on or off in the database,
-// or its file is replaced, also where nobody asks for /readyz. No request is
-// answered wrongly meanwhile.
+// its file is replaced or it takes no writes, also where nobody asks for /readyz. No
+// request is answered wrongly meanwhile.
 func (a *App) watch() func(context.Context) {
 	differed := false
 	return func(ctx context.Context) {
-		err := errors.Join(a.kernel.DB.RowSecurityAsSet(ctx), a.kernel.DB.InPlace())
+		err := errors.Join(a.kernel.DB.RowSecurityAsSet(ctx), a.kernel.DB.Writable(ctx))
 		if err != nil && !differed && ctx.Err() == nil {
 			a.kernel.Log.ErrorContext(ctx, "not ready", "cause", err)
 		}

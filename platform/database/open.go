@@ -59,6 +59,7 @@ type DB struct {
 	held           string        // its second name, if it has one
 	quiet          os.FileInfo   // its log, when it was looked at
 	checkpoints    atomic.Uint32 // how many were seen
+	room           room
 	options        Options
 	log            *statementLog
 	sharing        *sharing // of SQLite

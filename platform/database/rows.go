@@ -73,6 +73,7 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 		d.log.tell(ctx, began, text, err)
 		err = d.translated((Row{rows: rows, err: err}).Scan(into...))
 		ended(err)
+		d.noteWrite(err)
 		if isElsewhere(err) {
 			d.reconnect()
 		}

@@ -106,6 +106,7 @@ func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.C
 			err = begin(ctx, t, run)
 		}
 		ended(err)
+		d.noteWrite(err)
 		if isElsewhere(err) {
 			d.reconnect()
 		}

@@ -127,11 +127,15 @@ func (d *DB) mayNot(ctx context.Context) error {
 	return nil
 }
 
-// Writable says why no writes are taken, without making one: the server is a
-// standby, or was told so; the SQLite file is another.
+// Writable says why no writes are taken: the server is a standby, or was told so;
+// the SQLite file is another; one failed for lack of room. It makes none but in that
+// last case.
 func (d *DB) Writable(ctx context.Context) error {
 	if d.driver == SQLite {
-		return d.InPlace()
+		if err := d.InPlace(); err != nil {
+			return err
+		}
+		return d.takesWrites(ctx)
 	}
 	var setting, standby bool
 	err := d.writePool.QueryRowContext(ctx, "SELECT current_setting('default_transaction_read_only') = 'on', pg_is_in_recovery()").Scan(&setting, &standby)
@@ -150,7 +154,7 @@ func (d *DB) Writable(ctx context.Context) error {
 	case setting:
 		return unfit{"the database is read-only, for default_transaction_read_only is on", d.server.mendSetting("default_transaction_read_only", "off")}
 	}
-	return nil
+	return d.takesWrites(ctx)
 }
 
 // leastTimeout is what a statement of the service may take when many wait for the

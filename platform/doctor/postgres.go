@@ -63,6 +63,9 @@ func (o Options) server(ctx context.Context) []Finding {
 	if err := o.DB.Writable(ctx); err != nil {
 		findings = append(findings, Finding{Fail, name, err.Error(), ""})
 	}
+	if err := o.DB.TryWriting(ctx); err != nil {
+		findings = append(findings, Finding{Fail, "disk", "PostgreSQL can't write to its disk: " + err.Error(), "make room there at once: writes are refused when it is full"})
+	}
 	if err := o.DB.CheckTimeout(ctx); err != nil {
 		findings = append(findings, Finding{Warn, name, err.Error(), ""})
 	}

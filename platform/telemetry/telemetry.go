@@ -93,6 +93,7 @@ func (t *Telemetry) Watch(db *database.DB, hasher *password.Hasher) {
 		return
 	}
 	watchPools(t.registry, db)
+	watchWrites(t.registry, db)
 	watchHasher(t.registry, hasher)
 	if db.Driver() == database.SQLite {
 		t.registry.MustRegister(newFiles(db))

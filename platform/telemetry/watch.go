@@ -2,10 +2,12 @@ package telemetry
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/shirou/gopsutil/v4/disk"
 
 	"guildhall/platform/database"
 	"guildhall/platform/password"
@@ -15,6 +17,18 @@ func watchPools(r *prometheus.Registry, db *database.DB) {
 	for _, pool := range db.Pools() {
 		r.MustRegister(collectors.NewDBStatsCollector(pool.DB, pool.Name))
 	}
+}
+
+func watchWrites(r *prometheus.Registry, db *database.DB) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Subsystem: "database", Name: "refuses_writes",
+		Help: "1 while writes fail for lack of room, or because the disk is read-only, else 0.",
+	}, func() float64 {
+		if db.RefusesWrites() {
+			return 1
+		}
+		return 0
+	}))
 }
 
 func watchStandbys(r *prometheus.Registry, db *database.DB) {
@@ -53,10 +67,11 @@ func watchBackups(r *prometheus.Registry, newest func() time.Time, interval time
 	)
 }
 
-// files looks at SQLite's files when a scrape asks.
+// files looks at SQLite's files, and at the disk below them, when a scrape asks.
 type files struct {
 	db                               *database.DB
 	database, free, wal, checkpoints *prometheus.Desc
+	disk, diskFree                   *prometheus.Desc
 }
 
 func newFiles(db *database.DB) *files {
@@ -69,6 +84,8 @@ func newFiles(db *database.DB) *files {
 		free:        describe("free_bytes", "What of that file holds nothing."),
 		wal:         describe("wal_bytes", "Size of the write-ahead log's file, which grows while a checkpoint can't finish."),
 		checkpoints: describe("checkpoints_total", "Checkpoints after which the log began anew, since it was made."),
+		disk:        describe("disk_bytes", "Size of the file system that the database's file is on."),
+		diskFree:    describe("disk_free_bytes", "What of that file system may still be written."),
 	}
 }
 
@@ -78,6 +95,8 @@ func (f *files) Describe(to chan<- *prometheus.Desc) {
 	to <- f.free
 	to <- f.wal
 	to <- f.checkpoints
+	to <- f.disk
+	to <- f.diskFree
 }
 
 // lookTimeout is how long a scrape waits where all connections are taken.
@@ -87,6 +106,10 @@ const lookTimeout = time.Second
 func (f *files) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
 	defer cancel()
+	if space, err := disk.UsageWithContext(ctx, filepath.Dir(f.db.Path())); err == nil {
+		to <- prometheus.MustNewConstMetric(f.disk, prometheus.GaugeValue, float64(space.Total))
+		to <- prometheus.MustNewConstMetric(f.diskFree, prometheus.GaugeValue, float64(space.Free))
+	}
 	s, err := f.db.Files(ctx)
 	if err != nil {
 		return // the rest of the scrape is worth having

@@ -1,0 +1,125 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/mattn/go-sqlite3"
+
+	"guildhall/platform/engine"
+)
+
+// A database that can only be read is not ready: it would be sent writes that it
+// refuses. That a disk is full shows when a write fails. From then on writes are
+// tried by whoever asks for it, until one is taken.
+
+// roomNeeded is what has to fit before writes are sent again.
+const roomNeeded = 256 << 10
+
+// betweenTries is the least time between two of them.
+const betweenTries = time.Second
+
+// room is whether there was any.
+type room struct {
+	mu    sync.Mutex
+	why   error // nil while writes are taken
+	tried time.Time
+}
+
+// noteWrite is told how a transaction went.
+func (d *DB) noteWrite(err error) {
+	if err == nil || !lacksRoom(err) {
+		return
+	}
+	d.room.mu.Lock()
+	defer d.room.mu.Unlock()
+	d.room.why = err
+}
+
+// lacksRoom says whether a write failed for where it goes, and not for what it says.
+func lacksRoom(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "53100" // disk full
+	}
+	var lite sqlite3.Error
+	return errors.As(err, &lite) && (lite.Code == sqlite3.ErrFull || lite.Code == sqlite3.ErrIoErr || lite.Code == sqlite3.ErrReadonly)
+}
+
+// RefusesWrites says whether the last write failed for lack of room. It asks nobody.
+func (d *DB) RefusesWrites() bool {
+	d.room.mu.Lock()
+	defer d.room.mu.Unlock()
+	return d.room.why != nil
+}
+
+// takesWrites says why writes fail, if one did and they still do.
+func (d *DB) takesWrites(ctx context.Context) error {
+	d.room.mu.Lock()
+	why, due := d.room.why, time.Since(d.room.tried) >= betweenTries
+	if due {
+		d.room.tried = time.Now()
+	}
+	d.room.mu.Unlock()
+	if why == nil {
+		return nil
+	}
+	if due {
+		if why = d.TryWriting(ctx); why == nil {
+			d.room.mu.Lock()
+			d.room.why = nil
+			d.room.mu.Unlock()
+			d.options.Log.InfoContext(ctx, "writes are taken again")
+			return nil
+		}
+	}
+	if d.driver == Postgres {
+		why = redact(why, d.server.config)
+	}
+	return unfit{fmt.Sprintf("the database takes no writes (%v)", why), "make room on its disk, and see that it is not read-only"}
+}
+
+// TryWriting says whether there is room to write, without leaving anything.
+// PostgreSQL has to sort more than it may keep in memory; of other engines nothing is
+// known.
+func (d *DB) TryWriting(ctx context.Context) error {
+	switch {
+	case d.driver == SQLite:
+		if err := tryFile(filepath.Dir(d.opened.path)); err != nil {
+			return err
+		}
+		return d.InTx(ctx, func(ctx context.Context) error {
+			_, err := d.Exec(ctx, "UPDATE "+migrationTable+" SET id = id WHERE id = (SELECT MIN(id) FROM "+migrationTable+")")
+			return err
+		})
+	case d.engine != engine.PostgreSQL && d.engine != engine.Citus:
+		return nil
+	}
+	tx, err := d.writePool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(ctx, "SET LOCAL work_mem = '64kB'"); err != nil {
+		return err
+	}
+	var rows int
+	return tx.QueryRowContext(ctx, fmt.Sprintf(`SELECT COUNT(*) FROM
+		(SELECT repeat(md5(CAST(n AS text)), 32) AS text FROM generate_series(1, %d) n ORDER BY text OFFSET 1) s`, roomNeeded/1024)).Scan(&rows)
+}
+
+func tryFile(dir string) error {
+	f, err := os.CreateTemp(dir, ".guildhall-room-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, roomNeeded))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
