@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"guildhall/modules/user"
 	"guildhall/platform"
 	"guildhall/platform/access"
 	"guildhall/platform/field"
@@ -98,19 +99,15 @@ func createAdminCommand() *cobra.Command {
 		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
 		Args: oneParsed(&email),
 		RunE: withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-			line, err := readPassword(cmd)
+			chosen, err := readNewPassword(cmd)
 			if err != nil {
 				return err
 			}
-			var chosen field.NewPassword
-			if err := chosen.UnmarshalText(line); err != nil {
-				return fmt.Errorf("the password %w", err)
-			}
-			id, err := wire(k).auths.CommandLine().CreateAccount(cmd.Context(), email, name, chosen, operators(k).Grant)
+			made, err := wire(k).users.CommandLine().Create(cmd.Context(), user.Newcomer{Email: email, Name: name, Password: chosen}, operators(k).Grant)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), email, "is a platform administrator:", id)
+			fmt.Fprintln(cmd.OutOrStdout(), email, "is a platform administrator:", made.ID)
 			return nil
 		}),
 	}

@@ -29,6 +29,7 @@ func (s *service) creations() []creation {
 	grace, mary := s.person("Grace").joins(ada, false), s.person("Mary")
 	all := []creation{
 		{"/auth/register", "", body("email", uuid.NewString()+"@example.com", "password", password, "name", "New")},
+		{"/users", s.operator("Root").access, body("email", uuid.NewString()+"@example.com", "name", "New")},
 		{"/organizations", ada.access, body("name", "New")},
 		{"/organizations/" + ada.organization + "/members", ada.access, body("email", mary.email)},
 		{"/organizations/" + ada.organization + "/admins", ada.access, body("user_id", grace.id)},

@@ -32,6 +32,7 @@ func goodBodies(ada, grace *actor) map[string]map[string]any {
 		"POST /organizations/:organization_id/unarchive":          because(),
 		"POST /organizations/:organization_id/members":            body("user_id", grace.id),
 		"POST /organizations/:organization_id/admins":             body("user_id", grace.id),
+		"POST /users":                                             body("email", "new@example.com", "name", "x", "password", password, "organization_id", ada.organization, "role", "admin"),
 		"POST /organizations/:organization_id/transfer-ownership": body("new_owner_user_id", grace.id),
 	}
 }

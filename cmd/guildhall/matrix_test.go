@@ -24,6 +24,7 @@ var matrixBodies = map[string]string{
 	"POST /auth/token":                                        `{"username":"nobody@example.com","password":"wrong password"}`,
 	"POST /auth/refresh":                                      `{"refresh_token":"x"}`,
 	"POST /auth/switch-organization":                          `{"organization_id":"ORG"}`,
+	"POST /users":                                             `{"email":"new@example.com","name":"New"}`,
 	"PATCH /users/:user_id/password":                          `{"old_password":"not the old one","new_password":"five boxing wizards"}`,
 	"PATCH /users/:user_id/profile":                           `{}`,
 	"POST /users/:user_id/suspend":                            `{"reason":"matrix"}`,

@@ -16,13 +16,9 @@ import (
 
 func setPassword(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
 	return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
-		line, err := readPassword(cmd)
+		chosen, err := readNewPassword(cmd)
 		if err != nil {
 			return err
-		}
-		var chosen field.NewPassword
-		if err := chosen.UnmarshalText(line); err != nil {
-			return fmt.Errorf("the password %w", err)
 		}
 		if err := wire(k).auths.CommandLine().SetPassword(ctx, id, chosen); err != nil {
 			return err
@@ -32,11 +28,14 @@ func setPassword(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platf
 	})
 }
 
-func readPassword(cmd *cobra.Command) ([]byte, error) {
+func readNewPassword(cmd *cobra.Command) (chosen field.NewPassword, err error) {
 	fmt.Fprintln(cmd.ErrOrStderr(), "Password (one line on standard input):")
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && line == "" {
-		return nil, errors.New("no password on standard input")
+		return "", errors.New("no password on standard input")
 	}
-	return []byte(strings.TrimRight(line, "\r\n")), nil
+	if err := chosen.UnmarshalText([]byte(strings.TrimRight(line, "\r\n"))); err != nil {
+		return "", fmt.Errorf("the password %w", err)
+	}
+	return chosen, nil
 }

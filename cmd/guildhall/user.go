@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -19,12 +20,12 @@ import (
 // the power of a platform administrator, by the rules of the API.
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "user", Short: "Look at people and their sessions, suspend, archive and unlock them",
-		Long: "Look at people and their sessions, suspend, archive and unlock them: with the power of a platform\n" +
+		Use: "user", Short: "Let people in, look at them and their sessions, suspend, archive and unlock them",
+		Long: "Let people in, look at them and their sessions, suspend, archive and unlock them: with the power of a platform\n" +
 			"administrator, while the service runs, which goes by it on the next request. What is changed is in the audit\n" +
 			"trail, as done by the command line. A person is named by email address or id.",
 	}
-	cmd.AddCommand(userListCommand(), userShowCommand(),
+	cmd.AddCommand(userListCommand(), userShowCommand(), userCreateCommand(),
 		userSuspendCommand(), userActivateCommand(), userDeactivateCommand(), userArchiveCommand(), userUnarchiveCommand(),
 		userSessionsCommand(), userEndSessionsCommand(), userUnlockCommand())
 	return cmd
@@ -211,6 +212,52 @@ func (p shownPerson) standing() string {
 	default:
 		return s
 	}
+}
+
+func userCreateCommand() *cobra.Command {
+	n := user.Newcomer{Role: new(user.JoiningRole)}
+	var within organizationReference
+	var withoutPassword, asJSON bool
+	cmd := &cobra.Command{
+		Use: "create EMAIL", Short: "Make an account for somebody, also where registration is closed",
+		Long: "Make an account for somebody, also where registration is closed. The password is read from standard input, one\n" +
+			"line; with --no-password nobody can log in until `admin set-password` has set one. Without --organization the\n" +
+			"person is in no organization until they found one or are added to one.",
+		Args: oneParsed(&n.Email),
+	}
+	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) (err error) {
+		if cmd.Flags().Changed("role") && within == "" {
+			return misused("--role needs --organization: the role is in an organization")
+		}
+		if n.OrganizationID, err = within.findIfGiven(cmd.Context(), k); err != nil {
+			return err
+		}
+		if !withoutPassword {
+			if n.Password, err = readNewPassword(cmd); err != nil {
+				return err
+			}
+		}
+		v, err := wire(k).users.CommandLine().Create(cmd.Context(), n, func(context.Context, uuid.UUID) error { return nil })
+		if err != nil {
+			return err
+		}
+		told := v.Email + " has an account: " + v.ID.String()
+		if n.OrganizationID.Valid {
+			told += "\nThey are in the organization " + n.OrganizationID.UUID.String() + "."
+		}
+		if withoutPassword {
+			told += "\nIt has no password yet: set one with `guildhall admin set-password " + v.Email + "`."
+		}
+		return answerWith(cmd, asJSON, v, told)
+	})
+	addParsed(cmd.Flags(), &n.Name, "name", "string", "the person's name")
+	addParsed(cmd.Flags(), &within, "organization", "string", "an organization that the person joins, by its id or a name that only it has")
+	addParsed(cmd.Flags(), n.Role, "role", "string", "the role there, member or admin (default member)")
+	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"member", "admin"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().BoolVar(&withoutPassword, "no-password", false, "make the account without a password")
+	addJSON(cmd, &asJSON)
+	required(cmd, "name")
+	return cmd
 }
 
 func userSuspendCommand() *cobra.Command {

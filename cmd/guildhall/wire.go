@@ -25,9 +25,10 @@ type rooms struct {
 func wire(k *platform.Kernel) rooms {
 	cfg := k.Config
 	sessions := auth.NewSessions(k.DB, k.Trail, k.Now)
-	users := user.New(k.DB, k.Gate, k.Trail, sessions, k.Now)
+	users := user.New(k.DB, k.Gate, k.Trail, sessions, auth.NewPasswords(k.DB, k.Hasher, k.Now), k.Now)
 	memberships := membership.New(k.DB, k.Gate, k.Trail, k.Limits, users, k.Now)
 	organizations := organization.New(k.DB, k.Gate, k.Trail, memberships, k.Now)
+	users.EnrolBy(memberships.Enrol)
 	users.BeforeArchive(organizations.ArchiveWithOwner)
 	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, k.Limits, k.Telemetry, auth.Options{
 		Registration:     cfg.EnableRegistration,

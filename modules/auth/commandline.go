@@ -32,30 +32,6 @@ type Limit struct {
 	RetryAfter int    `json:"retry_after"`       // seconds
 }
 
-// CreateAccount makes an account without an organization; and runs in the same
-// transaction.
-func (c CommandLine) CreateAccount(ctx context.Context, email field.Email, name field.Name, chosen field.NewPassword,
-	and func(context.Context, uuid.UUID) error,
-) (id uuid.UUID, err error) {
-	if problem := password.Check(string(chosen), string(email)); problem != "" {
-		return uuid.Nil, fmt.Errorf("the password %s", problem)
-	}
-	hash, err := c.m.hasher.Hash(ctx, string(chosen))
-	if err != nil {
-		return uuid.Nil, err
-	}
-	err = c.m.db.InTx(ctx, func(ctx context.Context) error {
-		if id, err = c.m.users.Create(ctx, string(email), email.Canonical(), string(name)); err != nil {
-			return err
-		}
-		if err := c.m.store.savePassword(ctx, id, hash, c.m.now()); err != nil {
-			return err
-		}
-		return and(ctx, id)
-	})
-	return id, err
-}
-
 // SetPassword gives an account another password and ends its sessions.
 func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen field.NewPassword) error {
 	p, err := c.m.store.find(ctx, userID)

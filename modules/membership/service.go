@@ -44,23 +44,8 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 				return err
 			}
 		}
-		held, err := m.gate.Hold(ctx, organizationID, id)
-		switch {
-		case err != nil:
-			return err
-		case !held.Target.AccountExists || held.Target.AccountArchived:
-			return access.ErrUserNotFound
-		case held.Target.Role != access.NoRole:
-			return errAlreadyMember
-		}
-		view := grantView{OrganizationID: organizationID, UserID: id, Role: access.Member, JoinedAt: m.now()}
-		if err := m.store.add(ctx, organizationID, id, view.JoinedAt); err != nil {
-			return err
-		}
-		if err := m.users.Welcome(ctx, id, organizationID); err != nil {
-			return err
-		}
-		if err := m.record(ctx, audit.MemberAdded, organizationID, id); err != nil {
+		view, err := m.enter(ctx, organizationID, id)
+		if err != nil {
 			return err
 		}
 		answer, err = created(ctx, "members", view)
@@ -77,6 +62,37 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 		}
 	}
 	return answer, err
+}
+
+// enter makes a person a member, within the caller's transaction.
+func (m *Module) enter(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
+	held, err := m.gate.Hold(ctx, organizationID, userID)
+	switch {
+	case err != nil:
+		return view, err
+	case !held.Target.AccountExists || held.Target.AccountArchived:
+		return view, access.ErrUserNotFound
+	case held.Target.Role != access.NoRole:
+		return view, errAlreadyMember
+	}
+	view = grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: m.now()}
+	if err := m.store.add(ctx, organizationID, userID, view.JoinedAt); err != nil {
+		return view, err
+	}
+	if err := m.users.Welcome(ctx, userID, organizationID); err != nil {
+		return view, err
+	}
+	return view, m.record(ctx, audit.MemberAdded, organizationID, userID)
+}
+
+// Enrol makes an account a member of an organization, or an admin, within the
+// transaction that makes the account.
+func (m *Module) Enrol(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error {
+	if _, err := m.enter(ctx, organizationID, userID); err != nil || !role.Includes(access.Admin) {
+		return err
+	}
+	_, err := m.raise(ctx, organizationID, userID)
+	return err
 }
 
 func (m *Module) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID) error {
@@ -117,29 +133,34 @@ func (m *Module) leave(ctx context.Context, organizationID, userID uuid.UUID) er
 
 func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) (answer httpapi.Created[grantView], err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		held, err := m.gate.Hold(ctx, organizationID, userID)
+		view, err := m.raise(ctx, organizationID, userID)
 		if err != nil {
-			return err
-		}
-		switch {
-		case held.Target.Role == access.NoRole:
-			return errNotAMember
-		case userID == held.Caller.UserID:
-			return access.ErrOwnStanding
-		case held.Target.Role.Includes(access.Admin):
-			return errAlreadyAdmin
-		}
-		view, err := m.store.grant(ctx, organizationID, userID, held.Caller.By(), m.now())
-		if err != nil {
-			return err
-		}
-		if err := m.record(ctx, audit.AdminGranted, organizationID, userID); err != nil {
 			return err
 		}
 		answer, err = created(ctx, "admins", view)
 		return err
 	})
 	return answer, err
+}
+
+// raise makes a member an admin, within the caller's transaction.
+func (m *Module) raise(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
+	held, err := m.gate.Hold(ctx, organizationID, userID)
+	if err != nil {
+		return view, err
+	}
+	switch {
+	case held.Target.Role == access.NoRole:
+		return view, errNotAMember
+	case userID == held.Caller.UserID:
+		return view, access.ErrOwnStanding
+	case held.Target.Role.Includes(access.Admin):
+		return view, errAlreadyAdmin
+	}
+	if view, err = m.store.grant(ctx, organizationID, userID, held.Caller.By(), m.now()); err != nil {
+		return view, err
+	}
+	return view, m.record(ctx, audit.AdminGranted, organizationID, userID)
 }
 
 func (m *Module) demote(ctx context.Context, organizationID, userID uuid.UUID) error {

@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/password"
 )
 
 // CommandLine does for a command on the server what the routes do for a platform
@@ -97,6 +99,33 @@ func (c CommandLine) Within(ctx context.Context, id, organizationID uuid.UUID) (
 	m.IsActive, m.IsSuspended = standing.MembershipActive, standing.MembershipSuspended
 	m.Suspension, err = c.m.store.suspension(ctx, subject{userID: id, organizationID: where}, c.m.now())
 	return m, err
+}
+
+// Newcomer is somebody who is to have an account.
+type Newcomer struct {
+	Email          field.Email
+	Name           field.Name
+	Password       field.NewPassword // empty: none
+	OrganizationID uuid.NullUUID
+	Role           *JoiningRole
+}
+
+// Create makes an account, and in the same transaction runs what comes after it.
+func (c CommandLine) Create(ctx context.Context, n Newcomer, then func(context.Context, uuid.UUID) error) (v View, err error) {
+	if ctx, err = c.m.gate.AdmitCommandLine(ctx, access.OperatorAlone(), access.Request{}); err != nil {
+		return v, err
+	}
+	if n.Password != "" {
+		if problem := password.Check(string(n.Password), string(n.Email)); problem != "" {
+			return v, fmt.Errorf("the password %s", problem)
+		}
+	}
+	made := newcomer{email: n.Email, name: n.Name, password: string(n.Password), organizationID: n.OrganizationID, role: n.Role.role()}
+	err = c.m.letIn(ctx, made, func(ctx context.Context, view userView) error {
+		v = view
+		return then(ctx, view.ID)
+	})
+	return v, err
 }
 
 // Suspend, Activate and Deactivate are about the standing in an organization, or

@@ -46,6 +46,14 @@ type listInput struct {
 	Scope *field.All `query:"scope"`
 }
 
+type createInput struct {
+	Email          field.Email        `json:"email" example:"ada@example.com"`
+	Name           field.Name         `json:"name" example:"Ada Lovelace"`
+	Password       *field.NewPassword `json:"password,omitempty" example:"correct horse battery staple"`
+	OrganizationID *uuid.UUID         `json:"organization_id,omitempty" description:"An organization that the person joins."`
+	Role           *JoiningRole       `json:"role,omitempty" description:"In that organization; without it, member."`
+}
+
 type profileInput struct {
 	userPath
 	Name      *field.Name                     `json:"name,omitempty" example:"Ada Lovelace"`
@@ -89,6 +97,24 @@ func (m *Module) list(ctx context.Context, in listInput) (httpapi.Page[userView]
 
 func (m *Module) get(ctx context.Context, in userPath) (userView, error) {
 	return m.view(ctx, in.UserID)
+}
+
+func (m *Module) create(ctx context.Context, in createInput) (created httpapi.Created[userView], err error) {
+	if in.Role != nil && in.OrganizationID == nil {
+		return created, httpapi.Invalid("body.role", "needs an organization_id.")
+	}
+	n := newcomer{email: in.Email, name: in.Name, role: in.Role.role()}
+	if in.OrganizationID != nil {
+		n.organizationID = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
+	}
+	if in.Password != nil {
+		n.password = string(*in.Password)
+	}
+	err = m.letIn(ctx, n, func(ctx context.Context, view userView) (err error) {
+		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/users/"+view.ID.String(), view)
+		return err
+	})
+	return created, err
 }
 
 func (m *Module) updateProfile(ctx context.Context, in profileInput) (userView, error) {

@@ -13,6 +13,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
+	"guildhall/platform/password"
 )
 
 // Sessions is what this module needs of whoever keeps them.
@@ -21,27 +22,44 @@ type Sessions interface {
 	EndAll(ctx context.Context, userID uuid.UUID, reason string) error
 }
 
+// Passwords is what this module needs of whoever keeps them.
+type Passwords interface {
+	// Hash of a password, or of none, to be saved; it is slow.
+	Hash(ctx context.Context, chosen string) (string, error)
+	// Save makes a hash that of a new account, within the caller's transaction.
+	Save(ctx context.Context, userID uuid.UUID, hash string) error
+}
+
+// Enrol makes a new account a member of an organization, or an admin, within the
+// transaction that makes the account.
+type Enrol func(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error
+
 // ArchiveHook runs inside the transaction that archives an account and may
 // refuse it.
 type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) error
 
 // Module is the room of accounts.
 type Module struct {
-	db       *database.DB
-	gate     *access.Gate
-	trail    *audit.Trail
-	sessions Sessions
-	now      func() time.Time
-	hooks    []ArchiveHook
-	store    *store
+	db        *database.DB
+	gate      *access.Gate
+	trail     *audit.Trail
+	sessions  Sessions
+	passwords Passwords
+	enrol     Enrol
+	now       func() time.Time
+	hooks     []ArchiveHook
+	store     *store
 }
 
 var _ module.Module = (*Module)(nil)
 
 // New returns the module.
-func New(db *database.DB, gate *access.Gate, trail *audit.Trail, sessions Sessions, now func() time.Time) *Module {
-	return &Module{db: db, gate: gate, trail: trail, sessions: sessions, now: now, store: newStore(db)}
+func New(db *database.DB, gate *access.Gate, trail *audit.Trail, sessions Sessions, passwords Passwords, now func() time.Time) *Module {
+	return &Module{db: db, gate: gate, trail: trail, sessions: sessions, passwords: passwords, now: now, store: newStore(db)}
 }
+
+// EnrolBy says who makes members; wire.go does, before anything is served.
+func (m *Module) EnrolBy(enrol Enrol) { m.enrol = enrol }
 
 // BeforeArchive adds a hook; wire.go does, before anything is served.
 func (m *Module) BeforeArchive(hook ArchiveHook) { m.hooks = append(m.hooks, hook) }
@@ -62,6 +80,13 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
 		ID: "listUsers", Summary: "List the people of the active organization", MayLag: true,
 		Refusals: httpapi.Refusals(access.ErrOperatorRequired),
+	})
+	httpapi.Post(r, "/users", access.OperatorAlone(), m.create, httpapi.Doc{
+		ID: "createUser", Summary: "Make an account for somebody",
+		Description: "Also where registration is closed. With `organization_id` the person is a member there, or an admin, from the start; " +
+			"without, they are in no organization until they found one or are added to one. Without `password` nobody can log in to the account " +
+			"until a password is set for it (`guildhall admin set-password`).",
+		Refusals: httpapi.Refusals(errEmailTaken, password.ErrBusy),
 	})
 	httpapi.Get(r, "/users/:user_id", access.Acquaintance(), m.get, httpapi.Doc{
 		ID: "getUser", Summary: "Show a person", MayLag: true,

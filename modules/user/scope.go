@@ -1,6 +1,9 @@
 package user
 
-import "guildhall/platform/field"
+import (
+	"guildhall/platform/access"
+	"guildhall/platform/field"
+)
 
 // standingScope says what a change of standing is about: the person within the
 // caller's active organization, or their whole account.
@@ -25,3 +28,31 @@ func (standingScope) InlineJSONSchema() {}
 func (standingScope) Enum() []any { return []any{scopeOrganization, scopeAccount} }
 
 func (s *standingScope) isAccount() bool { return s != nil && *s == scopeAccount }
+
+// JoiningRole is what somebody may be from the start in an organization.
+type JoiningRole string
+
+const (
+	joinsAsMember JoiningRole = "member"
+	joinsAsAdmin  JoiningRole = "admin"
+)
+
+func (r *JoiningRole) UnmarshalText(text []byte) error {
+	*r = JoiningRole(text)
+	if *r != joinsAsMember && *r != joinsAsAdmin {
+		return field.Problem("must be member or admin.")
+	}
+	return nil
+}
+
+func (JoiningRole) InlineJSONSchema() {}
+
+// Enum lists the values for the OpenAPI document.
+func (JoiningRole) Enum() []any { return []any{joinsAsMember, joinsAsAdmin} }
+
+func (r *JoiningRole) role() access.Role {
+	if r != nil && *r == joinsAsAdmin {
+		return access.Admin
+	}
+	return access.Member
+}

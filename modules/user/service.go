@@ -10,7 +10,9 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/password"
 )
 
 // view shows a person as the caller sees them.
@@ -31,6 +33,50 @@ func (m *Module) people(ctx context.Context, w httpapi.Window, everybody bool) (
 		return httpapi.Page[userView]{}, err
 	}
 	return m.store.listMembers(ctx, organizationID, w, m.now())
+}
+
+// newcomer is somebody whom a platform administrator lets in.
+type newcomer struct {
+	email          field.Email
+	name           field.Name
+	password       string // empty: none
+	organizationID uuid.NullUUID
+	role           access.Role
+}
+
+// letIn makes an account, and in the same transaction runs what comes after it.
+func (m *Module) letIn(ctx context.Context, n newcomer, then func(context.Context, userView) error) error {
+	if n.password != "" {
+		if problem := password.Check(n.password, string(n.email)); problem != "" {
+			return httpapi.Invalid("body.password", problem)
+		}
+	}
+	hash, err := m.passwords.Hash(ctx, n.password)
+	if err != nil {
+		return err
+	}
+	return m.db.InTx(ctx, func(ctx context.Context) error {
+		id, err := m.store.create(ctx, string(n.email), n.email.Canonical(), string(n.name), m.now())
+		if err != nil {
+			return err
+		}
+		if err := m.passwords.Save(ctx, id, hash); err != nil {
+			return err
+		}
+		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserCreated, UserID: id, First: true}); err != nil {
+			return err
+		}
+		if n.organizationID.Valid {
+			if err := m.enrol(ctx, n.organizationID.UUID, id, n.role); err != nil {
+				return err
+			}
+		}
+		view, err := m.view(ctx, id)
+		if err != nil {
+			return err
+		}
+		return then(ctx, view)
+	})
 }
 
 func (m *Module) changeProfile(ctx context.Context, id uuid.UUID, changes map[string]any) (view userView, err error) {

@@ -68,7 +68,7 @@ func (c Caller) as() string {
 	switch {
 	case c.commandLine:
 		return "command_line"
-	case c.ActsAsOperator(max(c.rule.min, Member)):
+	case c.ActsAsOperator(max(c.rule.min, Member)), c.Operator && c.rule.isBeyondRoles(c.request.User != c.UserID):
 		return "platform_administrator"
 	case c.Role == NoRole:
 		return "user"

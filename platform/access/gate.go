@@ -149,10 +149,14 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 		}
 		return g.refuseAbout(ctx, c, nil)
 	case operator:
-		if c.Operator {
+		switch {
+		case c.Operator:
 			return g.decideNamed(c, s, named)
+		case c.rule.aboutNobody:
+			return ErrOperatorRequired
+		default:
+			return g.refuseAbout(ctx, c, ErrOperatorRequired)
 		}
-		return g.refuseAbout(ctx, c, ErrOperatorRequired)
 	case signedIn:
 		return g.decideNamed(c, s, named)
 	default:

@@ -78,6 +78,7 @@ func TestRefusalsOfARule(t *testing.T) {
 		{Org(Owner), ErrOrganizationRequired, false}, {Active(Member), ErrOrganizationRequired, true},
 		{OverUser(Admin), ErrUserNotFound, true}, {Active(Member), ErrUserNotFound, false},
 		{Self(), ErrNotYours, true}, {Acquaintance(), ErrNotYours, false}, {OperatorOnly(), ErrOperatorRequired, true},
+		{OperatorOnly(), ErrUserNotFound, true}, {OperatorAlone(), ErrOperatorRequired, true}, {OperatorAlone(), ErrUserNotFound, false},
 	} {
 		if has(c.rule, c.e) != c.want {
 			t.Errorf("%s: %s %t", c.rule, c.e.Code, !c.want)

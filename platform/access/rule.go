@@ -14,6 +14,8 @@ type Rule struct {
 	suspended bool
 	archived  bool
 	along     along // nil for most
+
+	aboutNobody bool
 }
 
 type scope int8
@@ -53,8 +55,12 @@ func SelfOrOperator() Rule { return Rule{scope: self, min: Owner} }
 // organization with them.
 func Acquaintance() Rule { return Rule{scope: acquaintance} }
 
-// OperatorOnly routes are for platform administrators.
+// OperatorOnly routes act on the person in the path, by platform administrators.
 func OperatorOnly() Rule { return Rule{scope: operator} }
+
+// OperatorAlone routes are for platform administrators, and about nobody in the path,
+// whose existence could be told.
+func OperatorAlone() Rule { return Rule{scope: operator, aboutNobody: true} }
 
 // Active routes act in the active organization of the caller.
 func Active(least Role) Rule { return Rule{scope: activeOrg, min: least} }
@@ -87,6 +93,12 @@ func (r Rule) ActsInOrganization() bool {
 	return r.scope == pathOrg || r.scope == activeOrg || r.scope == overUser
 }
 
+// isBeyondRoles says whether no role in an organization lets anybody through: it is
+// the platform administrators' alone, or about somebody else's account.
+func (r Rule) isBeyondRoles(another bool) bool {
+	return r.scope == operator || r.scope == self && another
+}
+
 // Refusals lists what the gate may answer for the rule, beyond a bad token.
 func (r Rule) Refusals() []*fault.Error {
 	var list []*fault.Error
@@ -100,7 +112,11 @@ func (r Rule) Refusals() []*fault.Error {
 	case self:
 		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrNotYours, ErrMembershipSuspended, ErrMembershipInactive}
 	case operator:
-		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrOperatorRequired}
+		list = []*fault.Error{ErrOrganizationNotFound, ErrOperatorRequired}
+		if !r.aboutNobody {
+			list = append(list, ErrUserNotFound)
+		}
+		return list
 	case overUser:
 		list = append(list, ErrUserNotFound, ErrOrganizationRequired)
 	case activeOrg:

@@ -7,6 +7,7 @@ type Action string
 
 const (
 	UserRegistered  Action = "user.registered"
+	UserCreated     Action = "user.created" // by a platform administrator
 	UserActivated   Action = "user.activated"
 	UserDeactivated Action = "user.deactivated"
 	UserSuspended   Action = "user.suspended"
@@ -55,7 +56,7 @@ const (
 // Actions are all there are.
 func Actions() []Action {
 	return []Action{
-		UserRegistered, UserActivated, UserDeactivated, UserSuspended, UserArchived, UserUnarchived, UserUnlocked,
+		UserRegistered, UserCreated, UserActivated, UserDeactivated, UserSuspended, UserArchived, UserUnarchived, UserUnlocked,
 		ProfileChanged, PasswordChanged,
 		LogInFailed, SessionStarted, SessionEnded, SessionSwitched, RefreshTokenReused,
 		OrganizationCreated, OrganizationRenamed, OrganizationSuspend, OrganizationActivate, OrganizationArchive, OrganizationRestore,

@@ -106,6 +106,9 @@ func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 // yet. It is verified like any other, so that a log-in takes as long.
 func Unusable() string { return Default.unusable().encode() }
 
+// Unusable is such a hash with the parameters of those that Hash makes.
+func (h *Hasher) Unusable() string { return h.parameters.unusable().encode() }
+
 // HashWithSalt is the hash for sample data, which must be the same each time: who
 // knows the salt can have guessed before. No person's is ever made with it.
 func HashWithSalt(password string, salt []byte) string { return Default.hash(password, salt).encode() }
