@@ -26,8 +26,11 @@ func adminCommand() *cobra.Command {
 					if err := operators(k).Grant(ctx, id); err != nil {
 						return err
 					}
-					fmt.Fprintln(cmd.OutOrStdout(), args[0], "is a platform administrator")
-					return nil
+					left, err := shutOut(ctx, k, id)
+					if err != nil {
+						return err
+					}
+					return answerWith(cmd, false, nil, args[0]+" is a platform administrator"+left)
 				})
 			}),
 		},
@@ -62,7 +65,8 @@ func adminCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use: "set-password EMAIL", Short: "Set somebody's password, and end their sessions", Args: cobra.ExactArgs(1),
-			Long: "Set somebody's password, for who has none yet or lost it, and end their sessions. The password is read from\nstandard input, one line.",
+			Long: "Set somebody's password, for who has none yet or lost it, end their sessions and forget the log-ins that failed\n" +
+				"(as `user unlock` does). The password is read from standard input, one line.",
 			RunE: withReady(setPassword),
 		},
 	)

@@ -23,8 +23,11 @@ func setPassword(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platf
 		if err := wire(k).auths.CommandLine().SetPassword(ctx, id, chosen); err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), args[0], "has a new password")
-		return nil
+		left, err := shutOut(ctx, k, id)
+		if err != nil {
+			return err
+		}
+		return answerWith(cmd, false, nil, args[0]+" has a new password; their sessions are ended, and no log-in that failed counts any more"+left)
 	})
 }
 

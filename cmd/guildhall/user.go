@@ -423,10 +423,31 @@ func userUnlockCommand() *cobra.Command {
 			return nil, "", err
 		}
 		left, err := r.auths.CommandLine().Limits(cmd.Context(), id)
-		told := "nothing is counted against them any more"
-		for _, l := range left {
-			told += fmt.Sprintf("\nbut nobody gets in from %s for another %d s: too many tried", l.Address, l.RetryAfter)
+		if err != nil {
+			return nil, "", err
 		}
-		return map[string]any{"user_id": id, "limits": left}, told, err
+		out, err := shutOut(cmd.Context(), k, id)
+		return map[string]any{"user_id": id, "limits": left}, "nothing is counted against them any more" + out, err
 	})
+}
+
+// shutOut has a line for each reason why somebody can't log in who was just helped.
+func shutOut(ctx context.Context, k *platform.Kernel, id uuid.UUID) (told string, err error) {
+	r := wire(k)
+	var p shownPerson
+	if p.Details, err = r.users.CommandLine().Show(ctx, id); err != nil {
+		return "", err
+	}
+	if s := personsStanding(p.View); s != active {
+		lifts := "activate"
+		if s == archived {
+			lifts = "unarchive"
+		}
+		told += fmt.Sprintf("\nbut they can't log in: the account is %s\n`guildhall user %s %s` changes that", p.standing(), lifts, p.Email)
+	}
+	left, err := r.auths.CommandLine().Limits(ctx, id)
+	for _, l := range left {
+		told += fmt.Sprintf("\nbut nobody gets in from %s for another %d s: too many tried", orAnywhere(l.Address), l.RetryAfter)
+	}
+	return told, err
 }

@@ -32,8 +32,12 @@ type Limit struct {
 	RetryAfter int    `json:"retry_after"`       // seconds
 }
 
-// SetPassword gives an account another password and ends its sessions.
+// SetPassword gives an account another password, ends its sessions and unlocks it.
 func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen field.NewPassword) error {
+	ctx, err := c.admit(ctx, userID)
+	if err != nil {
+		return err
+	}
 	p, err := c.m.store.find(ctx, userID)
 	if err != nil {
 		return err
@@ -55,7 +59,10 @@ func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen f
 		if err := c.m.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: userID}); err != nil {
 			return err
 		}
-		return c.m.sessions.EndAll(ctx, userID, "password_changed")
+		if err := c.m.sessions.EndAll(ctx, userID, "password_changed"); err != nil {
+			return err
+		}
+		return c.Unlock(ctx, userID)
 	})
 }
 
