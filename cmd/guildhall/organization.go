@@ -137,7 +137,7 @@ func organizationSuspendCommand() *cobra.Command {
 		v, err := wire(k).organizations.CommandLine().Suspend(cmd.Context(), id, reason, until.at)
 		return v, named(v) + " is suspended" + ending(until), err
 	})
-	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to its admins")
 	addUntil(cmd, &until)
 	required(cmd, "reason")
 	return cmd
@@ -160,7 +160,7 @@ func organizationArchiveCommand() *cobra.Command {
 		v, err := wire(k).organizations.CommandLine().Archive(cmd.Context(), id, reason)
 		return v, named(v) + " is archived", err
 	})
-	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to its admins")
 	required(cmd, "reason")
 	return cmd
 }
@@ -173,7 +173,7 @@ func organizationUnarchiveCommand() *cobra.Command {
 		v, err := wire(k).organizations.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
 		return v, named(v) + " is restored", err
 	})
-	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to its admins")
 	return cmd
 }
 

@@ -276,7 +276,7 @@ func userSuspendCommand() *cobra.Command {
 		v, err := wire(k).users.CommandLine().Suspend(cmd.Context(), id, organizationID, reason, until.at)
 		return v, v.Email + " is suspended" + where(organizationID) + ending(until), err
 	})
-	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators, or with --organization to its admins")
 	addUntil(cmd, &until)
 	addWithin(cmd, &within)
 	required(cmd, "reason")
@@ -346,7 +346,7 @@ func userArchiveCommand() *cobra.Command {
 		v, err := wire(k).users.CommandLine().Archive(cmd.Context(), id, reason)
 		return v, v.Email + " is archived", err
 	})
-	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators")
 	required(cmd, "reason")
 	return cmd
 }
@@ -359,7 +359,7 @@ func userUnarchiveCommand() *cobra.Command {
 		v, err := wire(k).users.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
 		return v, v.Email + " is restored", err
 	})
-	addParsed(cmd.Flags(), &reason, "reason", "string", "why, for the record")
+	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators")
 	return cmd
 }
 

@@ -27,7 +27,7 @@ type eventView struct {
 	Address        string            `json:"address" example:"203.0.113.7" description:"Where the request came from; empty where that is not known or not yours to know."`
 	Client         string            `json:"client" example:"curl/8.5.0" description:"What the client called itself (User-Agent)."`
 	RequestID      string            `json:"request_id"`
-	Details        map[string]string `json:"details"`
+	Details        map[string]string `json:"details" description:"More about it, such as the reason for a suspension. A reason that a platform administrator gave for an account is theirs to read."`
 	Hash           string            `json:"hash" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" description:"SHA-256, hexadecimal."`
 }
 
@@ -99,7 +99,8 @@ func (m *Module) list(ctx context.Context, chainID uuid.UUID, in filterInput) (p
 	return page, err
 }
 
-// viewOf keeps to platform administrators where they work from.
+// viewOf keeps to platform administrators where they work from, and why they ended
+// the good standing of an account.
 func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	v := eventView{
 		ID: e.ID, Sequence: e.Sequence, OccurredAt: e.OccurredAt, Action: e.Action, OrganizationID: e.OrganizationID,
@@ -112,7 +113,20 @@ func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	if err := json.Unmarshal([]byte(e.Details), &v.Details); err != nil {
 		return v, fmt.Errorf("read the details of audit event %s: %w", e.ID, err)
 	}
+	if isVerdict(e) && !viewer.Operator && e.ActorUserID.UUID != viewer.UserID {
+		delete(v.Details, "reason")
+	}
 	return v, nil
+}
+
+// isVerdict says whether an event has a reason that a platform administrator gave for
+// what becomes of an account: it is not for the person.
+func isVerdict(e audit.Recorded) bool {
+	switch e.Action {
+	case audit.UserSuspended, audit.UserArchived, audit.UserUnarchived:
+		return !e.OrganizationID.Valid
+	}
+	return false
 }
 
 // A cursor holds the sequence number of the last event seen.

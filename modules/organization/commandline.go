@@ -19,11 +19,12 @@ type CommandLine struct{ m *Module }
 // CommandLine returns it.
 func (m *Module) CommandLine() CommandLine { return CommandLine{m} }
 
-// View is an organization as the API shows it, and Membership as it shows it to
-// a member.
+// View is an organization as the API shows it, Membership as it shows it to a
+// member, and Suspension as it shows one.
 type (
 	View       = organizationView
 	Membership = membershipView
+	Suspension = organizationSuspensionView
 )
 
 // Details are an organization with what became of it.
@@ -31,15 +32,6 @@ type Details struct {
 	View
 	Suspension *Suspension `json:"suspension"` // while it holds
 	Archive    *Archive    `json:"archive"`
-}
-
-// Suspension that holds. Where it was by nobody, it was by the command line.
-type Suspension struct {
-	Reason         string        `json:"reason"`
-	ByPlatform     bool          `json:"by_platform"` // the owner can't lift it
-	SuspendedAt    time.Time     `json:"suspended_at"`
-	SuspendedBy    uuid.NullUUID `json:"suspended_by"`
-	SuspendedUntil *time.Time    `json:"suspended_until"`
 }
 
 // Archive of an organization that has not been restored.

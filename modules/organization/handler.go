@@ -20,6 +20,18 @@ type organizationView struct {
 	IsArchived  bool      `json:"is_archived" example:"false"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+
+	Suspension *organizationSuspensionView `json:"suspension,omitempty" description:"While one holds, to the organization's admins and platform administrators. Not in lists."`
+}
+
+// organizationSuspensionView is a suspension that holds. Where it was by nobody, it
+// was by the command line.
+type organizationSuspensionView struct {
+	Reason         string        `json:"reason" example:"Unpaid invoices."`
+	ByPlatform     bool          `json:"by_platform" example:"true" description:"The owner can't lift it."`
+	SuspendedAt    time.Time     `json:"suspended_at"`
+	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null where a command on the server did it."`
+	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
 }
 
 // membershipView is an organization with what the caller is in it.
@@ -55,7 +67,7 @@ type renameInput struct {
 
 type suspendInput struct {
 	organizationPath
-	Reason         field.Reason `json:"reason" example:"Unpaid invoices."`
+	Reason         field.Reason `json:"reason" example:"Unpaid invoices." description:"Shown to the organization's admins."`
 	SuspendedUntil *field.Time  `json:"suspended_until,omitempty" description:"When it ends by itself; without it, until somebody lifts it."`
 }
 
@@ -98,11 +110,19 @@ func (m *Module) mine(ctx context.Context, _ struct{}) (choicesView, error) {
 }
 
 func (m *Module) get(ctx context.Context, in organizationPath) (organizationView, error) {
-	return seen(ctx, in.OrganizationID), nil
+	return m.explained(ctx, access.From(ctx), seen(ctx, in.OrganizationID))
+}
+
+// explained says why it is suspended, to those who may know.
+func (m *Module) explained(ctx context.Context, caller access.Caller, v organizationView) (_ organizationView, err error) {
+	if v.IsSuspended && caller.May(access.Admin) {
+		v.Suspension, err = m.store.suspension(ctx, v.ID, m.now())
+	}
+	return v, err
 }
 
 func (m *Module) rename(ctx context.Context, in renameInput) (organizationView, error) {
-	return m.change(ctx, in.OrganizationID, audit.OrganizationRenamed, func(ctx context.Context, _ access.Held) error {
+	return m.change(ctx, in.OrganizationID, audit.OrganizationRenamed, nil, func(ctx context.Context, _ access.Held) error {
 		return m.store.rename(ctx, in.OrganizationID, string(in.Name), m.now())
 	})
 }
@@ -120,13 +140,17 @@ func (m *Module) activate(ctx context.Context, in organizationPath) (organizatio
 }
 
 func (m *Module) archive(ctx context.Context, in archiveInput) (organizationView, error) {
-	return m.change(ctx, in.OrganizationID, audit.OrganizationArchive, func(ctx context.Context, held access.Held) error {
+	return m.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.Because(string(in.Reason), nil), func(ctx context.Context, held access.Held) error {
 		return m.store.archive(ctx, in.OrganizationID, string(in.Reason), held.Caller.By(), m.now())
 	})
 }
 
 func (m *Module) unarchive(ctx context.Context, in unarchiveInput) (organizationView, error) {
-	return m.change(ctx, in.OrganizationID, audit.OrganizationRestore, func(ctx context.Context, held access.Held) error {
+	var details map[string]string
+	if in.Reason != nil {
+		details = audit.Because(string(*in.Reason), nil)
+	}
+	return m.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, held access.Held) error {
 		return m.store.restore(ctx, in.OrganizationID, (*string)(in.Reason), held.Caller.By(), m.now())
 	})
 }

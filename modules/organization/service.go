@@ -47,7 +47,7 @@ func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (cre
 
 // change runs one change: under the organization's lock, with the caller let
 // through the gate again, and shows the result.
-func (m *Module) change(ctx context.Context, id uuid.UUID, action audit.Action, apply func(context.Context, access.Held) error) (view organizationView, err error) {
+func (m *Module) change(ctx context.Context, id uuid.UUID, action audit.Action, details map[string]string, apply func(context.Context, access.Held) error) (view organizationView, err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		held, err := m.gate.Hold(ctx, id, uuid.Nil)
 		if err != nil {
@@ -56,10 +56,13 @@ func (m *Module) change(ctx context.Context, id uuid.UUID, action audit.Action, 
 		if err := apply(ctx, held); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id)}); err != nil {
+		if err := m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id), Details: details}); err != nil {
 			return err
 		}
-		view, err = m.store.find(ctx, id, m.now())
+		if view, err = m.store.find(ctx, id, m.now()); err != nil {
+			return err
+		}
+		view, err = m.explained(ctx, held.Caller, view)
 		return err
 	})
 	return view, err
@@ -69,14 +72,14 @@ func (m *Module) beginSuspension(ctx context.Context, id uuid.UUID, reason strin
 	if until != nil && !until.After(m.now()) {
 		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
-	return m.change(ctx, id, audit.OrganizationSuspend, func(ctx context.Context, held access.Held) error {
+	return m.change(ctx, id, audit.OrganizationSuspend, audit.Because(reason, until), func(ctx context.Context, held access.Held) error {
 		return m.store.suspend(ctx, id, reason, until, held.Caller.By(), held.Caller.ActsAsOperator(access.Owner), m.now())
 	})
 }
 
 // endSuspension leaves a platform administrator's to platform administrators.
 func (m *Module) endSuspension(ctx context.Context, id uuid.UUID) (organizationView, error) {
-	return m.change(ctx, id, audit.OrganizationActivate, func(ctx context.Context, held access.Held) error {
+	return m.change(ctx, id, audit.OrganizationActivate, nil, func(ctx context.Context, held access.Held) error {
 		if held.Organization.SuspendedByOperator && !held.Caller.Operator {
 			return access.ErrSuspendedByTheOperator
 		}

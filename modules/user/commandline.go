@@ -34,10 +34,10 @@ type Details struct {
 
 // Suspension that holds. Where it was by nobody, it was by the command line.
 type Suspension struct {
-	Reason         string        `json:"reason"`
+	Reason         string        `json:"reason" example:"Under investigation."`
 	SuspendedAt    time.Time     `json:"suspended_at"`
-	SuspendedBy    uuid.NullUUID `json:"suspended_by"`
-	SuspendedUntil *time.Time    `json:"suspended_until"`
+	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null where a command on the server did it."`
+	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
 }
 
 // Archive of an account that has not been restored.

@@ -1,6 +1,9 @@
 package user
 
-import "guildhall/platform/fault"
+import (
+	"guildhall/platform/access"
+	"guildhall/platform/fault"
+)
 
 var (
 	errEmailTaken       = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
@@ -9,5 +12,13 @@ var (
 	errAlreadyArchived  = fault.New(fault.Conflict, "already_archived", "This account is already archived.")
 	errNotArchived      = fault.New(fault.Conflict, "not_archived", "This account is not archived.")
 	errOwnerRequired    = fault.New(fault.Conflict, "owner_required", "This person owns the organization: transfer its ownership first.")
+	// What platform administrators are told who most likely mean something else than
+	// their active organization.
+	errNoOrganization = fault.New(fault.Forbidden, access.ErrOrganizationRequired.Code,
+		`No organization is active: send "scope": "account" to act on the whole account, or name an organization in X-Organization-ID.`)
+	errNotInOrganization = fault.New(fault.NotFound, access.ErrUserNotFound.Code,
+		`This person is not in the active organization: send "scope": "account" to act on the whole account, or name another organization in X-Organization-ID.`)
+	errNoOrganizationToList = fault.New(fault.Forbidden, access.ErrOrganizationRequired.Code,
+		`No organization is active: ask for "scope=all" to list everybody, or name an organization in X-Organization-ID.`)
 	errOwnsOrganization = fault.New(fault.Conflict, "owner_required", "This person owns an organization that others are in: transfer its ownership first.")
 )

@@ -24,6 +24,15 @@ type userView struct {
 	IsArchived  bool      `json:"is_archived" example:"false"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+
+	Suspensions []userSuspensionView `json:"suspensions,omitempty" description:"Those that hold and whose reasons are the caller's to know: of the account, to platform administrators; in the active organization, to its admins. Not in lists."`
+}
+
+// userSuspensionView is a suspension that holds. Where it was by nobody, it was by
+// the command line.
+type userSuspensionView struct {
+	Scope standingScope `json:"scope"`
+	Suspension
 }
 
 type activeOrganizationView struct {
@@ -68,7 +77,7 @@ type standingInput struct {
 
 type suspendInput struct {
 	userPath
-	Reason         field.Reason   `json:"reason" example:"Under investigation."`
+	Reason         field.Reason   `json:"reason" example:"Under investigation." description:"Shown to the admins of the organization, or of an account to platform administrators alone; not to the person."`
 	SuspendedUntil *field.Time    `json:"suspended_until,omitempty" description:"When it ends by itself; without it, until somebody lifts it."`
 	Scope          *standingScope `json:"scope,omitempty"`
 }

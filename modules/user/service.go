@@ -17,7 +17,32 @@ import (
 
 // view shows a person as the caller sees them.
 func (m *Module) view(ctx context.Context, id uuid.UUID) (userView, error) {
-	return m.store.find(ctx, id, access.From(ctx).OrganizationID, m.now())
+	caller := access.From(ctx)
+	v, err := m.store.find(ctx, id, caller.OrganizationID, m.now())
+	if err != nil || !v.IsSuspended {
+		return v, err
+	}
+	v.Suspensions, err = m.suspensions(ctx, caller, id)
+	return v, err
+}
+
+// suspensions are those whose reason the caller could have given: the account's are
+// the platform administrators', those in an organization its admins'.
+func (m *Module) suspensions(ctx context.Context, caller access.Caller, id uuid.UUID) (list []userSuspensionView, err error) {
+	show := func(scope standingScope, s subject) error {
+		found, err := m.store.suspension(ctx, s, m.now())
+		if found != nil {
+			list = append(list, userSuspensionView{scope, *found})
+		}
+		return err
+	}
+	if caller.Operator {
+		err = show(scopeAccount, subject{userID: id})
+	}
+	if err == nil && caller.OrganizationID.Valid && caller.May(access.Admin) {
+		err = show(scopeOrganization, subject{userID: id, organizationID: caller.OrganizationID})
+	}
+	return list, err
 }
 
 func (m *Module) people(ctx context.Context, w httpapi.Window, everybody bool) (httpapi.Page[userView], error) {
@@ -30,7 +55,7 @@ func (m *Module) people(ctx context.Context, w httpapi.Window, everybody bool) (
 	}
 	organizationID, err := caller.Active()
 	if err != nil {
-		return httpapi.Page[userView]{}, err
+		return httpapi.Page[userView]{}, forOperator(caller, err, errNoOrganizationToList)
 	}
 	return m.store.listMembers(ctx, organizationID, w, m.now())
 }
@@ -115,7 +140,7 @@ func (m *Module) archiveAccount(ctx context.Context, id uuid.UUID, reason string
 		if err := m.sessions.EndAll(ctx, id, "account_archived"); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id}); err != nil {
+		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Because(reason, nil)}); err != nil {
 			return err
 		}
 		view, err = m.view(ctx, id)
@@ -132,7 +157,11 @@ func (m *Module) restoreAccount(ctx context.Context, id uuid.UUID, reason *strin
 		if err := m.store.restore(ctx, id, reason, access.From(ctx).By(), m.now()); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserUnarchived, UserID: id}); err != nil {
+		event := audit.Event{Action: audit.UserUnarchived, UserID: id}
+		if reason != nil {
+			event.Details = audit.Because(*reason, nil)
+		}
+		if err := m.trail.Record(ctx, event); err != nil {
 			return err
 		}
 		view, err = m.view(ctx, id)

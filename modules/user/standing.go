@@ -31,16 +31,28 @@ func (m *Module) hold(ctx context.Context, userID uuid.UUID, account bool) (subj
 	}
 	organizationID, err := caller.Active()
 	if err != nil {
-		return subject{}, err
+		return subject{}, forOperator(caller, err, errNoOrganization)
 	}
 	held, err := m.gate.Hold(ctx, organizationID, userID)
 	if err != nil {
 		return subject{}, err
 	}
 	if held.Target.Role == access.NoRole {
+		if held.Target.AccountExists {
+			return subject{}, forOperator(held.Caller, access.ErrUserNotFound, errNotInOrganization)
+		}
 		return subject{}, access.ErrUserNotFound
 	}
 	return subject{userID: userID, organizationID: caller.OrganizationID, target: held.Target}, held.Over()
+}
+
+// forOperator is what a platform administrator with an account is told in place of a
+// refusal: a command on the server has no members of a body to send.
+func forOperator(caller access.Caller, others, operators error) error {
+	if caller.Operator && caller.By().Valid {
+		return operators
+	}
+	return others
 }
 
 func (m *Module) holdAccount(ctx context.Context, caller access.Caller, userID uuid.UUID) (subject, error) {
@@ -58,16 +70,19 @@ func (m *Module) holdAccount(ctx context.Context, caller access.Caller, userID u
 }
 
 // change runs one change of standing: under the lock, and shows the result.
-func (m *Module) change(ctx context.Context, userID uuid.UUID, account bool, action audit.Action, apply func(context.Context, subject) error) (view userView, err error) {
+func (m *Module) change(ctx context.Context, userID uuid.UUID, account bool, action audit.Action, details map[string]string, apply func(context.Context, subject) error) (view userView, err error) {
 	err = m.db.InTx(ctx, func(ctx context.Context) error {
 		s, err := m.hold(ctx, userID, account)
 		if err != nil {
 			return err
 		}
+		if account {
+			ctx = access.AsOperator(ctx)
+		}
 		if err := apply(ctx, s); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: s.organizationID, UserID: userID}); err != nil {
+		if err := m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: s.organizationID, UserID: userID, Details: details}); err != nil {
 			return err
 		}
 		view, err = m.view(ctx, userID)
@@ -77,7 +92,7 @@ func (m *Module) change(ctx context.Context, userID uuid.UUID, account bool, act
 }
 
 func (m *Module) restoreStanding(ctx context.Context, userID uuid.UUID, account bool) (userView, error) {
-	return m.change(ctx, userID, account, audit.UserActivated, func(ctx context.Context, s subject) error {
+	return m.change(ctx, userID, account, audit.UserActivated, nil, func(ctx context.Context, s subject) error {
 		if s.isAccount() && s.target.AccountArchived {
 			return errArchived
 		}
@@ -90,7 +105,7 @@ func (m *Module) restoreStanding(ctx context.Context, userID uuid.UUID, account 
 }
 
 func (m *Module) endActivity(ctx context.Context, userID uuid.UUID, account bool) (userView, error) {
-	return m.change(ctx, userID, account, audit.UserDeactivated, func(ctx context.Context, s subject) error {
+	return m.change(ctx, userID, account, audit.UserDeactivated, nil, func(ctx context.Context, s subject) error {
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}
@@ -105,7 +120,7 @@ func (m *Module) beginSuspension(ctx context.Context, userID uuid.UUID, account 
 	if until != nil && !until.After(m.now()) {
 		return userView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
-	return m.change(ctx, userID, account, audit.UserSuspended, func(ctx context.Context, s subject) error {
+	return m.change(ctx, userID, account, audit.UserSuspended, audit.Because(reason, until), func(ctx context.Context, s subject) error {
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}

@@ -39,6 +39,15 @@ type Event struct {
 	First bool
 }
 
+// Because are the details of what was done for a reason, until a time or for good.
+func Because(reason string, until *time.Time) map[string]string {
+	details := map[string]string{"reason": reason}
+	if until != nil {
+		details["suspended_until"] = until.UTC().Format(time.RFC3339Nano)
+	}
+	return details
+}
+
 // In is an organization as an Event names it.
 func In(organizationID uuid.UUID) uuid.NullUUID {
 	return uuid.NullUUID{UUID: organizationID, Valid: organizationID != uuid.Nil}
