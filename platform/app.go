@@ -93,13 +93,14 @@ func Unopened() (*Kernel, error) {
 func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options) (*Kernel, error) {
 	tokens := token.New(token.Config{
 		AccessKey: []byte(cfg.JWTSecretKey.Reveal()), RefreshKey: []byte(cfg.JWTRefreshSecretKey.Reveal()),
+		RetiredAccessKeys: revealed(cfg.RetiredSecretKeys), RetiredRefreshKeys: revealed(cfg.RetiredRefreshKeys),
 		Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience, AccessTTL: cfg.AccessTokenTTL, Now: o.Now,
 	})
 	var limits *ratelimit.Store
 	if cfg.RateLimitEnabled {
 		limits = ratelimit.NewStore(db, o.Now)
 	}
-	keys, err := idempotency.New(db, []byte(cfg.JWTRefreshSecretKey.Reveal()), cfg.IdempotencyRetention, o.Now)
+	keys, err := idempotency.New(db, []byte(cfg.JWTRefreshSecretKey.Reveal()), revealed(cfg.RetiredRefreshKeys), cfg.IdempotencyRetention, o.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +122,13 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 	k.Trail.OnRecorded(k.Telemetry.Recorded)
 	k.Telemetry.Watch(db, k.Hasher)
 	return k, nil
+}
+
+func revealed(secrets []config.Secret) (keys [][]byte) {
+	for _, s := range secrets {
+		keys = append(keys, []byte(s.Reveal()))
+	}
+	return keys
 }
 
 // App is the service with all its modules.

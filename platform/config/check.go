@@ -36,8 +36,8 @@ func (c *Config) Check() []Finding {
 	return []Finding{
 		c.checkEnvironment(),
 		choose("DEBUG", !c.Debug, "is off", "is on: turn it off"),
-		c.checkSecret("JWT_SECRET_KEY", c.JWTSecretKey),
-		c.checkSecret("JWT_REFRESH_SECRET_KEY", c.JWTRefreshSecretKey),
+		c.checkSecret("JWT_SECRET_KEY", c.accessKeys()),
+		c.checkSecret("JWT_REFRESH_SECRET_KEY", c.refreshKeys()),
 		choose("JWT_REFRESH_SECRET_KEY", !c.sameSecrets(), "differs from JWT_SECRET_KEY", "is the same as JWT_SECRET_KEY"),
 		c.checkDatabase(),
 		c.checkReplicas(),
@@ -69,12 +69,16 @@ func (c *Config) checkEnvironment() Finding {
 		"is production", fmt.Sprintf("is %s: set it to production", c.Environment))
 }
 
-func (c *Config) checkSecret(name string, s Secret) Finding {
-	if s == "" || c.source(name) == sourceMade {
+func (c *Config) checkSecret(name string, all []Secret) Finding {
+	if all[0] == "" || c.source(name) == sourceMade {
 		return Finding{OK: false, Name: name, Message: "is not set"}
 	}
-	weakness := secretWeakness(s)
-	return choose(name, weakness == "", "is set", weakness)
+	told := "is set: one key"
+	if len(all) > 1 {
+		told = fmt.Sprintf("is set: %d keys, of which the first signs", len(all))
+	}
+	weakness := secretsWeakness(all)
+	return choose(name, weakness == "", told, weakness)
 }
 
 func (c *Config) checkDatabase() Finding {

@@ -36,8 +36,10 @@ type Config struct {
 	MigrateOnStart              bool
 	DatabaseCopyBeforeMigrating bool
 
-	JWTSecretKey        Secret
+	JWTSecretKey        Secret // signs
 	JWTRefreshSecretKey Secret
+	RetiredSecretKeys   []Secret // of access tokens: verify, and sign no more
+	RetiredRefreshKeys  []Secret
 	JWTIssuer           string
 	JWTAudience         string
 	AccessTokenTTL      time.Duration

@@ -75,9 +75,11 @@ func wrapping(text string) string {
 
 // forgives says whether a value is read without white space around it.
 func forgives(v value) bool {
-	switch v.(type) {
+	switch v := v.(type) {
 	case word, list, replicaURLs:
 		return true
+	case secrets:
+		return len(*v.retired) > 0
 	}
 	return false
 }

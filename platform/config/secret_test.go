@@ -82,3 +82,48 @@ func TestPrintMasks(t *testing.T) {
 		t.Error("not all settings are printed")
 	}
 }
+
+// TestSecretsAreOneOrSeveral: what is no JSON array of strings is one secret, as in
+// earlier versions.
+func TestSecretsAreOneOrSeveral(t *testing.T) {
+	const third = "Qw7eRt2yUi9oPa4sDf6gHj1kLz8xCv3bNm5QwErTy"
+	for _, one := range []string{
+		goodSecret + "," + otherSecret, "[" + goodSecret, "[" + goodSecret + "]", "[" + goodSecret + "," + otherSecret + "]", `["` + goodSecret + `",`, `{"a":"` + goodSecret + `"}`, `[["` + goodSecret + `"]]`,
+	} {
+		cfg := mustLoad(t, Options{Environ: append(inProduction(), "JWT_SECRET_KEY="+one)})
+		if cfg.JWTSecretKey.Reveal() != one || len(cfg.RetiredSecretKeys) != 0 {
+			t.Errorf("%s is several", one)
+		}
+		if warned := strings.Contains(fmt.Sprint(cfg.Warnings), "begins with [ and is not a JSON array"); warned != (one[0] == '[' && strings.Contains(one, ",")) {
+			t.Errorf("%s: warned is %t", one, warned)
+		}
+	}
+
+	several := `[ "` + goodSecret + `",` + "\n" + `"` + third + `" ]`
+	dir := files(t, map[string]string{"keys": several + "\n"})
+	cfg := mustLoad(t, Options{Dir: dir, Environ: []string{
+		"ENVIRONMENT=production", "DATABASE_URL=sqlite:///x.db", "JWT_SECRET_KEY_FILE=keys", `JWT_REFRESH_SECRET_KEY=["` + otherSecret + `"]`,
+	}})
+	if cfg.JWTSecretKey.Reveal() != goodSecret || len(cfg.RetiredSecretKeys) != 1 || cfg.RetiredSecretKeys[0].Reveal() != third ||
+		cfg.JWTRefreshSecretKey.Reveal() != otherSecret || len(cfg.RetiredRefreshKeys) != 0 || len(cfg.Warnings) != 0 {
+		t.Errorf("read as %q, %q, %v", cfg.JWTSecretKey.Reveal(), cfg.JWTRefreshSecretKey.Reveal(), cfg.Warnings)
+	}
+	var printed bytes.Buffer
+	if err := cfg.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, printed.String(), `JWT_SECRET_KEY=["********","********"] (environment, JWT_SECRET_KEY_FILE)`, "JWT_REFRESH_SECRET_KEY=******** (environment)")
+	containsNone(t, printed.String(), goodSecret, third)
+	contains(t, fmt.Sprint(cfg.Check()), "JWT_SECRET_KEY: is set: 2 keys, of which the first signs", "JWT_REFRESH_SECRET_KEY: is set: one key")
+
+	for given, want := range map[string]string{
+		"[]":                             "JWT_SECRET_KEY: is a list without a secret in it",
+		`["` + goodSecret + `",""]`:      "JWT_SECRET_KEY: has no secret as number 2 of its list",
+		`["` + goodSecret + `","short"]`: "JWT_SECRET_KEY: number 2 is shorter than 32 bytes",
+		`["` + third + `","` + otherSecret + `"]`: "JWT_REFRESH_SECRET_KEY: is the same as JWT_SECRET_KEY",
+	} {
+		got := problemsOf(t, Options{Environ: append(inProduction(), "JWT_SECRET_KEY="+given)})
+		contains(t, got, want)
+		containsNone(t, got, goodSecret[:10], third[:10])
+	}
+}

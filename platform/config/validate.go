@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 )
 
 // validate looks at what one setting alone doesn't tell. What would be
@@ -17,8 +19,8 @@ func (c *Config) validate(problems *Problems) {
 		c.requireSettings(problems)
 	}
 
-	checkSecret(weak, "JWT_SECRET_KEY", c.JWTSecretKey)
-	checkSecret(weak, "JWT_REFRESH_SECRET_KEY", c.JWTRefreshSecretKey)
+	c.checkSecrets(weak, "JWT_SECRET_KEY", c.accessKeys())
+	c.checkSecrets(weak, "JWT_REFRESH_SECRET_KEY", c.refreshKeys())
 	if c.sameSecrets() {
 		problems.add("JWT_REFRESH_SECRET_KEY", "is the same as JWT_SECRET_KEY")
 	}
@@ -52,23 +54,49 @@ func (c *Config) requireSettings(problems *Problems) {
 	}
 }
 
+func (c *Config) accessKeys() []Secret {
+	return append([]Secret{c.JWTSecretKey}, c.RetiredSecretKeys...)
+}
+
+func (c *Config) refreshKeys() []Secret {
+	return append([]Secret{c.JWTRefreshSecretKey}, c.RetiredRefreshKeys...)
+}
+
+// sameSecrets says whether one signs, or signed, both kinds of token.
 func (c *Config) sameSecrets() bool {
-	return c.JWTSecretKey != "" && c.JWTSecretKey == c.JWTRefreshSecretKey
+	return slices.ContainsFunc(c.accessKeys(), func(s Secret) bool { return s != "" && slices.Contains(c.refreshKeys(), s) })
 }
 
 func (c *Config) warn(name, format string, args ...any) {
 	c.Warnings = append(c.Warnings, name+": "+fmt.Sprintf(format, args...))
 }
 
-// checkSecret is silent on a missing one: outside development that is
+// checkSecrets is silent on a missing one: outside development that is
 // requireSettings' to say.
-func checkSecret(weak func(name, format string, args ...any), name string, s Secret) {
-	if s == "" {
+func (c *Config) checkSecrets(weak func(name, format string, args ...any), name string, all []Secret) {
+	if all[0] == "" {
 		return
 	}
-	if weakness := secretWeakness(s); weakness != "" {
+	if weakness := secretsWeakness(all); weakness != "" {
 		weak(name, "%s", weakness)
 	}
+	if text := all[0].Reveal(); len(all) == 1 && strings.HasPrefix(text, "[") && strings.Contains(text, ",") {
+		c.warn(name, "begins with [ and is not a JSON array of strings, so it is one secret")
+	}
+}
+
+// secretsWeakness is secretWeakness of the first that has one.
+func secretsWeakness(all []Secret) string {
+	for i, s := range all {
+		weakness := secretWeakness(s)
+		if weakness != "" && len(all) > 1 {
+			weakness = fmt.Sprintf("number %d %s", i+1, weakness)
+		}
+		if weakness != "" {
+			return weakness
+		}
+	}
+	return ""
 }
 
 func trustsEverybody(proxy string) bool {

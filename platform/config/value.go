@@ -55,13 +55,34 @@ func (w word) parse(s string) error { return text(w).parse(plainWord(s)) }
 
 func plainWord(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-type secret struct{ target *Secret }
+// secrets are one, or a JSON array of several of which the first is in use. Whatever
+// is no such array is one secret: also with commas or brackets in it.
+type secrets struct {
+	target  *Secret
+	retired *[]Secret
+}
 
-func (s secret) kind() string   { return "string" }
-func (s secret) masked() string { return s.target.String() }
+func (s secrets) kind() string { return "string" }
 
-func (s secret) parse(text string) error {
-	*s.target = Secret(text)
+func (s secrets) masked() string {
+	if len(*s.retired) == 0 {
+		return s.target.String()
+	}
+	return jsonText(slices.Repeat([]string{mask}, 1+len(*s.retired)))
+}
+
+func (s secrets) parse(text string) error {
+	var several []Secret
+	if json.Unmarshal([]byte(text), &several) != nil {
+		several = []Secret{Secret(text)}
+	}
+	if len(several) == 0 {
+		return errors.New("is a list without a secret in it")
+	}
+	if i := slices.Index(several, ""); i >= 0 {
+		return fmt.Errorf("has no secret as number %d of its list", i+1)
+	}
+	*s.target, *s.retired = several[0], several[1:]
 	return nil
 }
 

@@ -43,14 +43,27 @@ var (
 // Keys are those of one database.
 type Keys struct {
 	db        *database.DB
-	aead      cipher.AEAD
+	ciphers   []cipher.AEAD // the first encrypts, all decrypt
 	retention time.Duration
 	now       func() time.Time
 }
 
-// New derives the key that answers are encrypted with from a secret. After the
-// retention a key is a new one.
-func New(db *database.DB, secret []byte, retention time.Duration, now func() time.Time) (*Keys, error) {
+// New derives the key that answers are encrypted with from a secret, and from those
+// in use before the keys of answers that are kept still. After the retention an
+// Idempotency-Key is a new one.
+func New(db *database.DB, secret []byte, retired [][]byte, retention time.Duration, now func() time.Time) (*Keys, error) {
+	k := &Keys{db: db, retention: retention, now: now}
+	for _, s := range append([][]byte{secret}, retired...) {
+		aead, err := cipherOf(s)
+		if err != nil {
+			return nil, err
+		}
+		k.ciphers = append(k.ciphers, aead)
+	}
+	return k, nil
+}
+
+func cipherOf(secret []byte) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, secret, nil, "guildhall idempotency", 32)
 	if err != nil {
 		return nil, err
@@ -59,8 +72,7 @@ func New(db *database.DB, secret []byte, retention time.Duration, now func() tim
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipher.NewGCM(block)
-	return &Keys{db: db, aead: aead, retention: retention, now: now}, err
+	return cipher.NewGCM(block)
 }
 
 // Retention is for how long an answer is given again.
@@ -171,24 +183,27 @@ func (k *Keys) seal(id string, answer Answer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	nonce := make([]byte, k.aead.NonceSize())
+	aead := k.ciphers[0]
+	nonce := make([]byte, aead.NonceSize())
 	if _, err := rand.Read(nonce); err != nil {
 		return "", err
 	}
-	return base64.RawStdEncoding.EncodeToString(k.aead.Seal(nonce, nonce, text, []byte(id))), nil
+	return base64.RawStdEncoding.EncodeToString(aead.Seal(nonce, nonce, text, []byte(id))), nil
 }
 
 func (k *Keys) open(id, sealed string) (*Answer, error) {
 	raw, err := base64.RawStdEncoding.DecodeString(sealed)
-	if err != nil || len(raw) < k.aead.NonceSize() {
+	if err != nil || len(raw) < k.ciphers[0].NonceSize() {
 		return nil, errors.New("an answer that was kept is not readable")
 	}
-	text, err := k.aead.Open(nil, raw[:k.aead.NonceSize()], raw[k.aead.NonceSize():], []byte(id))
-	if err != nil {
-		return nil, fmt.Errorf("an answer was kept under another JWT_REFRESH_SECRET_KEY: %w", err)
+	for _, aead := range k.ciphers {
+		var text []byte
+		if text, err = aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], []byte(id)); err == nil {
+			var answer Answer
+			return &answer, json.Unmarshal(text, &answer)
+		}
 	}
-	var answer Answer
-	return &answer, json.Unmarshal(text, &answer)
+	return nil, fmt.Errorf("an answer was kept under another JWT_REFRESH_SECRET_KEY: %w", err)
 }
 
 type key struct{}

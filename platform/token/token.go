@@ -29,9 +29,12 @@ func invalid(cause error) error { return fmt.Errorf("%w: %w", ErrInvalid, cause)
 // Config of the service.
 type Config struct {
 	AccessKey, RefreshKey []byte
-	Issuer, Audience      string
-	AccessTTL             time.Duration
-	Now                   func() time.Time
+	// Keys that signed before: what they signed is accepted until it ends.
+	RetiredAccessKeys, RetiredRefreshKeys [][]byte
+
+	Issuer, Audience string
+	AccessTTL        time.Duration
+	Now              func() time.Time
 }
 
 // Service signs and reads tokens. It is safe for concurrent use.
@@ -54,13 +57,18 @@ type digest [sha256.Size]byte
 // by its typ and by its key.
 type kind struct {
 	typ    string
-	key    []byte
+	keys   [][]byte // the first signs, all verify
+	accept jwt.VerificationKeySet
 	header string // of the tokens that sign makes, encoded
 }
 
-func newKind(typ string, key []byte) kind {
+func newKind(typ string, key []byte, retired [][]byte) kind {
 	header := fmt.Sprintf(`{"alg":%q,"typ":%q}`, jwt.SigningMethodHS256.Alg(), typ)
-	return kind{typ, key, base64.RawURLEncoding.EncodeToString([]byte(header))}
+	k := kind{typ: typ, keys: append([][]byte{key}, retired...), header: base64.RawURLEncoding.EncodeToString([]byte(header))}
+	for _, one := range k.keys {
+		k.accept.Keys = append(k.accept.Keys, one)
+	}
+	return k
 }
 
 // New returns the service.
@@ -72,8 +80,8 @@ func New(c Config) *Service {
 		jwt.WithLeeway(leeway), jwt.WithTimeFunc(c.Now), jwt.WithStrictDecoding(),
 	}
 	return &Service{
-		access:  newKind("at+jwt", c.AccessKey),
-		refresh: newKind("rt+jwt", c.RefreshKey),
+		access:  newKind("at+jwt", c.AccessKey, c.RetiredAccessKeys),
+		refresh: newKind("rt+jwt", c.RefreshKey, c.RetiredRefreshKeys),
 		issuer:  c.Issuer, audience: c.Audience,
 		accessTTL: c.AccessTTL, now: c.Now,
 		seen:      recent.New[digest, Access](4096), // about a megabyte
@@ -85,7 +93,7 @@ func New(c Config) *Service {
 func (s *Service) sign(k kind, claims jwt.Claims) (string, error) {
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
 	t.Header["typ"] = k.typ
-	signed, err := t.SignedString(k.key)
+	signed, err := t.SignedString(k.keys[0])
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
@@ -115,7 +123,7 @@ func (s *Service) read(k kind, token string, claims readable) error {
 		if _, ok := t.Header["crit"]; ok {
 			return nil, errors.New("crit is not understood")
 		}
-		return k.key, nil
+		return k.accept, nil
 	})
 	return err
 }
@@ -129,7 +137,7 @@ func (s *Service) readOwn(k kind, rest string, claims readable) error {
 	if err != nil {
 		return fmt.Errorf("signature: %w", err)
 	}
-	if err := jwt.SigningMethodHS256.Verify(k.header+"."+payload, sum, k.key); err != nil {
+	if err := k.verify(k.header+"."+payload, sum); err != nil {
 		return err
 	}
 	text, err := s.parser.DecodeSegment(payload)
@@ -140,4 +148,13 @@ func (s *Service) readOwn(k kind, rest string, claims readable) error {
 		return fmt.Errorf("claims: %w", err)
 	}
 	return s.validator.Validate(claims)
+}
+
+func (k kind) verify(signed string, sum []byte) (err error) {
+	for _, key := range k.keys {
+		if err = jwt.SigningMethodHS256.Verify(signed, sum, key); err == nil {
+			return nil
+		}
+	}
+	return err
 }
