@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,22 +35,7 @@ func adminCommand() *cobra.Command {
 				})
 			}),
 		},
-		&cobra.Command{
-			Use: "revoke EMAIL", Short: "Take the power from a platform administrator", Args: cobra.ExactArgs(1),
-			RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-				return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
-					was, err := operators(k).Revoke(ctx, id)
-					if err != nil {
-						return err
-					}
-					if !was {
-						return fmt.Errorf("%s is not a platform administrator", args[0])
-					}
-					fmt.Fprintln(cmd.OutOrStdout(), args[0], "is no longer a platform administrator")
-					return nil
-				})
-			}),
-		},
+		revokeAdminCommand(),
 		&cobra.Command{
 			Use: "list", Short: "List platform administrators", Args: cobra.NoArgs,
 			RunE: withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
@@ -70,6 +56,32 @@ func adminCommand() *cobra.Command {
 			RunE: withReady(setPassword),
 		},
 	)
+	return cmd
+}
+
+func revokeAdminCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "revoke EMAIL", Short: "Take the power from a platform administrator", Args: cobra.ExactArgs(1),
+		Long: "Take the power from a platform administrator. The last one who can log in keeps it, unless --force is given: over\n" +
+			"the API nobody could let people in or act on accounts then. Commands on the server need no administrator.",
+		RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+			return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
+				was, err := operators(k).Revoke(ctx, id, force)
+				switch {
+				case errors.Is(err, access.ErrLastOperator):
+					return fmt.Errorf("%s is the last platform administrator who can log in: name another first (`guildhall admin grant`), or repeat this with --force", args[0])
+				case err != nil:
+					return err
+				case !was:
+					return fmt.Errorf("%s is not a platform administrator", args[0])
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), args[0], "is no longer a platform administrator")
+				return err
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also the last one who can log in")
 	return cmd
 }
 

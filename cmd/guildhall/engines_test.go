@@ -84,7 +84,7 @@ func (s *service) everyRequest() {
 	if _, err := operators.List(everything); err != nil {
 		s.t.Error(err)
 	}
-	if _, err := operators.Revoke(everything, uuid.MustParse(oz.id)); err != nil {
+	if _, err := operators.Revoke(everything, uuid.MustParse(oz.id), true); err != nil {
 		s.t.Error(err)
 	}
 	if _, err := s.app.Sweep(s.ctx); err != nil {

@@ -641,7 +641,11 @@ func TestPlatformAdministratorsByCommand(t *testing.T) {
 		if out, _ := admin("", "list"); !strings.Contains(out, "Ada@example.com") {
 			t.Errorf("list:\n%s", out)
 		}
-		if out, status := admin("", "revoke", "ADA@example.com"); status != 0 {
+		if out, status := admin("", "revoke", "ADA@example.com"); status != 1 || !strings.Contains(out, "--force") {
+			t.Errorf("the last one revoked: %d\n%s", status, out)
+		}
+		p.do("GET", everybody, token, nil).is(200)
+		if out, status := admin("", "revoke", "ADA@example.com", "--force"); status != 0 {
 			t.Errorf("revoke: %d\n%s", status, out)
 		}
 		p.do("GET", everybody, token, nil).is(403) // on the very next request

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,10 +46,21 @@ func (o *Operators) Grant(ctx context.Context, userID uuid.UUID) error {
 	})
 }
 
-// Revoke says whether the user was one.
-func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID) (bool, error) {
+// ErrLastOperator is that nobody could act as a platform administrator any more.
+var ErrLastOperator = errors.New("this is the last platform administrator")
+
+// Revoke says whether the user was one. The last one who may log in is kept, unless
+// by force.
+func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID, force bool) (bool, error) {
 	var gone int64
 	err := o.db.InTx(ctx, func(ctx context.Context) error {
+		able, err := o.lockAble(ctx)
+		if err != nil {
+			return err
+		}
+		if len(able) == 1 && able[userID] && !force {
+			return ErrLastOperator
+		}
 		r := o.db.Conn(ctx).Where("user_id = ?", userID).Delete(&platformAdministrator{})
 		gone = r.RowsAffected
 		if r.Error != nil || gone == 0 {
@@ -57,6 +69,29 @@ func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID) (bool, error) 
 		return o.trail.Record(ctx, audit.Event{Action: audit.OperatorRevoked, UserID: userID})
 	})
 	return gone > 0, err
+}
+
+// lockAble finds those whose account may act, and locks all, so that of two who are
+// revoked at once the second is seen to be the last.
+func (o *Operators) lockAble(ctx context.Context) (map[uuid.UUID]bool, error) {
+	rows, err := o.db.Conn(ctx).Raw("SELECT pa.user_id, ("+StandingOf(o.db, "pa.user_id", o.db.Null("uuid"))+
+		") FROM platform_administrators pa ORDER BY pa.user_id"+o.db.ForUpdate(), o.now()).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("lock platform administrators: %w", err)
+	}
+	able := map[uuid.UUID]bool{}
+	_, err = database.Collect(rows, func(scan func(...any) error) (none struct{}, err error) {
+		var id uuid.UUID
+		var bits Bits
+		if err = scan(&id, &bits); err == nil && bits.Standing().AccountGood() {
+			able[id] = true
+		}
+		return none, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lock platform administrators: %w", err)
+	}
+	return able, nil
 }
 
 // Operator is one line of the list.
