@@ -186,7 +186,7 @@ func TestAbsurdPaging(t *testing.T) {
 		}
 		ada.get("/users?limit=%zz").is(400, "malformed_query")
 		ada.get("/users?a;b").is(400, "malformed_query")
-		ada.get("/users?cursor=AAAAAAAAAAAAAAAAAAAAAA&limit=1000&unknown=1").is(200)
+		ada.get("/users?cursor=AAAAAAAAAAAAAAAAAAAAAA&limit=1000&_unknown=1").is(200)
 		ada.get("/organizations?scope=some").is(422, "validation_failed")
 		ada.get("/organizations?include_archived=perhaps").is(422, "validation_failed")
 	})

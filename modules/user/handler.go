@@ -52,7 +52,7 @@ type userPath struct {
 
 type listInput struct {
 	httpapi.PageInput
-	Scope *field.All `query:"scope"`
+	Scope *field.All `query:"scope" description:"Every account there is, for platform administrators."`
 }
 
 type createInput struct {

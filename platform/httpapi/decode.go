@@ -99,12 +99,13 @@ func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) 
 			report(f, err)
 		}
 	}
-	if len(in.query) > 0 && c.Request.URL.RawQuery != "" {
+	if c.Request.URL.RawQuery != "" {
 		values, err := url.ParseQuery(c.Request.URL.RawQuery)
 		if err != nil {
 			return errMalformedQuery.WithCause(err)
 		}
 		in.decodeTexts(in.query, values, target, report)
+		bad = append(bad, in.unknownParameters(values)...)
 	}
 	if in.takesBody {
 		if err := in.decodeBody(body, target, report, &bad); err != nil {
@@ -142,6 +143,23 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 			}
 		}
 	}
+}
+
+// unknownParameters are refused: who mistypes a filter must not be answered as if
+// there were none. What caches and campaigns add to any URL passes.
+func (in *input) unknownParameters(values url.Values) (bad []fault.Field) {
+	for _, f := range in.query {
+		delete(values, f.name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if strings.HasPrefix(name, "_") || strings.HasPrefix(name, "utm_") {
+			continue
+		}
+		if len(bad) < maxUnknown {
+			bad = append(bad, fault.Field{Location: "query." + clip(name), Message: "is not a known parameter."})
+		}
+	}
+	return bad
 }
 
 // dropEmpty leaves out what was sent without a value (RFC 6749 §3.2).
@@ -191,7 +209,7 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 	return nil
 }
 
-// maxUnknown is how many unknown fields an answer names: it must not be larger
+// maxUnknown is how many unknown fields or parameters an answer names: it must not be larger
 // than what it answers.
 const maxUnknown = 8
 

@@ -60,7 +60,16 @@ func oauthDescription(f *fault.Error) string {
 	for i, field := range f.Fields {
 		sentences[i] = strings.TrimPrefix(field.Location, "body.") + " " + field.Message
 	}
-	return strings.Join(sentences, " ")
+	return strings.Map(describable, strings.Join(sentences, " "))
+}
+
+// describable replaces what RFC 6749 §5.2 does not allow in a description: the name
+// of a parameter may be anything.
+func describable(r rune) rune {
+	if r < ' ' || r > '~' || r == '"' || r == '\\' {
+		return '?'
+	}
+	return r
 }
 
 // oauthChallenge repeats the error: openid-client shows the challenge of a 401

@@ -45,7 +45,10 @@ every request, so that a removal, a suspension or a logout takes effect on the v
 
 Every error is ` + "`application/problem+json`" + ` (RFC 9457) with a stable ` + "`code`" + `; where a form was sent, it is the
 same with OAuth 2.0's ` + "`error`" + ` and ` + "`error_description`" + `, as ` + "`application/json`" + `. What you may not see and
-what does not exist answer the same ` + "`404`" + `.`
+what does not exist answer the same ` + "`404`" + `.
+
+A query parameter that an operation does not list is refused with ` + "`422`" + `, and so is one that is given twice; those whose
+names begin with ` + "`_`" + ` or ` + "`utm_`" + ` are ignored.`
 
 // JSON is the OpenAPI 3.1 document, built once from the routes.
 func (a *API) JSON() ([]byte, error) {
@@ -347,19 +350,13 @@ func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.
 // refusals is every error the route can answer: what its rule and its input
 // imply, what any route may meet, and what the module declared.
 func (op operation) refusals() []*fault.Error {
-	list := []*fault.Error{errInternal, errTimeout, database.ErrUnavailable, errTwoMediaTypes}
+	list := []*fault.Error{errInternal, errTimeout, database.ErrUnavailable, errTwoMediaTypes, errMalformedQuery, errInvalid}
 	if !op.rule.IsPublic() {
 		list = append(list, access.ErrAuthenticationRequired, access.ErrInvalidToken)
 	}
 	list = append(list, op.rule.Refusals()...)
-	if len(op.in.query) > 0 {
-		list = append(list, errMalformedQuery)
-	}
 	if op.in.takesBody {
 		list = append(list, errMalformedBody, errBodyTooLarge, unsupported(op.in.form))
-	}
-	if len(op.in.path)+len(op.in.query) > 0 || op.in.takesBody || !op.rule.IsPublic() {
-		list = append(list, errInvalid)
 	}
 	if _, creates := op.output.(creation); creates {
 		list = append(list, idempotency.ErrInProgress, idempotency.ErrReused)
