@@ -160,7 +160,8 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	a.api, err = httpapi.New(httpapi.Options{
 		Gate: k.Gate, Trail: k.Trail, Keys: k.Keys, Now: k.Now, Log: k.Log, Telemetry: k.Telemetry, Version: version,
 		Debug: k.Config.Debug, CORSOrigins: k.Config.CORSOrigins, TrustedProxies: k.Config.TrustedProxies,
-		Ready: a.ready,
+		LogAddresses: k.Config.LogClientAddress,
+		Ready:        a.ready,
 	})
 	if err != nil {
 		return nil, err

@@ -394,6 +394,24 @@ func TestDocumentationPages(t *testing.T) {
 	off.do("GET", "/openapi.json", "", nil).is(200)
 }
 
+// TestTheLogHasTheClientsAddress as TRUSTED_PROXIES sees it, unless it must not.
+func TestTheLogHasTheClientsAddress(t *testing.T) {
+	t.Parallel()
+	url := platformtest.SQLiteURL(t)
+	behind := start(t, url, func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.1"} })
+	for from, want := range map[string]string{"10.0.0.1:1": "203.0.113.7", "192.0.2.9:1": "192.0.2.9"} {
+		behind.from(from, "GET", "/api/v1/auth/me", nil, "X-Forwarded-For", "203.0.113.7").is(401)
+		if log := behind.log.String(); !strings.Contains(log, `"status":401,`) || !strings.Contains(log, `"client_address":"`+want+`"`) {
+			t.Errorf("no %s:\n%s", want, log)
+		}
+	}
+	silent := start(t, url, func(c *config.Config) { c.LogClientAddress = false })
+	silent.person("Ada")
+	if log := silent.log.String(); !strings.Contains(log, `"status":201,`) || strings.Contains(log, "client_address") || strings.Contains(log, "192.0.2.100") {
+		t.Errorf("not silent:\n%s", log)
+	}
+}
+
 func TestTheLogTellsWhatHappenedAndNoSecret(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -413,7 +431,7 @@ func TestTheLogTellsWhatHappenedAndNoSecret(t *testing.T) {
 			t.Fatalf("no line for the request:\n%s", log)
 		}
 		line, _, _ := strings.Cut(log[i:], "\n")
-		for _, part := range []string{`"request_id":"`, `"user_id":"` + ada.id + `"`, `"organization_id":"` + ada.organization + `"`} {
+		for _, part := range []string{`"client_address":"192.0.2.100"`, `"request_id":"`, `"user_id":"` + ada.id + `"`, `"organization_id":"` + ada.organization + `"`} {
 			if !strings.Contains(line, part) {
 				t.Errorf("no %s in %s", part, line)
 			}

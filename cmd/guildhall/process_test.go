@@ -289,6 +289,13 @@ func TestDrainLosesNothing(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+	lines := strings.Split(strings.TrimSpace(p.out.String()), "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, "level=INFO msg=stopped") {
+		t.Errorf("the last line is %s", last)
+	}
+	if strings.Contains(p.out.String(), "level=ERROR") {
+		t.Errorf("an orderly stop is an error:\n%s", p.out)
+	}
 	if before == 0 || drained.Load() == 0 || answered.Load() <= before {
 		t.Errorf("%d answered before, %d in all, /readyz said no %d times", before, answered.Load(), drained.Load())
 	}

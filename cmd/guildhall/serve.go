@@ -20,7 +20,7 @@ import (
 	"guildhall/platform/telemetry"
 )
 
-func serve(cmd *cobra.Command, _ []string) error {
+func serve(cmd *cobra.Command, _ []string) (err error) {
 	ctx := cmd.Context()
 	surviveLostReader()
 	cfg, log, err := load(cmd)
@@ -29,6 +29,15 @@ func serve(cmd *cobra.Command, _ []string) error {
 	}
 	lost := &telemetry.LostLines{}
 	log = slog.New(lost.Handler(log.Handler()))
+	listening := false
+	defer func() { // after everything else has been closed
+		switch {
+		case listening && err != nil:
+			log.Error("stopped", "cause", err)
+		case listening:
+			log.Info("stopped")
+		}
+	}()
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "warning", w)
 	}
@@ -66,6 +75,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
+	listening = true
 	announce(cmd, cfg, listener.Addr())
 	go debug.FreeOSMemory() // what the start left behind
 	defer startBackups(ctx, k, app)()

@@ -116,6 +116,7 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 		AccessTokenTTL: 30 * time.Minute, RefreshTokenTTL: 7 * 24 * time.Hour,
 		RefreshRotation: true, RefreshGrace: 10 * time.Second,
 		SessionRetention: 30 * 24 * time.Hour, IdempotencyRetention: 24 * time.Hour,
+		LogClientAddress:   true,
 		EnableRegistration: true, PasswordHashQueue: 1000, DrainTimeout: 5 * time.Second,
 		CORSOrigins: []string{"https://app.example.com"},
 	}

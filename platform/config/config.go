@@ -63,10 +63,11 @@ type Config struct {
 	BackupInterval time.Duration
 	BackupKeep     int
 
-	LogLevel     string // debug, info, warn or error
-	LogFormat    string // text or json
-	DrainDelay   time.Duration
-	DrainTimeout time.Duration
+	LogLevel         string // debug, info, warn or error
+	LogFormat        string // text or json
+	LogClientAddress bool
+	DrainDelay       time.Duration
+	DrainTimeout     time.Duration
 
 	// Warnings are weaknesses that are tolerated, "NAME: sentence" each; most
 	// of them would refuse the start outside development.

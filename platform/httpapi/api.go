@@ -46,6 +46,7 @@ type Options struct {
 	Debug          bool // serve the documentation pages
 	CORSOrigins    []string
 	TrustedProxies []string
+	LogAddresses   bool // of clients, with each request
 	// Ready says why the service can't serve, nil when it can.
 	Ready func(context.Context) error
 }
@@ -63,6 +64,8 @@ type API struct {
 	version  string
 	ready    func(context.Context) error
 
+	logAddresses bool
+
 	engine     *gin.Engine
 	handler    http.Handler
 	routes     []Route
@@ -78,8 +81,8 @@ func New(o Options) (*API, error) {
 	a := &API{
 		gate: o.Gate, trail: o.Trail, keys: o.Keys, log: o.Log, measure: o.Telemetry, version: o.Version,
 		refusals: ratelimit.NewLimiter(ratelimit.Policy{Name: "refusals", Burst: 60, Interval: time.Minute, Silent: true}, o.Now),
-		ready:    o.Ready,
-		engine:   gin.New(), tags: map[string]string{},
+		ready:    o.Ready, logAddresses: o.LogAddresses,
+		engine: gin.New(), tags: map[string]string{},
 	}
 	a.proxies.trusted, a.proxies.log = request.PeersOf(o.TrustedProxies), o.Log
 	a.document = sync.OnceValues(a.buildDocument)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/request"
 	"guildhall/platform/telemetry"
 )
 
@@ -81,12 +82,13 @@ func (a *API) observe(c *gin.Context) {
 	c.Next()
 	took := time.Since(start)
 	route.End(ctx, c.Writer.Status(), c.GetString(codeKey), took)
-	level := slog.LevelInfo
+	level, failed := slog.LevelInfo, c.Writer.Status() >= http.StatusInternalServerError
+	probe := c.FullPath() == livePath || c.FullPath() == readyPath // every few seconds
 	switch {
-	case c.Writer.Status() >= http.StatusInternalServerError:
-		level = slog.LevelError
-	case c.FullPath() == livePath || c.FullPath() == readyPath: // every few seconds
+	case probe && (!failed || a.draining.Load()): // at a stop, no is the right answer
 		level = slog.LevelDebug
+	case failed:
+		level = slog.LevelError
 	}
 	if !a.log.Enabled(ctx, level) {
 		return
@@ -96,6 +98,9 @@ func (a *API) observe(c *gin.Context) {
 		slog.String("route", c.FullPath()),
 		slog.Int("status", c.Writer.Status()),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+	}
+	if address := request.From(ctx).Address; a.logAddresses && address != "" {
+		attrs = append(attrs, slog.String("client_address", address))
 	}
 	if code := c.GetString(codeKey); code != "" {
 		attrs = append(attrs, slog.String("code", code))
