@@ -65,6 +65,7 @@ func (s *service) everyRequest() {
 	s.measure(ada, grace)
 	oz.get("/users?scope=all&count=true").is(200)
 	oz.get("/organizations?scope=all&count=true&include_archived=true").is(200)
+	oz.post("/users", body("email", newEmail(), "name", "New", "organization_id", ada.organization, "role", "admin")).is(201)
 	ada.get(ada.org("/members?count=true")).is(200)
 	ada.get(ada.org("/audit-events?count=true")).is(200)
 	ada.post("/organizations", body("name", "x"), "Idempotency-Key", "k").is(201)

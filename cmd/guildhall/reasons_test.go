@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestReasonsAreForThoseWhoCouldGiveThem(t *testing.T) {
 		trail := grace.get(grace.path() + "/audit-events")
 		knows(trail, secret, false)
 		for _, action := range []string{"user.suspended", "user.archived", "user.unarchived"} {
-			if d := root.eventDetails(grace.path(), action); d["reason"] != secret {
+			if d := root.eventDetails(grace.path(), action); d["reason"] != secret || len(fmt.Sprint(d["salt"])) < 26 {
 				t.Errorf("%s: %v", action, d)
 			}
 			if d := grace.eventDetails(grace.path(), action); len(d) != 0 {

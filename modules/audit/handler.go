@@ -115,6 +115,7 @@ func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	}
 	if isVerdict(e) && !viewer.Operator && e.ActorUserID.UUID != viewer.UserID {
 		delete(v.Details, "reason")
+		delete(v.Details, "salt")
 	}
 	return v, nil
 }

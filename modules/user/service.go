@@ -140,7 +140,7 @@ func (m *Module) archiveAccount(ctx context.Context, id uuid.UUID, reason string
 		if err := m.sessions.EndAll(ctx, id, "account_archived"); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Because(reason, nil)}); err != nil {
+		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Withheld(audit.Because(reason, nil))}); err != nil {
 			return err
 		}
 		view, err = m.view(ctx, id)
@@ -159,7 +159,7 @@ func (m *Module) restoreAccount(ctx context.Context, id uuid.UUID, reason *strin
 		}
 		event := audit.Event{Action: audit.UserUnarchived, UserID: id}
 		if reason != nil {
-			event.Details = audit.Because(*reason, nil)
+			event.Details = audit.Withheld(audit.Because(*reason, nil))
 		}
 		if err := m.trail.Record(ctx, event); err != nil {
 			return err

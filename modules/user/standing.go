@@ -120,7 +120,11 @@ func (m *Module) beginSuspension(ctx context.Context, userID uuid.UUID, account 
 	if until != nil && !until.After(m.now()) {
 		return userView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
-	return m.change(ctx, userID, account, audit.UserSuspended, audit.Because(reason, until), func(ctx context.Context, s subject) error {
+	details := audit.Because(reason, until)
+	if account {
+		details = audit.Withheld(details)
+	}
+	return m.change(ctx, userID, account, audit.UserSuspended, details, func(ctx context.Context, s subject) error {
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}

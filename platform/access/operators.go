@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +59,7 @@ func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID, force bool) (b
 		if err != nil {
 			return err
 		}
-		if len(able) == 1 && able[userID] && !force {
+		if !force && slices.Equal(able, []uuid.UUID{userID}) {
 			return ErrLastOperator
 		}
 		r := o.db.Conn(ctx).Where("user_id = ?", userID).Delete(&platformAdministrator{})
@@ -71,27 +72,32 @@ func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID, force bool) (b
 	return gone > 0, err
 }
 
-// lockAble finds those whose account may act, and locks all, so that of two who are
-// revoked at once the second is seen to be the last.
-func (o *Operators) lockAble(ctx context.Context) (map[uuid.UUID]bool, error) {
-	rows, err := o.db.Conn(ctx).Raw("SELECT pa.user_id, ("+StandingOf(o.db, "pa.user_id", o.db.Null("uuid"))+
-		") FROM platform_administrators pa ORDER BY pa.user_id"+o.db.ForUpdate(), o.now()).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("lock platform administrators: %w", err)
+// ableOperators are those whose account may act.
+const ableOperators = `SELECT pa.user_id FROM platform_administrators pa
+	JOIN user_active_status a ON a.user_id = pa.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL
+	WHERE NOT EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = pa.user_id AND x.restored_at IS NULL)
+	AND NOT EXISTS (SELECT 1 FROM user_suspensions s WHERE s.user_id = pa.user_id AND s.organization_id IS NULL
+		AND s.lifted_at IS NULL AND (s.suspended_until IS NULL OR s.suspended_until > ?))`
+
+// lockAble finds them, having locked all, so that of two who are revoked at once the
+// second is seen to be the last.
+func (o *Operators) lockAble(ctx context.Context) (able []uuid.UUID, err error) {
+	if _, err := o.ids(ctx, "SELECT user_id FROM platform_administrators ORDER BY user_id"+o.db.ForUpdate()); err != nil {
+		return nil, err
 	}
-	able := map[uuid.UUID]bool{}
-	_, err = database.Collect(rows, func(scan func(...any) error) (none struct{}, err error) {
-		var id uuid.UUID
-		var bits Bits
-		if err = scan(&id, &bits); err == nil && bits.Standing().AccountGood() {
-			able[id] = true
-		}
-		return none, err
-	})
+	return o.ids(ctx, ableOperators, o.now())
+}
+
+func (o *Operators) ids(ctx context.Context, query string, args ...any) ([]uuid.UUID, error) {
+	rows, err := o.db.Conn(ctx).Raw(query, args...).Rows()
 	if err != nil {
-		return nil, fmt.Errorf("lock platform administrators: %w", err)
+		return nil, fmt.Errorf("find platform administrators: %w", err)
 	}
-	return able, nil
+	ids, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
+	if err != nil {
+		return nil, fmt.Errorf("find platform administrators: %w", err)
+	}
+	return ids, nil
 }
 
 // Operator is one line of the list.

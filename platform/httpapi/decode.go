@@ -151,6 +151,9 @@ func (in *input) unknownParameters(values url.Values) (bad []fault.Field) {
 	for _, f := range in.query {
 		delete(values, f.name)
 	}
+	if len(values) == 0 {
+		return nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if strings.HasPrefix(name, "_") || strings.HasPrefix(name, "utm_") {
 			continue

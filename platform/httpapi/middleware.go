@@ -93,12 +93,12 @@ func (a *API) observe(c *gin.Context) {
 	if !a.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("method", c.Request.Method),
 		slog.String("route", c.FullPath()),
 		slog.Int("status", c.Writer.Status()),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
-	}
+	)
 	if address := request.From(ctx).Address; a.logAddresses && address != "" {
 		attrs = append(attrs, slog.String("client_address", address))
 	}
