@@ -151,8 +151,8 @@ func hasLog(path string) bool {
 // requireOwnLog refuses a write-ahead log that was not written for the file beside
 // it, before SQLite applies it, or removes it where there is none.
 func requireOwnLog(path string) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	if !hasLog(path) {
 		return nil

@@ -199,7 +199,7 @@ func (d *DB) Close() error {
 	fold := func() {
 		_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
 	}
-	if d.refuseReplaced() != nil { // SQLite would remove the log, by a name that may be another file's
+	if d.opened.replaced.Load() { // SQLite would remove the log, by a name that may be another file's
 		fold()
 		return nil
 	}

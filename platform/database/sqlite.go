@@ -69,8 +69,8 @@ func createPrivate(path string) (*opened, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	real, err := filepath.EvalSymlinks(path)
-	return &opened{path: real, file: info}, err
+	target, err := filepath.EvalSymlinks(path)
+	return &opened{path: target, file: info}, err
 }
 
 // SQLiteVersion is that of the SQLite inside this binary.
