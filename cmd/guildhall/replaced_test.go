@@ -80,6 +80,9 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	if len(kept) != 1 || !strings.Contains(r.out.String(), "the one before is kept") {
 		t.Fatalf("%v is kept\n%s", kept, r.out)
 	}
+	if out, _ := run(t, r.dir, r.environ, "doctor"); !strings.Contains(out, "kept the one before: "+kept[0]) {
+		t.Errorf("doctor says\n%s", out)
+	}
 	r.stop()
 	r.rename(kept[0], r.path)
 	r.serve()

@@ -387,7 +387,6 @@ func TestRowSecurityIsTurnedOnUnderARunningService(t *testing.T) {
 			}
 			// A process that is set up for it goes on, and notices when it is turned off.
 			with := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
-			change(t, with.kernel.Config)
 			again := with.actorOf(with.logIn(ada.email, password).is(200))
 			if n := len(again.get(again.org("/members")).is(200).list()); n != 2 {
 				t.Errorf("%d members", n)

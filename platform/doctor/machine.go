@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	usage "github.com/shirou/gopsutil/v4/disk"
@@ -29,6 +30,9 @@ func (o Options) file() []Finding {
 	// On Windows the mode says nothing: who may open a file is inherited from its directory.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		findings = append(findings, Finding{Warn, "file", fmt.Sprintf("others may open it (mode %o)", mode), "chmod 600 " + path})
+	}
+	if kept, _ := filepath.Glob(path + ".replaced-*"); len(kept) > 0 {
+		findings = append(findings, Finding{Note, "file", "was replaced under the running service, which kept the one before: " + strings.Join(kept, ", "), "look whether anybody needs what it holds, then remove it"})
 	}
 	log, err := os.Stat(path + "-wal")
 	switch {
