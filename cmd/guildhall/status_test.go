@@ -93,6 +93,39 @@ func TestNoCommandIsOnlyATitle(t *testing.T) {
 	}
 }
 
+// everyLeaf visits each command that does something, whatever is yet to come included.
+func everyLeaf(visit func(path []string, c *cobra.Command)) {
+	cmd := root()
+	cmd.InitDefaultHelpCmd()
+	cmd.InitDefaultCompletionCmd()
+	everyCommand(cmd, func(c *cobra.Command) {
+		if c.HasParent() && !c.HasSubCommands() {
+			visit(strings.Fields(c.CommandPath())[1:], c)
+		}
+	})
+}
+
+// TestNoCommandTakesMoreThanItAsksFor: what stands too much on a line may be the
+// mistyped half of another command.
+func TestNoCommandTakesMoreThanItAsksFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	commands := 0
+	everyLeaf(func(path []string, _ *cobra.Command) {
+		commands++
+		out, errs, status := separately(t, "", dir, nil, append(path, "one", "two", "three", "four")...)
+		if status != 2 || out != "" || errs == "" {
+			t.Errorf("%v: %d %s%s", path, status, out, errs)
+		}
+	})
+	if commands < 40 {
+		t.Errorf("only %d commands were tried", commands)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("they left %v", entries)
+	}
+}
+
 // TestHelpIsShort: a command's help has its own flags, and none of the settings,
 // which have a page of their own and still work everywhere.
 func TestHelpIsShort(t *testing.T) {
