@@ -52,6 +52,7 @@ type Options struct {
 	OnStatement func(ctx context.Context, sql string)
 	Telemetry   *telemetry.Telemetry
 	Engine      engine.Engine // what the database is taken for; asked of it where empty
+	Create      bool          // makes the SQLite file where it is not there
 }
 
 // Open connects to the database and makes the kernel. Its Config must have been
@@ -62,7 +63,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	}
 	log = slog.New(telemetry.LogHandler(log.Handler()))
 	storage := database.Options{
-		URL: cfg.DatabaseURL.Reveal(), MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
+		URL: cfg.DatabaseURL.Reveal(), Create: o.Create, MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
 		TransactionPooling:  cfg.DatabasePoolMode == "transaction",
 		CopyBeforeMigrating: cfg.DatabaseCopyBeforeMigrating,
 		Now:                 o.Now, Log: log, OnStatement: o.OnStatement, Engine: o.Engine,

@@ -22,7 +22,7 @@ func adminCommand() *cobra.Command {
 	cmd.AddCommand(createAdminCommand(),
 		&cobra.Command{
 			Use: "grant EMAIL", Short: "Make somebody a platform administrator", Args: cobra.ExactArgs(1),
-			RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+			RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
 				return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
 					if err := operators(k).Grant(ctx, id); err != nil {
 						return err
@@ -38,7 +38,7 @@ func adminCommand() *cobra.Command {
 		revokeAdminCommand(),
 		&cobra.Command{
 			Use: "list", Short: "List platform administrators", Args: cobra.NoArgs,
-			RunE: withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
 				list, err := operators(k).List(cmd.Context())
 				if err != nil {
 					return err
@@ -53,7 +53,7 @@ func adminCommand() *cobra.Command {
 			Use: "set-password EMAIL", Short: "Set somebody's password, and end their sessions", Args: cobra.ExactArgs(1),
 			Long: "Set somebody's password, for who has none yet or lost it, end their sessions and forget the log-ins that failed\n" +
 				"(as `user unlock` does). The password is read from standard input, one line.",
-			RunE: withReady(setPassword),
+			RunE: withService(setPassword),
 		},
 	)
 	return cmd
@@ -65,7 +65,7 @@ func revokeAdminCommand() *cobra.Command {
 		Use: "revoke EMAIL", Short: "Take the power from a platform administrator", Args: cobra.ExactArgs(1),
 		Long: "Take the power from a platform administrator. The last one who can log in keeps it, unless --force is given: over\n" +
 			"the API nobody could let people in or act on accounts then. Commands on the server need no administrator.",
-		RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
 			return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
 				was, err := operators(k).Revoke(ctx, id, force)
 				switch {
@@ -89,16 +89,6 @@ func operators(k *platform.Kernel) *access.Operators {
 	return access.NewOperators(k.DB, k.Trail, k.Now)
 }
 
-// withReady is withApp on a schema that the service could run on.
-func withReady(run func(*cobra.Command, []string, *platform.Kernel, *platform.App) error) func(*cobra.Command, []string) error {
-	return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-		if err := app.Usable(cmd.Context()); err != nil {
-			return err
-		}
-		return run(cmd, args, k, app)
-	})
-}
-
 func forAccount(ctx context.Context, k *platform.Kernel, email string, act func(context.Context, uuid.UUID) error) error {
 	id, err := findAccount(ctx, k, email)
 	if err != nil {
@@ -114,7 +104,7 @@ func createAdminCommand() *cobra.Command {
 		Use: "create EMAIL", Short: "Make an account that is a platform administrator",
 		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
 		Args: oneParsed(&email),
-		RunE: withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
 			chosen, err := readNewPassword(cmd)
 			if err != nil {
 				return err

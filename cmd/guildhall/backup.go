@@ -21,7 +21,7 @@ func backupCommand() *cobra.Command {
 		Long: "Write everything, as it is at one moment, into one file, while the service runs. The file is a SQLite\n" +
 			"database whichever database the service has, and is gone through before it gets its name. It holds\n" +
 			"password hashes: keep it as safe as the database.",
-		RunE: withExisting(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+		RunE: withWhole(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
 			began := time.Now()
 			show, done := showProgress(cmd.ErrOrStderr())
 			taken, err := backup.Take(cmd.Context(), backup.Options{DB: k.DB, Migrations: app.Migrations(), Progress: show}, args[0])
@@ -76,16 +76,21 @@ func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report,
 		return r, err
 	}
 	show, done := showProgress(cmd.ErrOrStderr())
-	defer done()
 	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Progress: show}
 	if path, isFile := sqlitePath(cfg.DatabaseURL.Reveal()); isFile {
-		return backup.ToFile(ctx, o, path)
+		r, err := backup.ToFile(ctx, o, path)
+		done()
+		if err == nil {
+			sayMade(cmd.ErrOrStderr(), path)
+		}
+		return r, err
 	}
 	target, err := database.Open(ctx, database.Options{URL: cfg.DatabaseURL.Reveal(), TransactionPooling: cfg.DatabasePoolMode == "transaction"})
 	if err != nil {
 		return r, err
 	}
 	defer target.Close()
+	defer done()
 	return backup.ToDatabase(ctx, o, target)
 }
 

@@ -40,13 +40,9 @@ func checkCommand() *cobra.Command {
 	}
 }
 
-// checkStorage looks at the database itself. It makes none: a SQLite file that
-// isn't there yet is only named.
+// checkStorage looks at the database itself.
 func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	const database, schema = "database", "schema"
-	if url := cfg.DatabaseURL.Reveal(); isMissingFile(url) {
-		return []config.Finding{{Name: database, Message: fileOf(url) + " is not there yet: run `guildhall migrate up`"}}
-	}
 	k, app, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
 	if err != nil {
 		return []config.Finding{{Name: database, Message: err.Error()}}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -91,40 +92,33 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, o platform.
 // onDatabase is a command that needs the database.
 type onDatabase func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error
 
-// withExisting is withApp for what has no use for an empty database: a SQLite
-// file that is not there is not made.
-func withExisting(run onDatabase) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		cfg, _, err := load(cmd)
+// withWhole is withApp on a database into which no copy was cut off.
+func withWhole(run onDatabase) func(*cobra.Command, []string) error {
+	return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+		half, err := k.DB.IsHalfCopied(cmd.Context())
 		if err != nil {
 			return err
 		}
-		if isMissingFile(cfg.DatabaseURL.Reveal()) {
-			return fmt.Errorf("DATABASE_URL names a file that is not there: %s", fileOf(cfg.DatabaseURL.Reveal()))
+		if half {
+			return database.ErrHalfCopied
 		}
-		return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-			half, err := k.DB.IsHalfCopied(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if half {
-				return database.ErrHalfCopied
-			}
-			return run(cmd, args, k, app)
-		})(cmd, args)
-	}
+		return run(cmd, args, k, app)
+	})
 }
 
-// withService is withExisting on a schema that the service could run on, for what
+// withService is withWhole on a schema that the service could run on, for what
 // works on people and organizations beside it.
 func withService(run onDatabase) func(*cobra.Command, []string) error {
-	return withExisting(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+	return withWhole(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
 		if err := app.Current(cmd.Context()); err != nil {
 			return err
 		}
 		return run(cmd, args, k, app)
 	})
 }
+
+// sayMade tells of a new database: whoever meant another one notices here.
+func sayMade(out io.Writer, path string) { fmt.Fprintln(out, "made a new database:", absolute(path)) }
 
 // describe builds the service without a database: it can say what it is.
 func describe() (*platform.App, error) {
@@ -135,18 +129,46 @@ func describe() (*platform.App, error) {
 	return platform.New(k, version, wire(k).modules()...)
 }
 
-// withApp runs a command that needs the database.
+// withApp runs a command that needs a database that is there.
 func withApp(run onDatabase) func(*cobra.Command, []string) error {
+	return onOpened(func(*config.Config) bool { return false }, run)
+}
+
+// withNew is withApp for what begins a database: a SQLite file that is not there
+// is made.
+func withNew(run onDatabase) func(*cobra.Command, []string) error {
+	return onOpened(func(*config.Config) bool { return true }, run)
+}
+
+// withFilled is withNew for what fills a database with a schema that the service
+// could run on, which it gets here where it is empty and MIGRATE_ON_START is set.
+func withFilled(run onDatabase) func(*cobra.Command, []string) error {
+	return onOpened(migratesOnStart, func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+		if err := app.Usable(cmd.Context()); err != nil {
+			return err
+		}
+		return run(cmd, args, k, app)
+	})
+}
+
+// migratesOnStart says who may begin a database by serving or filling it: without
+// a schema it would be left empty.
+func migratesOnStart(cfg *config.Config) bool { return cfg.MigrateOnStart }
+
+func onOpened(mayCreate func(*config.Config) bool, run onDatabase) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		cfg, log, err := load(cmd)
 		if err != nil {
 			return err
 		}
-		k, app, err := open(cmd.Context(), cfg, log, platform.Options{})
+		k, app, err := open(cmd.Context(), cfg, log, platform.Options{Create: mayCreate(cfg)})
 		if err != nil {
 			return err
 		}
 		defer k.DB.Close()
+		if k.DB.Made() {
+			sayMade(cmd.ErrOrStderr(), k.DB.Path())
+		}
 		ctx, err := k.Gate.AdmitCommandLine(cmd.Context(), access.OperatorOnly(), access.Request{})
 		if err != nil {
 			return err

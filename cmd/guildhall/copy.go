@@ -70,6 +70,9 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 		return fmt.Errorf("open --to, which must be the server itself and no pooler: %w", err)
 	}
 	defer target.DB.Close()
+	if target.DB.Made() {
+		sayMade(cmd.ErrOrStderr(), target.DB.Path())
+	}
 	return copyAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations(), Without: access.OfOneServer()})
 }
 
@@ -127,11 +130,11 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 	return url, nil
 }
 
-// openBare opens a database that is not the configured one, with everything that
+// openBare opens or makes a database that is not the configured one, with everything that
 // migrations need and nothing of the service's settings.
 func openBare(ctx context.Context, url string) (*platform.Kernel, *platform.App, error) {
 	cfg := &config.Config{DatabaseURL: config.Secret(url)}
-	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
+	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{Create: true})
 }
 
 // sqlitePath is the file that a URL names, if it does.
@@ -143,8 +146,12 @@ func sqlitePath(url string) (path string, isFile bool) {
 // fileOf is where the file of a URL is, for people.
 func fileOf(url string) string {
 	path, _ := sqlitePath(url)
-	if absolute, err := filepath.Abs(path); err == nil {
-		return absolute
+	return absolute(path)
+}
+
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
 	}
 	return path
 }

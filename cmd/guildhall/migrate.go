@@ -17,7 +17,7 @@ func migrateCommand() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
-			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+			RunE: withNew(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 				applied, err := k.DB.Migrate(cmd.Context(), app.Migrations())
 				if err := report(cmd, "applied", applied, err); err != nil {
 					return err

@@ -22,7 +22,7 @@ func rowSecurityCommand() *cobra.Command {
 			Long: "Turn row-level security on, as the tables' owner, for every table that has a policy. It stays on until\n" +
 				"`guildhall row-security off`; migrations keep it. Processes that run without DATABASE_ROW_SECURITY=true\n" +
 				"answer 503 from then on: restart them with it.",
-			RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+			RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 				return setRowSecurity(cmd, k, app, true)
 			}),
 		},
@@ -30,7 +30,7 @@ func rowSecurityCommand() *cobra.Command {
 			Use: "off", Short: "Turn row-level security off, as the tables' owner", Args: cobra.NoArgs,
 			Long: "Turn row-level security off, as the tables' owner. Processes that run with DATABASE_ROW_SECURITY=true are\n" +
 				"not ready from then on: restart them without it.",
-			RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+			RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 				return setRowSecurity(cmd, k, app, false)
 			}),
 		},
@@ -75,7 +75,7 @@ func rowSecurityStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Say whether row-level security is on, and for which tables", Args: cobra.NoArgs,
-		RunE: withExisting(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
 			if k.DB.Driver() != database.Postgres {
 				return database.ErrNoRowSecurity
 			}

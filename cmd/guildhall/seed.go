@@ -39,7 +39,7 @@ func seedCommand() *cobra.Command {
 					return err
 				}
 			}
-			return withReady(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			return withFilled(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
 				return fill(cmd, k, size)
 			})(cmd, args)
 		},

@@ -55,7 +55,7 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 			log.Warn("the last traces were not exported", "cause", err)
 		}
 	}()
-	k, app, err := open(ctx, cfg, log, platform.Options{Telemetry: measure})
+	k, app, err := open(ctx, cfg, log, platform.Options{Telemetry: measure, Create: migratesOnStart(cfg)})
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	if url := cfg.DatabaseURL.Reveal(); sqliteurl.Is(url) {
-		log.Info("database", "file", fileOf(url))
+		log.Info("database", "file", fileOf(url), "new", k.DB.Made())
 	}
 	private, err := listenPrivately(ctx, cfg.PrivateAddress, log)
 	if err != nil {

@@ -59,6 +59,7 @@ func asInProduction(t testing.TB, databaseURL string, log *slog.Logger, metrics 
 	}
 	s := &service{t: t, ctx: context.Background(), address: "192.0.2.100:1234"}
 	s.kernel, s.app, err = open(t.Context(), cfg, log, platform.Options{
+		Create:      true,
 		Telemetry:   measure,
 		Now:         func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
 		OnStatement: func(context.Context, string) { s.statements.Add(1) },
@@ -133,6 +134,7 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	var err error
 	s.kernel, s.app, err = open(context.Background(), cfg, log, platform.Options{
+		Create: true,
 		Engine: e,
 		Now:    func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
 		OnStatement: func(_ context.Context, sql string) {

@@ -24,7 +24,7 @@ func exportCommand() *cobra.Command {
 		Long: "Write one organization, named by its id or by a name that only it has, into an archive that `guildhall import`\n" +
 			"reads on another server: its people by email address, memberships, roles, standing and audit trail, as of one\n" +
 			"moment. Nothing is changed, and the service may run meanwhile.",
-		RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
 			t := transfers(k)
 			id, err := t.Find(cmd.Context(), args[0])
 			if err != nil {
@@ -70,19 +70,21 @@ func importCommand() *cobra.Command {
 		Long: "Take an organization in from an archive that `guildhall export` wrote, or from standard input where FILE is -.\n" +
 			"All of it or nothing. Whoever has an account with an email address of the archive keeps it as it is; accounts are\n" +
 			"made for the others. Importing an archive again changes nothing.",
-		RunE: withReady(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			archive, err := openArchive(args[0], cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
 			defer func() { _ = archive.Close() }()
-			s, err := transfers(k).Import(cmd.Context(), archive, options)
-			if err != nil {
-				return fmt.Errorf("nothing was imported: %w", err)
-			}
-			reportImport(cmd.OutOrStdout(), s, options)
-			return nil
-		}),
+			return withFilled(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+				s, err := transfers(k).Import(cmd.Context(), archive, options)
+				if err != nil {
+					return fmt.Errorf("nothing was imported: %w", err)
+				}
+				reportImport(cmd.OutOrStdout(), s, options)
+				return nil
+			})(cmd, args)
+		},
 	}
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "say what would be done, and do nothing")
 	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "take the password hashes of the archive, for accounts that are made: only from who may choose those passwords")

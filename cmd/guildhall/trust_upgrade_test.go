@@ -87,7 +87,7 @@ func runNext(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k, err := platform.Open(ctx, cfg, newLog(cfg), platform.Options{})
+	k, err := platform.Open(ctx, cfg, newLog(cfg), platform.Options{Create: true})
 	if err != nil {
 		return err
 	}

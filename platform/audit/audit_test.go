@@ -18,7 +18,7 @@ func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
 		ctx := context.Background()
-		db, err := database.Open(ctx, database.Options{URL: databaseURL})
+		db, err := database.Open(ctx, database.Options{URL: databaseURL, Create: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func write(ctx context.Context, o Options, path string) error {
 	if o.DB.Driver() == database.SQLite {
 		return o.DB.CopyFile(ctx, path)
 	}
-	target, err := database.Open(ctx, database.Options{File: path})
+	target, err := database.Open(ctx, database.Options{File: path, Create: true})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 // TestMain lets this binary be a process that migrates and is killed at it.
 func TestMain(m *testing.M) {
 	if url := os.Getenv("DATABASE_TEST_MIGRATE_SLOWLY"); url != "" {
-		db, err := database.Open(context.Background(), database.Options{URL: url, Engine: engine.Engine(os.Getenv("DATABASE_TEST_ENGINE"))})
+		db, err := database.Open(context.Background(), database.Options{URL: url, Create: true, Engine: engine.Engine(os.Getenv("DATABASE_TEST_ENGINE"))})
 		if err == nil {
 			fmt.Println("migrating")
 			_, err = db.Migrate(context.Background(), []database.Migration{one, slow})
@@ -57,7 +57,7 @@ var (
 
 func open(t testing.TB, url string) *database.DB {
 	t.Helper()
-	db, err := database.Open(context.Background(), database.Options{URL: url, MaxConnections: 8})
+	db, err := database.Open(context.Background(), database.Options{URL: url, Create: true, MaxConnections: 8})
 	if err != nil {
 		t.Fatal(err)
 	}

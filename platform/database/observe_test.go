@@ -31,7 +31,7 @@ func TestTheObserverIsToldWithoutValues(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, url string) {
 		w := &witness{}
-		db, err := database.Open(t.Context(), database.Options{URL: url, MaxConnections: 2, Observer: w})
+		db, err := database.Open(t.Context(), database.Options{URL: url, Create: true, MaxConnections: 2, Observer: w})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,6 +26,7 @@ import (
 type Options struct {
 	URL            string
 	File           string   // of SQLite, instead of a URL: any name
+	Create         bool     // makes the SQLite file where it is not there, and is refused otherwise
 	ReplicaURLs    []string // PostgreSQL servers that follow it; see MayLag
 	MaxConnections int      // of PostgreSQL
 	RowSecurity    bool
@@ -60,6 +61,7 @@ type DB struct {
 	quiet          os.FileInfo   // its log, when it was looked at
 	checkpoints    atomic.Uint32 // how many were seen
 	room           room
+	made           bool // the SQLite file, just now
 	options        Options
 	log            *statementLog
 	sharing        *sharing // of SQLite
@@ -89,6 +91,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	err = retrying(ctx, openAttempts, func() error { return d.connect(ctx, rest) })
 	if err != nil {
+		d.unmake()
 		return nil, err
 	}
 	return d, nil
@@ -148,6 +151,9 @@ func (d *DB) gormConfig() *gorm.Config {
 
 // Path of the SQLite file.
 func (d *DB) Path() string { return d.sqlitePath }
+
+// Made says whether Open made the SQLite file.
+func (d *DB) Made() bool { return d.made }
 
 // ReadsStandbys says whether there are servers to which MayLag makes a difference.
 func (d *DB) ReadsStandbys() bool { return len(d.options.ReplicaURLs) > 0 }

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,11 +19,14 @@ import (
 // openSQLite opens one connection that writes and several that read. Several
 // writers would only wait for each other inside SQLite, deaf to their contexts.
 func (d *DB) openSQLite(path string) error {
-	var err error
-	if d.opened, err = createPrivate(path); err != nil {
+	if err := requireOwnLog(path); err != nil {
 		return fmt.Errorf("open the SQLite file: %w", err)
 	}
 	d.sqlitePath = path
+	err := d.findFile()
+	if err != nil {
+		return err
+	}
 	d.writePool = d.openSQLitePool("_txlock=immediate&_foreign_keys=on")
 	d.writePool.SetMaxOpenConns(1)
 	d.sharing = newSharing(d)
@@ -52,25 +56,56 @@ func sqliteDSN(path, extra string) string {
 	return sqliteurl.DSN(path, "_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=200&mode=rw&"+extra)
 }
 
-// createPrivate makes the file, which SQLite only opens, for its owner alone; the
-// log beside it takes over the mode.
-func createPrivate(path string) (*opened, error) {
-	if err := requireOwnLog(path); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// findFile looks for the file before SQLite does, which would make it: a mistyped
+// path must not become a new database, in which nobody is found.
+func (d *DB) findFile() error {
+	path, err := filepath.Abs(d.sqlitePath)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("open the SQLite file: %w", err)
 	}
-	info, err := f.Stat()
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
+	if d.options.Create {
+		if err := d.createPrivate(); err != nil {
+			return err
+		}
 	}
-	target, err := filepath.EvalSymlinks(path)
-	return &opened{path: target, file: info}, err
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("DATABASE_URL names a file that is not there: %s (`guildhall migrate up` makes a new database)", path)
+	}
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return fmt.Errorf("open the SQLite file: %w", err)
+	}
+	d.opened = &opened{path: path, file: info}
+	return nil
+}
+
+// createPrivate makes the file for its owner alone; the log beside it takes over
+// the mode.
+func (d *DB) createPrivate() error {
+	if err := os.MkdirAll(filepath.Dir(d.sqlitePath), 0o700); err != nil {
+		return fmt.Errorf("make the SQLite file: %w", err)
+	}
+	f, err := os.OpenFile(d.sqlitePath, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		f, err = os.OpenFile(d.sqlitePath, os.O_RDWR, 0)
+	} else if err == nil {
+		d.made = true
+	}
+	if err != nil {
+		return fmt.Errorf("open the SQLite file: %w", err)
+	}
+	return f.Close()
+}
+
+// unmake removes a file that was made for nothing. What has come into it
+// meanwhile may be another process's.
+func (d *DB) unmake() {
+	if info, err := os.Stat(d.sqlitePath); d.made && err == nil && info.Size() == 0 {
+		_ = os.Remove(d.sqlitePath)
+	}
 }
 
 // SQLiteVersion is that of the SQLite inside this binary.

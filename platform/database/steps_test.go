@@ -19,7 +19,7 @@ import (
 // can go as well.
 func as(t testing.TB, e engine.Engine, url string) *database.DB {
 	t.Helper()
-	db, err := database.Open(context.Background(), database.Options{URL: url, MaxConnections: 2, Engine: e})
+	db, err := database.Open(context.Background(), database.Options{URL: url, Create: true, MaxConnections: 2, Engine: e})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func freshSchema(ctx context.Context, migrations []database.Migration) (schema s
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	db, err := database.Open(ctx, database.Options{File: filepath.Join(dir, "fresh.db")})
+	db, err := database.Open(ctx, database.Options{File: filepath.Join(dir, "fresh.db"), Create: true})
 	if err != nil {
 		return "", err
 	}
