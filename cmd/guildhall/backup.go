@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,19 +21,39 @@ func backupCommand() *cobra.Command {
 		Use: "backup FILE", Short: "Write everything into one file, while the service runs", Args: cobra.ExactArgs(1),
 		Long: "Write everything, as it is at one moment, into one file, while the service runs. The file is a SQLite\n" +
 			"database whichever database the service has, and is gone through before it gets its name. It holds\n" +
-			"password hashes: keep it as safe as the database.",
+			"password hashes: keep it as safe as the database. With - it goes to standard output, after it has been\n" +
+			"made and gone through in TMPDIR.",
 		RunE: withWhole(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
 			began := time.Now()
-			show, done := showProgress(cmd.ErrOrStderr())
-			taken, err := backup.Take(cmd.Context(), backup.Options{DB: k.DB, Migrations: app.Migrations(), Progress: show}, args[0])
-			done()
+			taken, report, err := takeBackup(cmd, k, app, args[0])
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes in %s; %s\n", taken.Path, taken.Bytes, time.Since(began).Round(time.Millisecond), sound(taken.Found))
+			fmt.Fprintf(report, "%s: %d bytes in %s; %s\n", taken.Path, taken.Bytes, time.Since(began).Round(time.Millisecond), sound(taken.Found))
 			return nil
 		}),
 	}
+}
+
+// takeBackup makes one, and says where to report it: standard output may be the backup.
+func takeBackup(cmd *cobra.Command, k *platform.Kernel, app *platform.App, path string) (taken backup.Taken, report io.Writer, err error) {
+	o := backup.Options{DB: k.DB, Migrations: app.Migrations()}
+	var done func()
+	if path != stream {
+		o.Progress, done = showProgress(cmd.ErrOrStderr())
+		defer done()
+		taken, err = backup.Take(cmd.Context(), o, path)
+		return taken, cmd.OutOrStdout(), err
+	}
+	out, err := standardOutput(cmd)
+	if err != nil {
+		return taken, nil, err
+	}
+	o.Progress, done = showProgress(cmd.ErrOrStderr())
+	defer done()
+	taken, err = backup.Stream(cmd.Context(), o, out)
+	taken.Path = "standard output"
+	return taken, cmd.ErrOrStderr(), err
 }
 
 func sound(r integrity.Report) string {
@@ -45,7 +66,8 @@ func restoreCommand() *cobra.Command {
 		Use: "restore FILE", Short: "Bring a backup back, into an empty place only", Args: cobra.ExactArgs(1),
 		Long: "Bring a backup back into the database of DATABASE_URL: a SQLite file that is not there yet, or an empty\n" +
 			"PostgreSQL database. The backup is gone through first, and brought to this version's schema if it is\n" +
-			"older. Everybody is logged out: the backup does not know which sessions ended after it was taken.",
+			"older. Everybody is logged out: the backup does not know which sessions ended after it was taken.\n" +
+			"With - it is read from standard input.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			began := time.Now()
 			r, err := restore(cmd, args[0], unsound)
@@ -75,8 +97,16 @@ func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report,
 	if err != nil {
 		return r, err
 	}
+	in, isRegular, err := openInput(cmd, file)
+	if err != nil {
+		return r, err
+	}
+	defer in.Close()
 	show, done := showProgress(cmd.ErrOrStderr())
 	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Progress: show}
+	if !isRegular {
+		o.Input = in
+	}
 	if path, isFile := sqlitePath(cfg.DatabaseURL.Reveal()); isFile {
 		r, err := backup.ToFile(ctx, o, path)
 		done()

@@ -34,7 +34,7 @@ func copyCommand() *cobra.Command {
 	}
 	for _, end := range []string{"from", "to"} {
 		cmd.Flags().String(end, "", "database to copy "+end)
-		cmd.Flags().String(end+"-file", "", "file with the value of --"+end+", to keep a password out of the process list")
+		cmd.Flags().String(end+"-file", "", "file with the value of --"+end+", or - for standard input, to keep a password out of the process list")
 	}
 	return cmd
 }
@@ -116,8 +116,12 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 	case url != "" && file != "":
 		return "", misused("--%s and --%s-file are both given", name, name)
 	case file != "":
-		content, err := os.ReadFile(file)
+		in, _, err := openInput(cmd, file)
 		if err != nil {
+			return "", fmt.Errorf("read --%s-file: %w", name, err)
+		}
+		content, err := io.ReadAll(in)
+		if err = errors.Join(err, in.Close()); err != nil {
 			return "", fmt.Errorf("read --%s-file: %w", name, err)
 		}
 		url = strings.TrimSpace(string(content))

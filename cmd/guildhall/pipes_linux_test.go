@@ -8,10 +8,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"guildhall/platform/platformtest"
 )
 
 // piped is guildhall with a pipe for its output, which is read until it listens.
@@ -164,6 +169,72 @@ func TestOutputThatIsNotWholeIsAFailure(t *testing.T) {
 		_ = cmd.Run()
 		_ = full.Close()
 		if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(complaints.String(), "no space left on device") {
+			t.Errorf("%v: %d %s", args, status, complaints.String())
+		}
+	}
+}
+
+// TestAReaderOfABackupThatEndsEarly leaves nothing on the disk.
+func TestAReaderOfABackupThatEndsEarly(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.person("Ada")
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		temporary := t.TempDir()
+		cmd := command(t.TempDir(), s.environ("TMPDIR="+temporary), "backup", "-")
+		cmd.Stdout = writer
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = writer.Close()
+		_, _ = io.ReadFull(reader, make([]byte, 10))
+		_ = reader.Close()
+		if err := cmd.Wait(); err == nil {
+			t.Error("it ends as if all had been read")
+		}
+		if entries, _ := os.ReadDir(temporary); len(entries) > 0 {
+			t.Errorf("left behind: %v", entries)
+		}
+	})
+}
+
+// terminal opens a new one.
+func terminal(t *testing.T) *os.File {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+// TestNoFileGoesToATerminalOrComesFromOne.
+func TestNoFileGoesToATerminalOrComesFromOne(t *testing.T) {
+	t.Parallel()
+	databaseURL := platformtest.SQLiteURL(t)
+	ada := start(t, databaseURL).person("Ada")
+	for _, args := range [][]string{{"backup", "-"}, {"export", ada.organization, "-o", "-"}, {"restore", "-"}, {"import", "-"}} {
+		cmd := command(t.TempDir(), inProduction(databaseURL), args...)
+		var complaints strings.Builder
+		cmd.Stdin, cmd.Stderr = terminal(t), &complaints
+		cmd.Stdout = cmd.Stdin.(*os.File)
+		_ = cmd.Run()
+		if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(complaints.String(), "is a terminal") {
 			t.Errorf("%v: %d %s", args, status, complaints.String())
 		}
 	}

@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"guildhall/platform/clone"
 )
@@ -18,14 +16,14 @@ const lineInterval = 5 * time.Second
 // showProgress tells how far a copy is: a bar with rows, rate and time left on a
 // terminal, elsewhere a line now and then. It is called often.
 func showProgress(out io.Writer) (show func(clone.Progress), done func()) {
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is small
-		return progressOnTerminal(f)
+	if isTerminal(out) {
+		return progressOnTerminal(out)
 	}
 	return progressInLines(out), func() {}
 }
 
-func progressOnTerminal(f *os.File) (show func(clone.Progress), done func()) {
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionThrottle(100*time.Millisecond),
+func progressOnTerminal(out io.Writer) (show func(clone.Progress), done func()) {
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(out), progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetItsString("rows"), progressbar.OptionShowIts(), progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(), progressbar.OptionUseANSICodes(true))
 	doing := ""
@@ -38,7 +36,7 @@ func progressOnTerminal(f *os.File) (show func(clone.Progress), done func()) {
 			bar.Describe(doing)
 		}
 		_ = bar.Set64(p.Done)
-	}, func() { _ = bar.Exit(); fmt.Fprintln(f) }
+	}, func() { _ = bar.Exit(); fmt.Fprintln(out) }
 }
 
 func progressInLines(out io.Writer) func(clone.Progress) {

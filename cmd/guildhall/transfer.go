@@ -38,8 +38,11 @@ func exportCommand() *cobra.Command {
 			if output == "" {
 				output = id.String() + ".jsonl.gz"
 			}
-			if output == "-" {
-				err = write(cmd.OutOrStdout())
+			if output == stream {
+				var out io.Writer
+				if out, err = standardOutput(cmd); err == nil {
+					err = write(out)
+				}
 			} else {
 				err = writeNewFile(output, write)
 			}
@@ -51,7 +54,7 @@ func exportCommand() *cobra.Command {
 			if s.Hashes > 0 {
 				fmt.Fprintf(out, "password hashes %d: keep the archive secret\n", s.Hashes)
 			}
-			if output != "-" {
+			if output != stream {
 				fmt.Fprintln(out, "written to", output)
 			}
 			return nil
@@ -71,7 +74,7 @@ func importCommand() *cobra.Command {
 			"All of it or nothing. Whoever has an account with an email address of the archive keeps it as it is; accounts are\n" +
 			"made for the others. Importing an archive again changes nothing.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			archive, err := openArchive(args[0], cmd.InOrStdin())
+			archive, err := openArchive(cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -112,19 +115,15 @@ func reportImport(out io.Writer, s transfer.Summary, o transfer.ImportOptions) {
 
 // openArchive returns a file that can be read twice: standard input and pipes
 // are copied first, into a file that nobody else reads.
-func openArchive(name string, stdin io.Reader) (io.ReadSeekCloser, error) {
-	source := stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			return f, nil
-		}
-		defer f.Close()
-		source = f
+func openArchive(cmd *cobra.Command, name string) (io.ReadSeekCloser, error) {
+	source, isRegular, err := openInput(cmd, name)
+	if err != nil {
+		return nil, err
 	}
+	if isRegular {
+		return source.(*os.File), nil
+	}
+	defer source.Close()
 	spool, err := os.CreateTemp("", "guildhall-import-")
 	if err != nil {
 		return nil, err

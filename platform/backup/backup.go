@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -48,24 +49,77 @@ func Take(ctx context.Context, o Options, path string) (Taken, error) {
 	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
 	database.RemoveFiles(partial) // of one that was cut off
 	defer database.RemoveFiles(partial)
-	if err := write(ctx, o, partial); err != nil {
-		return t, fmt.Errorf("make the backup: %w", err)
-	}
-	var err error
-	if t.Found, err = inspect(ctx, partial); err != nil {
-		return t, fmt.Errorf("look through the backup: %w", err)
-	}
-	if err := database.SealFile(ctx, partial); err != nil {
+	if err := t.make(ctx, o, partial); err != nil {
 		return t, err
 	}
+	var err error
 	if unsound := t.Found.Err(); unsound != nil {
 		t.Path = path + ".unsound"
 		err = fmt.Errorf("%w, %s: %w", ErrUnsound, t.Path, unsound)
 	}
-	if info, failed := os.Stat(partial); failed == nil {
-		t.Bytes = info.Size()
-	}
 	return t, errors.Join(err, database.PublishFile(partial, t.Path))
+}
+
+// Stream makes a backup in TMPDIR and writes it out, once all of it has been gone
+// through. Of one that is not sound nothing is written.
+func Stream(ctx context.Context, o Options, out io.Writer) (t Taken, err error) {
+	dir, err := os.MkdirTemp("", "guildhall-backup-")
+	if err != nil {
+		return t, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	partial := filepath.Join(dir, "backup.db")
+	if err := t.make(ctx, o, partial); err != nil {
+		return t, err
+	}
+	if unsound := t.Found.Err(); unsound != nil {
+		return t, fmt.Errorf("%w, so nothing was written (a backup to a file keeps what there is): %w", ErrUnsound, unsound)
+	}
+	f, err := os.Open(partial)
+	if err != nil {
+		return t, err
+	}
+	defer f.Close()
+	// A reader that ends early ends this process where it stands, so the file loses
+	// its name first. Windows removes no open file, and ends no process for that.
+	_ = os.RemoveAll(dir)
+	if _, err := io.Copy(out, whileWanted{ctx, f}); err != nil {
+		return t, fmt.Errorf("write the backup out: %w", err)
+	}
+	return t, nil
+}
+
+// whileWanted reads until the context ends.
+type whileWanted struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r whileWanted) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// make writes the file and goes through it.
+func (t *Taken) make(ctx context.Context, o Options, path string) error {
+	if err := write(ctx, o, path); err != nil {
+		return fmt.Errorf("make the backup: %w", err)
+	}
+	var err error
+	if t.Found, err = inspect(ctx, path); err != nil {
+		return fmt.Errorf("look through the backup: %w", err)
+	}
+	if err := database.SealFile(ctx, path); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	t.Bytes = info.Size()
+	return nil
 }
 
 func write(ctx context.Context, o Options, path string) error {

@@ -1,9 +1,11 @@
 package backup
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -16,6 +18,7 @@ import (
 // RestoreOptions say what is brought back to where.
 type RestoreOptions struct {
 	File       string
+	Input      io.Reader            // instead of a file
 	Migrations []database.Migration // of this version
 	// Finish changes what must not be as it was: sessions that ended since the
 	// backup must not live again. It runs before anything has its name.
@@ -67,10 +70,32 @@ func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r i
 	return r, err
 }
 
+// receive writes what arrives to a file, which nobody else reads. What is no
+// backup is refused at its first bytes.
+func receive(ctx context.Context, from io.Reader, path string) error {
+	in := bufio.NewReaderSize(whileWanted{ctx, from}, 1<<20)
+	if first, _ := in.Peek(len(database.FileHeader)); string(first) != database.FileHeader {
+		return errors.New("what arrives is not a SQLite file")
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, in)
+	return errors.Join(err, f.Close())
+}
+
+func (o RestoreOptions) fetch(ctx context.Context, working string) error {
+	if o.Input != nil {
+		return receive(ctx, o.Input, working)
+	}
+	return database.CopyClosedFile(ctx, o.File, working)
+}
+
 // prepare makes a copy of the backup, brings it to this version, finishes it and
 // goes through all of it. The backup itself is only read.
 func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity.Report, err error) {
-	if err := database.CopyClosedFile(ctx, o.File, working); err != nil {
+	if err := o.fetch(ctx, working); err != nil {
 		return r, fmt.Errorf("read the backup: %w", err)
 	}
 	db, err := database.Open(ctx, database.Options{File: working})
@@ -85,7 +110,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity
 	case len(status.Unknown) > 0:
 		return r, fmt.Errorf("restore the backup: %w", database.ErrSchemaNewer)
 	case len(status.Applied) == 0:
-		return r, fmt.Errorf("%s is a SQLite file, but no backup of guildhall", o.File)
+		return r, errors.New("it is a SQLite file, but no backup of guildhall")
 	}
 	if _, err := db.Migrate(ctx, o.Migrations); err != nil {
 		return r, fmt.Errorf("bring the backup to this version: %w", err)

@@ -1,7 +1,6 @@
 package database
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -53,6 +52,9 @@ func CopyClosedFile(ctx context.Context, from, to string) error {
 	return copyFile(ctx, pool, to)
 }
 
+// FileHeader is how every SQLite file begins.
+const FileHeader = "SQLite format 3\x00"
+
 // requireSQLite looks at the first bytes: SQLite takes an empty file for an
 // empty database.
 func requireSQLite(path string) error {
@@ -68,8 +70,8 @@ func requireSQLite(path string) error {
 		return err
 	}
 	defer f.Close()
-	first := make([]byte, 16)
-	if _, err := io.ReadFull(f, first); err != nil || !bytes.Equal(first, []byte("SQLite format 3\x00")) {
+	first := make([]byte, len(FileHeader))
+	if _, err := io.ReadFull(f, first); err != nil || string(first) != FileHeader {
 		return fmt.Errorf("%s is not a SQLite file", path)
 	}
 	return nil

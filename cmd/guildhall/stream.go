@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"guildhall/platform/file"
+)
+
+// stream is the name of standard input or output, where a command asks for a file.
+const stream = "-"
+
+// standardInput refuses a terminal: nobody types a file.
+func standardInput(cmd *cobra.Command) (io.Reader, error) {
+	in := cmd.InOrStdin()
+	if isTerminal(in) {
+		return nil, errors.New("standard input is a terminal: redirect a file or a pipe to it")
+	}
+	return in, nil
+}
+
+// standardOutput is for what a terminal can't show.
+func standardOutput(cmd *cobra.Command) (io.Writer, error) {
+	out := cmd.OutOrStdout()
+	under := out
+	if checked, ok := out.(*checkedOutput); ok {
+		under = checked.Writer
+	}
+	if isTerminal(under) {
+		return nil, errors.New("standard output is a terminal: redirect it to a file or a pipe")
+	}
+	return out, nil
+}
+
+func isTerminal(file any) bool {
+	f, ok := file.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is small
+}
+
+// openInput opens a file, or standard input. What isRegular can be read twice.
+func openInput(cmd *cobra.Command, name string) (in io.ReadCloser, isRegular bool, err error) {
+	if name == stream {
+		in, err := standardInput(cmd)
+		if err != nil {
+			return nil, false, err
+		}
+		return io.NopCloser(in), false, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a directory", name)
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, f.Close())
+	}
+	return f, info.Mode().IsRegular(), nil
+}
+
+// writeNewFile makes a file for its owner alone, with all that write writes or
+// not at all. One that is there already is left as it is.
+func writeNewFile(path string, write func(io.Writer) error) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".guildhall-*.part")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return err
+	}
+	return file.Publish(f.Name(), path)
+}
