@@ -16,8 +16,8 @@ const sweepInterval = 10 * time.Minute
 
 // Swept is how many rows of a kind were forgotten.
 type Swept struct {
-	Kind string
-	Rows int64
+	Kind string `json:"kind"`
+	Rows int64  `json:"forgotten"`
 }
 
 // Sweep forgets what is no longer needed: a batch at a time, so that nobody

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -36,19 +35,7 @@ func adminCommand() *cobra.Command {
 			}),
 		},
 		revokeAdminCommand(),
-		&cobra.Command{
-			Use: "list", Short: "List platform administrators", Args: cobra.NoArgs,
-			RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-				list, err := operators(k).List(cmd.Context())
-				if err != nil {
-					return err
-				}
-				for _, o := range list {
-					fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\tsince %s\n", o.UserID, o.Email, o.GrantedAt.UTC().Format(time.RFC3339))
-				}
-				return nil
-			}),
-		},
+		listAdminsCommand(),
 		&cobra.Command{
 			Use: "set-password EMAIL", Short: "Set somebody's password, and end their sessions", Args: cobra.ExactArgs(1),
 			Long: "Set somebody's password, for who has none yet or lost it, end their sessions and forget the log-ins that failed\n" +
@@ -82,6 +69,28 @@ func revokeAdminCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also the last one who can log in")
+	return cmd
+}
+
+func listAdminsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List platform administrators", Args: cobra.NoArgs,
+		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+			list, err := operators(k).List(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), append([]access.Operator{}, list...))
+			}
+			for _, o := range list {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\tsince %s\n", o.UserID, o.Email, moment(o.GrantedAt))
+			}
+			return nil
+		}),
+	}
+	addJSONOf(cmd, &asJSON, "a JSON array of {user_id, email, granted_at}")
 	return cmd
 }
 

@@ -11,7 +11,13 @@ import (
 // auditCommand looks after the trail.
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "Check the audit trail"}
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(verifyCommand())
+	return cmd
+}
+
+func verifyCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use: "verify", Short: "Go through every event and say whether one was changed, removed or put in", Args: cobra.NoArgs,
 		Long: "Go through every event and say whether one was changed, removed or put in. The digest covers the last\n" +
 			"event of every chain: keep it elsewhere, for whoever can write to the whole database can forge a chain anew.",
@@ -20,16 +26,19 @@ func auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%d events in %d chains, %d forgotten before them, digest %s\n", v.Events, v.Chains, v.Forgotten, v.Digest)
+			told := fmt.Sprintf("%d events in %d chains, %d forgotten before them, digest %s", v.Events, v.Chains, v.Forgotten, v.Digest)
 			for _, b := range v.Broken {
-				fmt.Fprintln(out, b)
+				told += "\n" + b
+			}
+			if err := answerWith(cmd, asJSON, v, told); err != nil {
+				return err
 			}
 			if len(v.Broken) > 0 {
 				return fmt.Errorf("%d chains are broken", len(v.Broken))
 			}
 			return nil
 		}),
-	})
+	}
+	addJSONOf(cmd, &asJSON, "a JSON object of {chains, events, forgotten, digest, broken}")
 	return cmd
 }

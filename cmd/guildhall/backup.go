@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -16,8 +17,30 @@ import (
 	"guildhall/platform/integrity"
 )
 
+// gone is what --json prints of a backup that was gone through.
+type gone struct {
+	Sound       bool                `json:"sound"`
+	Problems    []integrity.Problem `json:"problems"`
+	AuditEvents int64               `json:"audit_events"`
+	AuditDigest string              `json:"audit_digest"`
+	Seconds     float64             `json:"seconds"`
+}
+
+func goneThrough(r integrity.Report, began time.Time) gone {
+	problems := append([]integrity.Problem{}, r.Problems...)
+	return gone{len(problems) == 0, problems, r.Audit.Events, r.Audit.Digest, since(began)}
+}
+
+// backupReport is what `backup --json` prints.
+type backupReport struct {
+	File  string `json:"file"`
+	Bytes int64  `json:"bytes"`
+	gone
+}
+
 func backupCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Write everything into one file, while the service runs", Args: cobra.ExactArgs(1),
 		Long: "Write everything, as it is at one moment, into one file, while the service runs. The file is a SQLite\n" +
 			"database whichever database the service has, and is gone through before it gets its name. It holds\n" +
@@ -26,13 +49,17 @@ func backupCommand() *cobra.Command {
 		RunE: withWhole(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
 			began := time.Now()
 			taken, report, err := takeBackup(cmd, k, app, args[0])
-			if err != nil {
+			if err != nil && (!asJSON || !errors.Is(err, backup.ErrUnsound)) {
 				return err
 			}
-			fmt.Fprintf(report, "%s: %d bytes in %s; %s\n", taken.Path, taken.Bytes, time.Since(began).Round(time.Millisecond), sound(taken.Found))
-			return nil
+			r := backupReport{taken.Path, taken.Bytes, goneThrough(taken.Found, began)}
+			told := fmt.Sprintf("%s: %d bytes in %.3fs; %s", r.File, r.Bytes, r.Seconds, sound(taken.Found))
+			return errors.Join(err, answerOn(report, asJSON, r, told))
 		}),
 	}
+	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return oneResult(asJSON, args[0]) }
+	addJSONOf(cmd, &asJSON, "a JSON object of {file, bytes, sound, problems, audit_events, audit_digest, seconds}")
+	return cmd
 }
 
 // takeBackup makes one, and says where to report it: standard output may be the backup.
@@ -61,7 +88,7 @@ func sound(r integrity.Report) string {
 }
 
 func restoreCommand() *cobra.Command {
-	var unsound bool
+	var unsound, asJSON bool
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Bring a backup back, into an empty place only", Args: cobra.ExactArgs(1),
 		Long: "Bring a backup back into the database of DATABASE_URL: a SQLite file that is not there yet, or an empty\n" +
@@ -74,15 +101,17 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			report := goneThrough(r, began)
+			told := fmt.Sprintf("restored in %.3fs; everybody has to log in again", report.Seconds)
 			if err := r.Err(); err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), err)
 			} else {
-				fmt.Fprintln(cmd.OutOrStdout(), sound(r))
+				told = sound(r) + "\n" + told
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "restored in %s; everybody has to log in again\n", time.Since(began).Round(time.Millisecond))
-			return nil
+			return answerWith(cmd, asJSON, report, told)
 		},
 	}
+	addJSONOf(cmd, &asJSON, "a JSON object of {sound, problems, audit_events, audit_digest, seconds}")
 	cmd.Flags().BoolVar(&unsound, "unsound", false, "restore although something is wrong with the backup")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,19 +19,28 @@ import (
 
 // checkCommand is the production checklist, made executable.
 func checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use: "check", Short: "Say what stands between this configuration and production", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.Options{Flags: cmd.Flags(), Environ: os.Environ()})
+			if asJSON && err != nil {
+				return errors.Join(printJSON(cmd.OutOrStdout(), problemsIn(err)), err)
+			}
 			if err != nil {
 				return err
 			}
+			findings := append(append(cfg.Check(), checkStorage(cmd.Context(), cfg)...), checkBackups(cfg))
+			var lines []string
 			failed := 0
-			for _, f := range append(append(cfg.Check(), checkStorage(cmd.Context(), cfg)...), checkBackups(cfg)) {
-				fmt.Fprintln(cmd.OutOrStdout(), f)
+			for _, f := range findings {
+				lines = append(lines, f.String())
 				if !f.OK {
 					failed++
 				}
+			}
+			if err := answerWith(cmd, asJSON, findings, strings.Join(lines, "\n")); err != nil {
+				return err
 			}
 			if failed > 0 {
 				return fmt.Errorf("%d thing(s) stand between this configuration and production", failed)
@@ -38,6 +48,21 @@ func checkCommand() *cobra.Command {
 			return nil
 		},
 	}
+	addJSONOf(cmd, &asJSON, "a JSON array of {ok, warn, name, message}")
+	return cmd
+}
+
+// problemsIn settings that can't be loaded at all are findings like the others.
+func problemsIn(err error) []config.Finding {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return []config.Finding{{Name: "settings", Message: err.Error()}}
+	}
+	findings := make([]config.Finding, len(problems))
+	for i, p := range problems {
+		findings[i] = config.Finding{Name: p.Name, Message: p.Message}
+	}
+	return findings
 }
 
 // checkStorage looks at the database itself.
@@ -120,10 +145,7 @@ func openAPICommand() *cobra.Command {
 			if err := json.Unmarshal(document, &indented); err != nil {
 				return err
 			}
-			encoder := json.NewEncoder(cmd.OutOrStdout())
-			encoder.SetIndent("", "  ")
-			encoder.SetEscapeHTML(false)
-			return encoder.Encode(indented)
+			return printJSON(cmd.OutOrStdout(), indented)
 		},
 	}
 	cmd.Flags().BoolVar(&yaml, "yaml", false, "as YAML instead of JSON")

@@ -30,8 +30,10 @@ func copyCommand() *cobra.Command {
 			"The source may be in use: what is copied is how it was when the copy began. What is written to it\n" +
 			"later stays behind, so stop the service first when you move. A copy that was cut off goes on when\n" +
 			"the same command is given again.",
-		RunE: copyDatabase,
 	}
+	var asJSON bool
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return copyDatabase(cmd, asJSON) }
+	addJSONOf(cmd, &asJSON, "a JSON object of {tables, rows, resumed, seconds}, where a table is {table, rows, digest}")
 	for _, end := range []string{"from", "to"} {
 		cmd.Flags().String(end, "", "database to copy "+end)
 		cmd.Flags().String(end+"-file", "", "file with the value of --"+end+", or - for standard input, to keep a password out of the process list")
@@ -39,7 +41,7 @@ func copyCommand() *cobra.Command {
 	return cmd
 }
 
-func copyDatabase(cmd *cobra.Command, _ []string) error {
+func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 	from, err := urlOf(cmd, "from")
 	if err != nil {
 		return err
@@ -73,13 +75,35 @@ func copyDatabase(cmd *cobra.Command, _ []string) error {
 	if target.DB.Made() {
 		sayMade(cmd.ErrOrStderr(), target.DB.Path())
 	}
-	return copyAll(ctx, cmd.ErrOrStderr(), cmd.OutOrStdout(), clone.Options{From: source, To: target.DB, Migrations: app.Migrations(), Without: access.OfOneServer()})
+	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: app.Migrations(), Without: access.OfOneServer()})
+}
+
+// copyReport is what `copy --json` prints.
+type copyReport struct {
+	Tables  []clone.Copied `json:"tables"`
+	Rows    int64          `json:"rows"`
+	Resumed bool           `json:"resumed"`
+	Seconds float64        `json:"seconds"`
+}
+
+func (r copyReport) String() string {
+	var b strings.Builder
+	for _, t := range r.Tables {
+		fmt.Fprintf(&b, "%-28s %9d rows  digest %s\n", t.Table, t.Rows, t.Digest)
+	}
+	again := ""
+	if r.Resumed {
+		again = ", going on with a copy that was cut off"
+	}
+	fmt.Fprintf(&b, "copied and compared %d rows in %d tables in %.1fs%s", r.Rows, len(r.Tables), r.Seconds, again)
+	return b.String()
 }
 
 // copyAll copies and says what it did.
-func copyAll(ctx context.Context, progress, out io.Writer, o clone.Options) error {
+func copyAll(cmd *cobra.Command, asJSON bool, o clone.Options) error {
+	ctx := cmd.Context()
 	began := time.Now()
-	show, done := showProgress(progress)
+	show, done := showProgress(cmd.ErrOrStderr())
 	o.Progress = show
 	result, err := clone.Copy(ctx, o)
 	done()
@@ -89,17 +113,11 @@ func copyAll(ctx context.Context, progress, out io.Writer, o clone.Options) erro
 	if err != nil {
 		return err
 	}
-	rows := int64(0)
+	r := copyReport{Tables: result.Tables, Resumed: result.Resumed, Seconds: since(began)}
 	for _, t := range result.Tables {
-		fmt.Fprintf(out, "%-28s %9d rows  digest %s\n", t.Table, t.Rows, t.Digest)
-		rows += t.Rows
+		r.Rows += t.Rows
 	}
-	again := ""
-	if result.Resumed {
-		again = ", going on with a copy that was cut off"
-	}
-	fmt.Fprintf(out, "copied and compared %d rows in %d tables in %s%s\n", rows, len(result.Tables), time.Since(began).Round(100*time.Millisecond), again)
-	return nil
+	return answerWith(cmd, asJSON, r, r.String())
 }
 
 // urlOf reads --NAME, or the file in --NAME-file.

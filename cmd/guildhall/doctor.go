@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,10 +19,7 @@ func doctorCommand() *cobra.Command {
 		RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
 			findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Now: k.Now})
 			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				encoder.SetEscapeHTML(false)
-				if err := encoder.Encode(findings); err != nil {
+				if err := printJSON(cmd.OutOrStdout(), findings); err != nil {
 					return err
 				}
 			}
@@ -43,7 +39,7 @@ func doctorCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array of {level, name, message, mend}")
+	addJSONOf(cmd, &asJSON, "a JSON array of {level, name, message, mend}")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with status 3 where there is only something to warn of")
 	return cmd
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,27 +16,7 @@ import (
 
 func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "migrate", Short: "Change the database schema, or say how it stands"}
-	cmd.AddCommand(
-		&cobra.Command{
-			Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
-			RunE: withNew(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-				applied, err := k.DB.Migrate(cmd.Context(), app.Migrations())
-				if err := report(cmd, "applied", applied, err); err != nil {
-					return err
-				}
-				if err := k.DB.RowSecurityAsSet(cmd.Context()); err != nil {
-					fmt.Fprintln(cmd.ErrOrStderr(), "the service would not start with these settings:", err)
-				}
-				return nil
-			}),
-		},
-		migrateDownCommand(),
-		&cobra.Command{
-			Use: "status", Short: "List migrations and whether each has been applied", Args: cobra.NoArgs,
-			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-				return printStatus(cmd.Context(), cmd, k, app)
-			}),
-		},
+	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand(),
 		&cobra.Command{
 			Use: "plan", Short: "Print the SQL of every pending migration", Args: cobra.NoArgs,
 			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
@@ -45,9 +27,67 @@ func migrateCommand() *cobra.Command {
 	return cmd
 }
 
+// The states of a migration.
+const (
+	applied    = "applied"
+	pending    = "pending"
+	unknown    = "unknown" // applied by a newer version
+	rolledBack = "rolled_back"
+)
+
+// migrationState is how `migrate --json` shows one.
+type migrationState struct {
+	ID    string `json:"id"`
+	State string `json:"state"`
+}
+
+func (m migrationState) String() string { return strings.ReplaceAll(m.State, "_", " ") + " " + m.ID }
+
+func inState(state string, ids []string) []migrationState {
+	list := make([]migrationState, len(ids))
+	for i, id := range ids {
+		list[i] = migrationState{id, state}
+	}
+	return list
+}
+
+func printMigrations(cmd *cobra.Command, asJSON bool, list []migrationState) error {
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), list)
+	}
+	for _, m := range list {
+		fmt.Fprintln(cmd.OutOrStdout(), m)
+	}
+	return nil
+}
+
+func addMigrationJSON(cmd *cobra.Command, asJSON *bool, states ...string) {
+	addJSONOf(cmd, asJSON, "a JSON array of {id, state}: "+strings.Join(states, ", "))
+}
+
+func migrateUpCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
+		RunE: withNew(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+			ids, err := k.DB.Migrate(cmd.Context(), app.Migrations())
+			if err := report(cmd, asJSON, inState(applied, ids), err); err != nil {
+				return err
+			}
+			if err := k.DB.RowSecurityAsSet(cmd.Context()); err != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), "the service would not start with these settings:", err)
+			}
+			return nil
+		}),
+	}
+	addMigrationJSON(cmd, &asJSON, applied)
+	return cmd
+}
+
 func migrateDownCommand() *cobra.Command {
+	var asJSON bool
 	n := 1
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "down [N]", Short: "Roll the last N migrations back (1)",
 		Args: cobra.MatchAll(cobra.MaximumNArgs(1), func(_ *cobra.Command, args []string) (err error) {
 			if len(args) == 1 {
@@ -58,44 +98,46 @@ func migrateDownCommand() *cobra.Command {
 			return nil
 		}),
 		RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-			undone, err := k.DB.Rollback(cmd.Context(), app.Migrations(), n)
-			return report(cmd, "rolled back", undone, err)
+			ids, err := k.DB.Rollback(cmd.Context(), app.Migrations(), n)
+			return report(cmd, asJSON, inState(rolledBack, ids), err)
 		}),
 	}
+	addMigrationJSON(cmd, &asJSON, rolledBack)
+	return cmd
 }
 
-func report(cmd *cobra.Command, what string, ids []string, err error) error {
-	for _, id := range ids {
-		fmt.Fprintln(cmd.OutOrStdout(), what, id)
+// report says what was done, also where it then failed.
+func report(cmd *cobra.Command, asJSON bool, list []migrationState, err error) error {
+	if printed := printMigrations(cmd, asJSON, list); printed != nil || err != nil {
+		return errors.Join(err, printed)
 	}
-	if err != nil {
-		return err
-	}
-	if len(ids) == 0 {
+	if len(list) == 0 && !asJSON {
 		fmt.Fprintln(cmd.OutOrStdout(), "nothing to do")
 	}
 	return nil
 }
 
-func printStatus(ctx context.Context, cmd *cobra.Command, k *platform.Kernel, app *platform.App) error {
-	status, err := k.DB.Status(ctx, app.Migrations())
-	if err != nil {
-		return err
+func migrateStatusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "List migrations and whether each has been applied", Args: cobra.NoArgs,
+		RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+			status, err := k.DB.Status(cmd.Context(), app.Migrations())
+			if err != nil {
+				return err
+			}
+			list := slices.Concat(inState(applied, status.Applied), inState(pending, status.Pending), inState(unknown, status.Unknown))
+			if err := printMigrations(cmd, asJSON, list); err != nil {
+				return err
+			}
+			if len(status.Unknown) > 0 {
+				return database.ErrSchemaNewer
+			}
+			return nil
+		}),
 	}
-	out := cmd.OutOrStdout()
-	for _, id := range status.Applied {
-		fmt.Fprintln(out, "applied", id)
-	}
-	for _, id := range status.Pending {
-		fmt.Fprintln(out, "pending", id)
-	}
-	for _, id := range status.Unknown {
-		fmt.Fprintln(out, "unknown", id)
-	}
-	if len(status.Unknown) > 0 {
-		return database.ErrSchemaNewer
-	}
-	return nil
+	addMigrationJSON(cmd, &asJSON, applied, pending, unknown)
+	return cmd
 }
 
 func printPlan(ctx context.Context, cmd *cobra.Command, k *platform.Kernel, app *platform.App) error {
@@ -103,14 +145,16 @@ func printPlan(ctx context.Context, cmd *cobra.Command, k *platform.Kernel, app 
 	if err != nil {
 		return err
 	}
-	pending := map[string]bool{}
-	for _, id := range status.Pending {
-		pending[id] = true
-	}
 	for _, m := range app.Migrations() {
-		if pending[m.ID] {
-			fmt.Fprintf(cmd.OutOrStdout(), "-- %s\n%s;\n\n", m.ID, strings.Join(k.DB.Statements(m.Up), ";\n"))
+		if !slices.Contains(status.Pending, m.ID) {
+			continue
 		}
+		statements := k.DB.Statements(m.Up)
+		if len(statements) == 0 {
+			fmt.Fprintf(cmd.OutOrStdout(), "-- %s\n-- nothing to do on this database\n\n", m.ID)
+			continue
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "-- %s\n%s;\n\n", m.ID, strings.Join(statements, ";\n"))
 	}
 	return nil
 }

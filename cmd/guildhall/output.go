@@ -122,6 +122,9 @@ func all[T any](items iter.Seq2[T, error]) ([]T, error) {
 	return list, nil
 }
 
+// since is for what scripts read: seconds, to the millisecond.
+func since(began time.Time) float64 { return time.Since(began).Round(time.Millisecond).Seconds() }
+
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // standing is a word for what the API shows in three members.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
@@ -17,6 +18,7 @@ import (
 func seedCommand() *cobra.Command {
 	var size seed.Size
 	var environment string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "seed", Short: "Fill an empty database with sample data", Args: cobra.NoArgs,
 		Long: "Fill an empty database with sample data: people, organizations and memberships, the same in each run and on\n" +
@@ -40,10 +42,11 @@ func seedCommand() *cobra.Command {
 				}
 			}
 			return withFilled(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-				return fill(cmd, k, size)
+				return fill(cmd, k, size, asJSON)
 			})(cmd, args)
 		},
 	}
+	addJSONOf(cmd, &asJSON, "a JSON object of {users, organizations, memberships, seconds, first_email, last_email, password, organization_id, organization_members}")
 	cmd.Flags().Int64Var(&size.Users, "users", 1000, "people")
 	cmd.Flags().Int64Var(&size.Organizations, "organizations", 10, "organizations, of which the first has half of the members")
 	cmd.Flags().Int64Var(&size.Members, "members", 2000, "memberships in all of them")
@@ -60,7 +63,21 @@ func maySeed(cfg *config.Config, environment string) error {
 	return fmt.Errorf("ENVIRONMENT is %[1]s, and whoever knows the password of the sample data could log in: say --yes-in %[1]s if you mean it", cfg.Environment)
 }
 
-func fill(cmd *cobra.Command, k *platform.Kernel, size seed.Size) error {
+// seedReport is what `seed --json` prints; the organization is the largest, and the
+// first person's.
+type seedReport struct {
+	Users               int64     `json:"users"`
+	Organizations       int64     `json:"organizations"`
+	Memberships         int64     `json:"memberships"`
+	Seconds             float64   `json:"seconds"`
+	FirstEmail          string    `json:"first_email"`
+	LastEmail           string    `json:"last_email"`
+	Password            string    `json:"password"`
+	OrganizationID      uuid.UUID `json:"organization_id"`
+	OrganizationMembers int64     `json:"organization_members"`
+}
+
+func fill(cmd *cobra.Command, k *platform.Kernel, size seed.Size, asJSON bool) error {
 	began := time.Now()
 	show, done := showProgress(cmd.ErrOrStderr())
 	err := seed.Fill(cmd.Context(), seed.Options{DB: k.DB, Size: size, Progress: show})
@@ -72,12 +89,11 @@ func fill(cmd *cobra.Command, k *platform.Kernel, size seed.Size) error {
 		return err
 	}
 	_, largest := size.MembersOf(0)
-	fmt.Fprintf(cmd.OutOrStdout(), `%d users, %d organizations and %d memberships made in %s
+	r := seedReport{size.Users, size.Organizations, size.Members, since(began), seed.Email(0), seed.Email(size.Users - 1), seed.Password, seed.OrganizationID(0), largest}
+	return answerWith(cmd, asJSON, r, fmt.Sprintf(`%d users, %d organizations and %d memberships made in %.1fs
 Everybody, from %s to %s, has the password %s
 %[5]s owns %[8]s, the largest organization, with %[9]d members. Start the service, and log in:
 
-  curl -s localhost:%[10]d/api/v1/auth/token -d username=%[5]s -d password=%[7]s
-`, size.Users, size.Organizations, size.Members, time.Since(began).Round(100*time.Millisecond),
-		seed.Email(0), seed.Email(size.Users-1), seed.Password, seed.OrganizationID(0), largest, k.Config.Port)
-	return nil
+  curl -s localhost:%[10]d/api/v1/auth/token -d username=%[5]s -d password=%[7]s`,
+		r.Users, r.Organizations, r.Memberships, r.Seconds, r.FirstEmail, r.LastEmail, r.Password, r.OrganizationID, r.OrganizationMembers, k.Config.Port))
 }

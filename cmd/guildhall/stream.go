@@ -17,6 +17,14 @@ import (
 // stream is the name of standard input or output, where a command asks for a file.
 const stream = "-"
 
+// oneResult refuses --json where standard output is the file.
+func oneResult(asJSON bool, file string) error {
+	if asJSON && file == stream {
+		return misused("--json and - both want standard output: name a file, or do without --json")
+	}
+	return nil
+}
+
 // standardInput refuses a terminal: nobody types a file.
 func standardInput(cmd *cobra.Command) (io.Reader, error) {
 	in := cmd.InOrStdin()

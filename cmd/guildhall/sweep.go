@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,16 +12,20 @@ import (
 
 // sweepCommand does once what the service does every few minutes.
 func sweepCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use: "sweep", Short: "Forget what is no longer kept, now, and say how much", Args: cobra.NoArgs,
 		Long: "Forget what is no longer kept, now, and say how much. The service does so by itself about every ten\n" +
 			"minutes, by the settings that end in RETENTION_DAYS and RETENTION_HOURS.",
 		RunE: withService(func(cmd *cobra.Command, _ []string, _ *platform.Kernel, app *platform.App) error {
 			all, err := app.Sweep(cmd.Context())
+			var lines []string
 			for _, s := range all {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %d forgotten\n", s.Kind, s.Rows)
+				lines = append(lines, fmt.Sprintf("%s: %d forgotten", s.Kind, s.Rows))
 			}
-			return err
+			return errors.Join(err, answerWith(cmd, asJSON, all, strings.Join(lines, "\n")))
 		}),
 	}
+	addJSONOf(cmd, &asJSON, "a JSON array of {kind, forgotten}")
+	return cmd
 }

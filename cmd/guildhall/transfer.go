@@ -18,6 +18,7 @@ func transfers(k *platform.Kernel) *transfer.Transfer {
 // exportCommand writes an archive of one organization.
 func exportCommand() *cobra.Command {
 	var output string
+	var asJSON bool
 	var options transfer.ExportOptions
 	cmd := &cobra.Command{
 		Use: "export ORGANIZATION", Short: "Write one organization into an archive that `import` reads", Args: cobra.ExactArgs(1),
@@ -49,6 +50,9 @@ func exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), exported{output, s})
+			}
 			out := cmd.ErrOrStderr() // standard output may be the archive
 			fmt.Fprintf(out, "%s: people %d, members %d, admins %d, events %d\n", s.OrganizationID, s.People, s.Members, s.Admins, s.Events)
 			if s.Hashes > 0 {
@@ -61,12 +65,31 @@ func exportCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write, which must not exist, or - for standard output (default ORGANIZATION_ID.jsonl.gz)")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return oneResult(asJSON, output) }
+	addJSONOf(cmd, &asJSON, "a JSON object of {file, organization_id, people, members, admins, events, password_hashes}")
 	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "also the password hashes of members: the archive is a secret then")
 	return cmd
 }
 
+// exported is what `export --json` prints.
+type exported struct {
+	File string `json:"file"`
+	transfer.Summary
+}
+
+// imported is what `import --json` prints.
+type imported struct {
+	transfer.Summary
+	DryRun          bool  `json:"dry_run"`
+	Unchanged       bool  `json:"unchanged"`
+	Found           int64 `json:"accounts_found"`
+	Made            int64 `json:"accounts_made"`
+	WithoutPassword int64 `json:"accounts_without_password"`
+}
+
 // importCommand takes an organization in.
 func importCommand() *cobra.Command {
+	var asJSON bool
 	var options transfer.ImportOptions
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Take an organization in from an archive that `export` wrote", Args: cobra.ExactArgs(1),
@@ -84,11 +107,15 @@ func importCommand() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("nothing was imported: %w", err)
 				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), imported{s, options.DryRun, s.Unchanged, s.Found, s.Made, s.WithoutPassword})
+				}
 				reportImport(cmd.OutOrStdout(), s, options)
 				return nil
 			})(cmd, args)
 		},
 	}
+	addJSONOf(cmd, &asJSON, "a JSON object of {organization_id, people, members, admins, events, password_hashes, dry_run, unchanged, accounts_found, accounts_made, accounts_without_password}")
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "say what would be done, and do nothing")
 	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "take the password hashes of the archive, for accounts that are made: only from who may choose those passwords")
 	return cmd

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -54,14 +55,24 @@ func aboutPerson(cmd *cobra.Command, act func(cmd *cobra.Command, k *platform.Ke
 }
 
 func addJSON(cmd *cobra.Command, asJSON *bool) {
-	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON, with the members that the API has")
+	addJSONOf(cmd, asJSON, "JSON, with the members that the API has")
+}
+
+// addJSONOf is addJSON for what the API does not have.
+func addJSONOf(cmd *cobra.Command, asJSON *bool, members string) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print "+members)
 }
 
 func answerWith(cmd *cobra.Command, asJSON bool, result any, told string) error {
+	return answerOn(cmd.OutOrStdout(), asJSON, result, told)
+}
+
+// answerOn is answerWith where standard output may be taken.
+func answerOn(out io.Writer, asJSON bool, result any, told string) error {
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), result)
+		return printJSON(out, result)
 	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), forTerminal(told))
+	_, err := fmt.Fprintln(out, forTerminal(told))
 	return err
 }
 

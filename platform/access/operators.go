@@ -102,9 +102,9 @@ func (o *Operators) ids(ctx context.Context, query string, args ...any) ([]uuid.
 
 // Operator is one line of the list.
 type Operator struct {
-	UserID    uuid.UUID
-	Email     string
-	GrantedAt time.Time
+	UserID    uuid.UUID `json:"user_id"`
+	Email     string    `json:"email"`
+	GrantedAt time.Time `json:"granted_at"`
 }
 
 // List returns all, the longest-serving first.
@@ -116,7 +116,9 @@ func (o *Operators) List(ctx context.Context) ([]Operator, error) {
 		return nil, fmt.Errorf("list platform administrators: %w", err)
 	}
 	return database.Collect(rows, func(scan func(...any) error) (op Operator, err error) {
-		return op, scan(&op.UserID, &op.Email, &op.GrantedAt)
+		err = scan(&op.UserID, &op.Email, &op.GrantedAt)
+		op.GrantedAt = op.GrantedAt.UTC()
+		return op, err
 	})
 }
 

@@ -103,15 +103,16 @@ func (t *Trail) Count(ctx context.Context, chainID uuid.UUID, f Filter) (*int64,
 
 // Verified is what Verify went through.
 type Verified struct {
-	Chains, Events int64
-	Forgotten      int64    // events that retention took away before those
-	Broken         []string // what is wrong, one a chain
-	Digest         string   // of all heads: another one than before, though nothing was done, is a forgery
+	Chains    int64    `json:"chains"`
+	Events    int64    `json:"events"`
+	Forgotten int64    `json:"forgotten"` // events that retention took away before those
+	Broken    []string `json:"broken"`    // what is wrong, one a chain
+	Digest    string   `json:"digest"`    // of all heads: another one than before, though nothing was done, is a forgery
 }
 
 // Verify goes through every event of every chain, as of one moment.
 func (t *Trail) Verify(ctx context.Context) (Verified, error) {
-	v := verification{}
+	v := verification{Verified: Verified{Broken: []string{}}}
 	rows, err := t.db.Conn(database.ForAll(ctx)).Raw(`SELECT c.id, c.sequence, c.hash, c.first_sequence, c.first_hash, ` + prefixed("e.") + `
 		FROM audit_chains c LEFT JOIN audit_events e ON e.chain_id = c.id ORDER BY c.id, e.sequence`).Rows()
 	if err != nil {

@@ -32,9 +32,9 @@ type Options struct {
 
 // Copied is a table that was copied.
 type Copied struct {
-	Table  string
-	Rows   int64
-	Digest string // of all rows, the same on both databases
+	Table  string `json:"table"`
+	Rows   int64  `json:"rows"`
+	Digest string `json:"digest"` // of all rows, the same on both databases
 }
 
 // Result of a copy.

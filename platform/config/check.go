@@ -12,10 +12,10 @@ import (
 
 // Finding is one line of the production checklist.
 type Finding struct {
-	OK      bool // false: this stands between the configuration and production
-	Warn    bool // it may: only who knows the network can tell
-	Name    string
-	Message string
+	OK      bool   `json:"ok"`   // false: this stands between the configuration and production
+	Warn    bool   `json:"warn"` // it may: only who knows the network can tell
+	Name    string `json:"name"`
+	Message string `json:"message"`
 }
 
 func (f Finding) String() string {

@@ -49,7 +49,7 @@ func (c *Config) validate(problems *Problems) {
 func (c *Config) requireSettings(problems *Problems) {
 	for _, k := range keys() {
 		if k.required && c.source(k.name) == sourceDefault && !problems.has(k.name) {
-			problems.add(k.name, "has to be set outside development")
+			problems.add(k.name, "has to be set outside development: %s", howToSet(k.name))
 		}
 	}
 }
@@ -60,6 +60,14 @@ func (c *Config) accessKeys() []Secret {
 
 func (c *Config) refreshKeys() []Secret {
 	return append([]Secret{c.JWTRefreshSecretKey}, c.RetiredRefreshKeys...)
+}
+
+// howToSet tells where a value comes from. `openssl` is on nearly every machine.
+func howToSet(name string) string {
+	if name == "DATABASE_URL" {
+		return "sqlite:///var/lib/guildhall/guildhall.db for a file, postgres://user@host/name for a server"
+	}
+	return "`openssl rand -base64 32` makes one"
 }
 
 // sameSecrets says whether one signs, or signed, both kinds of token.

@@ -16,8 +16,8 @@ import (
 
 // Problem is one thing that is wrong.
 type Problem struct {
-	What string   // which sentence is not true
-	Rows []string // the ids of what breaks it
+	What string   `json:"what"`           // which sentence is not true
+	Rows []string `json:"rows,omitempty"` // the ids of what breaks it
 }
 
 const shown = 5

@@ -4,15 +4,18 @@ import "github.com/google/uuid"
 
 // Summary is what was exported or imported.
 type Summary struct {
-	OrganizationID                  uuid.UUID
-	People, Members, Admins, Events int64
-	Hashes                          int64 // of passwords, in the archive
+	OrganizationID uuid.UUID `json:"organization_id"`
+	People         int64     `json:"people"`
+	Members        int64     `json:"members"`
+	Admins         int64     `json:"admins"`
+	Events         int64     `json:"events"`
+	Hashes         int64     `json:"password_hashes"` // in the archive
 
 	// Of an import.
-	Found           int64 // people who had an account
-	Made            int64 // accounts
-	WithoutPassword int64 // of those made
-	Unchanged       bool  // the organization was here already, as the archive has it
+	Found           int64 `json:"-"` // people who had an account
+	Made            int64 `json:"-"` // accounts
+	WithoutPassword int64 `json:"-"` // of those made
+	Unchanged       bool  `json:"-"` // the organization was here already, as the archive has it
 }
 
 func (r *reading) summary() Summary {
