@@ -190,6 +190,9 @@ func (a *App) Prepare(ctx context.Context) error {
 	if err := a.permitted(ctx); err != nil {
 		return err
 	}
+	if err := a.kernel.DB.ForgetDigest(ctx); err != nil {
+		return err
+	}
 	// It may pass: a standby may become the primary while this runs.
 	for _, err := range []error{a.kernel.DB.Writable(ctx), a.kernel.DB.CheckTimeout(ctx)} {
 		if err != nil {

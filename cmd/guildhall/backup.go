@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +22,7 @@ import (
 
 // gone is what --json prints of a backup that was gone through.
 type gone struct {
+	Digest      string              `json:"digest"`
 	Sound       bool                `json:"sound"`
 	Problems    []integrity.Problem `json:"problems"`
 	AuditEvents int64               `json:"audit_events"`
@@ -26,15 +30,21 @@ type gone struct {
 	Seconds     float64             `json:"seconds"`
 }
 
-func goneThrough(r integrity.Report, began time.Time) gone {
+func goneThrough(digest string, r integrity.Report, began time.Time) gone {
 	problems := append([]integrity.Problem{}, r.Problems...)
-	return gone{len(problems) == 0, problems, r.Audit.Events, r.Audit.Digest, since(began)}
+	return gone{digest, len(problems) == 0, problems, r.Audit.Events, r.Audit.Digest, since(began)}
 }
 
 // backupReport is what `backup --json` prints.
 type backupReport struct {
 	File  string `json:"file"`
 	Bytes int64  `json:"bytes"`
+	gone
+}
+
+// restoreReport is what `restore --json` prints.
+type restoreReport struct {
+	Verified bool `json:"verified"`
 	gone
 }
 
@@ -52,13 +62,13 @@ func backupCommand() *cobra.Command {
 			if err != nil && (!asJSON || !errors.Is(err, backup.ErrUnsound)) {
 				return err
 			}
-			r := backupReport{taken.Path, taken.Bytes, goneThrough(taken.Found, began)}
-			told := fmt.Sprintf("%s: %d bytes in %.3fs; %s", r.File, r.Bytes, r.Seconds, sound(taken.Found))
+			r := backupReport{taken.Path, taken.Bytes, goneThrough(taken.Digest, taken.Found, began)}
+			told := fmt.Sprintf("%s: %d bytes in %.3fs; %s\nits contents have the digest %s", r.File, r.Bytes, r.Seconds, sound(taken.Found), r.Digest)
 			return errors.Join(err, answerOn(report, asJSON, r, told))
 		}),
 	}
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return oneResult(asJSON, args[0]) }
-	addJSONOf(cmd, &asJSON, "a JSON object of {file, bytes, sound, problems, audit_events, audit_digest, seconds}")
+	addJSONOf(cmd, &asJSON, "a JSON object of {file, bytes, digest, sound, problems, audit_events, audit_digest, seconds}")
 	return cmd
 }
 
@@ -89,6 +99,7 @@ func sound(r integrity.Report) string {
 
 func restoreCommand() *cobra.Command {
 	var unsound, asJSON bool
+	var digest contentDigest
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Bring a backup back, into an empty place only", Args: cobra.ExactArgs(1),
 		Long: "Bring a backup back into the database of DATABASE_URL: a SQLite file that is not there yet, or an empty\n" +
@@ -97,26 +108,42 @@ func restoreCommand() *cobra.Command {
 			"With - it is read from standard input.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			began := time.Now()
-			r, err := restore(cmd, args[0], unsound)
+			r, err := restore(cmd, args[0], string(digest), unsound)
 			if err != nil {
 				return err
 			}
-			report := goneThrough(r, began)
+			report := restoreReport{r.Verified, goneThrough(r.Digest, r.Found, began)}
+			if !r.Verified {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: the backup has no digest, as one of an earlier version: whether it was altered since can't be told")
+			}
 			told := fmt.Sprintf("restored in %.3fs; everybody has to log in again", report.Seconds)
-			if err := r.Err(); err != nil {
+			if err := r.Found.Err(); err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), err)
 			} else {
-				told = sound(r) + "\n" + told
+				told = sound(r.Found) + "\n" + told
 			}
 			return answerWith(cmd, asJSON, report, told)
 		},
 	}
-	addJSONOf(cmd, &asJSON, "a JSON object of {sound, problems, audit_events, audit_digest, seconds}")
+	addJSONOf(cmd, &asJSON, "a JSON object of {digest, verified, sound, problems, audit_events, audit_digest, seconds}")
+	addParsed(cmd.Flags(), &digest, "digest", "hex", "the digest that backup printed: refuse a backup that has another")
 	cmd.Flags().BoolVar(&unsound, "unsound", false, "restore although something is wrong with the backup")
 	return cmd
 }
 
-func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report, err error) {
+// contentDigest is one that backup prints.
+type contentDigest string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *contentDigest) UnmarshalText(text []byte) error {
+	if sum, err := hex.DecodeString(string(text)); err != nil || len(sum) != sha256.Size {
+		return fmt.Errorf("must be the %d hexadecimal digits that backup printed", 2*sha256.Size)
+	}
+	*d = contentDigest(strings.ToLower(string(text)))
+	return nil
+}
+
+func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Restored, err error) {
 	ctx := cmd.Context()
 	cfg, _, err := load(cmd)
 	if err != nil {
@@ -132,7 +159,7 @@ func restore(cmd *cobra.Command, file string, unsound bool) (r integrity.Report,
 	}
 	defer in.Close()
 	show, done := showProgress(cmd.ErrOrStderr())
-	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Progress: show}
+	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Digest: digest, Progress: show}
 	if !isRegular {
 		o.Input = in
 	}

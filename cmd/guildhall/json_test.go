@@ -70,7 +70,7 @@ func TestResultsAsJSON(t *testing.T) {
 
 		file := filepath.Join(dir, "b.db")
 		taken := document[object](t, environ, 0, "backup", file)
-		if hasMembers(t, taken, "file bytes sound problems audit_events audit_digest seconds"); taken["file"] != file || taken["sound"] != true || taken["audit_digest"] != trail["digest"] {
+		if hasMembers(t, taken, "file bytes digest sound problems audit_events audit_digest seconds"); taken["file"] != file || taken["sound"] != true || taken["audit_digest"] != trail["digest"] {
 			t.Errorf("backup: %v", taken)
 		}
 		archive := filepath.Join(dir, "a.gz")

@@ -39,16 +39,20 @@ func TestTheInvariantsAreWatched(t *testing.T) {
 		org, user := "'"+ada.organization+"'", "'"+grace.id+"'"
 		suspension := "INSERT INTO user_suspensions (id, user_id, organization_id, reason, suspended_at, suspended_by) VALUES ('%s', " + user + ", " + org + ", 'x', '2026-01-01', " + user + ")"
 		breaks := map[string][]string{
-			"I1":  {"DELETE FROM organization_owners WHERE organization_id = " + org},
-			"I2":  {"DELETE FROM organization_members WHERE user_id = '" + ada.id + "' AND organization_id = " + org},
-			"I3":  {"DELETE FROM organization_members WHERE user_id = " + user + " AND organization_id = " + org},
-			"I4":  {"DROP INDEX user_suspensions_open_membership", fmt.Sprintf(suspension, "1"), fmt.Sprintf(suspension, "2")},
-			"I5":  {"DELETE FROM user_profile WHERE user_id = " + user},
-			"I6":  {"UPDATE users SET email_canonical = (SELECT upper(email_canonical) FROM users WHERE id = '" + ada.id + "') WHERE id = " + user},
-			"I8":  {"UPDATE sessions SET revoked_at = '2026-01-01'"},
-			"I9":  {"UPDATE user_active_status SET deactivated_at = '2026-01-01' WHERE user_id = " + user},
-			"I10": {"INSERT INTO organization_archives (id, organization_id, reason, archived_at, archived_by) VALUES ('1', " + org + ", 'x', '2026-01-01', " + user + ")"},
-			"I11": {"UPDATE sessions SET organization_id = '0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70'"},
+			"I1":                        {"DELETE FROM organization_owners WHERE organization_id = " + org},
+			"I2":                        {"DELETE FROM organization_members WHERE user_id = '" + ada.id + "' AND organization_id = " + org},
+			"I3":                        {"DELETE FROM organization_members WHERE user_id = " + user + " AND organization_id = " + org},
+			"I4":                        {"DROP INDEX user_suspensions_open_membership", fmt.Sprintf(suspension, "1"), fmt.Sprintf(suspension, "2")},
+			"I5":                        {"DELETE FROM user_profile WHERE user_id = " + user},
+			"I6":                        {"UPDATE users SET email_canonical = (SELECT upper(email_canonical) FROM users WHERE id = '" + ada.id + "') WHERE id = " + user},
+			"I6 an email address has":   {"UPDATE users SET email = 'eve@example.com' WHERE id = " + user},
+			"I13 who lifted a person's": {"INSERT INTO user_suspensions (id, user_id, reason, suspended_at, lifted_by) VALUES ('1', " + user + ", 'x', '2026-01-01', " + user + ")"},
+			"I13 who restored an organization, and why,": {"INSERT INTO organization_archives (id, organization_id, reason, archived_at, restore_reason) VALUES ('1', " + org + ", 'x', '2026-01-01', 'y')"},
+			"I13 who ended an organization's":            {"UPDATE organization_active_status SET deactivated_by = " + user},
+			"I8":                                         {"UPDATE sessions SET revoked_at = '2026-01-01'"},
+			"I9":                                         {"UPDATE user_active_status SET deactivated_at = '2026-01-01' WHERE user_id = " + user},
+			"I10":                                        {"INSERT INTO organization_archives (id, organization_id, reason, archived_at, archived_by) VALUES ('1', " + org + ", 'x', '2026-01-01', " + user + ")"},
+			"I11":                                        {"UPDATE sessions SET organization_id = '0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70'"},
 		}
 		for name, statements := range breaks {
 			found := invariants(t, brokenCopy(t, s, statements))

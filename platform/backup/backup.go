@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
+
 	"guildhall/platform/access"
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
@@ -30,9 +32,10 @@ type Options struct {
 
 // Taken is a backup that was made.
 type Taken struct {
-	Path  string
-	Bytes int64
-	Found integrity.Report
+	Path   string
+	Bytes  int64
+	Found  integrity.Report
+	Digest string // of the contents, as in the file; empty where they can't be read
 }
 
 // ErrUnsound is a backup of data with which something is wrong.
@@ -107,8 +110,7 @@ func (t *Taken) make(ctx context.Context, o Options, path string) error {
 	if err := write(ctx, o, path); err != nil {
 		return fmt.Errorf("make the backup: %w", err)
 	}
-	var err error
-	if t.Found, err = inspect(ctx, path); err != nil {
+	if err := t.inspect(ctx, path); err != nil {
 		return fmt.Errorf("look through the backup: %w", err)
 	}
 	if err := database.SealFile(ctx, path); err != nil {
@@ -134,11 +136,26 @@ func write(ctx context.Context, o Options, path string) error {
 	return errors.Join(err, target.Close())
 }
 
-func inspect(ctx context.Context, path string) (r integrity.Report, err error) {
+// inspect goes through the file, and records what is in it.
+func (t *Taken) inspect(ctx context.Context, path string) (err error) {
 	db, err := database.Open(ctx, database.Options{File: path})
 	if err != nil {
-		return r, err
+		return err
 	}
-	r, err = integrity.Check(ctx, db)
-	return r, errors.Join(err, db.Close())
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var unreadable error
+	work, ctxOfBoth := errgroup.WithContext(ctx)
+	work.Go(func() (err error) { t.Found, err = integrity.Check(ctxOfBoth, db); return err })
+	work.Go(func() error { t.Digest, unreadable = clone.Sum(ctxOfBoth, db); return ctxOfBoth.Err() })
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	if unreadable != nil && t.Found.Err() != nil { // which says more of it
+		t.Digest = ""
+		return nil
+	}
+	if unreadable != nil {
+		return unreadable
+	}
+	return db.RecordDigest(ctx, t.Digest)
 }

@@ -24,17 +24,29 @@ type RestoreOptions struct {
 	// backup must not live again. It runs before anything has its name.
 	Finish func(ctx context.Context, db *database.DB) error
 	// Unsound takes a backup although something is wrong with it.
-	Unsound  bool
+	Unsound bool
+	// Digest is what the contents must have, whatever the file says; or empty.
+	Digest   string
 	Progress func(clone.Progress)
 }
 
+// Restored is what was brought back.
+type Restored struct {
+	Found    integrity.Report
+	Digest   string // of the backup's contents; empty where they can't be read
+	Verified bool   // it is the one that the file or Options.Digest says
+}
+
+// ErrAltered is a backup whose contents are not those that it was made with.
+var ErrAltered = errors.New("the backup was altered after it was made")
+
 // ToFile restores to a SQLite file that is not there yet.
-func ToFile(ctx context.Context, o RestoreOptions, path string) (integrity.Report, error) {
+func ToFile(ctx context.Context, o RestoreOptions, path string) (Restored, error) {
 	if err := database.RequireNothing(path); err != nil {
-		return integrity.Report{}, fmt.Errorf("restore into an empty place only: %w", err)
+		return Restored{}, fmt.Errorf("restore into an empty place only: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return integrity.Report{}, err
+		return Restored{}, err
 	}
 	working := path + ".restoring"
 	database.RemoveFiles(working) // of one that was cut off
@@ -51,7 +63,7 @@ func ToFile(ctx context.Context, o RestoreOptions, path string) (integrity.Repor
 
 // ToDatabase restores to an empty PostgreSQL database. Until it has all, the
 // service does not start on it.
-func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r integrity.Report, err error) {
+func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r Restored, err error) {
 	dir, err := os.MkdirTemp("", "guildhall-restore-")
 	if err != nil {
 		return r, err
@@ -94,7 +106,7 @@ func (o RestoreOptions) fetch(ctx context.Context, working string) error {
 
 // prepare makes a copy of the backup, brings it to this version, finishes it and
 // goes through all of it. The backup itself is only read.
-func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity.Report, err error) {
+func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored, err error) {
 	if err := o.fetch(ctx, working); err != nil {
 		return r, fmt.Errorf("read the backup: %w", err)
 	}
@@ -112,6 +124,13 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity
 	case len(status.Applied) == 0:
 		return r, errors.New("it is a SQLite file, but no backup of guildhall")
 	}
+	altered := r.verify(ctx, o, db)
+	if altered != nil && (!o.Unsound || !errors.Is(altered, ErrAltered)) {
+		return r, altered
+	}
+	if err := db.ForgetDigest(ctx); err != nil {
+		return r, err
+	}
 	if _, err := db.Migrate(ctx, o.Migrations); err != nil {
 		return r, fmt.Errorf("bring the backup to this version: %w", err)
 	}
@@ -122,11 +141,39 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r integrity
 	if err := o.Finish(ctx, db); err != nil {
 		return r, err
 	}
-	if r, err = integrity.Check(ctx, db); err != nil {
+	if r.Found, err = integrity.Check(ctx, db); err != nil {
 		return r, fmt.Errorf("look through the backup: %w", err)
 	}
 	if !o.Unsound {
-		return r, r.Err()
+		return r, r.Found.Err()
+	}
+	if altered != nil {
+		r.Found.Problems = append([]integrity.Problem{{What: altered.Error()}}, r.Found.Problems...)
 	}
 	return r, nil
+}
+
+// verify compares what the backup holds with what it held when it was made.
+func (r *Restored) verify(ctx context.Context, o RestoreOptions, db *database.DB) error {
+	recorded, err := db.RecordedDigest(ctx)
+	if err != nil {
+		return fmt.Errorf("read the backup: %w", err)
+	}
+	is, err := clone.Sum(ctx, db)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && recorded == "" && o.Digest == "":
+		return nil // integrity.Check says more of what can't be read
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrAltered, err)
+	}
+	r.Digest, r.Verified = is, recorded != "" || o.Digest != ""
+	if o.Digest != "" && o.Digest != is {
+		return fmt.Errorf("this is not the backup that is asked for: its contents have the digest %s, not %s", is, o.Digest)
+	}
+	if recorded != "" && recorded != is {
+		return fmt.Errorf("%w: its contents have the digest %s, and it was made with %s (take another backup, or --unsound)", ErrAltered, is, recorded)
+	}
+	return nil
 }

@@ -97,7 +97,7 @@ func (s *Schedule) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Log.InfoContext(ctx, "backup made", "file", taken.Path, "bytes", taken.Bytes, "duration_ms", s.Now().Sub(began).Milliseconds())
+	s.Log.InfoContext(ctx, "backup made", "file", taken.Path, "bytes", taken.Bytes, "digest", taken.Digest, "duration_ms", s.Now().Sub(began).Milliseconds())
 	return s.forget(ctx)
 }
 

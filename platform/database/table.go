@@ -132,7 +132,7 @@ func (d *DB) Tables(ctx context.Context) (map[string]Table, error) {
 	}
 	tables, keys := map[string]Table{}, map[string]map[int]string{}
 	for _, c := range all {
-		if c.table == migrationTable || c.table == copyTable {
+		if c.table == migrationTable || c.table == copyTable || c.table == digestTable {
 			continue
 		}
 		t := tables[c.table]

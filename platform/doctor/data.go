@@ -70,6 +70,8 @@ func mend(what string) string {
 		return "somebody wrote to the database by hand, or a disk is faulty: compare with a backup; the trail can't be mended"
 	case strings.HasPrefix(what, "I1 "), strings.HasPrefix(what, "I2 "):
 		return "name an owner who is a member, by hand: INSERT INTO organization_owners (organization_id, user_id, since) VALUES ('…', '…', '2026-11-25 10:00:00+00:00')"
+	case strings.HasPrefix(what, "I6 an email address has"):
+		return "somebody wrote to users.email by hand: find out which address is the person's (a backup, the audit trail), and write both columns, email_canonical in lower case"
 	case strings.HasPrefix(what, "I9 "):
 		return "end those sessions by hand: UPDATE sessions SET revoked_at = '2026-11-25 10:00:00+00:00', revoked_reason = 'operator' WHERE id = '…'"
 	default:

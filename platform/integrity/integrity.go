@@ -66,7 +66,13 @@ func Check(ctx context.Context, db *database.DB) (Report, error) {
 			r.Problems = append(r.Problems, Problem{What: i.name, Rows: rows})
 		}
 	}
-	var err error
+	ids, err := misfiled(ctx, db)
+	if err != nil {
+		return r, fmt.Errorf("compare email addresses: %w", err)
+	}
+	if len(ids) > 0 {
+		r.Problems = append(r.Problems, Problem{What: "I6 an email address has the canonical form that it is looked up by", Rows: ids})
+	}
 	if r.Audit, err = audit.New(db, nil).Verify(ctx); err != nil {
 		return r, err
 	}

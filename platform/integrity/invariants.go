@@ -1,6 +1,13 @@
 package integrity
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"guildhall/platform/database"
+	"guildhall/platform/field"
+)
 
 // invariant is a sentence that must be true, and the query that finds what
 // breaks it, the same on both databases.
@@ -50,7 +57,38 @@ func invariants() []invariant {
 		{"I11 suspensions are people's", orphans("user_suspensions", "user_id", "users")},
 		{"I11 suspensions are in organizations", orphans("user_suspensions", "organization_id", "organizations")},
 		{"I11 events are in chains", orphans("audit_events", "chain_id", "audit_chains")},
+		{"I13 who ended a person's activity is known with when", unended("user_active_status", "deactivated_at", "deactivated_by")},
+		{"I13 who ended an organization's activity is known with when", unended("organization_active_status", "deactivated_at", "deactivated_by")},
+		{"I13 who lifted a person's suspension is known with when", unended("user_suspensions", "lifted_at", "lifted_by")},
+		{"I13 who lifted an organization's suspension is known with when", unended("organization_suspensions", "lifted_at", "lifted_by")},
+		{"I13 who restored a person, and why, is known with when", unended("user_archives", "restored_at", "restored_by", "restore_reason")},
+		{"I13 who restored an organization, and why, is known with when", unended("organization_archives", "restored_at", "restored_by", "restore_reason")},
 	}
+}
+
+// unended finds rows that say something of an end that was not.
+func unended(table, at string, about ...string) string {
+	return fmt.Sprintf("SELECT id FROM %s WHERE %s IS NULL AND (%s IS NOT NULL)", table, at, strings.Join(about, " IS NOT NULL OR "))
+}
+
+// misfiled finds accounts that are looked up by another email address than the
+// one they show. Only Go knows the canonical form.
+func misfiled(ctx context.Context, db *database.DB) (ids []string, err error) {
+	rows, err := db.Conn(ctx).Raw("SELECT id, email, email_canonical FROM users").Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, email, canonical string
+		if err := rows.Scan(&id, &email, &canonical); err != nil {
+			return nil, err
+		}
+		if field.Email(email).Canonical() != canonical {
+			ids = append(ids, id)
+		}
+	}
+	return ids, rows.Err()
 }
 
 // orphans finds rows that refer to none.

@@ -1,0 +1,66 @@
+package database
+
+import (
+	"context"
+	"fmt"
+)
+
+// digestTable is in a backup alone: what its contents were when it was made.
+const digestTable = "guildhall_backup"
+
+// digestFormat is of clone.Sum. With another way to count it gets another number.
+const digestFormat = 1
+
+// RecordDigest writes the digest of a SQLite file's contents into it.
+func (d *DB) RecordDigest(ctx context.Context, digest string) error {
+	if err := d.ForgetDigest(ctx); err != nil { // of a backup that somebody took for a database
+		return err
+	}
+	_, err := d.writePool.ExecContext(ctx, "CREATE TABLE "+digestTable+" (format bigint NOT NULL PRIMARY KEY, digest text NOT NULL)")
+	if err == nil {
+		_, err = d.writePool.ExecContext(ctx, "INSERT INTO "+digestTable+" (format, digest) VALUES (?, ?)", digestFormat, digest)
+	}
+	if err != nil {
+		return fmt.Errorf("record the digest: %w", err)
+	}
+	return nil
+}
+
+// RecordedDigest is empty where there is none that this version knows.
+func (d *DB) RecordedDigest(ctx context.Context) (digest string, err error) {
+	there, err := d.hasDigest(ctx)
+	if err != nil || !there {
+		return "", err
+	}
+	err = d.writePool.QueryRowContext(ctx, "SELECT digest FROM "+digestTable+" WHERE format = ?", digestFormat).Scan(&digest)
+	if IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the digest: %w", err)
+	}
+	return digest, nil
+}
+
+// ForgetDigest is for a database that changes from now on.
+func (d *DB) ForgetDigest(ctx context.Context) error {
+	there, err := d.hasDigest(ctx)
+	if err != nil || !there {
+		return err
+	}
+	if _, err := d.writePool.ExecContext(ctx, "DROP TABLE "+digestTable); err != nil {
+		return fmt.Errorf("forget the digest: %w", err)
+	}
+	return nil
+}
+
+func (d *DB) hasDigest(ctx context.Context) (bool, error) {
+	if d.driver != SQLite {
+		return false, nil
+	}
+	there, err := hasTable(d.reader.WithContext(ctx), digestTable)
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", digestTable, err)
+	}
+	return there, nil
+}
