@@ -38,7 +38,7 @@ func TestABackupBringsEverythingBack(t *testing.T) {
 		if out, status := run(t, dir, inProduction(to), "restore", file); status != 0 || !strings.Contains(out, "log in again") {
 			t.Fatalf("restore: %d\n%s", status, out)
 		}
-		if out, status := run(t, dir, inProduction(to), "restore", file); status != 1 || !strings.Contains(out, "already") && !strings.Contains(out, "not empty") {
+		if out, status := run(t, dir, inProduction(to), "restore", file); status != 1 || !strings.Contains(out, "there already\nstop the service, move all of it away") && !strings.Contains(out, "CREATE DATABASE") {
 			t.Errorf("restore again: %d\n%s", status, out)
 		}
 		if entries, _ := os.ReadDir(dir); len(entries) != 1 {

@@ -43,7 +43,7 @@ var ErrAltered = errors.New("the backup was altered after it was made")
 // ToFile restores to a SQLite file that is not there yet.
 func ToFile(ctx context.Context, o RestoreOptions, path string) (Restored, error) {
 	if err := database.RequireNothing(path); err != nil {
-		return Restored{}, fmt.Errorf("restore into an empty place only: %w", err)
+		return Restored{}, fmt.Errorf("restore into an empty place only: %w\nstop the service, move all of it away, restore, and start the service: mkdir lost && mv %s* lost/", err, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Restored{}, err

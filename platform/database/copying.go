@@ -79,7 +79,7 @@ func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 			return fmt.Errorf("count %s: %w", t, err)
 		}
 		if n > 0 {
-			return fmt.Errorf("the target is not empty: %s holds %d row(s)", t, n)
+			return fmt.Errorf("the target is not empty: %s holds %d row(s) (make another database, by CREATE DATABASE, and name that)", t, n)
 		}
 	}
 	rows, err := b.tx.QueryContext(ctx, fmt.Sprintf(query, "('"+strings.Join(tables, "', '")+"')"))
