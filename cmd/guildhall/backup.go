@@ -189,7 +189,7 @@ func startBackups(ctx context.Context, k *platform.Kernel, app *platform.App) (s
 		Dir: k.Config.BackupDir, Interval: k.Config.BackupInterval, Keep: k.Config.BackupKeep,
 		Backup: backup.Options{DB: k.DB, Migrations: app.Migrations()}, Now: k.Now, Log: k.Log,
 	}
-	k.Telemetry.WatchBackups(func() time.Time { return backup.Newest(schedule.Dir, schedule.Now()) }, schedule.Interval)
+	k.Telemetry.WatchBackups(func() time.Time { return backup.Newest(schedule.Dir, schedule.Now()) }, schedule.Failures, schedule.Interval)
 	return schedule.Start(ctx)
 }
 

@@ -466,3 +466,76 @@ func TestAClockThatWasWrongStopsNoBackups(t *testing.T) {
 		t.Errorf("the newest is %s old", age)
 	}
 }
+
+// TestABackupThatFailsIsSeen by whoever looks: in the log, the metrics and by the doctor.
+func TestABackupThatFailsIsSeen(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		s.exec("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
+		dir := t.TempDir()
+		backups := filepath.Join(dir, "backups")
+		environ := s.environ("BACKUP_DIR="+backups, "PRIVATE_ADDRESS=127.0.0.1:0")
+		p := serveProcess(t, dir, environ...)
+		failures := func() float64 { return p.scrape().value("guildhall_backup_failures_total") }
+		for range 400 {
+			if failures() == 1 {
+				break
+			}
+			time.Sleep(25 * time.Millisecond)
+		}
+		if n := failures(); n != 1 || !strings.Contains(p.out.String(), `"no backup was made"`) {
+			t.Fatalf("%v failures\n%s", n, p.out)
+		}
+		if out, status := run(t, dir, environ, "doctor"); status != 1 || !strings.Contains(out, "fail  backups: the last try, at ") || !strings.Contains(out, "failed: the backup is not sound") {
+			t.Errorf("doctor: %d\n%s", status, out)
+		}
+		p.stop()
+
+		s.exec("INSERT INTO user_profile (user_id, name) VALUES ('" + ada.id + "', 'Ada')")
+		p = serveProcess(t, dir, environ...)
+		for range 400 {
+			if strings.Contains(p.out.String(), `"backup made"`) {
+				break
+			}
+			time.Sleep(25 * time.Millisecond)
+		}
+		if out, _ := run(t, dir, environ, "doctor"); strings.Contains(out, "the last try") || failures() != 0 {
+			t.Errorf("after one was made: %v failures\n%s\n%s", failures(), out, p.out)
+		}
+		p.stop()
+	})
+}
+
+// TestADirectoryThatTakesNoBackups is named before one is due: check fails, and the
+// service serves all the same.
+func TestADirectoryThatTakesNoBackups(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, backups := range []string{file, filepath.Join(file, "backups", "below")} {
+		environ := inProduction(platformtest.SQLiteURL(t), "BACKUP_DIR="+backups, "MIGRATE_ON_START=true")
+		p := serveProcess(t, dir, environ...)
+		p.do("GET", "/readyz", "", nil).is(200)
+		if !strings.Contains(p.out.String(), `"no backup can be written to BACKUP_DIR"`) {
+			t.Errorf("%s: the log says nothing:\n%s", backups, p.out)
+		}
+		if out, status := run(t, dir, environ, "check"); status != 1 || !strings.Contains(out, "FAIL BACKUP_DIR: can't be written to") {
+			t.Errorf("%s: check: %d\n%s", backups, status, out)
+		}
+		if out, status := run(t, dir, environ, "doctor"); status != 1 || !strings.Contains(out, "fail  backups: none can be written: ") {
+			t.Errorf("%s: doctor: %d\n%s", backups, status, out)
+		}
+		p.stop()
+	}
+	for _, backups := range []string{dir, filepath.Join(dir, "not", "there")} {
+		if out, _ := run(t, dir, inProduction(platformtest.SQLiteURL(t), "BACKUP_DIR="+backups), "check"); !strings.Contains(out, "ok   BACKUP_DIR") {
+			t.Errorf("%s: check:\n%s", backups, out)
+		}
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("left behind: %v", entries)
+	}
+}

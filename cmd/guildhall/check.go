@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"guildhall/platform"
 	"guildhall/platform/audit"
+	"guildhall/platform/backup"
 	"guildhall/platform/config"
 )
 
@@ -107,16 +107,15 @@ func checkBackups(cfg *config.Config) config.Finding {
 	if cfg.BackupDir == "" {
 		return config.Finding{OK: true, Name: name, Message: "is none: make backups by `guildhall backup`"}
 	}
-	f, err := os.CreateTemp(cfg.BackupDir, ".guildhall-check-")
-	if errors.Is(err, fs.ErrNotExist) {
-		return config.Finding{OK: true, Name: name, Message: "is not there yet: the service will make it"}
-	}
-	if err != nil {
+	there, err := backup.TryDir(cfg.BackupDir)
+	switch {
+	case err != nil:
 		return config.Finding{Name: name, Message: "can't be written to: " + err.Error()}
+	case !there:
+		return config.Finding{OK: true, Name: name, Message: "is not there yet: the service will make it"}
+	default:
+		return config.Finding{OK: true, Name: name, Message: "can be written to"}
 	}
-	_ = f.Close()
-	_ = os.Remove(f.Name())
-	return config.Finding{OK: true, Name: name, Message: "can be written to"}
 }
 
 // openAPICommand prints the document of this very binary.

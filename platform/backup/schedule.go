@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -24,7 +25,12 @@ type Schedule struct {
 	Backup   Options
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	failures atomic.Int64
 }
+
+// Failures says how many backups this process was to make and could not.
+func (s *Schedule) Failures() int64 { return s.failures.Load() }
 
 const (
 	fileName   = "guildhall-20060102T150405Z.db" // a layout of package time
@@ -38,6 +44,7 @@ var errTaken = errors.New("another process makes the backup")
 // one that is being given up.
 func (s *Schedule) Start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(database.ForAll(ctx))
+	s.try(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
 		for {
@@ -48,6 +55,8 @@ func (s *Schedule) Start(ctx context.Context) (stop func()) {
 			}
 			if err := s.once(ctx); err != nil && ctx.Err() == nil {
 				if !errors.Is(err, errTaken) {
+					s.failures.Add(1)
+					noteFailure(s.Dir, s.Now(), err)
 					s.Log.ErrorContext(ctx, "no backup was made", "cause", err)
 				}
 				again := min(retryAfter, s.Interval)
@@ -62,6 +71,18 @@ func (s *Schedule) Start(ctx context.Context) (stop func()) {
 		}
 	})
 	return func() { cancel(); done.Wait() }
+}
+
+// try tells at once, and not when one is due, that none can be written. The service
+// runs all the same: without it there would be less to back up, not more backups.
+func (s *Schedule) try(ctx context.Context) {
+	_, err := TryDir(s.Dir)
+	if err == nil {
+		err = os.MkdirAll(s.Dir, 0o700)
+	}
+	if err != nil {
+		s.Log.ErrorContext(ctx, "no backup can be written to BACKUP_DIR", "cause", err)
+	}
 }
 
 func (s *Schedule) untilDue() time.Duration {
@@ -97,6 +118,7 @@ func (s *Schedule) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	noteSuccess(s.Dir)
 	s.Log.InfoContext(ctx, "backup made", "file", taken.Path, "bytes", taken.Bytes, "digest", taken.Digest, "duration_ms", s.Now().Sub(began).Milliseconds())
 	return s.forget(ctx)
 }

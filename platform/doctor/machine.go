@@ -84,6 +84,14 @@ func (o Options) backups() []Finding {
 	default:
 		findings = []Finding{{OK, name, fmt.Sprintf("the last one is %s old", age.Round(time.Minute)), ""}}
 	}
+	if _, err := backup.TryDir(dir); err != nil {
+		findings = append(findings, Finding{Fail, name, "none can be written: " + err.Error(), "give the service's user that directory, or room on its disk; BACKUP_DIR names another"})
+	}
+	if at, cause, err := backup.LastFailure(dir); err != nil {
+		findings = append(findings, unknown(name, err))
+	} else if cause != "" {
+		findings = append(findings, Finding{Fail, name, fmt.Sprintf("the last try, at %s, failed: %s", at.Format(time.RFC3339), cause), "mend that; the service tries again by itself"})
+	}
 	if unsound, _ := filepath.Glob(filepath.Join(dir, "*.unsound")); len(unsound) > 0 {
 		findings = append(findings, Finding{Warn, name, fmt.Sprintf("%d were not sound", len(unsound)), "mend what is wrong with the data, then remove " + filepath.Join(dir, "*.unsound")})
 	}

@@ -78,12 +78,12 @@ func (t *Telemetry) Close() error {
 }
 
 // WatchBackups tells of scheduled backups: when the newest was begun (zero for
-// none), and how often one is due.
-func (t *Telemetry) WatchBackups(newest func() time.Time, interval time.Duration) {
+// none), how many this process could not make, and how often one is due.
+func (t *Telemetry) WatchBackups(newest func() time.Time, failures func() int64, interval time.Duration) {
 	if t == nil || t.metrics == nil {
 		return
 	}
-	watchBackups(t.registry, newest, interval)
+	watchBackups(t.registry, newest, failures, interval)
 }
 
 // Watch adds what is not counted as it happens but looked up when a scrape asks.

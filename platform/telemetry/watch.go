@@ -56,11 +56,14 @@ func watchHasher(r *prometheus.Registry, hasher *password.Hasher) {
 	)
 }
 
-func watchBackups(r *prometheus.Registry, newest func() time.Time, interval time.Duration) {
+func watchBackups(r *prometheus.Registry, newest func() time.Time, failures func() int64, interval time.Duration) {
 	r.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "backup_newest_timestamp_seconds", Help: "When the newest scheduled backup was begun, 0 where there is none.",
 		}, func() float64 { return float64(max(0, newest().Unix())) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "backup_failures_total", Help: "Scheduled backups that this process could not make, or that were not sound.",
+		}, func() float64 { return float64(failures()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "backup_interval_seconds", Help: "How often one is due.",
 		}, interval.Seconds),
