@@ -62,7 +62,9 @@ func load(cmd *cobra.Command) (*config.Config, *slog.Logger, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return cfg, newLog(cfg), nil
+	log := newLog(cfg)
+	heedMemoryLimit(log)
+	return cfg, log, nil
 }
 
 func newLog(cfg *config.Config) *slog.Logger {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"os/signal"
@@ -38,6 +39,9 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 			log.Info("stopped")
 		}
 	}()
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		log.Info("memory", "go_limit_bytes", limit)
+	}
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "warning", w)
 	}

@@ -52,7 +52,7 @@ type Config struct {
 	TrustedProxies          []string // IP addresses and CIDR ranges
 	RateLimitEnabled        bool
 	PasswordHashParameters  password.Parameters
-	PasswordHashConcurrency int // 0: the number of cores
+	PasswordHashConcurrency int // 0: as many as cores and memory allow
 	PasswordHashQueue       int
 
 	SessionRetention     time.Duration // after a session ended

@@ -104,7 +104,7 @@ func keys() []key {
 			usage: "cost of new argon2id hashes: memory in KiB, passes, lanes; a stored hash is renewed when its owner logs in",
 			bind:  func(c *Config) value { return hashParameters{&c.PasswordHashParameters} }},
 		{name: "PASSWORD_HASH_CONCURRENCY", def: "0",
-			usage: "passwords hashed at once, 0 for the number of cores, at most 1024",
+			usage: "passwords hashed at once, 0 for as many as cores and memory allow, at most 1024",
 			bind:  func(c *Config) value { return number{&c.PasswordHashConcurrency, 0, 1024} }},
 		{name: "PASSWORD_HASH_QUEUE", def: "64",
 			usage: "requests that may wait for a hash before others get 503, 0 to 100000",

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -21,7 +22,8 @@ type Options struct {
 	Parameters Parameters
 	// Concurrency is how many hashes run at once, each on a core and in at most
 	// 19 MiB; one that asks for more counts as several.
-	// 0: one for each core (GOMAXPROCS).
+	// 0: one for each core (GOMAXPROCS), and no more than a third of the memory
+	// that Go may take (GOMEMLIMIT) is enough for.
 	Concurrency int
 	// Queue is how many callers may wait for a turn; the next is refused.
 	// 0: 32 for each that runs, about a second of waiting. Negative: none.
@@ -42,7 +44,7 @@ type Hasher struct {
 // New returns a Hasher.
 func New(o Options) *Hasher {
 	if o.Concurrency <= 0 {
-		o.Concurrency = runtime.GOMAXPROCS(0)
+		o.Concurrency = affordable(runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1))
 	}
 	if o.Queue == 0 {
 		o.Queue = 32 * o.Concurrency
@@ -53,6 +55,13 @@ func New(o Options) *Hasher {
 	turns := newTurns(o.Concurrency, max(o.Queue, 0))
 	turns.timed = o.Timed
 	return &Hasher{parameters: o.Parameters, turns: turns, absent: o.Parameters.unusable().encode()}
+}
+
+// affordable is how many hashes may run at once on so many cores, within a limit
+// of bytes. The rest of the memory is for requests, and for hashes that have been
+// computed and not collected yet.
+func affordable(cores int, limit int64) int {
+	return max(1, int(min(int64(cores), limit/3/(turnMemory<<10))))
 }
 
 // Hash returns the PHC string to store for the password, with a salt of its own.

@@ -3,6 +3,7 @@ package password
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -167,4 +168,21 @@ func occupy(t testing.TB, h *Hasher) (stop func()) {
 	})
 	<-taken
 	return func() { close(free); done.Wait() }
+}
+
+// TestFewerHashesAtOnceInLittleMemory: whatever the cores, one is always computed.
+func TestFewerHashesAtOnceInLittleMemory(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cores int
+		limit int64
+		want  int
+	}{
+		{2, math.MaxInt64, 2}, {64, math.MaxInt64, 64}, {64, 8 << 30, 64},
+		{2, 128 << 20, 2}, {2, 96 << 20, 1}, {16, 96 << 20, 1}, {16, 512 << 20, 8}, {2, 1, 1},
+	} {
+		if got := affordable(c.cores, c.limit); got != c.want {
+			t.Errorf("%d cores and %d bytes: %d hashes at once, want %d", c.cores, c.limit, got, c.want)
+		}
+	}
 }
