@@ -127,9 +127,9 @@ func TestALogThatBelongsToAnotherFile(t *testing.T) {
 	}
 	refused := func(r *replacing, says string) {
 		r.t.Helper()
-		for _, args := range [][]string{{"serve"}, {"migrate", "up"}, {"user", "list"}, {"backup", filepath.Join(r.dir, "b.db")}} {
+		for _, args := range [][]string{{"migrate", "up"}, {"user", "list"}, {"backup", filepath.Join(r.dir, "b.db")}, {"serve"}} {
 			if out, status := run(r.t, r.dir, r.environ, args...); status != 1 || !strings.Contains(out, says) {
-				r.t.Errorf("%v: %d\n%s", args, status, out)
+				r.t.Fatalf("%v: %d\n%s", args, status, out)
 			}
 		}
 	}
