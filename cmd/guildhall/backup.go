@@ -157,7 +157,7 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 	if err != nil {
 		return r, err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	show, done := showProgress(cmd.ErrOrStderr())
 	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Digest: digest, Progress: show}
 	if !isRegular {

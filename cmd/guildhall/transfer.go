@@ -150,7 +150,7 @@ func openArchive(cmd *cobra.Command, name string) (io.ReadSeekCloser, error) {
 	if isRegular {
 		return source.(*os.File), nil
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	spool, err := os.CreateTemp("", "guildhall-import-")
 	if err != nil {
 		return nil, err
