@@ -451,7 +451,7 @@ func TestWhatPostgreSQLRefuses(t *testing.T) {
 		}
 	}
 	refused(plain, `run GRANT CREATE ON SCHEMA public TO `+role, nil, []string{"migrate", "up"}, []string{"check"}, []string{"doctor"},
-		[]string{"copy", "--from", "sqlite://from.db", "--to", plain}, []string{"admin", "list"})
+		[]string{"copy", "--from", "sqlite://from.db", "--to", plain}, []string{"seed", "--yes-in", "production"})
 	refused(missing, `run CREATE DATABASE "no_such_database" OWNER "`+role, nil, []string{"migrate", "up"}, []string{"check"}, []string{"doctor"},
 		[]string{"copy", "--from", "sqlite://from.db", "--to", missing}, []string{"copy", "--from", missing, "--to", "sqlite://to.db"})
 	readOnly := plain + "&default_transaction_read_only=on"
@@ -609,7 +609,7 @@ func TestManyProcessesMigrateOnce(t *testing.T) {
 			wg.Go(func() { outs[i], statuses[i] = run(t, dir, inProduction(databaseURL), "migrate", "up") })
 		}
 		wg.Wait()
-		all := strings.Join(outs, "")
+		all := regexp.MustCompile(`(?m)^made a new database: .*\n`).ReplaceAllString(strings.Join(outs, ""), "")
 		for i, status := range statuses {
 			if status != 0 {
 				t.Errorf("%d: %d\n%s", i, status, outs[i])
@@ -629,6 +629,10 @@ func TestPlatformAdministratorsByCommand(t *testing.T) {
 			t.Helper()
 			return runWith(t, input, dir, environ, append([]string{"admin"}, args...)...)
 		}
+		if out, status := admin(password+"\n", "create", "ada@example.com"); status != 1 || !strings.Contains(out, "migrate up") {
+			t.Errorf("before there is a database: %d\n%s", status, out)
+		}
+		run(t, dir, environ, "migrate", "up")
 		for _, bad := range []struct {
 			input, email string
 			status       int

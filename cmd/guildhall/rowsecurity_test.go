@@ -179,7 +179,7 @@ func TestRowSecurity(t *testing.T) {
 		t.Helper()
 		cfg := *s.kernel.Config
 		change(&cfg)
-		k, app, err := open(context.Background(), &cfg, slog.New(slog.DiscardHandler), platform.Options{})
+		k, app, err := open(context.Background(), &cfg, slog.New(slog.DiscardHandler), platform.Options{Create: true})
 		if err != nil {
 			t.Fatal(err)
 		}
