@@ -72,6 +72,8 @@ func mend(what string) string {
 		return "name an owner who is a member, by hand: INSERT INTO organization_owners (organization_id, user_id, since) VALUES ('…', '…', '2026-11-25 10:00:00+00:00')"
 	case strings.HasPrefix(what, "I6 an email address has"):
 		return "somebody wrote to users.email by hand: find out which address is the person's (a backup, the audit trail), and write both columns, email_canonical in lower case"
+	case strings.HasPrefix(what, "I13 "):
+		return "somebody wrote to these rows by hand: either it ended, and the time is missing, or it did not, and whoever is named did nothing; a backup or the audit trail tells which"
 	case strings.HasPrefix(what, "I9 "):
 		return "end those sessions by hand: UPDATE sessions SET revoked_at = '2026-11-25 10:00:00+00:00', revoked_reason = 'operator' WHERE id = '…'"
 	default:
