@@ -4,6 +4,8 @@ import (
 	"runtime"
 
 	resources "github.com/shirou/gopsutil/v4/process"
+
+	"guildhall/platform/platformtest"
 )
 
 // memory is what a running guildhall holds of it, in KiB: now, and at most so
@@ -14,7 +16,7 @@ func (p *process) memory() (now, most int) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return int(info.RSS >> 10), int(info.HWM >> 10) //nolint:gosec // no process is that large
+	return int(info.RSS >> 10), platformtest.MostResident(p.cmd.Process.Pid) //nolint:gosec // no process is that large
 }
 
 // descriptors is how many files and sockets it has open.

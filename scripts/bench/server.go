@@ -135,7 +135,7 @@ func (s *server) memory() (now, most float64) {
 	if err != nil {
 		return 0, 0
 	}
-	return float64(info.RSS) / (1 << 20), float64(info.HWM) / (1 << 20)
+	return float64(info.RSS) / (1 << 20), float64(platformtest.MostResident(s.cmd.Process.Pid)) / 1024
 }
 
 func freePort(ctx context.Context) (int, error) {
