@@ -84,7 +84,10 @@ func (a *API) buildDocument() (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	y, err := b.reflector.Spec.MarshalYAML()
+	if j, err = orderPaths(j, a.operations); err != nil {
+		return nil, err
+	}
+	y, err := yamlOf(j)
 	if err != nil {
 		return nil, err
 	}
