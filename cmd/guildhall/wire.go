@@ -30,13 +30,16 @@ func wire(k *platform.Kernel) rooms {
 	organizations := organization.New(k.DB, k.Gate, k.Trail, memberships, k.Now)
 	users.EnrolBy(memberships.Enrol)
 	users.BeforeArchive(organizations.ArchiveWithOwner)
-	auths := auth.New(k.DB, k.Gate, k.Trail, k.Hasher, k.Tokens, sessions, users, organizations, k.Limits, k.Telemetry, auth.Options{
+	auths := auth.New(auth.Dependencies{
+		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Hasher: k.Hasher, Tokens: k.Tokens, Sessions: sessions,
+		Users: users, Organizations: organizations, Limits: k.Limits, Meter: k.Telemetry, Now: k.Now,
+	}, auth.Options{
 		Registration:     cfg.EnableRegistration,
 		Rotation:         cfg.RefreshRotation,
 		Grace:            cfg.RefreshGrace,
 		SessionLifetime:  cfg.RefreshTokenTTL,
 		SessionRetention: cfg.SessionRetention,
-	}, k.Now)
+	})
 	return rooms{auths, users, organizations, memberships, audit.New(k.Gate, k.Trail)}
 }
 

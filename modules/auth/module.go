@@ -48,6 +48,22 @@ type Options struct {
 	SessionRetention time.Duration
 }
 
+// Dependencies are what the module works with. Every one of them is needed, but for
+// Limits: nil limits nothing.
+type Dependencies struct {
+	DB            *database.DB
+	Gate          *access.Gate
+	Trail         *audit.Trail
+	Hasher        *password.Hasher
+	Tokens        *token.Service
+	Sessions      *Sessions
+	Users         Users
+	Organizations Organizations
+	Limits        *ratelimit.Store
+	Meter         Meter
+	Now           func() time.Time
+}
+
 // Module is the room of credentials.
 type Module struct {
 	db            *database.DB
@@ -71,13 +87,12 @@ var (
 )
 
 // New returns the module.
-func New(db *database.DB, gate *access.Gate, trail *audit.Trail, hasher *password.Hasher, tokens *token.Service, sessions *Sessions,
-	users Users, organizations Organizations, limits *ratelimit.Store, meter Meter, options Options, now func() time.Time,
-) *Module {
-	store := newStore(db)
+func New(d Dependencies, options Options) *Module {
+	store := newStore(d.DB)
 	return &Module{
-		db: db, gate: gate, trail: trail, hasher: hasher, tokens: tokens, sessions: sessions,
-		users: users, organizations: organizations, meter: meter, options: options, now: now, store: store, limits: newLimits(limits, store, now),
+		db: d.DB, gate: d.Gate, trail: d.Trail, hasher: d.Hasher, tokens: d.Tokens, sessions: d.Sessions,
+		users: d.Users, organizations: d.Organizations, meter: d.Meter, options: options, now: d.Now, store: store,
+		limits: newLimits(d.Limits, store, d.Now),
 	}
 }
 
