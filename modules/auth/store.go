@@ -102,15 +102,15 @@ func newStore(db *database.DB) *store {
 
 // preferredOrganization of h.user_id is the last one used, else the first
 // joined, of those in which the person may act; none otherwise.
-const preferredOrganization = `SELECT m.organization_id
+var preferredOrganization = `SELECT m.organization_id
 	FROM (SELECT h.user_id AS user_id, %s AS now) k
 	JOIN organization_members m ON m.user_id = k.user_id
 	JOIN user_active_status ma ON ma.user_id = m.user_id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
 	WHERE NOT EXISTS (SELECT 1 FROM user_suspensions ms WHERE ms.user_id = m.user_id AND ms.organization_id = m.organization_id
-		AND ms.lifted_at IS NULL AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now))
-	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = m.organization_id AND oa.restored_at IS NULL)
+		AND ` + access.OpenSuspension("ms", "k.now") + `)
+	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = m.organization_id AND ` + access.OpenArchive("oa") + `)
 	AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = m.organization_id
-		AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now))
+		AND ` + access.OpenSuspension("os", "k.now") + `)
 	ORDER BY CASE WHEN m.organization_id = (SELECT s.organization_id FROM sessions s
 		WHERE s.user_id = k.user_id AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC LIMIT 1) THEN 0 ELSE 1 END,
 		m.joined_at, m.organization_id

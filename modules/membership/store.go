@@ -97,13 +97,10 @@ func (s *store) transfer(ctx context.Context, organizationID, newOwnerID uuid.UU
 
 // Over m (memberships).
 const (
-	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at,
-	(CASE WHEN ow.user_id IS NOT NULL THEN 3 WHEN ad.user_id IS NOT NULL THEN 2 ELSE 1 END)`
-	memberJoins = `
+	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at, ` + access.RoleColumn
+	memberJoins   = `
 JOIN users u ON u.id = m.user_id
-JOIN user_profile p ON p.user_id = m.user_id
-LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id
-LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id`
+JOIN user_profile p ON p.user_id = m.user_id` + access.RoleJoins
 	// A page is cut first, so that its cost does not depend on what follows it.
 	pageOf      = ` WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) `
 	membersPage = "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m` +

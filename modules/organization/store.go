@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"guildhall/platform/access"
 	"guildhall/platform/database"
 )
 
@@ -135,7 +136,7 @@ type ownedOrganization struct {
 // a time: Citus takes no lock on several shards at once.
 func (s *store) lockOwned(ctx context.Context, userID uuid.UUID) ([]ownedOrganization, error) {
 	rows, err := s.db.Conn(ctx).Raw(`SELECT ow.organization_id FROM organization_owners ow WHERE ow.user_id = ?
-		AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = ow.organization_id AND oa.restored_at IS NULL)
+		AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = ow.organization_id AND `+access.OpenArchive("oa")+`)
 		ORDER BY ow.organization_id`, userID).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("find owned organizations: %w", err)
@@ -160,7 +161,7 @@ func (s *store) lockOwned(ctx context.Context, userID uuid.UUID) ([]ownedOrganiz
 // suspension that holds now, or nil.
 func (s *store) suspension(ctx context.Context, id uuid.UUID, now time.Time) (*Suspension, error) {
 	var row suspension
-	err := s.db.Conn(ctx).Where("organization_id = ? AND lifted_at IS NULL AND (suspended_until IS NULL OR suspended_until > ?)", id, now).Take(&row).Error
+	err := s.db.Conn(ctx).Where("organization_id = ? AND "+access.OpenSuspension("organization_suspensions", "?"), id, now).Take(&row).Error
 	if database.IsNotFound(err) {
 		return nil, nil
 	}

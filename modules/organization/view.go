@@ -15,22 +15,17 @@ import (
 
 // The columns of an organizationView and the joins that they need, over o
 // (organizations) and k.now.
-const (
+var (
 	viewColumns = `o.id, o.name, o.created_at, o.updated_at,
 	(CASE WHEN sa.id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN ss.id IS NULL THEN 0 ELSE 2 END) + (CASE WHEN sx.id IS NULL THEN 0 ELSE 4 END)`
 	viewJoins = `
 LEFT JOIN organization_active_status sa ON sa.organization_id = o.id AND sa.deactivated_at IS NULL
-LEFT JOIN organization_suspensions ss ON ss.organization_id = o.id AND ss.lifted_at IS NULL
-	AND (ss.suspended_until IS NULL OR ss.suspended_until > k.now)
-LEFT JOIN organization_archives sx ON sx.organization_id = o.id AND sx.restored_at IS NULL`
-	roleColumn = `(CASE WHEN m.user_id IS NULL THEN 0 WHEN ow.user_id IS NOT NULL THEN 3 WHEN ad.user_id IS NOT NULL THEN 2 ELSE 1 END)`
-	roleJoins  = `
-LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id
-LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id`
+LEFT JOIN organization_suspensions ss ON ss.organization_id = o.id AND ` + access.OpenSuspension("ss", "k.now") + `
+LEFT JOIN organization_archives sx ON sx.organization_id = o.id AND ` + access.OpenArchive("sx")
 	// Which of a person's organizations a list shows: those that are not
 	// archived, and, where asked for, archived ones that they own.
 	visible = `
-	AND (NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = om.organization_id AND a.restored_at IS NULL)
+	AND (NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = om.organization_id AND ` + access.OpenArchive("a") + `)
 		OR (%[3]s = 1 AND EXISTS (SELECT 1 FROM organization_owners w WHERE w.organization_id = om.organization_id AND w.user_id = om.user_id)))`
 )
 
@@ -42,26 +37,26 @@ func newStore(db *database.DB) *store {
 		findSQL: build("SELECT " + viewColumns + `
 			FROM (SELECT %[1]s AS id, %[2]s AS now) k JOIN organizations o ON o.id = k.id` + viewJoins),
 		// The page is cut first, so that its cost does not depend on what follows it.
-		mineSQL: build("SELECT " + roleColumn + ", m.joined_at, " + viewColumns + `
+		mineSQL: build("SELECT " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
 			FROM (SELECT om.organization_id, om.user_id, om.joined_at FROM organization_members om
 				WHERE om.user_id = ? AND om.organization_id > ?` + visible + `
 				ORDER BY om.organization_id LIMIT ? OFFSET ?) m
 			CROSS JOIN (SELECT %[2]s AS now) k
-			JOIN organizations o ON o.id = m.organization_id` + roleJoins + viewJoins + `
+			JOIN organizations o ON o.id = m.organization_id` + access.RoleJoins + viewJoins + `
 			ORDER BY o.id`),
-		allSQL: build("SELECT " + roleColumn + ", m.joined_at, " + viewColumns + `
+		allSQL: build("SELECT " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
 			FROM (SELECT p.id FROM organizations p WHERE p.id > ?
-				AND (%[3]s = 1 OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = p.id AND a.restored_at IS NULL))
+				AND (%[3]s = 1 OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = p.id AND ` + access.OpenArchive("a") + `))
 				ORDER BY p.id LIMIT ? OFFSET ?) page
 			CROSS JOIN (SELECT %[1]s AS user_id, %[2]s AS now) k
 			JOIN organizations o ON o.id = page.id
-			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + roleJoins + viewJoins + `
+			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + access.RoleJoins + viewJoins + `
 			ORDER BY o.id`),
-		choicesSQL: build("SELECT " + roleColumn + `, m.joined_at, o.id, o.name
+		choicesSQL: build("SELECT " + access.RoleColumn + `, m.joined_at, o.id, o.name
 			FROM (SELECT %[1]s AS user_id) k
 			JOIN organization_members m ON m.user_id = k.user_id
-			JOIN organizations o ON o.id = m.organization_id` + roleJoins + `
-			WHERE NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = m.organization_id AND a.restored_at IS NULL)
+			JOIN organizations o ON o.id = m.organization_id` + access.RoleJoins + `
+			WHERE NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = m.organization_id AND ` + access.OpenArchive("a") + `)
 			ORDER BY m.organization_id`),
 	}
 }
@@ -147,7 +142,7 @@ func (s *store) count(ctx context.Context, userID uuid.UUID, all bool, includeAr
 	flag := s.db.Param("int")
 	if all {
 		return s.db.Count(ctx, `SELECT COUNT(*) FROM organizations o WHERE `+flag+` = 1
-			OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = o.id AND a.restored_at IS NULL)`, includeArchived)
+			OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = o.id AND `+access.OpenArchive("a")+`)`, includeArchived)
 	}
 	return s.db.Count(ctx, "SELECT COUNT(*) FROM organization_members om WHERE om.user_id = ?"+
 		fmt.Sprintf(visible, "", "", flag), userID, includeArchived)

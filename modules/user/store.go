@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"guildhall/platform/access"
 	"guildhall/platform/database"
 )
 
@@ -157,7 +158,7 @@ func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uu
 // suspension that holds now in a scope, or nil.
 func (s *store) suspension(ctx context.Context, sub subject, now time.Time) (*Suspension, error) {
 	var row suspension
-	err := s.db.Conn(ctx).Scopes(of(sub)).Where("lifted_at IS NULL AND (suspended_until IS NULL OR suspended_until > ?)", now).Take(&row).Error
+	err := s.db.Conn(ctx).Scopes(of(sub)).Where(access.OpenSuspension("user_suspensions", "?"), now).Take(&row).Error
 	if database.IsNotFound(err) {
 		return nil, nil
 	}

@@ -14,7 +14,7 @@ import (
 
 // The columns of a userView and the joins that they need, over u (users), m
 // (the membership in the viewer's active organization, if any) and k.now.
-const (
+var (
 	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, u.created_at, u.updated_at,
 	(CASE WHEN ua.id IS NOT NULL AND (m.user_id IS NULL OR ma.id IS NOT NULL) THEN 1 ELSE 0 END)
 	+ (CASE WHEN us.id IS NOT NULL OR (m.user_id IS NOT NULL AND ms.id IS NOT NULL) THEN 2 ELSE 0 END)
@@ -22,12 +22,12 @@ const (
 	viewJoins = `
 JOIN user_profile p ON p.user_id = u.id
 LEFT JOIN user_active_status ua ON ua.user_id = u.id AND ua.organization_id IS NULL AND ua.deactivated_at IS NULL
-LEFT JOIN user_suspensions us ON us.user_id = u.id AND us.organization_id IS NULL AND us.lifted_at IS NULL
-	AND (us.suspended_until IS NULL OR us.suspended_until > k.now)
-LEFT JOIN user_archives ux ON ux.user_id = u.id AND ux.restored_at IS NULL
+LEFT JOIN user_suspensions us ON us.user_id = u.id AND us.organization_id IS NULL
+	AND ` + access.OpenSuspension("us", "k.now") + `
+LEFT JOIN user_archives ux ON ux.user_id = u.id AND ` + access.OpenArchive("ux") + `
 LEFT JOIN user_active_status ma ON ma.user_id = u.id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
-LEFT JOIN user_suspensions ms ON ms.user_id = u.id AND ms.organization_id = m.organization_id AND ms.lifted_at IS NULL
-	AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)`
+LEFT JOIN user_suspensions ms ON ms.user_id = u.id AND ms.organization_id = m.organization_id
+	AND ` + access.OpenSuspension("ms", "k.now")
 	oneUser = `
 FROM (SELECT %[1]s AS user_id, %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = k.user_id

@@ -229,7 +229,7 @@ func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error 
 // sharedQuery finds one organization in which the viewer, in good standing
 // there, and the other are both members. Whoever asks about themselves or is a
 // platform administrator needs none.
-const sharedQuery = `
+var sharedQuery = `
 SELECT COUNT(*) FROM (SELECT %[1]s AS viewer, %[1]s AS other, %[2]s AS now) k
 JOIN users u ON u.id = k.other
 WHERE k.viewer = k.other
@@ -240,10 +240,10 @@ OR EXISTS (
 	JOIN user_active_status ma ON ma.user_id = k.viewer AND ma.organization_id = mine.organization_id AND ma.deactivated_at IS NULL
 	WHERE mine.user_id = k.viewer
 	AND NOT EXISTS (SELECT 1 FROM user_suspensions ms WHERE ms.user_id = k.viewer AND ms.organization_id = mine.organization_id
-		AND ms.lifted_at IS NULL AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now))
-	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = mine.organization_id AND oa.restored_at IS NULL)
+		AND ` + OpenSuspension("ms", "k.now") + `)
+	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = mine.organization_id AND ` + OpenArchive("oa") + `)
 	AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = mine.organization_id
-		AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now)))`
+		AND ` + OpenSuspension("os", "k.now") + `))`
 
 func (g *Gate) acquainted(ctx context.Context, c Caller, other uuid.UUID) (bool, error) {
 	var n int64

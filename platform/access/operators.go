@@ -73,11 +73,11 @@ func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID, force bool) (b
 }
 
 // ableOperators are those whose account may act.
-const ableOperators = `SELECT pa.user_id FROM platform_administrators pa
+var ableOperators = `SELECT pa.user_id FROM platform_administrators pa
 	JOIN user_active_status a ON a.user_id = pa.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL
-	WHERE NOT EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = pa.user_id AND x.restored_at IS NULL)
+	WHERE NOT EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = pa.user_id AND ` + OpenArchive("x") + `)
 	AND NOT EXISTS (SELECT 1 FROM user_suspensions s WHERE s.user_id = pa.user_id AND s.organization_id IS NULL
-		AND s.lifted_at IS NULL AND (s.suspended_until IS NULL OR s.suspended_until > ?))`
+		AND ` + OpenSuspension("s", "?") + `)`
 
 // lockAble finds them, having locked all, so that of two who are revoked at once the
 // second is seen to be the last.

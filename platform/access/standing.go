@@ -54,27 +54,13 @@ func (s Standing) Present() bool {
 // The gate's query: one indexed look-up a table, one integer out. Its parameters
 // are bound once, in a table k of one row that the rest joins: SQLite would
 // prepare a statement again whenever a parameter that its planner looked at changes.
-const (
-	organizationBits = `(CASE WHEN o.id IS NULL THEN 0 ELSE 32 END)
-	+ (CASE WHEN os.id IS NULL THEN 0 ELSE 64 END)
-	+ (CASE WHEN os.by_operator THEN 128 ELSE 0 END)
-	+ (CASE WHEN oa.id IS NULL THEN 0 ELSE 256 END)`
+var (
+	organizationBits  = sumOf(ofOrganization)
 	organizationJoins = `
 LEFT JOIN organizations o ON o.id = k.organization_id
-LEFT JOIN organization_suspensions os ON os.organization_id = k.organization_id
-	AND os.lifted_at IS NULL AND (os.suspended_until IS NULL OR os.suspended_until > k.now)
-LEFT JOIN organization_archives oa ON oa.organization_id = k.organization_id AND oa.restored_at IS NULL`
-	standingBits = `(CASE WHEN s.id IS NULL THEN 0 ELSE 1 END)
-	+ (CASE WHEN ua.id IS NULL THEN 0 ELSE 2 END)
-	+ (CASE WHEN us.id IS NULL THEN 0 ELSE 4 END)
-	+ (CASE WHEN ux.id IS NULL THEN 0 ELSE 8 END)
-	+ (CASE WHEN pa.user_id IS NULL THEN 0 ELSE 16 END)
-	+ ` + organizationBits + `
-	+ (CASE WHEN m.user_id IS NULL THEN 0 ELSE 512 END)
-	+ (CASE WHEN ad.user_id IS NULL THEN 0 ELSE 1024 END)
-	+ (CASE WHEN ow.user_id IS NULL THEN 0 ELSE 2048 END)
-	+ (CASE WHEN ma.id IS NULL THEN 0 ELSE 4096 END)
-	+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END) + 16384`
+LEFT JOIN organization_suspensions os ON os.organization_id = k.organization_id AND ` + OpenSuspension("os", "k.now") + `
+LEFT JOIN organization_archives oa ON oa.organization_id = k.organization_id AND ` + OpenArchive("oa")
+	standingBits  = sumOf(ofEverything)
 	standingJoins = `
 JOIN users u ON u.id = k.user_id
 LEFT JOIN sessions s ON s.id = k.session_id AND s.user_id = u.id
@@ -82,9 +68,8 @@ LEFT JOIN sessions s ON s.id = k.session_id AND s.user_id = u.id
 LEFT JOIN user_active_status ua ON ua.user_id = k.user_id
 	AND ua.organization_id IS NULL AND ua.deactivated_at IS NULL
 LEFT JOIN user_suspensions us ON us.user_id = k.user_id
-	AND us.organization_id IS NULL AND us.lifted_at IS NULL
-	AND (us.suspended_until IS NULL OR us.suspended_until > k.now)
-LEFT JOIN user_archives ux ON ux.user_id = k.user_id AND ux.restored_at IS NULL
+	AND us.organization_id IS NULL AND ` + OpenSuspension("us", "k.now") + `
+LEFT JOIN user_archives ux ON ux.user_id = k.user_id AND ` + OpenArchive("ux") + `
 LEFT JOIN platform_administrators pa ON pa.user_id = k.user_id` + organizationJoins + `
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = k.user_id
 LEFT JOIN organization_admins ad ON ad.organization_id = k.organization_id AND ad.user_id = k.user_id
@@ -92,8 +77,7 @@ LEFT JOIN organization_owners ow ON ow.organization_id = k.organization_id AND o
 LEFT JOIN user_active_status ma ON ma.user_id = k.user_id
 	AND ma.organization_id = k.organization_id AND ma.deactivated_at IS NULL
 LEFT JOIN user_suspensions ms ON ms.user_id = k.user_id
-	AND ms.organization_id = k.organization_id AND ms.lifted_at IS NULL
-	AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)`
+	AND ms.organization_id = k.organization_id AND ` + OpenSuspension("ms", "k.now")
 )
 
 // read asks the database about a person, a session (or none) and an
@@ -128,32 +112,29 @@ func scanStanding(scan func(...any) error, more ...any) (Standing, error) {
 	return s, nil
 }
 
-// Bits are a standing as the database computes it.
-type Bits int64
-
 // Standing that they stand for.
 func (b Bits) Standing() Standing {
 	has := func(bit Bits) bool { return b&bit != 0 }
 	s := Standing{
-		AccountExists:         has(16384),
-		SessionLive:           has(1),
-		AccountActive:         has(2),
-		AccountSuspended:      has(4),
-		AccountArchived:       has(8),
-		Operator:              has(16),
-		OrganizationExists:    has(32),
-		OrganizationSuspended: has(64),
-		SuspendedByOperator:   has(128),
-		OrganizationArchived:  has(256),
-		MembershipActive:      has(4096),
-		MembershipSuspended:   has(8192),
+		AccountExists:         has(accountExists),
+		SessionLive:           has(sessionLive),
+		AccountActive:         has(accountActive),
+		AccountSuspended:      has(accountSuspended),
+		AccountArchived:       has(accountArchived),
+		Operator:              has(isOperator),
+		OrganizationExists:    has(organizationExists),
+		OrganizationSuspended: has(organizationSuspended),
+		SuspendedByOperator:   has(suspendedByOperator),
+		OrganizationArchived:  has(organizationArchived),
+		MembershipActive:      has(membershipActive),
+		MembershipSuspended:   has(membershipSuspended),
 	}
 	switch {
-	case !has(512):
+	case !has(isMember):
 		s.Role = NoRole // a role needs a membership, whatever else is on record
-	case has(2048):
+	case has(isOwner):
 		s.Role = Owner
-	case has(1024):
+	case has(isAdmin):
 		s.Role = Admin
 	default:
 		s.Role = Member

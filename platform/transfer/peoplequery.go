@@ -3,6 +3,7 @@ package transfer
 import (
 	"strings"
 
+	"guildhall/platform/access"
 	"guildhall/platform/database"
 )
 
@@ -40,9 +41,9 @@ func (x *export) peopleQuery() string {
 
 // memberHash is the password hash of a member whose account is in good standing:
 // nobody gets in elsewhere who was kept out here.
-const memberHash = `CASE WHEN m.user_id IS NOT NULL
+var memberHash = `CASE WHEN m.user_id IS NOT NULL
 	AND EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = u.id AND a.organization_id IS NULL AND a.deactivated_at IS NULL)
-	AND NOT EXISTS (SELECT 1 FROM user_archives a WHERE a.user_id = u.id AND a.restored_at IS NULL)
+	AND NOT EXISTS (SELECT 1 FROM user_archives a WHERE a.user_id = u.id AND ` + access.OpenArchive("a") + `)
 	AND NOT EXISTS (SELECT 1 FROM user_suspensions s WHERE s.user_id = u.id AND s.organization_id IS NULL
-		AND s.lifted_at IS NULL AND (s.suspended_until IS NULL OR s.suspended_until > k.now))
+		AND ` + access.OpenSuspension("s", "k.now") + `)
 	THEN h.password_hash END`
