@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/schema"
 	"guildhall/platform/telemetry"
 	"guildhall/platform/token"
 )
@@ -137,6 +139,7 @@ type App struct {
 	kernel     *Kernel
 	api        *httpapi.API
 	migrations []database.Migration
+	tables     []schema.Table
 	retention  *audit.Retention
 	sweepers   []module.Sweeper
 }
@@ -151,9 +154,15 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		{Module: ratelimit.Name, Migrations: ratelimit.Migrations()},
 		{Module: idempotency.Name, Migrations: idempotency.Migrations()},
 	}
+	a.tables = slices.Concat(access.Tables(), audit.Tables(), ratelimit.Tables(), idempotency.Tables())
 	for _, m := range modules {
 		sources = append(sources, database.Source{Module: m.Name(), Migrations: m.Migrations()})
+		a.tables = append(a.tables, m.Tables()...)
 	}
+	if err := schema.Check(a.tables); err != nil {
+		return nil, err
+	}
+	k.Gate.Know(a.tables)
 	var err error
 	if a.migrations, err = database.Merge(sources...); err != nil {
 		return nil, err
@@ -182,6 +191,9 @@ func (a *App) API() *httpapi.API { return a.api }
 // Migrations are those of all modules, in order.
 func (a *App) Migrations() []database.Migration { return a.migrations }
 
+// Tables are those of the kernel and of all modules.
+func (a *App) Tables() []schema.Table { return a.tables }
+
 // Prepare brings the schema up to date, or says why the service can't run on it.
 func (a *App) Prepare(ctx context.Context) error {
 	if err := a.migrated(ctx); err != nil {
@@ -204,7 +216,7 @@ func (a *App) Prepare(ctx context.Context) error {
 
 // permitted says whether the role may do what the settings ask for.
 func (a *App) permitted(ctx context.Context) error {
-	if err := a.kernel.DB.CheckRowSecurity(ctx, a.migrations); err != nil {
+	if err := a.kernel.DB.CheckRowSecurity(ctx, a.tables); err != nil {
 		return err
 	}
 	return a.retention.Check(ctx)

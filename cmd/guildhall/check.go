@@ -92,7 +92,7 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 		return append(answers, config.Finding{Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))})
 	}
 	findings := append(answers, config.Finding{OK: true, Name: schema, Message: "is up to date"})
-	if err := k.DB.CheckRowSecurity(ctx, app.Migrations()); err != nil {
+	if err := k.DB.CheckRowSecurity(ctx, app.Tables()); err != nil {
 		findings = append(findings, config.Finding{Name: "row-level security", Message: err.Error()})
 	}
 	if err := audit.NewRetention(k.Trail, cfg.AuditRetention).Check(ctx); err != nil {

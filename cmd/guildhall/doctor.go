@@ -17,7 +17,7 @@ func doctorCommand() *cobra.Command {
 			"how to mend it. It changes nothing. The exit status is 1 where something is wrong, and with --strict 3 where\n" +
 			"there is something to warn of. For the settings there is `guildhall check`.",
 		RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-			findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Now: k.Now})
+			findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Tables: app.Tables(), Now: k.Now})
 			if asJSON {
 				if err := printJSON(cmd.OutOrStdout(), findings); err != nil {
 					return err

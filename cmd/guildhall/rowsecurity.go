@@ -48,7 +48,7 @@ func setRowSecurity(cmd *cobra.Command, k *platform.Kernel, app *platform.App, o
 	if on {
 		state, action = "on", audit.RowSecurityOn
 	}
-	changed, err := k.DB.SetRowSecurity(ctx, app.Migrations(), on, func(ctx context.Context, tables []string) error {
+	changed, err := k.DB.SetRowSecurity(ctx, app.Tables(), on, func(ctx context.Context, tables []string) error {
 		return k.Trail.Record(ctx, audit.Event{Action: action, Details: map[string]string{"tables": strconv.Itoa(len(tables))}})
 	})
 	if err != nil {

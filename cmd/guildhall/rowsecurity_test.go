@@ -17,6 +17,7 @@ import (
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
+	"guildhall/platform/schema"
 )
 
 // underRowSecurity migrates the database as its owner and has the service run as
@@ -39,7 +40,7 @@ func underRowSecurity(t testing.TB, cfg *config.Config) {
 		t.Fatal(err)
 	}
 	unrecorded := func(context.Context, []string) error { return nil } // the tests count events
-	if _, err := k.DB.SetRowSecurity(context.Background(), app.Migrations(), true, unrecorded); err != nil {
+	if _, err := k.DB.SetRowSecurity(context.Background(), app.Tables(), true, unrecorded); err != nil {
 		t.Fatal(err)
 	}
 	refused := "UPDATE, DELETE"
@@ -100,7 +101,7 @@ func TestRowSecurity(t *testing.T) {
 	}
 	guarded := map[string]string{"organizations": "id"}
 	for _, table := range s.tablesOfOrganizations() {
-		if !slices.ContainsFunc(s.app.Migrations(), func(m database.Migration) bool { return m.NoPolicy[table] != "" }) {
+		if !slices.ContainsFunc(s.app.Tables(), func(d schema.Table) bool { return d.Name == table && d.Tenants.Reason() != "" }) {
 			guarded[table] = "organization_id"
 		}
 	}
@@ -227,7 +228,7 @@ func TestATableWithoutAPolicyIsNoticed(t *testing.T) {
 	s := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
 	unguarded := func() []string {
 		t.Helper()
-		tables, err := s.kernel.DB.Unguarded(s.ctx, s.app.Migrations())
+		tables, err := s.kernel.DB.Unguarded(s.ctx, s.app.Tables())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,11 +237,10 @@ func TestATableWithoutAPolicyIsNoticed(t *testing.T) {
 	if got := unguarded(); len(got) > 0 {
 		t.Errorf("without a policy or a reason: %v", got)
 	}
-	for _, m := range s.app.Migrations() {
-		for table, reason := range m.NoPolicy {
-			if len(reason) < 20 || s.count("SELECT COUNT(*) FROM information_schema.columns WHERE table_name = '"+table+"' AND column_name IN ('organization_id', 'user_id')") == 0 {
-				t.Errorf("%s: %s needs no reason, or a better one: %q", m.ID, table, reason)
-			}
+	for _, declared := range s.app.Tables() {
+		policies := s.count("SELECT COUNT(*) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relname = '" + declared.Name + "'")
+		if declared.Tenants.KeptApart() != (policies > 0) || !declared.Tenants.KeptApart() && len(declared.Tenants.Reason()) < 20 {
+			t.Errorf("%s has %d policies, and says %+v", declared.Name, policies, declared.Tenants)
 		}
 	}
 	owner, err := sql.Open("pgx", databaseURL)

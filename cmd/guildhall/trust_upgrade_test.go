@@ -15,6 +15,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/platformtest"
+	"guildhall/platform/schema"
 )
 
 // TestTrustRollingUpgrade: two replicas behind a proxy, under load. The next
@@ -56,6 +57,9 @@ type next struct{}
 
 func (next) Name() string           { return "next" }
 func (next) Routes(*httpapi.Router) {}
+func (next) Tables() []schema.Table {
+	return []schema.Table{{Name: "next_notes", Standing: schema.Unread(), Tenants: schema.Shared("only this test has it")}}
+}
 
 func (next) Migrations() []database.Migration {
 	one := func(id, up, down string) database.Migration {

@@ -5,10 +5,6 @@ import "guildhall/platform/database"
 func migrations() []database.Migration {
 	return []database.Migration{{
 		ID: "202611240600_auth_credentials",
-		NoPolicy: map[string]string{ //nolint:gosec // names of tables
-			"user_login_password": "it is read at log-in, before anybody is known, and by no organization",
-			"sessions":            "a token is checked against it before the tenant is known; its organization is only the last one used",
-		},
 		Up: func(database.Driver) []string {
 			return []string{
 				`CREATE TABLE user_login_password (

@@ -9,8 +9,7 @@ import (
 func migrations() []database.Migration {
 	return slices.Concat([]database.Migration{
 		{
-			ID:       "202611240100_user_accounts",
-			NoPolicy: map[string]string{"user_profile": "a person has one for all organizations; lists of members read it through their memberships"},
+			ID: "202611240100_user_accounts",
 			Up: func(database.Driver) []string {
 				return []string{
 					`CREATE TABLE users (
@@ -34,8 +33,7 @@ func migrations() []database.Migration {
 		},
 		{
 			// After organizations, to which standing within one refers.
-			ID:       "202611240300_user_standing",
-			NoPolicy: map[string]string{"user_archives": "an account is archived as a whole, for all organizations"},
+			ID: "202611240300_user_standing",
 			Up: func(database.Driver) []string {
 				return []string{
 					`CREATE TABLE user_active_status (

@@ -4,11 +4,13 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
 	"guildhall/platform/recent"
+	"guildhall/platform/schema"
 	"guildhall/platform/token"
 )
 
@@ -17,8 +19,9 @@ import (
 // (database.Watch) and their session lasts. Whoever is not, or whose standing
 // ends by itself at some time, is looked up each time.
 type memory struct {
-	watch *database.Watch // nil: there is none
-	known *recent.Map[asked, answered]
+	watch  *database.Watch // nil: there is none
+	known  *recent.Map[asked, answered]
+	tables *declared
 }
 
 // asked is everything that an answer of the gate depends on, but the time.
@@ -35,7 +38,30 @@ type answered struct {
 }
 
 func newMemory(db *database.DB) memory {
-	return memory{watch: db.Watch(harmless), known: recent.New[asked, answered](8192)}
+	tables := &declared{}
+	return memory{watch: db.Watch(tables.harmless), known: recent.New[asked, answered](8192), tables: tables}
+}
+
+// Know tells the gate which tables there are. Until then it takes every statement to
+// change everybody's standing.
+func (g *Gate) Know(tables []schema.Table) {
+	byName := make(map[string]schema.Standing, len(tables))
+	for _, t := range tables {
+		byName[t.Name] = t.Standing
+	}
+	g.memory.tables.byName.Store(&byName)
+}
+
+// declared are the tables of all modules, once they are known.
+type declared struct {
+	byName atomic.Pointer[map[string]schema.Standing]
+}
+
+func (d *declared) of(table string) schema.Standing {
+	if byName := d.byName.Load(); byName != nil {
+		return (*byName)[table]
+	}
+	return schema.Standing{}
 }
 
 // look reads the caller's standing, and what the rule reads along.
@@ -81,7 +107,7 @@ func (s Standing) good(inOrganization bool) bool {
 // harmless says of a statement that it can't change a good standing, nor what is
 // read along with one. It knows the statements that are run often; of any other
 // it says no.
-func harmless(statement string) bool {
+func (d *declared) harmless(statement string) bool {
 	if strings.Contains(statement, ";") { // there may be another behind it
 		return false
 	}
@@ -92,49 +118,34 @@ func harmless(statement string) bool {
 	case "INSERT":
 		into, rest := word(rest)
 		table, _ := word(rest)
-		return into == "INTO" && (unrelated[table] || adding[table] && !changes.MatchString(rest))
+		standing := d.of(table)
+		return into == "INTO" && standing.HarmlessInsert() && (standing.HarmlessDelete() || !changes.MatchString(rest))
 	case "DELETE":
 		from, rest := word(rest)
 		table, _ := word(rest)
-		return from == "FROM" && unrelated[table]
+		return from == "FROM" && d.of(table).HarmlessDelete()
 	case "UPDATE":
 		table, rest := word(rest)
-		return unrelated[table] || table == "sessions" && rotates(rest)
+		standing := d.of(table)
+		return standing.HarmlessDelete() || sets(rest, standing.HarmlessUpdate)
 	default:
 		return false
 	}
 }
 
-// Tables that the gate does not read, whatever is done to them; and tables to
-// which a row may be added: what is there stays, and nobody had the new one's key.
-// An organization has its one owner from its first commit on, and one span of
-// activity at a time: a row more, by itself, is a new organization's.
-var (
-	unrelated = map[string]bool{
-		"audit_chains": true, "audit_events": true, "idempotency_keys": true, "rate_limits": true,
-		"session_writes": true, "user_login_password": true,
-	}
-	adding = map[string]bool{
-		"organization_active_status": true, "organization_members": true, "organization_owners": true, "organizations": true, "sessions": true, "user_active_status": true,
-		"user_profile": true, "users": true,
-	}
-)
-
 // changes finds an upsert, which may change a row that is there. A column called
 // updated_at is none.
 var changes = regexp.MustCompile(`(?i)\bUPDATE\b`)
 
-// rotates says whether what is set of a session is nothing but who used it last.
-func rotates(set string) bool {
+// sets says whether all columns that an UPDATE sets are of these.
+func sets(set string, harmless func(column string) bool) bool {
 	keyword, rest := word(set)
 	assignments, _, found := strings.Cut(rest, "WHERE")
 	if keyword != "SET" || !found || strings.Contains(assignments, "(") { // a query in it would have a WHERE of its own
 		return false
 	}
 	for assignment := range strings.SplitSeq(assignments, ",") {
-		switch column, _ := word(assignment); column {
-		case "generation", "rotated_at", "address", "client":
-		default:
+		if column, _ := word(assignment); !harmless(column) {
 			return false
 		}
 	}

@@ -20,9 +20,6 @@ type Migration struct {
 	ID   string // YYYYMMDDhhmm_module_what; the order in which all modules' steps run
 	Up   func(Driver) []string
 	Down func(Driver) []string
-	// NoPolicy says of tables made here why they have no TenantPolicy although their
-	// rows are somebody's. Row-level security is refused where a table is in neither.
-	NoPolicy map[string]string
 }
 
 // KeyedBy is a migration that puts the tenant in front of a table's key, which

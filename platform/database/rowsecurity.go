@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"guildhall/platform/schema"
+
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 )
@@ -63,7 +65,7 @@ func rowSecurityOf(conn *gorm.DB) (r RowSecurity, err error) {
 // tables for which that is new. It belongs to the database: no setting and no
 // migration changes it. Each table is a transaction of its own, so that nobody who
 // serves meanwhile waits for long; record is called in the last one.
-func (d *DB) SetRowSecurity(ctx context.Context, migrations []Migration, on bool, record func(ctx context.Context, tables []string) error) (changed []string, err error) {
+func (d *DB) SetRowSecurity(ctx context.Context, declared []schema.Table, on bool, record func(ctx context.Context, tables []string) error) (changed []string, err error) {
 	if d.driver != Postgres {
 		return nil, ErrNoRowSecurity
 	}
@@ -74,7 +76,7 @@ func (d *DB) SetRowSecurity(ctx context.Context, migrations []Migration, on bool
 	changed, how := before.On, disableRowSecurity
 	if on {
 		changed, how = before.Off, enableRowSecurity
-		if err := d.requireGuarded(ctx, migrations); err != nil {
+		if err := d.requireGuarded(ctx, declared); err != nil {
 			return nil, err
 		}
 	}
@@ -138,8 +140,8 @@ func (d *DB) keepingRowSecurity(tx *gorm.DB, migrate func() error) error {
 }
 
 // Unguarded returns the tables whose rows belong to an organization or a person, by
-// their columns, and that have neither a policy nor a reason why not (NoPolicy).
-func (d *DB) Unguarded(ctx context.Context, migrations []Migration) ([]string, error) {
+// their columns, and that have neither a policy nor a reason why not.
+func (d *DB) Unguarded(ctx context.Context, declared []schema.Table) ([]string, error) {
 	rows, err := d.reader.WithContext(ctx).Raw(`SELECT c.relname FROM pg_class c
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
 			AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('organization_id', 'user_id') AND NOT a.attisdropped)
@@ -150,7 +152,7 @@ func (d *DB) Unguarded(ctx context.Context, migrations []Migration) ([]string, e
 	}
 	tables, err := Collect(rows, func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
 	return slices.DeleteFunc(tables, func(table string) bool {
-		return slices.ContainsFunc(migrations, func(m Migration) bool { return m.NoPolicy[table] != "" })
+		return slices.ContainsFunc(declared, func(t schema.Table) bool { return t.Name == table && t.Tenants.Reason() != "" })
 	}), err
 }
 
@@ -158,8 +160,8 @@ func (d *DB) Unguarded(ctx context.Context, migrations []Migration) ([]string, e
 var ErrNoRowSecurity = errors.New("row-level security is PostgreSQL's; SQLite has none")
 
 // requireGuarded refuses tables that no policy would guard.
-func (d *DB) requireGuarded(ctx context.Context, migrations []Migration) error {
-	unguarded, err := d.Unguarded(ctx, migrations)
+func (d *DB) requireGuarded(ctx context.Context, declared []schema.Table) error {
+	unguarded, err := d.Unguarded(ctx, declared)
 	if err == nil && len(unguarded) > 0 {
 		err = fmt.Errorf("row-level security leaves no table out, but these have an organization_id or a user_id and no policy: %s; give them one, or move them to another schema", strings.Join(unguarded, ", "))
 	}
@@ -204,11 +206,11 @@ func wasFiltered(err error) bool {
 
 // CheckRowSecurity refuses a database that does not hold to the configuration:
 // policies that are off or missing, or a role that they don't bind.
-func (d *DB) CheckRowSecurity(ctx context.Context, migrations []Migration) error {
+func (d *DB) CheckRowSecurity(ctx context.Context, declared []schema.Table) error {
 	if err := d.RowSecurityAsSet(ctx); err != nil || !d.options.RowSecurity {
 		return err
 	}
-	if err := d.requireGuarded(ctx, migrations); err != nil {
+	if err := d.requireGuarded(ctx, declared); err != nil {
 		return err
 	}
 	var bypasses bool

@@ -42,11 +42,11 @@ func TestMigrationsKeepRowSecurity(t *testing.T) {
 	var recorded []string
 	record := func(_ context.Context, tables []string) error { recorded = append(recorded, tables...); return nil }
 	refused := errors.New("refused")
-	if _, err := db.SetRowSecurity(ctx, known, true, func(context.Context, []string) error { return refused }); !errors.Is(err, refused) {
+	if _, err := db.SetRowSecurity(ctx, nil, true, func(context.Context, []string) error { return refused }); !errors.Is(err, refused) {
 		t.Errorf("unrecorded: %v", err)
 	}
 	migrate("", "a")
-	if _, err := db.SetRowSecurity(ctx, known, true, record); err != nil {
+	if _, err := db.SetRowSecurity(ctx, nil, true, record); err != nil {
 		t.Fatal(err)
 	}
 	known = append(known, guarded("202601020000_test_b", "b"), guarded("202601030000_test_c", "c"))
@@ -62,7 +62,7 @@ func TestMigrationsKeepRowSecurity(t *testing.T) {
 	if err := db.RowSecurityAsSet(ctx); err == nil || !strings.Contains(err.Error(), "but not for b:") {
 		t.Errorf("as set: %v", err)
 	}
-	if changed, err := db.SetRowSecurity(ctx, known, true, record); err != nil || !slices.Equal(changed, []string{"b"}) || !slices.Equal(recorded, []string{"a", "b"}) {
+	if changed, err := db.SetRowSecurity(ctx, nil, true, record); err != nil || !slices.Equal(changed, []string{"b"}) || !slices.Equal(recorded, []string{"a", "b"}) {
 		t.Errorf("%v, %v; %v was recorded", changed, err, recorded)
 	}
 }

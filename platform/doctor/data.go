@@ -32,7 +32,7 @@ func (o Options) schema(ctx context.Context) (findings []Finding, usable bool) {
 			"look at `guildhall migrate plan`, then run `guildhall migrate up`"}}, false
 	}
 	findings = []Finding{{OK, name, fmt.Sprintf("is up to date, %d migrations", len(status.Applied)), ""}}
-	if err := o.DB.CheckRowSecurity(ctx, o.Migrations); err != nil {
+	if err := o.DB.CheckRowSecurity(ctx, o.Tables); err != nil {
 		return append(findings, Finding{Fail, "row-level security", err.Error(), ""}), false // what can't be seen would seem to be missing
 	}
 	if o.DB.Driver() == database.SQLite {

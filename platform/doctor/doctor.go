@@ -10,6 +10,7 @@ import (
 
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/schema"
 )
 
 // Level is how bad a finding is.
@@ -43,6 +44,7 @@ type Options struct {
 	Config     *config.Config
 	DB         *database.DB
 	Migrations []database.Migration
+	Tables     []schema.Table
 	Now        func() time.Time
 }
 

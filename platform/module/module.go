@@ -6,6 +6,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/schema"
 )
 
 // Module is a room of the house: it owns its routes and its tables.
@@ -14,6 +15,8 @@ type Module interface {
 	Name() string
 	// Migrations of its own tables, in any order: their ids order all modules'.
 	Migrations() []database.Migration
+	// Tables declares each of those tables; nil where it has none.
+	Tables() []schema.Table
 	// Routes declares its endpoints.
 	Routes(r *httpapi.Router)
 }

@@ -1,0 +1,99 @@
+// Package schema is what a module says of each of its tables, once. What has to know
+// tables by name reads it here: the guard of row-level security, the gate's cache.
+//
+// The zero value of every field is refused, so that a table cannot stay silent.
+package schema
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Table is one table of a module.
+type Table struct {
+	Name     string
+	Tenants  Tenants
+	Standing Standing
+}
+
+// Tenants says what keeps the rows of one organization from another's.
+type Tenants struct{ reason string }
+
+const byPolicy = "policy"
+
+// KeptApart is a table whose migrations give it a database.TenantPolicy.
+func KeptApart() Tenants { return Tenants{byPolicy} }
+
+// Shared is a table without a policy, for a reason that a reviewer would accept.
+func Shared(reason string) Tenants { return Tenants{reason} }
+
+// KeptApart says whether the table has a policy.
+func (t Tenants) KeptApart() bool { return t.reason == byPolicy }
+
+// Reason why there is no policy, or "".
+func (t Tenants) Reason() string {
+	if t.KeptApart() {
+		return ""
+	}
+	return t.reason
+}
+
+// Standing says which writes to a table may change what somebody may do, and so what
+// the gate may keep (platform/access).
+type Standing struct {
+	said            bool
+	unread, addable bool
+	columns         []string
+}
+
+// Unread is a table that the gate never reads.
+func Unread() Standing { return Standing{said: true, unread: true} }
+
+// Added is a table that the gate reads, in which a row more changes nobody's standing:
+// nobody had its key before. Of a row that is there, no more may change without
+// consequences than these columns.
+func Added(harmless ...string) Standing {
+	return Standing{said: true, addable: true, columns: harmless}
+}
+
+// Decides is a table that any write to may change a standing.
+func Decides() Standing { return Standing{said: true} }
+
+// HarmlessInsert, HarmlessDelete and HarmlessUpdate say what can't change a standing.
+func (s Standing) HarmlessInsert() bool { return s.unread || s.addable }
+
+// HarmlessDelete is HarmlessInsert for rows that go.
+func (s Standing) HarmlessDelete() bool { return s.unread }
+
+// HarmlessUpdate is it for a column that is set.
+func (s Standing) HarmlessUpdate(column string) bool {
+	if s.unread {
+		return true
+	}
+	for _, c := range s.columns {
+		if c == column {
+			return true
+		}
+	}
+	return false
+}
+
+// Check refuses tables that do not say everything, and those that are declared twice.
+func Check(tables []Table) error {
+	var faults []error
+	seen := map[string]bool{}
+	for _, t := range tables {
+		switch {
+		case t.Name == "":
+			faults = append(faults, errors.New("schema: a table has no name"))
+		case seen[t.Name]:
+			faults = append(faults, fmt.Errorf("schema: table %s is declared twice", t.Name))
+		case t.Tenants.reason == "":
+			faults = append(faults, fmt.Errorf("schema: table %s does not say what keeps organizations apart", t.Name))
+		case !t.Standing.said:
+			faults = append(faults, fmt.Errorf("schema: table %s does not say whether it decides on a standing", t.Name))
+		}
+		seen[t.Name] = true
+	}
+	return errors.Join(faults...)
+}
