@@ -113,6 +113,40 @@ func TestAFileThatIsRemovedUnderAService(t *testing.T) {
 	r.stop()
 }
 
+// TestALogThatIsRemovedUnderAService: SQLite would write on to it, and what it holds
+// would be gone after a crash.
+func TestALogThatIsRemovedUnderAService(t *testing.T) {
+	t.Parallel()
+	for _, suffix := range []string{"-wal", "-shm"} {
+		t.Run(suffix, func(t *testing.T) {
+			t.Parallel()
+			r := newReplacing(t)
+			r.client.write(r.process).is(200)
+			away := filepath.Join(r.dir, "away")
+			r.rename(r.path+suffix, away)
+			r.client.write(r.process).is(503, "storage_unavailable")
+			r.do("GET", "/readyz", "", nil).is(503, "not_ready")
+			if out := r.out.String(); !strings.Contains(out, suffix+", without which the SQLite file lacks its last changes, was removed") {
+				t.Errorf("the log says\n%s", out)
+			}
+			r.rename(away, r.path+suffix)
+			r.do("GET", "/readyz", "", nil).is(200)
+			r.client.write(r.process).is(200)
+			if err := os.Remove(r.path + suffix); err != nil {
+				t.Fatal(err)
+			}
+			r.client.write(r.process).is(503, "storage_unavailable")
+			r.stop()
+			r.serve()
+			r.logIn().is(200)
+			r.stop()
+			if besides := r.besides(); besides != "" {
+				t.Errorf("left are %q", besides)
+			}
+		})
+	}
+}
+
 // TestALogThatBelongsToAnotherFile is not applied to the one beside it.
 func TestALogThatBelongsToAnotherFile(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,10 @@ import (
 // applied to a file that it was not written for. So nothing is acknowledged unless
 // the name leads to the file that is open.
 //
+// The same goes for the write-ahead log and its index: SQLite writes on to a log
+// whose name is gone, which nobody finds after a crash, and whoever makes another
+// index knows nothing of our locks.
+//
 // What can't be told is a file that is overwritten where it lies (cp, rsync
 // --inplace): it stays the same file.
 
@@ -28,8 +32,17 @@ import (
 type opened struct {
 	path string // without symbolic links, as SQLite names what lies beside it
 	file os.FileInfo
+	// besides are its log and the log's index, which stay what they are for as long as
+	// a connection is open; none before somebody holds the file.
+	besides atomic.Pointer[[]beside]
 	// replaced is for good: what lies beside the name may be either file's.
 	replaced atomic.Bool
+}
+
+// beside is a file of SQLite's own beside the database.
+type beside struct {
+	path string
+	file os.FileInfo
 }
 
 // misplaced is a file that is open and not, or no longer, where it was opened.
@@ -40,7 +53,7 @@ func (o *opened) check() error {
 	info, err := os.Stat(o.path)
 	switch {
 	case err == nil && os.SameFile(o.file, info) && !o.replaced.Load():
-		return nil
+		return o.checkBesides()
 	case errors.Is(err, fs.ErrNotExist) && !o.replaced.Load():
 		return misplaced{unfit{fmt.Sprintf("the SQLite file %s was removed or renamed while it is open", o.path), "bring it back to where it was, or stop the service"}}
 	case err != nil && !o.replaced.Load():
@@ -51,6 +64,33 @@ func (o *opened) check() error {
 		fmt.Sprintf("the SQLite file %s was replaced by another while it is open, and what is written now would be lost with it", o.path),
 		"restart the service to go on with the new one; what the old one held is then kept beside it, as " + filepath.Base(o.path) + keptInfix + "…",
 	}}
+}
+
+func (o *opened) checkBesides() error {
+	besides := o.besides.Load()
+	if besides == nil {
+		return nil
+	}
+	for _, b := range *besides {
+		if info, err := os.Stat(b.path); err != nil || !os.SameFile(b.file, info) {
+			return misplaced{unfit{
+				fmt.Sprintf("%s, without which the SQLite file lacks its last changes, was removed, renamed or replaced while it is open", b.path),
+				"bring it back to where it was, or restart the service, in order and without killing it: what it holds goes into the file as it stops",
+			}}
+		}
+	}
+	return nil
+}
+
+// holdBesides has check look at the log and its index from now on.
+func (o *opened) holdBesides() {
+	var besides []beside
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if info, err := os.Stat(o.path + suffix); err == nil {
+			besides = append(besides, beside{o.path + suffix, info})
+		}
+	}
+	o.besides.Store(&besides)
 }
 
 // InPlace says why what is written would be lost: the SQLite file that is open is
@@ -106,13 +146,14 @@ const (
 	keptInfix  = ".replaced-"
 )
 
-// Hold gives the SQLite file a second name until Close, by which the next start
-// knows it again. Where the file system has no such names, a file that is replaced
+// Hold watches over the SQLite file until Close, and what SQLite keeps beside it. It
+// gives the file a second name, by which the next start knows it again. Where the file system has no such names, a file that is replaced
 // after a crash is not noticed.
 func (d *DB) Hold(ctx context.Context) {
 	if d.driver != SQLite || d.InPlace() != nil {
 		return
 	}
+	d.opened.holdBesides()
 	held := d.opened.path + heldSuffix
 	info, err := os.Stat(held)
 	if err == nil && os.SameFile(info, d.opened.file) { // of a process that was killed
