@@ -13,7 +13,7 @@ import (
 // Finding is one line of the production checklist.
 type Finding struct {
 	OK      bool   `json:"ok"`   // false: this stands between the configuration and production
-	Warn    bool   `json:"warn"` // it may: only who knows the network can tell
+	Warn    bool   `json:"warn"` // it may: only who knows what was meant, or the network, can tell
 	Name    string `json:"name"`
 	Message string `json:"message"`
 }
@@ -77,8 +77,13 @@ func (c *Config) checkSecret(name string, all []Secret) Finding {
 	if len(all) > 1 {
 		told = fmt.Sprintf("is set: %d keys, of which the first signs", len(all))
 	}
-	weakness := secretsWeakness(all)
-	return choose(name, weakness == "", told, weakness)
+	if weakness := secretsWeakness(all); weakness != "" {
+		return Finding{OK: false, Name: name, Message: weakness}
+	}
+	if slip := secretsSlip(all); slip != "" {
+		return Finding{OK: true, Warn: true, Name: name, Message: slip}
+	}
+	return Finding{OK: true, Name: name, Message: told}
 }
 
 func (c *Config) checkDatabase() Finding {

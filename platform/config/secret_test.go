@@ -88,16 +88,24 @@ func TestPrintMasks(t *testing.T) {
 func TestSecretsAreOneOrSeveral(t *testing.T) {
 	const third = "Qw7eRt2yUi9oPa4sDf6gHj1kLz8xCv3bNm5QwErTy"
 	for _, one := range []string{
-		goodSecret + "," + otherSecret, "[" + goodSecret, "[" + goodSecret + "]", "[" + goodSecret + "," + otherSecret + "]", `["` + goodSecret + `",`, `{"a":"` + goodSecret + `"}`, `[["` + goodSecret + `"]]`,
+		goodSecret + "," + otherSecret, "[" + goodSecret, "[" + goodSecret + "]", "[" + goodSecret + "," + otherSecret + "]", `["` + goodSecret + `",`, `["` + goodSecret + `"`, ` ['` + goodSecret + `']`, `{"a":"` + goodSecret + `"}`, `[["` + goodSecret + `"]]`,
 	} {
 		cfg := mustLoad(t, Options{Environ: append(inProduction(), "JWT_SECRET_KEY="+one)})
 		if cfg.JWTSecretKey.Reveal() != one || len(cfg.RetiredSecretKeys) != 0 {
 			t.Errorf("%s is several", one)
 		}
-		if warned := strings.Contains(fmt.Sprint(cfg.Warnings), "begins with [ and is not a JSON array"); warned != (one[0] == '[' && strings.Contains(one, ",")) {
+		const slip = "JWT_SECRET_KEY: begins with [ and is not a JSON array of strings, so it is one secret"
+		meant := strings.HasPrefix(strings.TrimSpace(one), "[") && strings.ContainsAny(one, `,"'`)
+		if warned := strings.Contains(fmt.Sprint(cfg.Warnings), slip); warned != meant {
 			t.Errorf("%s: warned is %t", one, warned)
 		}
+		if warned := strings.Contains(fmt.Sprint(cfg.Check()), "warn "+slip); warned != meant {
+			t.Errorf("%s: check warns is %t", one, warned)
+		}
 	}
+	twice := mustLoad(t, Options{Environ: append(inProduction(), `JWT_SECRET_KEY=["`+goodSecret+`","`+third+`","`+goodSecret+`"]`)})
+	contains(t, fmt.Sprint(twice.Warnings), "JWT_SECRET_KEY: holds a secret more than once")
+	contains(t, fmt.Sprint(twice.Check()), "warn JWT_SECRET_KEY: holds a secret more than once")
 
 	several := `[ "` + goodSecret + `",` + "\n" + `"` + third + `" ]`
 	dir := files(t, map[string]string{"keys": several + "\n"})

@@ -88,9 +88,21 @@ func (c *Config) checkSecrets(weak func(name, format string, args ...any), name 
 	if weakness := secretsWeakness(all); weakness != "" {
 		weak(name, "%s", weakness)
 	}
-	if text := all[0].Reveal(); len(all) == 1 && strings.HasPrefix(text, "[") && strings.Contains(text, ",") {
-		c.warn(name, "begins with [ and is not a JSON array of strings, so it is one secret")
+	if slip := secretsSlip(all); slip != "" {
+		c.warn(name, "%s", slip)
 	}
+}
+
+// secretsSlip says what somebody who wrote a list of secrets may not have meant.
+func secretsSlip(all []Secret) string {
+	text := strings.TrimSpace(all[0].Reveal())
+	switch {
+	case len(all) == 1 && strings.HasPrefix(text, "[") && strings.ContainsAny(text, `,"'`):
+		return "begins with [ and is not a JSON array of strings, so it is one secret"
+	case len(all) > 1 && len(slices.Compact(slices.Sorted(slices.Values(all)))) < len(all):
+		return "holds a secret more than once"
+	}
+	return ""
 }
 
 // secretsWeakness is secretWeakness of the first that has one.
