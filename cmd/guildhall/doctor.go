@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -16,28 +17,38 @@ func doctorCommand() *cobra.Command {
 		Long: "Look over the data, the database, the machine and the backups, while the service runs: what is wrong, and\n" +
 			"how to mend it. It changes nothing. The exit status is 1 where something is wrong, and with --strict 3 where\n" +
 			"there is something to warn of. For the settings there is `guildhall check`.",
-		RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-			findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Tables: app.Tables(), Now: k.Now})
-			if asJSON {
-				if err := printJSON(cmd.OutOrStdout(), findings); err != nil {
-					return err
-				}
+	}
+	began := false
+	examine := withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+		began = true
+		findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Tables: app.Tables(), Now: k.Now})
+		if asJSON {
+			if err := printJSON(cmd.OutOrStdout(), findings); err != nil {
+				return err
 			}
-			count := map[doctor.Level]int{}
-			for _, f := range findings {
-				if !asJSON {
-					fmt.Fprintln(cmd.OutOrStdout(), f)
-				}
-				count[f.Level]++
+		}
+		count := map[doctor.Level]int{}
+		for _, f := range findings {
+			if !asJSON {
+				fmt.Fprintln(cmd.OutOrStdout(), f)
 			}
-			switch {
-			case count[doctor.Fail] > 0:
-				return fmt.Errorf("%d thing(s) are wrong", count[doctor.Fail])
-			case strict && count[doctor.Warn] > 0:
-				return withStatus{fmt.Errorf("%d thing(s) to warn of", count[doctor.Warn]), warned}
-			}
-			return nil
-		}),
+			count[f.Level]++
+		}
+		switch {
+		case count[doctor.Fail] > 0:
+			return fmt.Errorf("%d thing(s) are wrong", count[doctor.Fail])
+		case strict && count[doctor.Warn] > 0:
+			return withStatus{fmt.Errorf("%d thing(s) to warn of", count[doctor.Warn]), warned}
+		}
+		return nil
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := examine(cmd, args)
+		if err != nil && !began && asJSON { // whoever reads the findings is to find this one as well
+			finding := doctor.Finding{Level: doctor.Fail, Name: "start", Message: err.Error()}
+			err = errors.Join(err, printJSON(cmd.OutOrStdout(), []doctor.Finding{finding}))
+		}
+		return err
 	}
 	addJSONOf(cmd, &asJSON, "a JSON array of {level, name, message, mend}")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with status 3 where there is only something to warn of")

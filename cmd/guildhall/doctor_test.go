@@ -121,6 +121,15 @@ func TestTheDoctorByCommand(t *testing.T) {
 				t.Errorf("%v without a database: %d\n%s", args, status, out)
 			}
 		}
+		for why, environ := range map[string][]string{"a file that is not there": missing, "PORT: ": inProduction(databaseURL, "PORT=x")} {
+			out, errs, status := separately(t, "", dir, environ, "doctor", "--json")
+			if err := json.Unmarshal([]byte(out), &findings); err != nil || status != 1 || !strings.Contains(errs, why) {
+				t.Errorf("%d %v\n%s%s", status, err, out, errs)
+			}
+			if len(findings) != 1 || findings[0].Level != doctor.Fail || !strings.Contains(findings[0].Message, why) {
+				t.Errorf("%s: found %v", why, findings)
+			}
+		}
 		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
 			t.Errorf("they left %v", entries)
 		}
