@@ -260,6 +260,70 @@ func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
 	})
 }
 
+// TestAServerThatEndsItsConnections fails one request, and not one for each.
+// (Of those that nobody used for a second, none: the driver tries them first.)
+func TestAServerThatEndsItsConnections(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	look := func(ctx context.Context, db *database.DB) error {
+		var n int
+		return db.Row(ctx, "SELECT 1").Scan(&n)
+	}
+	for name, ask := range map[string]func(db *database.DB) error{
+		"a read": func(db *database.DB) error { return look(ctx, db) },
+		"a transaction": func(db *database.DB) error {
+			return db.InTx(ctx, func(ctx context.Context) error { return look(ctx, db) })
+		},
+		"a probe": func(db *database.DB) error { return db.Writable(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := platformtest.PostgresURL(t)
+			db, other := open(t, url), open(t, url)
+			if err := look(ctx, other); err != nil {
+				t.Fatal(err)
+			}
+			const several = 4
+			for range 2 { // a connection that was used once is tried first
+				var open, done sync.WaitGroup
+				open.Add(several)
+				for range several {
+					done.Go(func() {
+						err := db.InTx(ctx, func(ctx context.Context) error {
+							defer open.Wait()
+							defer open.Done()
+							return look(ctx, db)
+						})
+						if err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				done.Wait()
+			}
+			const others = " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+			var ended int
+			if err := other.Row(ctx, "SELECT COUNT(pg_terminate_backend(pid))"+others).Scan(&ended); err != nil || ended < several {
+				t.Fatalf("%d were ended: %v", ended, err)
+			}
+			for left := ended; left > 0; {
+				if err := other.Row(ctx, "SELECT COUNT(*)"+others).Scan(&left); err != nil {
+					t.Fatal(err)
+				}
+			}
+			failed := 0
+			for range several {
+				if err := ask(db); err != nil {
+					failed++
+				}
+			}
+			if failed > 1 {
+				t.Errorf("%d of %d failed", failed, several)
+			}
+		})
+	}
+}
+
 // TestAMigratorGivesWay: while it waits for a table that somebody holds, others
 // still read it.
 func TestAMigratorGivesWay(t *testing.T) {

@@ -88,9 +88,10 @@ func unreachable(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
-// isElsewhere says whether the server that was asked is not, or no longer, the
-// one that takes writes: pooled connections may lead to it for ever.
-func isElsewhere(err error) bool {
+// isStale says whether the other connections of the pool are likely to be of no use
+// either: the server is not, or no longer, the one that takes writes, to which they
+// may lead for ever, or it is ending them, as it does when it shuts down.
+func isStale(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "25006"
+	return errors.As(err, &pg) && (pg.Code == "25006" || pg.Code == "57P01" || pg.Code == "57P02")
 }

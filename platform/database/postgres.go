@@ -120,7 +120,8 @@ func (p retriedReads) QueryContext(ctx context.Context, query string, args ...an
 }
 
 // reconnect lets go of the connections that nobody uses at the moment, so that
-// the next ones are made to whichever server takes writes by then.
+// the next ones are made to whichever server takes writes by then, and not each of
+// the old ones fails somebody.
 func (d *DB) reconnect() {
 	d.writePool.SetMaxIdleConns(0)
 	d.writePool.SetMaxIdleConns(max(d.options.MaxConnections, 2))

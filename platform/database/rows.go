@@ -74,7 +74,7 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 		err = d.translated((Row{rows: rows, err: err}).Scan(into...))
 		ended(err)
 		d.noteWrite(err)
-		if isElsewhere(err) {
+		if isStale(err) {
 			d.reconnect()
 		}
 		return err
@@ -110,6 +110,9 @@ func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, er
 	began, text := time.Now(), d.placed(query)
 	rows, err := d.pool(ctx).QueryContext(ctx, text, d.values(args)...)
 	d.log.tell(ctx, began, text, err)
+	if isStale(err) {
+		d.reconnect()
+	}
 	if err != nil {
 		return nil, d.translated(err)
 	}

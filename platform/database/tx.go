@@ -107,7 +107,7 @@ func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.C
 		}
 		ended(err)
 		d.noteWrite(err)
-		if isElsewhere(err) {
+		if isStale(err) {
 			d.reconnect()
 		}
 		if err != nil {

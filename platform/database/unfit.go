@@ -139,11 +139,11 @@ func (d *DB) Writable(ctx context.Context) error {
 	}
 	var setting, standby bool
 	err := d.writePool.QueryRowContext(ctx, "SELECT current_setting('default_transaction_read_only') = 'on', pg_is_in_recovery()").Scan(&setting, &standby)
+	if setting || standby || isStale(err) {
+		d.reconnect()
+	}
 	if err != nil {
 		return err
-	}
-	if setting || standby {
-		d.reconnect()
 	}
 	switch {
 	case standby:
