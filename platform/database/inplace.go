@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/mattn/go-sqlite3"
@@ -82,8 +83,12 @@ func (o *opened) checkBesides() error {
 	return nil
 }
 
-// holdBesides has check look at the log and its index from now on.
+// holdBesides has check look at the log and its index from now on. Windows lets
+// nobody remove or rename a file that SQLite has open, nor compare the index.
 func (o *opened) holdBesides() {
+	if runtime.GOOS == "windows" {
+		return
+	}
 	var besides []beside
 	for _, suffix := range []string{"-wal", "-shm"} {
 		if info, err := os.Stat(o.path + suffix); err == nil {
