@@ -17,8 +17,9 @@ type batchRows struct {
 	ahead   bool // a row has been read already
 }
 
-// rowsOf reads the first row at once: a query that fails, fails before it has rows.
-func rowsOf(results pgx.BatchResults) (driver.Rows, error) {
+// newBatchRows reads the first row at once, so that a query that fails returns an
+// error and no rows.
+func newBatchRows(results pgx.BatchResults) (driver.Rows, error) {
 	rows, err := results.Query()
 	if err != nil {
 		_ = results.Close()

@@ -151,9 +151,10 @@ const (
 	keptInfix  = ".replaced-"
 )
 
-// Hold watches over the SQLite file until Close, and what SQLite keeps beside it. It
-// gives the file a second name, by which the next start knows it again. Where the file system has no such names, a file that is replaced
-// after a crash is not noticed.
+// Hold watches the SQLite file, and the files that SQLite keeps beside it, until
+// Close. It also gives the file a second name (a hard link), by which the next start
+// recognises it. On a file system without hard links, a file that is replaced after
+// a crash is not noticed.
 func (d *DB) Hold(ctx context.Context) {
 	if d.driver != SQLite || d.InPlace() != nil {
 		return

@@ -50,7 +50,7 @@ type queuingConn struct {
 	*stdlib.Conn
 	first  string
 	inTx   bool // in a transaction that queues
-	begun  bool // the server knows of it
+	begun  bool // the server knows of that transaction
 	queued *pgx.Batch
 	// opening is how many statements the transaction begins with.
 	opening int
@@ -152,8 +152,8 @@ func (q *queuingConn) QueryContext(ctx context.Context, query string, args []dri
 		_ = results.Close()
 		return nil, err
 	}
-	q.begun = true
-	return rowsOf(results)
+	q.begun = q.inTx
+	return newBatchRows(results)
 }
 
 // PrepareContext would make statements that overtake what is queued.
@@ -176,7 +176,7 @@ func (q *queuingConn) send(ctx context.Context) (last pgconn.CommandTag, err err
 		_ = results.Close()
 		return last, err
 	}
-	q.begun = true
+	q.begun = q.inTx
 	return last, results.Close()
 }
 
