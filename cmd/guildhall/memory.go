@@ -8,17 +8,17 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// ofLimit is how much of a container's memory Go may fill before it collects
-// garbage without a pause for thought. The rest is SQLite's, the stacks' and the
-// program's own, which Go does not count.
+// ofLimit is the part of a container's memory that Go may use before it collects
+// garbage more often. The rest is for what Go does not count: SQLite's memory and the
+// program's own pages.
 const ofLimit = 0.75
 
-// leastLimit is what Go needs to run at all: with less it would do nothing but
-// collect.
+// leastLimit is what Go needs to run at all: below it, Go would only collect garbage.
 const leastLimit = 32 << 20
 
-// heedMemoryLimit tells Go of the limit that a container or a unit sets (a cgroup's
-// memory.max), which the kernel holds up by killing. GOMEMLIMIT goes before it.
+// heedMemoryLimit tells Go the memory limit of a container or a unit (a cgroup's
+// memory.max). The kernel enforces it by killing the process. GOMEMLIMIT takes
+// precedence.
 func heedMemoryLimit(log *slog.Logger) {
 	_, err := memlimit.Set(memlimit.WithRatio(ofLimit), memlimit.WithMin(leastLimit))
 	if err != nil && !errors.Is(err, memlimit.ErrNoCgroup) && !errors.Is(err, memlimit.ErrCgroupsNotSupported) && !errors.Is(err, fs.ErrNotExist) {

@@ -86,7 +86,7 @@ func rowSecurityStatusCommand() *cobra.Command {
 			out := cmd.OutOrStdout()
 			if asJSON {
 				return printJSON(out, map[string]any{
-					"state": found.State(), "on": notNull(found.On), "off": notNull(found.Off), "setting": k.Config.DatabaseRowSecurity,
+					"state": found.State(), "on": append([]string{}, found.On...), "off": append([]string{}, found.Off...), "setting": k.Config.DatabaseRowSecurity,
 				})
 			}
 			fmt.Fprintf(out, "row-level security is %s; DATABASE_ROW_SECURITY is %t here\n", found.State(), k.Config.DatabaseRowSecurity)
@@ -99,14 +99,6 @@ func rowSecurityStatusCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object of {state, on, off, setting}")
+	addJSONOf(cmd, &asJSON, "a JSON object of {state, on, off, setting}")
 	return cmd
-}
-
-// notNull has no list written as null.
-func notNull(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
 }

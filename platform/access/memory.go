@@ -95,7 +95,7 @@ func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organiz
 	return standing, read, err
 }
 
-// never is no epoch: a caller who was met once has no answer kept.
+// never is no epoch: it marks a caller who was met once, and has no standing kept yet.
 const never = -1
 
 // good is a standing that only a statement which is not harmless can change.

@@ -7,6 +7,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Table is one table of a module.
@@ -49,33 +50,25 @@ type Standing struct {
 // Unread is a table that the gate never reads.
 func Unread() Standing { return Standing{said: true, unread: true} }
 
-// Added is a table that the gate reads, in which a row more changes nobody's standing:
-// nobody had its key before. Of a row that is there, no more may change without
-// consequences than these columns.
+// Added is a table that the gate reads, in which a new row changes nobody's standing,
+// because nobody had its key before. An UPDATE is harmless if it sets no other columns
+// than these.
 func Added(harmless ...string) Standing {
 	return Standing{said: true, addable: true, columns: harmless}
 }
 
-// Decides is a table that any write to may change a standing.
+// Decides is a table in which any write may change a standing.
 func Decides() Standing { return Standing{said: true} }
 
-// HarmlessInsert, HarmlessDelete and HarmlessUpdate say what can't change a standing.
+// HarmlessInsert says whether an INSERT can't change a standing.
 func (s Standing) HarmlessInsert() bool { return s.unread || s.addable }
 
-// HarmlessDelete is HarmlessInsert for rows that go.
+// HarmlessDelete says whether a DELETE can't change a standing.
 func (s Standing) HarmlessDelete() bool { return s.unread }
 
-// HarmlessUpdate is it for a column that is set.
+// HarmlessUpdate says whether an UPDATE of this column can't change a standing.
 func (s Standing) HarmlessUpdate(column string) bool {
-	if s.unread {
-		return true
-	}
-	for _, c := range s.columns {
-		if c == column {
-			return true
-		}
-	}
-	return false
+	return s.unread || slices.Contains(s.columns, column)
 }
 
 // Check refuses tables that do not say everything, and those that are declared twice.
