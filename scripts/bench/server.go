@@ -38,11 +38,17 @@ type server struct {
 	references map[string][]byte
 }
 
+// The secrets of both servers, with which findStrangers makes tokens as well.
+const (
+	accessSecret  = "benchmark-" + "kX2vRt5wPm9sLc4nBd7fJg1yTuQe8hZa"
+	refreshSecret = "benchmark-" + "Zb3xYw6qNk0tMd5oCe8gKh2zUvRf9jAa"
+)
+
 // environment that both servers are given, and guildhall's commands.
 func environment(databaseURL string, more ...string) []string {
 	return append([]string{
 		"DATABASE_URL=" + databaseURL, "ENVIRONMENT=production", "ENABLE_REGISTRATION=true", "RATE_LIMIT_ENABLED=false",
-		"JWT_SECRET_KEY=benchmark-" + "kX2vRt5wPm9sLc4nBd7fJg1yTuQe8hZa", "JWT_REFRESH_SECRET_KEY=benchmark-" + "Zb3xYw6qNk0tMd5oCe8gKh2zUvRf9jAa",
+		"JWT_SECRET_KEY=" + accessSecret, "JWT_REFRESH_SECRET_KEY=" + refreshSecret,
 		"HOST=127.0.0.1", "DRAIN_DELAY_SECONDS=0", "GIN_MODE=release",
 	}, more...)
 }

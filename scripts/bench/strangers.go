@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -49,7 +48,7 @@ func findStrangers(ctx context.Context, url string) ([][]byte, error) {
 	}
 	defer rows.Close()
 	tokens := token.New(token.Config{
-		AccessKey: []byte(variable("JWT_SECRET_KEY")), RefreshKey: []byte(variable("JWT_REFRESH_SECRET_KEY")),
+		AccessKey: []byte(accessSecret), RefreshKey: []byte(refreshSecret),
 		Issuer: "guildhall", Audience: "guildhall", AccessTTL: 24 * time.Hour, Now: time.Now,
 	})
 	var requests [][]byte
@@ -66,16 +65,6 @@ func findStrangers(ctx context.Context, url string) ([][]byte, error) {
 		requests = append(requests, request(http.MethodGet, api+"/auth/me", access, nil))
 	}
 	return requests, rows.Err()
-}
-
-// variable of the environment that servers are given.
-func variable(name string) string {
-	for _, assignment := range environment("") {
-		if value, ok := strings.CutPrefix(assignment, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // asStrangers has each request come from somebody else.
