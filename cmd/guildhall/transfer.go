@@ -12,7 +12,7 @@ import (
 )
 
 func transfers(k *platform.Kernel) *transfer.Transfer {
-	return transfer.New(k.DB, k.Trail, k.Now, version)
+	return transfer.New(k.DB, k.Trail, k.Hasher, k.Now, version)
 }
 
 // exportCommand writes an archive of one organization.

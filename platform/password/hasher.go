@@ -111,11 +111,9 @@ func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 	return err
 }
 
-// Unusable is a hash that no password has: of an account whose owner has none
-// yet. It is verified like any other, so that a log-in takes as long.
-func Unusable() string { return Default.unusable().encode() }
-
-// Unusable is such a hash with the parameters of those that Hash makes.
+// Unusable returns a hash that no password has, for an account without one. It has
+// the parameters of a new hash and is verified like any other, so that a log-in takes
+// as long.
 func (h *Hasher) Unusable() string { return h.parameters.unusable().encode() }
 
 // HashWithSalt is the hash for sample data, which must be the same each time: who

@@ -9,7 +9,6 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/field"
-	"guildhall/platform/password"
 )
 
 // settle finds the accounts of people by their email address, and makes those
@@ -100,7 +99,7 @@ func (l *load) makeAccounts(ctx context.Context, people []entry) error {
 		id, address := e.id("id"), e.text("email")
 		hash := e.text("password_hash")
 		if !l.options.PasswordHashes || hash == "" {
-			hash = password.Unusable()
+			hash = l.hasher.Unusable()
 			l.result.WithoutPassword++
 		}
 		users = append(users, id, address, field.Email(address).Canonical(), e.value("created_at"), e.value("updated_at"))

@@ -20,19 +20,21 @@ import (
 
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/password"
 )
 
 // Transfer exports from and imports into one database.
 type Transfer struct {
 	db      *database.DB
 	trail   *audit.Trail
+	hasher  *password.Hasher
 	now     func() time.Time
 	version string // of this program
 }
 
 // New returns the transfer of a database.
-func New(db *database.DB, trail *audit.Trail, now func() time.Time, version string) *Transfer {
-	return &Transfer{db: db, trail: trail, now: now, version: version}
+func New(db *database.DB, trail *audit.Trail, hasher *password.Hasher, now func() time.Time, version string) *Transfer {
+	return &Transfer{db: db, trail: trail, hasher: hasher, now: now, version: version}
 }
 
 // ErrNoOrganization is the answer where there is none of this id or name.
