@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -42,9 +41,7 @@ func TestTheLimitOfAContainerIsHeeded(t *testing.T) {
 		cmd.Args = []string{"sh", "-c", `echo $$ > "$0" && exec "$1"`, procs, cmd.Path}
 		cmd.Path = "/bin/sh"
 		p := serveCommand(t, cmd)
-		if !strings.Contains(p.out.String(), want) {
-			t.Errorf("with %q, want %s:\n%s", more, want, p.out)
-		}
+		p.says(want)
 		p.stop()
 	}
 }

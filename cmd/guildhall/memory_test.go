@@ -13,9 +13,7 @@ func TestTheLimitOfMemoryIsHeeded(t *testing.T) {
 	t.Parallel()
 	environ := inProduction(platformtest.SQLiteURL(t), "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true", "PASSWORD_HASH_QUEUE=1", "GOMEMLIMIT=48MiB")
 	p := serveProcess(t, t.TempDir(), environ...)
-	if !strings.Contains(p.out.String(), `"go_limit_bytes":50331648`) {
-		t.Errorf("the log does not say the limit:\n%s", p.out)
-	}
+	p.says(`"go_limit_bytes":50331648`)
 	statuses := make(chan int)
 	for range 20 {
 		go func() {

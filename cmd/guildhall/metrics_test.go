@@ -23,11 +23,8 @@ var privately = regexp.MustCompile(`private_address["=:]+([0-9.:]+)`)
 // private is the URL of what is for the operator alone.
 func (p *process) private(path string) string {
 	p.t.Helper()
-	match := privately.FindStringSubmatch(p.out.String())
-	if match == nil {
-		p.t.Fatalf("no private address:\n%s", p.out)
-	}
-	return "http://" + match[1] + path
+	p.says("private_address")
+	return "http://" + privately.FindStringSubmatch(p.out.String())[1] + path
 }
 
 func fetch(t testing.TB, url string) (int, []byte) {

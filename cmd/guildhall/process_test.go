@@ -145,6 +145,22 @@ func serveCommand(t testing.TB, cmd *exec.Cmd) *process {
 	return nil
 }
 
+// says waits until the log has the texts. What a process has written before an answer
+// may be read after it.
+func (p *process) says(texts ...string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		out := p.out.String()
+		missing := slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return strings.Contains(out, text) })
+		if len(missing) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the log does not say %q:\n%s", missing, out)
+		}
+	}
+}
+
 func (p *process) stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -195,11 +211,7 @@ func TestNothingConfigured(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := serveProcess(t, dir, "PORT=0")
-	for _, line := range []string{"Data: sqlite://data/guildhall.db", "/docs and http://localhost:"} {
-		if !strings.Contains(p.out.String(), line) {
-			t.Errorf("not said: %s\n%s", line, p.out)
-		}
-	}
+	p.says("Data: sqlite://data/guildhall.db", "/docs and http://localhost:")
 	ada := p.do("POST", "/api/v1/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
 	if head, err := http.Head(p.base + "/readyz"); err != nil || head.StatusCode != 200 {
 		t.Errorf("HEAD /readyz: %v %v", head, err)
@@ -342,9 +354,7 @@ func TestDatabaseURLsThatAreWrong(t *testing.T) {
 		}
 	}
 	p := serveProcess(t, dir, "PORT=0", "DATABASE_URL=sqlite://c%20d%3F.db")
-	if !strings.Contains(p.out.String(), filepath.Join(dir, "c d?.db")) {
-		t.Errorf("the log does not name the file:\n%s", p.out)
-	}
+	p.says(filepath.Join(dir, "c d?.db"))
 	if out, _ := run(t, dir, inProduction("sqlite://c%20d%3F.db"), "check"); !strings.Contains(out, "in "+filepath.Join(dir, "c d?.db")) {
 		t.Errorf("check does not name the file:\n%s", out)
 	}
@@ -397,12 +407,7 @@ func TestNoPartOfThePasswordIsPrinted(t *testing.T) {
 		}
 	}
 	p := serveProcess(t, dir, inProduction(platformtest.PostgresURL(t), "MIGRATE_ON_START=true", "DATABASE_REPLICA_URLS=postgres://u:"+first+"%40"+second+"@127.0.0.1:1/d")...)
-	for range 50 {
-		if strings.Contains(p.out.String(), "a standby is left out") {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	p.says("a standby is left out")
 	hidden(p.out.String(), "a standby")
 }
 
@@ -464,9 +469,7 @@ func TestWhatPostgreSQLRefuses(t *testing.T) {
 	refused(plain+"&statement_timeout=900", "statement_timeout is 900ms", []string{"check"})
 	refused(readOnly, "default_transaction_read_only is on", []string{"check"}, []string{"doctor"})
 	p := serveProcess(t, dir, inProduction(readOnly)...) // which may pass, so that it starts
-	if !strings.Contains(p.out.String(), "default_transaction_read_only is on") {
-		t.Errorf("the log does not say it:\n%s", p.out)
-	}
+	p.says("default_transaction_read_only is on")
 }
 
 // TestAnEncodingThatIsNotUTF8 is refused by whatever opens the database.

@@ -66,9 +66,7 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	r.client.write(r.process).is(503, "storage_unavailable")
 	r.do("GET", "/readyz", "", nil).is(503, "not_ready")
 	r.client.read(r.process).is(503, "storage_unavailable")
-	if out := r.out.String(); !strings.Contains(out, "was replaced by another while it is open") || !strings.Contains(out, "restart the service to go on with the new one") {
-		t.Errorf("the log says\n%s", out)
-	}
+	r.says("was replaced by another while it is open", "restart the service to go on with the new one")
 	r.stop()
 	if out, status := run(t, r.dir, r.environ, "user", "list"); status != 0 || strings.Contains(out, "c@example.com") {
 		t.Errorf("%d\n%s", status, out)
@@ -77,9 +75,10 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	r.do("GET", "/readyz", "", nil).is(200)
 	r.logIn().is(401)
 	kept, _ := filepath.Glob(r.path + ".replaced-*")
-	if len(kept) != 1 || !strings.Contains(r.out.String(), "the one before is kept") {
+	if len(kept) != 1 {
 		t.Fatalf("%v is kept\n%s", kept, r.out)
 	}
+	r.says("the one before is kept")
 	if out, _ := run(t, r.dir, r.environ, "doctor"); !strings.Contains(out, "kept the one before: "+kept[0]) {
 		t.Errorf("doctor says\n%s", out)
 	}
@@ -101,9 +100,7 @@ func TestAFileThatIsRemovedUnderAService(t *testing.T) {
 	r.rename(r.path, away)
 	r.client.write(r.process).is(503, "storage_unavailable")
 	r.do("GET", "/readyz", "", nil).is(503, "not_ready")
-	if out := r.out.String(); !strings.Contains(out, "was removed or renamed while it is open") {
-		t.Errorf("the log says\n%s", out)
-	}
+	r.says("was removed or renamed while it is open")
 	r.rename(away, r.path)
 	r.do("GET", "/readyz", "", nil).is(200)
 	r.client.write(r.process).is(200)
@@ -126,9 +123,7 @@ func TestALogThatIsRemovedUnderAService(t *testing.T) {
 			r.rename(r.path+suffix, away)
 			r.client.write(r.process).is(503, "storage_unavailable")
 			r.do("GET", "/readyz", "", nil).is(503, "not_ready")
-			if out := r.out.String(); !strings.Contains(out, suffix+", without which the SQLite file lacks its last changes, was removed") {
-				t.Errorf("the log says\n%s", out)
-			}
+			r.says(suffix + ", without which the SQLite file lacks its last changes, was removed")
 			r.rename(away, r.path+suffix)
 			r.do("GET", "/readyz", "", nil).is(200)
 			r.client.write(r.process).is(200)

@@ -147,9 +147,7 @@ func TestTracesNest(t *testing.T) {
 		if got, want := me.header.Get("Traceresponse"), "00-"+trace+"-"+name+"-01"; got != want {
 			t.Errorf("traceresponse is %q, want %q", got, want)
 		}
-		if !strings.Contains(p.out.String(), `"request_id":"`+id(me)+`","trace_id":"`+trace+`","span_id":"`+name+`"`) {
-			t.Error("no line of the log names the trace")
-		}
+		p.says(`"request_id":"` + id(me) + `","trace_id":"` + trace + `","span_id":"` + name + `"`)
 	})
 }
 
