@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"guildhall/modules/user"
-	"guildhall/platform"
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 )
@@ -21,12 +20,12 @@ func adminCommand() *cobra.Command {
 	cmd.AddCommand(createAdminCommand(),
 		&cobra.Command{
 			Use: "grant EMAIL", Short: "Make somebody a platform administrator", Args: cobra.ExactArgs(1),
-			RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-				return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
-					if err := operators(k).Grant(ctx, id); err != nil {
+			RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
+				return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
+					if err := operators(g).Grant(ctx, id); err != nil {
 						return err
 					}
-					left, err := shutOut(ctx, k, id)
+					left, err := shutOut(ctx, g, id)
 					if err != nil {
 						return err
 					}
@@ -52,9 +51,9 @@ func revokeAdminCommand() *cobra.Command {
 		Use: "revoke EMAIL", Short: "Take the power from a platform administrator", Args: cobra.ExactArgs(1),
 		Long: "Take the power from a platform administrator. The last one who can log in keeps it, unless --force is given: over\n" +
 			"the API nobody could let people in or act on accounts then. Commands on the server need no administrator.",
-		RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-			return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
-				was, err := operators(k).Revoke(ctx, id, force)
+		RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
+			return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
+				was, err := operators(g).Revoke(ctx, id, force)
 				switch {
 				case errors.Is(err, access.ErrLastOperator):
 					return fmt.Errorf("%s is the last platform administrator who can log in: name another first (`guildhall admin grant`), or repeat this with --force", args[0])
@@ -76,8 +75,8 @@ func listAdminsCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List platform administrators", Args: cobra.NoArgs,
-		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-			list, err := operators(k).List(cmd.Context())
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			list, err := operators(g).List(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -94,12 +93,12 @@ func listAdminsCommand() *cobra.Command {
 	return cmd
 }
 
-func operators(k *platform.Kernel) *access.Operators {
-	return access.NewOperators(k.DB, k.Trail, k.Now)
+func operators(g *guildhall) *access.Operators {
+	return access.NewOperators(g.DB, g.Trail, g.Now)
 }
 
-func forAccount(ctx context.Context, k *platform.Kernel, email string, act func(context.Context, uuid.UUID) error) error {
-	id, err := findAccount(ctx, k, email)
+func forAccount(ctx context.Context, g *guildhall, email string, act func(context.Context, uuid.UUID) error) error {
+	id, err := findAccount(ctx, g, email)
 	if err != nil {
 		return err
 	}
@@ -113,12 +112,12 @@ func createAdminCommand() *cobra.Command {
 		Use: "create EMAIL", Short: "Make an account that is a platform administrator",
 		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
 		Args: oneParsed(&email),
-		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			chosen, err := readNewPassword(cmd)
 			if err != nil {
 				return err
 			}
-			made, err := wire(k).users.CommandLine().Create(cmd.Context(), user.Newcomer{Email: email, Name: name, Password: chosen}, operators(k).Grant)
+			made, err := g.users.CommandLine().Create(cmd.Context(), user.NewUser{Email: email, Name: name, Password: chosen}, operators(g).Grant)
 			if err != nil {
 				return err
 			}

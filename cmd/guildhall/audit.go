@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"guildhall/platform"
 )
 
 // auditCommand looks after the trail.
@@ -21,8 +19,8 @@ func verifyCommand() *cobra.Command {
 		Use: "verify", Short: "Go through every event and say whether one was changed, removed or put in", Args: cobra.NoArgs,
 		Long: "Go through every event and say whether one was changed, removed or put in. The digest covers the last\n" +
 			"event of every chain: keep it elsewhere, for whoever can write to the whole database can forge a chain anew.",
-		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-			v, err := k.Trail.Verify(cmd.Context())
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			v, err := g.Trail.Verify(cmd.Context())
 			if err != nil {
 				return err
 			}

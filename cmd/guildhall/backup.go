@@ -56,9 +56,9 @@ func backupCommand() *cobra.Command {
 			"database whichever database the service has, and is gone through before it gets its name. It holds\n" +
 			"password hashes: keep it as safe as the database. With - it goes to standard output, after it has been\n" +
 			"made and gone through in TMPDIR.",
-		RunE: withWhole(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
+		RunE: withWhole(func(cmd *cobra.Command, args []string, g *guildhall) error {
 			began := time.Now()
-			taken, report, err := takeBackup(cmd, k, app, args[0])
+			taken, report, err := takeBackup(cmd, g, args[0])
 			if err != nil && (!asJSON || !errors.Is(err, backup.ErrUnsound)) {
 				return err
 			}
@@ -73,8 +73,8 @@ func backupCommand() *cobra.Command {
 }
 
 // takeBackup makes one, and says where to report it: standard output may be the backup.
-func takeBackup(cmd *cobra.Command, k *platform.Kernel, app *platform.App, path string) (taken backup.Taken, report io.Writer, err error) {
-	o := backup.Options{DB: k.DB, Migrations: app.Migrations()}
+func takeBackup(cmd *cobra.Command, g *guildhall, path string) (taken backup.Taken, report io.Writer, err error) {
+	o := backup.Options{DB: g.DB, Migrations: g.app.Migrations()}
 	var done func()
 	if path != stream {
 		o.Progress, done = showProgress(cmd.ErrOrStderr())
@@ -181,18 +181,18 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 }
 
 // startBackups makes the backups that are configured while the service runs.
-func startBackups(ctx context.Context, k *platform.Kernel, app *platform.App) (stop func()) {
-	if k.Config.BackupDir == "" {
+func startBackups(ctx context.Context, g *guildhall) (stop func()) {
+	if g.Config.BackupDir == "" {
 		return func() {}
 	}
 	schedule := &backup.Schedule{
-		Dir: k.Config.BackupDir, Interval: k.Config.BackupInterval, Keep: k.Config.BackupKeep,
-		Backup: backup.Options{DB: k.DB, Migrations: app.Migrations()}, Now: k.Now, Log: k.Log,
+		Dir: g.Config.BackupDir, Interval: g.Config.BackupInterval, Keep: g.Config.BackupKeep,
+		Backup: backup.Options{DB: g.DB, Migrations: g.app.Migrations()}, Now: g.Now, Log: g.Log,
 	}
-	k.Telemetry.WatchBackups(func() time.Time { return backup.Newest(schedule.Dir, schedule.Now()) }, schedule.Failures, schedule.Interval)
+	g.Telemetry.WatchBackups(func() time.Time { return backup.Newest(schedule.Dir, schedule.Now()) }, schedule.Failures, schedule.Interval)
 	return schedule.Start(ctx)
 }
 
 func endSessions(ctx context.Context, db *database.DB) error {
-	return auth.NewSessions(db, audit.New(db, platform.Now), platform.Now).EndEverybodys(database.ForAll(ctx))
+	return auth.NewSessions(db, audit.New(db, platform.Now), platform.Now).EndAllOfEveryone(database.ForAll(ctx))
 }

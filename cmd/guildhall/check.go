@@ -68,34 +68,34 @@ func problemsIn(err error) []config.Finding {
 // checkStorage looks at the database itself.
 func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	const database, schema = "database", "schema"
-	k, app, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
+	g, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
 	if err != nil {
 		return []config.Finding{{Name: database, Message: err.Error()}}
 	}
-	defer k.DB.Close()
+	defer g.DB.Close()
 	answers := []config.Finding{{OK: true, Name: database, Message: "answers"}}
-	for _, err := range []error{k.DB.Writable(ctx), k.DB.CheckTimeout(ctx)} {
+	for _, err := range []error{g.DB.Writable(ctx), g.DB.CheckTimeout(ctx)} {
 		if err != nil {
 			answers = append(answers, config.Finding{Name: database, Message: err.Error()})
 		}
 	}
-	status, err := k.DB.Status(ctx, app.Migrations())
+	status, err := g.DB.Status(ctx, g.app.Migrations())
 	switch {
 	case err != nil:
 		return []config.Finding{{Name: database, Message: err.Error()}}
 	case len(status.Unknown) > 0:
 		return append(answers, config.Finding{Name: schema, Message: "is newer than this version of guildhall"})
 	case len(status.Pending) > 0:
-		if err := k.DB.MayMigrate(ctx); err != nil {
+		if err := g.DB.MayMigrate(ctx); err != nil {
 			return append(answers, config.Finding{Name: schema, Message: fmt.Sprintf("lacks %d migration(s), and %v", len(status.Pending), err)})
 		}
 		return append(answers, config.Finding{Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))})
 	}
 	findings := append(answers, config.Finding{OK: true, Name: schema, Message: "is up to date"})
-	if err := k.DB.CheckRowSecurity(ctx, app.Tables()); err != nil {
+	if err := g.DB.CheckRowSecurity(ctx, g.app.Tables()); err != nil {
 		findings = append(findings, config.Finding{Name: "row-level security", Message: err.Error()})
 	}
-	if err := audit.NewRetention(k.Trail, cfg.AuditRetention).Check(ctx); err != nil {
+	if err := audit.NewRetention(g.Trail, cfg.AuditRetention).Check(ctx); err != nil {
 		findings = append(findings, config.Finding{Name: "retention", Message: err.Error()})
 	}
 	return findings

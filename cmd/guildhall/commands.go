@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,59 +76,36 @@ func newLog(cfg *config.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }
 
-// open builds the whole service, without serving.
-func open(ctx context.Context, cfg *config.Config, log *slog.Logger, o platform.Options) (*platform.Kernel, *platform.App, error) {
-	k, err := platform.Open(ctx, cfg, log, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	app, err := platform.New(k, version, wire(k).modules()...)
-	if err != nil {
-		_ = k.DB.Close()
-		return nil, nil, err
-	}
-	return k, app, nil
-}
-
 // onDatabase is a command that needs the database.
-type onDatabase func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error
+type onDatabase func(cmd *cobra.Command, args []string, g *guildhall) error
 
 // withWhole is withApp on a database into which no copy was cut off.
 func withWhole(run onDatabase) func(*cobra.Command, []string) error {
-	return withApp(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-		half, err := k.DB.IsHalfCopied(cmd.Context())
+	return withApp(func(cmd *cobra.Command, args []string, g *guildhall) error {
+		half, err := g.DB.IsHalfCopied(cmd.Context())
 		if err != nil {
 			return err
 		}
 		if half {
 			return database.ErrHalfCopied
 		}
-		return run(cmd, args, k, app)
+		return run(cmd, args, g)
 	})
 }
 
 // withService is withWhole on a schema that the service could run on, for what
 // works on people and organizations beside it.
 func withService(run onDatabase) func(*cobra.Command, []string) error {
-	return withWhole(func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-		if err := app.Current(cmd.Context()); err != nil {
+	return withWhole(func(cmd *cobra.Command, args []string, g *guildhall) error {
+		if err := g.app.Current(cmd.Context()); err != nil {
 			return err
 		}
-		return run(cmd, args, k, app)
+		return run(cmd, args, g)
 	})
 }
 
 // sayMade tells of a new database: whoever meant another one notices here.
 func sayMade(out io.Writer, path string) { fmt.Fprintln(out, "made a new database:", absolute(path)) }
-
-// describe builds the service without a database: it can say what it is.
-func describe() (*platform.App, error) {
-	k, err := platform.Unopened()
-	if err != nil {
-		return nil, err
-	}
-	return platform.New(k, version, wire(k).modules()...)
-}
 
 // withApp runs a command that needs a database that is there.
 func withApp(run onDatabase) func(*cobra.Command, []string) error {
@@ -145,11 +121,11 @@ func withNew(run onDatabase) func(*cobra.Command, []string) error {
 // withFilled is withNew for what fills a database with a schema that the service
 // could run on, which it gets here where it is empty and MIGRATE_ON_START is set.
 func withFilled(run onDatabase) func(*cobra.Command, []string) error {
-	return onOpened(migratesOnStart, func(cmd *cobra.Command, args []string, k *platform.Kernel, app *platform.App) error {
-		if err := app.Usable(cmd.Context()); err != nil {
+	return onOpened(migratesOnStart, func(cmd *cobra.Command, args []string, g *guildhall) error {
+		if err := g.app.Usable(cmd.Context()); err != nil {
 			return err
 		}
-		return run(cmd, args, k, app)
+		return run(cmd, args, g)
 	})
 }
 
@@ -163,19 +139,19 @@ func onOpened(mayCreate func(*config.Config) bool, run onDatabase) func(*cobra.C
 		if err != nil {
 			return err
 		}
-		k, app, err := open(cmd.Context(), cfg, log, platform.Options{Create: mayCreate(cfg)})
+		g, err := open(cmd.Context(), cfg, log, platform.Options{Create: mayCreate(cfg)})
 		if err != nil {
 			return err
 		}
-		defer k.DB.Close()
-		if k.DB.Made() {
-			sayMade(cmd.ErrOrStderr(), k.DB.Path())
+		defer g.DB.Close()
+		if g.DB.Made() {
+			sayMade(cmd.ErrOrStderr(), g.DB.Path())
 		}
-		ctx, err := k.Gate.AdmitCommandLine(cmd.Context(), access.OperatorOnly(), access.Request{})
+		ctx, err := g.Gate.AdmitCommandLine(cmd.Context(), access.OperatorOnly(), access.Request{})
 		if err != nil {
 			return err
 		}
 		cmd.SetContext(ctx)
-		return run(cmd, args, k, app)
+		return run(cmd, args, g)
 	}
 }

@@ -67,7 +67,7 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 		return fmt.Errorf("open --from, which must be the server itself and no pooler: %w", err)
 	}
 	defer source.Close()
-	target, app, err := openBare(ctx, to)
+	target, err := openBare(ctx, to)
 	if err != nil {
 		return fmt.Errorf("open --to, which must be the server itself and no pooler: %w", err)
 	}
@@ -75,7 +75,7 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 	if target.DB.Made() {
 		sayMade(cmd.ErrOrStderr(), target.DB.Path())
 	}
-	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: app.Migrations(), Without: access.OfOneServer()})
+	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: target.app.Migrations(), Without: access.OfOneServer()})
 }
 
 // copyReport is what `copy --json` prints.
@@ -154,7 +154,7 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 
 // openBare opens or makes a database that is not the configured one, with everything that
 // migrations need and nothing of the service's settings.
-func openBare(ctx context.Context, url string) (*platform.Kernel, *platform.App, error) {
+func openBare(ctx context.Context, url string) (*guildhall, error) {
 	cfg := &config.Config{DatabaseURL: config.Secret(url)}
 	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{Create: true})
 }

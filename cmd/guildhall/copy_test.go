@@ -118,12 +118,12 @@ func TestCopyGoesOn(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
 		ada, grace := town(t, s)
-		target, app, err := openBare(everything, to)
+		target, err := openBare(everything, to)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer target.DB.Close()
-		o := clone.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
+		o := clone.Options{From: s.kernel.DB, To: target.DB, Migrations: target.app.Migrations()}
 		cuts := 0
 		for {
 			ctx, cancel := context.WithCancel(everything)
@@ -240,13 +240,13 @@ func TestCopySeesWhatIsNotTheSame(t *testing.T) {
 	platformtest.Each(t, func(t *testing.T, to string) {
 		s := start(t, platformtest.SQLiteURL(t))
 		ada, _ := town(t, s)
-		target, app, err := openBare(everything, to)
+		target, err := openBare(everything, to)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer target.DB.Close()
-		o := clone.Options{From: s.kernel.DB, To: target.DB, Migrations: app.Migrations()}
-		meddler, _, err := openBare(everything, to)
+		o := clone.Options{From: s.kernel.DB, To: target.DB, Migrations: target.app.Migrations()}
+		meddler, err := openBare(everything, to)
 		if err != nil {
 			t.Fatal(err)
 		}

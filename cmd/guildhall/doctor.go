@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"guildhall/platform"
 	"guildhall/platform/doctor"
 )
 
@@ -19,9 +18,9 @@ func doctorCommand() *cobra.Command {
 			"there is something to warn of. For the settings there is `guildhall check`.",
 	}
 	began := false
-	examine := withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
+	examine := withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 		began = true
-		findings := doctor.Examine(cmd.Context(), doctor.Options{Config: k.Config, DB: k.DB, Migrations: app.Migrations(), Tables: app.Tables(), Now: k.Now})
+		findings := doctor.Examine(cmd.Context(), doctor.Options{Config: g.Config, DB: g.DB, Migrations: g.app.Migrations(), Tables: g.app.Tables(), Now: g.Now})
 		if asJSON {
 			if err := printJSON(cmd.OutOrStdout(), findings); err != nil {
 				return err

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"guildhall/platform"
 	"guildhall/platform/database"
 )
 
@@ -19,8 +18,8 @@ func migrateCommand() *cobra.Command {
 	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand(),
 		&cobra.Command{
 			Use: "plan", Short: "Print the SQL of every pending migration", Args: cobra.NoArgs,
-			RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-				return printPlan(cmd.Context(), cmd, k, app)
+			RunE: withApp(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+				return printPlan(cmd.Context(), cmd, g)
 			}),
 		},
 	)
@@ -69,12 +68,12 @@ func migrateUpCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
-		RunE: withNew(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-			ids, err := k.DB.Migrate(cmd.Context(), app.Migrations())
+		RunE: withNew(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			ids, err := g.DB.Migrate(cmd.Context(), g.app.Migrations())
 			if err := report(cmd, asJSON, inState(applied, ids), err); err != nil {
 				return err
 			}
-			if err := k.DB.RowSecurityAsSet(cmd.Context()); err != nil {
+			if err := g.DB.RowSecurityAsSet(cmd.Context()); err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), "the service would not start with these settings:", err)
 			}
 			return nil
@@ -97,8 +96,8 @@ func migrateDownCommand() *cobra.Command {
 			}
 			return nil
 		}),
-		RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-			ids, err := k.DB.Rollback(cmd.Context(), app.Migrations(), n)
+		RunE: withApp(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			ids, err := g.DB.Rollback(cmd.Context(), g.app.Migrations(), n)
 			return report(cmd, asJSON, inState(rolledBack, ids), err)
 		}),
 	}
@@ -121,8 +120,8 @@ func migrateStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "List migrations and whether each has been applied", Args: cobra.NoArgs,
-		RunE: withApp(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-			status, err := k.DB.Status(cmd.Context(), app.Migrations())
+		RunE: withApp(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			status, err := g.DB.Status(cmd.Context(), g.app.Migrations())
 			if err != nil {
 				return err
 			}
@@ -140,16 +139,16 @@ func migrateStatusCommand() *cobra.Command {
 	return cmd
 }
 
-func printPlan(ctx context.Context, cmd *cobra.Command, k *platform.Kernel, app *platform.App) error {
-	status, err := k.DB.Status(ctx, app.Migrations())
+func printPlan(ctx context.Context, cmd *cobra.Command, g *guildhall) error {
+	status, err := g.DB.Status(ctx, g.app.Migrations())
 	if err != nil {
 		return err
 	}
-	for _, m := range app.Migrations() {
+	for _, m := range g.app.Migrations() {
 		if !slices.Contains(status.Pending, m.ID) {
 			continue
 		}
-		statements := k.DB.Statements(m.Up)
+		statements := g.DB.Statements(m.Up)
 		if len(statements) == 0 {
 			fmt.Fprintf(cmd.OutOrStdout(), "-- %s\n-- nothing to do on this database\n\n", m.ID)
 			continue

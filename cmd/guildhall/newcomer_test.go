@@ -24,8 +24,9 @@ func TestLettingPeopleIn(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		root, ada := s.operator("Root"), s.person("Ada")
 		s.kernel.Config.EnableRegistration = false
+		_, modules := wire(s.kernel)
 		var err error
-		if s.app, err = platform.New(s.kernel, version, wire(s.kernel).modules()...); err != nil {
+		if s.app, err = platform.New(s.kernel, version, modules...); err != nil {
 			t.Fatal(err)
 		}
 		s.do("POST", "/api/v1/auth/register", "", body("email", newEmail(), "password", password, "name", "X")).is(403, "registration_disabled")

@@ -11,7 +11,6 @@ import (
 
 	"guildhall/modules/membership"
 	"guildhall/modules/organization"
-	"guildhall/platform"
 	"guildhall/platform/field"
 )
 
@@ -31,17 +30,17 @@ func organizationCommand() *cobra.Command {
 }
 
 // aboutOrganization is aboutPerson for organizations.
-func aboutOrganization(cmd *cobra.Command, act func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
+func aboutOrganization(cmd *cobra.Command, act func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
 	var asJSON bool
 	var which organizationReference
 	cmd.Use += " ID|NAME"
 	cmd.Args = oneParsed(&which)
-	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-		id, err := which.find(cmd.Context(), k)
+	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+		id, err := which.find(cmd.Context(), g)
 		if err != nil {
 			return err
 		}
-		result, told, err := act(cmd, k, id)
+		result, told, err := act(cmd, g, id)
 		if err != nil {
 			return err
 		}
@@ -58,9 +57,9 @@ func organizationListCommand() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "list", Short: "List organizations, archived ones too", Args: cobra.NoArgs,
-		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			match = strings.ToLower(match)
-			list := only(wire(k).organizations.CommandLine().All(cmd.Context()), func(v organization.View) bool {
+			list := only(g.organizations.CommandLine().All(cmd.Context()), func(v organization.View) bool {
 				return (want == "" || want == organizationsStanding(v)) && strings.Contains(strings.ToLower(v.Name), match)
 			})
 			const columns = "%-36s  %-9s  %-20s  %s"
@@ -88,17 +87,17 @@ func organizationShowCommand() *cobra.Command {
 	return aboutOrganization(&cobra.Command{
 		Use: "show", Short: "Show an organization: standing, owner and how many members it has",
 		Long: "Show an organization: standing, owner and how many members it has. `user list --organization` lists them.",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		o, err := lookAtOrganization(cmd.Context(), wire(k), id)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		o, err := lookAtOrganization(cmd.Context(), g, id)
 		return o, o.String(), err
 	})
 }
 
-func lookAtOrganization(ctx context.Context, r rooms, id uuid.UUID) (o shownOrganization, err error) {
-	if o.Details, err = r.organizations.CommandLine().Show(ctx, id); err != nil {
+func lookAtOrganization(ctx context.Context, g *guildhall, id uuid.UUID) (o shownOrganization, err error) {
+	if o.Details, err = g.organizations.CommandLine().Show(ctx, id); err != nil {
 		return o, err
 	}
-	o.Owner, o.Members, err = r.memberships.CommandLine().Owner(ctx, id)
+	o.Owner, o.Members, err = g.memberships.CommandLine().Owner(ctx, id)
 	return o, err
 }
 
@@ -133,8 +132,8 @@ func organizationSuspendCommand() *cobra.Command {
 	var until deadline
 	cmd := aboutOrganization(&cobra.Command{
 		Use: "suspend", Short: "Suspend an organization, so that its owner can't lift that",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		v, err := wire(k).organizations.CommandLine().Suspend(cmd.Context(), id, reason, until.at)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		v, err := g.organizations.CommandLine().Suspend(cmd.Context(), id, reason, until.at)
 		return v, named(v) + " is suspended" + ending(until), err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to its admins")
@@ -146,8 +145,8 @@ func organizationSuspendCommand() *cobra.Command {
 func organizationActivateCommand() *cobra.Command {
 	return aboutOrganization(&cobra.Command{
 		Use: "activate", Short: "Lift the suspension of an organization, whoever's it is",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		v, err := wire(k).organizations.CommandLine().Activate(cmd.Context(), id)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		v, err := g.organizations.CommandLine().Activate(cmd.Context(), id)
 		return v, named(v) + " is active", err
 	})
 }
@@ -156,8 +155,8 @@ func organizationArchiveCommand() *cobra.Command {
 	var reason field.Reason
 	cmd := aboutOrganization(&cobra.Command{
 		Use: "archive", Short: "Archive an organization: only its owner sees it then, and may restore it",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		v, err := wire(k).organizations.CommandLine().Archive(cmd.Context(), id, reason)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		v, err := g.organizations.CommandLine().Archive(cmd.Context(), id, reason)
 		return v, named(v) + " is archived", err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to its admins")
@@ -169,8 +168,8 @@ func organizationUnarchiveCommand() *cobra.Command {
 	var reason field.Reason
 	cmd := aboutOrganization(&cobra.Command{
 		Use: "unarchive", Short: "Restore an archived organization",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		v, err := wire(k).organizations.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		v, err := g.organizations.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
 		return v, named(v) + " is restored", err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to its admins")
@@ -186,16 +185,16 @@ func organizationTransferCommand() *cobra.Command {
 		Args: cobra.MatchAll(cobra.ExactArgs(2),
 			func(cmd *cobra.Command, args []string) error { return oneParsed(&which)(cmd, args[:1]) },
 			func(cmd *cobra.Command, args []string) error { return oneParsed(&who)(cmd, args[1:]) }),
-		RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-			id, err := which.find(cmd.Context(), k)
+		RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
+			id, err := which.find(cmd.Context(), g)
 			if err != nil {
 				return err
 			}
-			newOwner, err := who.find(cmd.Context(), k)
+			newOwner, err := who.find(cmd.Context(), g)
 			if err != nil {
 				return err
 			}
-			v, err := wire(k).memberships.CommandLine().Transfer(cmd.Context(), id, newOwner)
+			v, err := g.memberships.CommandLine().Transfer(cmd.Context(), id, newOwner)
 			if err != nil {
 				return err
 			}

@@ -10,20 +10,19 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"guildhall/platform"
 	"guildhall/platform/field"
 )
 
-func setPassword(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-	return forAccount(cmd.Context(), k, args[0], func(ctx context.Context, id uuid.UUID) error {
+func setPassword(cmd *cobra.Command, args []string, g *guildhall) error {
+	return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
 		chosen, err := readNewPassword(cmd)
 		if err != nil {
 			return err
 		}
-		if err := wire(k).auths.CommandLine().SetPassword(ctx, id, chosen); err != nil {
+		if err := g.auth.CommandLine().SetPassword(ctx, id, chosen); err != nil {
 			return err
 		}
-		left, err := shutOut(ctx, k, id)
+		left, err := shutOut(ctx, g, id)
 		if err != nil {
 			return err
 		}

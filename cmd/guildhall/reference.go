@@ -39,16 +39,16 @@ func (r *personReference) UnmarshalText(text []byte) error {
 }
 
 // find returns the id of a person who exists.
-func (r *personReference) find(ctx context.Context, k *platform.Kernel) (uuid.UUID, error) {
+func (r *personReference) find(ctx context.Context, g *guildhall) (uuid.UUID, error) {
 	if r.email != "" {
-		return findAccount(ctx, k, r.email)
+		return findAccount(ctx, g, r.email)
 	}
-	return r.id, k.Gate.Known(ctx, r.id)
+	return r.id, g.Gate.Known(ctx, r.id)
 }
 
 // findAccount returns the id of the person with an email address.
-func findAccount(ctx context.Context, k *platform.Kernel, email string) (uuid.UUID, error) {
-	id, err := operators(k).Find(ctx, field.Login(email).CanonicalEmail())
+func findAccount(ctx context.Context, g *guildhall, email string) (uuid.UUID, error) {
+	id, err := operators(g).Find(ctx, field.Login(email).CanonicalEmail())
 	if access.ErrUserNotFound.Is(err) {
 		return id, fmt.Errorf("nobody has the email address %s", email)
 	}
@@ -69,8 +69,8 @@ func (r *organizationReference) UnmarshalText(text []byte) error {
 }
 
 // find returns its id. Whether there is one of the id is for the gate to say.
-func (r organizationReference) find(ctx context.Context, k *platform.Kernel) (uuid.UUID, error) {
-	id, err := transfers(k).Find(ctx, string(r))
+func (r organizationReference) find(ctx context.Context, g *guildhall) (uuid.UUID, error) {
+	id, err := transfers(g.Kernel).Find(ctx, string(r))
 	if err != nil {
 		return id, fmt.Errorf("%s: %w", r, err)
 	}
@@ -78,11 +78,11 @@ func (r organizationReference) find(ctx context.Context, k *platform.Kernel) (uu
 }
 
 // findIfGiven is for a flag that was perhaps not given.
-func (r organizationReference) findIfGiven(ctx context.Context, k *platform.Kernel) (uuid.NullUUID, error) {
+func (r organizationReference) findIfGiven(ctx context.Context, g *guildhall) (uuid.NullUUID, error) {
 	if r == "" {
 		return uuid.NullUUID{}, nil
 	}
-	id, err := r.find(ctx, k)
+	id, err := r.find(ctx, g)
 	return uuid.NullUUID{UUID: id, Valid: err == nil}, err
 }
 

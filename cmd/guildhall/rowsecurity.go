@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"guildhall/platform"
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
 )
@@ -22,16 +21,16 @@ func rowSecurityCommand() *cobra.Command {
 			Long: "Turn row-level security on, as the tables' owner, for every table that has a policy. It stays on until\n" +
 				"`guildhall row-security off`; migrations keep it. Processes that run without DATABASE_ROW_SECURITY=true\n" +
 				"answer 503 from then on: restart them with it.",
-			RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-				return setRowSecurity(cmd, k, app, true)
+			RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+				return setRowSecurity(cmd, g, true)
 			}),
 		},
 		&cobra.Command{
 			Use: "off", Short: "Turn row-level security off, as the tables' owner", Args: cobra.NoArgs,
 			Long: "Turn row-level security off, as the tables' owner. Processes that run with DATABASE_ROW_SECURITY=true are\n" +
 				"not ready from then on: restart them without it.",
-			RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, app *platform.App) error {
-				return setRowSecurity(cmd, k, app, false)
+			RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+				return setRowSecurity(cmd, g, false)
 			}),
 		},
 		rowSecurityStatusCommand(),
@@ -39,17 +38,17 @@ func rowSecurityCommand() *cobra.Command {
 	return cmd
 }
 
-func setRowSecurity(cmd *cobra.Command, k *platform.Kernel, app *platform.App, on bool) error {
+func setRowSecurity(cmd *cobra.Command, g *guildhall, on bool) error {
 	ctx := cmd.Context()
-	if err := app.UpToDate(ctx); err != nil {
+	if err := g.app.UpToDate(ctx); err != nil {
 		return err
 	}
 	state, action := "off", audit.RowSecurityOff
 	if on {
 		state, action = "on", audit.RowSecurityOn
 	}
-	changed, err := k.DB.SetRowSecurity(ctx, app.Tables(), on, func(ctx context.Context, tables []string) error {
-		return k.Trail.Record(ctx, audit.Event{Action: action, Details: map[string]string{"tables": strconv.Itoa(len(tables))}})
+	changed, err := g.DB.SetRowSecurity(ctx, g.app.Tables(), on, func(ctx context.Context, tables []string) error {
+		return g.Trail.Record(ctx, audit.Event{Action: action, Details: map[string]string{"tables": strconv.Itoa(len(tables))}})
 	})
 	if err != nil {
 		return err
@@ -75,21 +74,21 @@ func rowSecurityStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Say whether row-level security is on, and for which tables", Args: cobra.NoArgs,
-		RunE: withWhole(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-			if k.DB.Driver() != database.Postgres {
+		RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			if g.DB.Driver() != database.Postgres {
 				return database.ErrNoRowSecurity
 			}
-			found, err := k.DB.RowSecurity(cmd.Context())
+			found, err := g.DB.RowSecurity(cmd.Context())
 			if err != nil {
 				return err
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {
 				return printJSON(out, map[string]any{
-					"state": found.State(), "on": append([]string{}, found.On...), "off": append([]string{}, found.Off...), "setting": k.Config.DatabaseRowSecurity,
+					"state": found.State(), "on": append([]string{}, found.On...), "off": append([]string{}, found.Off...), "setting": g.Config.DatabaseRowSecurity,
 				})
 			}
-			fmt.Fprintf(out, "row-level security is %s; DATABASE_ROW_SECURITY is %t here\n", found.State(), k.Config.DatabaseRowSecurity)
+			fmt.Fprintf(out, "row-level security is %s; DATABASE_ROW_SECURITY is %t here\n", found.State(), g.Config.DatabaseRowSecurity)
 			for _, table := range found.On {
 				fmt.Fprintln(out, "on ", table)
 			}

@@ -31,16 +31,16 @@ func underRowSecurity(t testing.TB, cfg *config.Config) {
 		return
 	}
 	owner := *cfg
-	k, app, err := open(context.Background(), &owner, slog.New(slog.DiscardHandler), platform.Options{})
+	g, err := open(context.Background(), &owner, slog.New(slog.DiscardHandler), platform.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.DB.Close()
-	if _, err := k.DB.Migrate(context.Background(), app.Migrations()); err != nil {
+	defer g.DB.Close()
+	if _, err := g.DB.Migrate(context.Background(), g.app.Migrations()); err != nil {
 		t.Fatal(err)
 	}
 	unrecorded := func(context.Context, []string) error { return nil } // the tests count events
-	if _, err := k.DB.SetRowSecurity(context.Background(), app.Tables(), true, unrecorded); err != nil {
+	if _, err := g.DB.SetRowSecurity(context.Background(), g.app.Tables(), true, unrecorded); err != nil {
 		t.Fatal(err)
 	}
 	refused := "UPDATE, DELETE"
@@ -54,7 +54,7 @@ func underRowSecurity(t testing.TB, cfg *config.Config) {
 		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + role,
 		"REVOKE " + refused + " ON audit_events FROM " + role,
 	} {
-		if err := k.DB.InTx(everything, func(ctx context.Context) error { return k.DB.Conn(ctx).Exec(statement).Error }); err != nil {
+		if err := g.DB.InTx(everything, func(ctx context.Context) error { return g.DB.Conn(ctx).Exec(statement).Error }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -180,12 +180,12 @@ func TestRowSecurity(t *testing.T) {
 		t.Helper()
 		cfg := *s.kernel.Config
 		change(&cfg)
-		k, app, err := open(context.Background(), &cfg, slog.New(slog.DiscardHandler), platform.Options{Create: true})
+		g, err := open(context.Background(), &cfg, slog.New(slog.DiscardHandler), platform.Options{Create: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer k.DB.Close()
-		if err := app.Prepare(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
+		defer g.DB.Close()
+		if err := g.app.Prepare(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 		if findings := fmt.Sprint(checkStorage(context.Background(), &cfg)); !strings.Contains(findings, want) {

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"guildhall/platform"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/seed"
@@ -41,8 +40,8 @@ func seedCommand() *cobra.Command {
 					return err
 				}
 			}
-			return withFilled(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-				return fill(cmd, k, size, asJSON)
+			return withFilled(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+				return fill(cmd, g, size, asJSON)
 			})(cmd, args)
 		},
 	}
@@ -77,10 +76,10 @@ type seedReport struct {
 	OrganizationMembers int64     `json:"organization_members"`
 }
 
-func fill(cmd *cobra.Command, k *platform.Kernel, size seed.Size, asJSON bool) error {
+func fill(cmd *cobra.Command, g *guildhall, size seed.Size, asJSON bool) error {
 	began := time.Now()
 	show, done := showProgress(cmd.ErrOrStderr())
-	err := seed.Fill(cmd.Context(), seed.Options{DB: k.DB, Size: size, Progress: show})
+	err := seed.Fill(cmd.Context(), seed.Options{DB: g.DB, Size: size, Progress: show})
 	done()
 	if err != nil && cmd.Context().Err() != nil {
 		return errors.New("the seed was cut off: start over with an empty database")
@@ -95,5 +94,5 @@ Everybody, from %s to %s, has the password %s
 %[5]s owns %[8]s, the largest organization, with %[9]d members. Start the service, and log in:
 
   curl -s localhost:%[10]d/api/v1/auth/token -d username=%[5]s -d password=%[7]s`,
-		r.Users, r.Organizations, r.Memberships, r.Seconds, r.FirstEmail, r.LastEmail, r.Password, r.OrganizationID, r.OrganizationMembers, k.Config.Port))
+		r.Users, r.Organizations, r.Memberships, r.Seconds, r.FirstEmail, r.LastEmail, r.Password, r.OrganizationID, r.OrganizationMembers, g.Config.Port))
 }

@@ -56,7 +56,7 @@ func TestSeedMakesTheSameOnBothDatabases(t *testing.T) {
 	var first map[string]string
 	for _, databaseURL := range []string{platformtest.SQLiteURL(t), platformtest.SQLiteURL(t), platformtest.PostgresURL(t)} {
 		seeded(t, databaseURL, size)
-		k, _, err := openBare(everything, databaseURL)
+		k, err := openBare(everything, databaseURL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestSeedUnderRowSecurity(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.PostgresURL(t)
 	s := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
-	bare, _, err := openBare(everything, databaseURL)
+	bare, err := openBare(everything, databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,16 +59,16 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 			log.Warn("the last traces were not exported", "cause", err)
 		}
 	}()
-	k, app, err := open(ctx, cfg, log, platform.Options{Telemetry: measure, Create: migratesOnStart(cfg)})
+	g, err := open(ctx, cfg, log, platform.Options{Telemetry: measure, Create: migratesOnStart(cfg)})
 	if err != nil {
 		return err
 	}
-	defer k.DB.Close()
-	if err := app.Prepare(ctx); err != nil {
+	defer g.DB.Close()
+	if err := g.app.Prepare(ctx); err != nil {
 		return err
 	}
 	if url := cfg.DatabaseURL.Reveal(); sqliteurl.Is(url) {
-		log.Info("database", "file", fileOf(url), "new", k.DB.Made())
+		log.Info("database", "file", fileOf(url), "new", g.DB.Made())
 	}
 	private, err := listenPrivately(ctx, cfg.PrivateAddress, log)
 	if err != nil {
@@ -82,8 +82,8 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 	listening = true
 	announce(cmd, cfg, listener.Addr())
 	go debug.FreeOSMemory() // what the start left behind
-	defer startBackups(ctx, k, app)()
-	return app.Run(ctx, listener, private)
+	defer startBackups(ctx, g)()
+	return g.app.Run(ctx, listener, private)
 }
 
 // surviveLostReader keeps the process alive when whoever reads its output is gone

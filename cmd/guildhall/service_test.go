@@ -58,7 +58,7 @@ func asInProduction(t testing.TB, databaseURL string, log *slog.Logger, metrics 
 		t.Fatal(err)
 	}
 	s := &service{t: t, ctx: context.Background(), address: "192.0.2.100:1234"}
-	s.kernel, s.app, err = open(t.Context(), cfg, log, platform.Options{
+	g, err := open(t.Context(), cfg, log, platform.Options{
 		Create:      true,
 		Telemetry:   measure,
 		Now:         func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
@@ -67,6 +67,7 @@ func asInProduction(t testing.TB, databaseURL string, log *slog.Logger, metrics 
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.kernel, s.app = g.Kernel, g.app
 	t.Cleanup(func() { _ = s.kernel.DB.Close(); _ = measure.Close() })
 	if err := s.app.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
@@ -132,8 +133,7 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 	}
 	s := &service{t: t, log: &lockedBuffer{}, ctx: context.Background(), address: "192.0.2.100:1234"}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
-	var err error
-	s.kernel, s.app, err = open(context.Background(), cfg, log, platform.Options{
+	g, err := open(context.Background(), cfg, log, platform.Options{
 		Create: true,
 		Engine: e,
 		Now:    func() time.Time { return platform.Now().Add(time.Duration(s.skew.Load())) },
@@ -145,6 +145,7 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
+	s.kernel, s.app = g.Kernel, g.app
 	t.Cleanup(func() { _ = s.kernel.DB.Close() })
 	if err := s.app.Prepare(context.Background()); err != nil {
 		t.Fatalf("prepare: %v", err)

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"guildhall/platform"
 )
 
 // sweepCommand does once what the service does every few minutes.
@@ -17,8 +15,8 @@ func sweepCommand() *cobra.Command {
 		Use: "sweep", Short: "Forget what is no longer kept, now, and say how much", Args: cobra.NoArgs,
 		Long: "Forget what is no longer kept, now, and say how much. The service does so by itself about every ten\n" +
 			"minutes, by the settings that end in RETENTION_DAYS and RETENTION_HOURS.",
-		RunE: withService(func(cmd *cobra.Command, _ []string, _ *platform.Kernel, app *platform.App) error {
-			all, err := app.Sweep(cmd.Context())
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			all, err := g.app.Sweep(cmd.Context())
 			var lines []string
 			for _, s := range all {
 				lines = append(lines, fmt.Sprintf("%s: %d forgotten", s.Kind, s.Rows))

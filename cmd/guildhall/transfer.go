@@ -25,8 +25,8 @@ func exportCommand() *cobra.Command {
 		Long: "Write one organization, named by its id or by a name that only it has, into an archive that `guildhall import`\n" +
 			"reads on another server: its people by email address, memberships, roles, standing and audit trail, as of one\n" +
 			"moment. Nothing is changed, and the service may run meanwhile.",
-		RunE: withService(func(cmd *cobra.Command, args []string, k *platform.Kernel, _ *platform.App) error {
-			t := transfers(k)
+		RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
+			t := transfers(g.Kernel)
 			id, err := t.Find(cmd.Context(), args[0])
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
@@ -102,8 +102,8 @@ func importCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = archive.Close() }()
-			return withFilled(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-				s, err := transfers(k).Import(cmd.Context(), archive, options)
+			return withFilled(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+				s, err := transfers(g.Kernel).Import(cmd.Context(), archive, options)
 				if err != nil {
 					return fmt.Errorf("nothing was imported: %w", err)
 				}

@@ -96,7 +96,8 @@ func runNext(ctx context.Context) error {
 		return err
 	}
 	defer k.DB.Close()
-	app, err := platform.New(k, "next", append(wire(k).modules(), next{})...)
+	_, modules := wire(k)
+	app, err := platform.New(k, "next", append(modules, next{})...)
 	if err != nil {
 		return err
 	}

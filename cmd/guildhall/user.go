@@ -13,7 +13,6 @@ import (
 	"guildhall/modules/auth"
 	"guildhall/modules/organization"
 	"guildhall/modules/user"
-	"guildhall/platform"
 	"guildhall/platform/field"
 )
 
@@ -34,17 +33,17 @@ func userCommand() *cobra.Command {
 
 // aboutPerson makes a command that acts on one. With --json it prints what act
 // returns, else the sentence that told makes of it.
-func aboutPerson(cmd *cobra.Command, act func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
+func aboutPerson(cmd *cobra.Command, act func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
 	var who personReference
 	var asJSON bool
 	cmd.Use += " EMAIL|ID"
 	cmd.Args = oneParsed(&who)
-	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-		id, err := who.find(cmd.Context(), k)
+	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+		id, err := who.find(cmd.Context(), g)
 		if err != nil {
 			return err
 		}
-		result, told, err := act(cmd, k, id)
+		result, told, err := act(cmd, g, id)
 		if err != nil {
 			return err
 		}
@@ -86,13 +85,13 @@ func userListCommand() *cobra.Command {
 		Use: "list", Short: "List people", Args: cobra.NoArgs,
 		Long: "List people, the oldest accounts first. With --organization, their standing is that of the account and\n" +
 			"of the membership together.",
-		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-			organizationID, err := within.findIfGiven(cmd.Context(), k)
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			organizationID, err := within.findIfGiven(cmd.Context(), g)
 			if err != nil {
 				return err
 			}
 			match = strings.ToLower(match)
-			people := only(wire(k).users.CommandLine().All(cmd.Context(), organizationID), func(v user.View) bool {
+			people := only(g.users.CommandLine().All(cmd.Context(), organizationID), func(v user.View) bool {
 				return (want == "" || want == personsStanding(v)) &&
 					(strings.Contains(strings.ToLower(v.Email), match) || strings.Contains(strings.ToLower(v.Name), match))
 			})
@@ -140,32 +139,32 @@ type shownMembership struct {
 func userShowCommand() *cobra.Command {
 	return aboutPerson(&cobra.Command{
 		Use: "show", Short: "Show an account: standing, organizations, sessions, and the limits that hold it up",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		p, err := lookAt(cmd, wire(k), id)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		p, err := lookAt(cmd, g, id)
 		return p, p.String(), err
 	})
 }
 
-func lookAt(cmd *cobra.Command, r rooms, id uuid.UUID) (p shownPerson, err error) {
+func lookAt(cmd *cobra.Command, g *guildhall, id uuid.UUID) (p shownPerson, err error) {
 	ctx := cmd.Context()
-	if p.Details, err = r.users.CommandLine().Show(ctx, id); err != nil {
+	if p.Details, err = g.users.CommandLine().Show(ctx, id); err != nil {
 		return p, err
 	}
 	p.Organizations = []shownMembership{}
-	for o, err := range r.organizations.CommandLine().Of(ctx, id) {
+	for o, err := range g.organizations.CommandLine().Of(ctx, id) {
 		if err != nil {
 			return p, err
 		}
-		within, err := r.users.CommandLine().Within(ctx, id, o.ID)
+		within, err := g.users.CommandLine().Within(ctx, id, o.ID)
 		if err != nil {
 			return p, err
 		}
 		p.Organizations = append(p.Organizations, shownMembership{o, within})
 	}
-	if p.Sessions, err = all(r.auths.CommandLine().Sessions(ctx, id)); err != nil {
+	if p.Sessions, err = all(g.auth.CommandLine().Sessions(ctx, id)); err != nil {
 		return p, err
 	}
-	p.Limits, err = r.auths.CommandLine().Limits(ctx, id)
+	p.Limits, err = g.auth.CommandLine().Limits(ctx, id)
 	return p, err
 }
 
@@ -226,7 +225,7 @@ func (p shownPerson) standing() string {
 }
 
 func userCreateCommand() *cobra.Command {
-	n := user.Newcomer{Role: new(user.JoiningRole)}
+	n := user.NewUser{Role: new(user.JoiningRole)}
 	var within organizationReference
 	var withoutPassword, asJSON bool
 	cmd := &cobra.Command{
@@ -236,11 +235,11 @@ func userCreateCommand() *cobra.Command {
 			"person is in no organization until they found one or are added to one.",
 		Args: oneParsed(&n.Email),
 	}
-	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) (err error) {
+	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, g *guildhall) (err error) {
 		if cmd.Flags().Changed("role") && within == "" {
 			return misused("--role needs --organization: the role is in an organization")
 		}
-		if n.OrganizationID, err = within.findIfGiven(cmd.Context(), k); err != nil {
+		if n.OrganizationID, err = within.findIfGiven(cmd.Context(), g); err != nil {
 			return err
 		}
 		if !withoutPassword {
@@ -248,7 +247,7 @@ func userCreateCommand() *cobra.Command {
 				return err
 			}
 		}
-		v, err := wire(k).users.CommandLine().Create(cmd.Context(), n, func(context.Context, uuid.UUID) error { return nil })
+		v, err := g.users.CommandLine().Create(cmd.Context(), n, func(context.Context, uuid.UUID) error { return nil })
 		if err != nil {
 			return err
 		}
@@ -279,12 +278,12 @@ func userSuspendCommand() *cobra.Command {
 		Use: "suspend", Short: "Suspend an account, or with --organization a member there",
 		Long: "Suspend an account, or with --organization a member there. An account that is suspended can't log in, and its\n" +
 			"sessions end. `user activate` lifts it.",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		organizationID, err := within.findIfGiven(cmd.Context(), k)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		organizationID, err := within.findIfGiven(cmd.Context(), g)
 		if err != nil {
 			return nil, "", err
 		}
-		v, err := wire(k).users.CommandLine().Suspend(cmd.Context(), id, organizationID, reason, until.at)
+		v, err := g.users.CommandLine().Suspend(cmd.Context(), id, organizationID, reason, until.at)
 		return v, v.Email + " is suspended" + where(organizationID) + ending(until), err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators, or with --organization to its admins")
@@ -320,12 +319,12 @@ func userActivateCommand() *cobra.Command {
 	var within organizationReference
 	cmd := aboutPerson(&cobra.Command{
 		Use: "activate", Short: "Restore somebody's good standing: active, and any suspension lifted",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		organizationID, err := within.findIfGiven(cmd.Context(), k)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		organizationID, err := within.findIfGiven(cmd.Context(), g)
 		if err != nil {
 			return nil, "", err
 		}
-		v, err := wire(k).users.CommandLine().Activate(cmd.Context(), id, organizationID)
+		v, err := g.users.CommandLine().Activate(cmd.Context(), id, organizationID)
 		return v, v.Email + " is active" + where(organizationID), err
 	})
 	addWithin(cmd, &within)
@@ -337,12 +336,12 @@ func userDeactivateCommand() *cobra.Command {
 	cmd := aboutPerson(&cobra.Command{
 		Use: "deactivate", Short: "Deactivate an account, or with --organization a member there",
 		Long: "Deactivate an account, or with --organization a member there: as `user suspend`, without a reason and an end.",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		organizationID, err := within.findIfGiven(cmd.Context(), k)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		organizationID, err := within.findIfGiven(cmd.Context(), g)
 		if err != nil {
 			return nil, "", err
 		}
-		v, err := wire(k).users.CommandLine().Deactivate(cmd.Context(), id, organizationID)
+		v, err := g.users.CommandLine().Deactivate(cmd.Context(), id, organizationID)
 		return v, v.Email + " is inactive" + where(organizationID), err
 	})
 	addWithin(cmd, &within)
@@ -353,8 +352,8 @@ func userArchiveCommand() *cobra.Command {
 	var reason field.Reason
 	cmd := aboutPerson(&cobra.Command{
 		Use: "archive", Short: "Archive an account, and the organizations that only this person is in",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		v, err := wire(k).users.CommandLine().Archive(cmd.Context(), id, reason)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		v, err := g.users.CommandLine().Archive(cmd.Context(), id, reason)
 		return v, v.Email + " is archived", err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators")
@@ -366,8 +365,8 @@ func userUnarchiveCommand() *cobra.Command {
 	var reason field.Reason
 	cmd := aboutPerson(&cobra.Command{
 		Use: "unarchive", Short: "Restore an archived account; its organizations stay archived",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		v, err := wire(k).users.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		v, err := g.users.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
 		return v, v.Email + " is restored", err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators")
@@ -394,8 +393,8 @@ func userSessionsCommand() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "sessions EMAIL|ID", Short: "List where somebody is logged in", Args: oneParsed(&who),
-		RunE: withService(func(cmd *cobra.Command, _ []string, k *platform.Kernel, _ *platform.App) error {
-			id, err := who.find(cmd.Context(), k)
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			id, err := who.find(cmd.Context(), g)
 			if err != nil {
 				return err
 			}
@@ -403,7 +402,7 @@ func userSessionsCommand() *cobra.Command {
 			line := func(texts []string) string {
 				return fmt.Sprintf(columns, texts[0], texts[1], texts[2], texts[3], texts[4], texts[5])
 			}
-			sessions := wire(k).auths.CommandLine().Sessions(cmd.Context(), id)
+			sessions := g.auth.CommandLine().Sessions(cmd.Context(), id)
 			return printList(cmd.OutOrStdout(), asJSON, limit, sessions, line(strings.Split(sessionHeadings, "\t")), func(s auth.Session) string {
 				return line(sessionColumns(s))
 			})
@@ -417,8 +416,8 @@ func userSessionsCommand() *cobra.Command {
 func userEndSessionsCommand() *cobra.Command {
 	return aboutPerson(&cobra.Command{
 		Use: "end-sessions", Short: "Log somebody out everywhere",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		n, err := wire(k).auths.CommandLine().EndSessions(cmd.Context(), id)
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		n, err := g.auth.CommandLine().EndSessions(cmd.Context(), id)
 		return map[string]any{"user_id": id, "sessions": n}, fmt.Sprintf("%d sessions were ended", n), err
 	})
 }
@@ -428,25 +427,23 @@ func userUnlockCommand() *cobra.Command {
 		Use: "unlock", Short: "Forget the limits that are counted against somebody's email address",
 		Long: "Forget the limits that are counted against somebody's email address, so that they may try to log in again at\n" +
 			"once. What is counted against an address of the network stays, for others share it.",
-	}, func(cmd *cobra.Command, k *platform.Kernel, id uuid.UUID) (any, string, error) {
-		r := wire(k)
-		if err := r.auths.CommandLine().Unlock(cmd.Context(), id); err != nil {
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		if err := g.auth.CommandLine().Unlock(cmd.Context(), id); err != nil {
 			return nil, "", err
 		}
-		left, err := r.auths.CommandLine().Limits(cmd.Context(), id)
+		left, err := g.auth.CommandLine().Limits(cmd.Context(), id)
 		if err != nil {
 			return nil, "", err
 		}
-		out, err := shutOut(cmd.Context(), k, id)
+		out, err := shutOut(cmd.Context(), g, id)
 		return map[string]any{"user_id": id, "limits": left}, "nothing is counted against them any more" + out, err
 	})
 }
 
 // shutOut has a line for each reason why somebody can't log in who was just helped.
-func shutOut(ctx context.Context, k *platform.Kernel, id uuid.UUID) (told string, err error) {
-	r := wire(k)
+func shutOut(ctx context.Context, g *guildhall, id uuid.UUID) (told string, err error) {
 	var p shownPerson
-	if p.Details, err = r.users.CommandLine().Show(ctx, id); err != nil {
+	if p.Details, err = g.users.CommandLine().Show(ctx, id); err != nil {
 		return "", err
 	}
 	if s := personsStanding(p.View); s != active {
@@ -456,7 +453,7 @@ func shutOut(ctx context.Context, k *platform.Kernel, id uuid.UUID) (told string
 		}
 		told += fmt.Sprintf("\nbut they can't log in: the account is %s\n`guildhall user %s %s` changes that", p.standing(), lifts, p.Email)
 	}
-	left, err := r.auths.CommandLine().Limits(ctx, id)
+	left, err := g.auth.CommandLine().Limits(ctx, id)
 	for _, l := range left {
 		told += fmt.Sprintf("\nbut nobody gets in from %s for another %d s: too many tried", orAnywhere(l.Address), l.RetryAfter)
 	}

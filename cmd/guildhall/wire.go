@@ -1,36 +1,44 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+
 	"guildhall/modules/audit"
 	"guildhall/modules/auth"
 	"guildhall/modules/membership"
 	"guildhall/modules/organization"
 	"guildhall/modules/user"
 	"guildhall/platform"
+	"guildhall/platform/config"
 	"guildhall/platform/module"
 )
 
-// rooms are the modules of the house.
-type rooms struct {
-	auths         *auth.Module
-	users         *user.Module
-	organizations *organization.Module
-	memberships   *membership.Module
-	trails        *audit.Module
+// services are what the modules do, for routes and commands alike.
+type services struct {
+	auth          *auth.Service
+	users         *user.Service
+	organizations *organization.Service
+	memberships   *membership.Service
 }
 
-// wire joins the modules. It is the only place that knows them all: each gets
-// the kernel's parts that it uses and, through ports that it declares itself,
-// the other modules.
-func wire(k *platform.Kernel) rooms {
+// wire builds the services and their modules. It is the only place that knows them
+// all. Each service gets the parts of the kernel that it uses and, through interfaces
+// that it declares itself, the other services.
+func wire(k *platform.Kernel) (services, []module.Module) {
 	cfg := k.Config
 	sessions := auth.NewSessions(k.DB, k.Trail, k.Now)
-	users := user.New(k.DB, k.Gate, k.Trail, sessions, auth.NewPasswords(k.DB, k.Hasher, k.Now), k.Now)
-	memberships := membership.New(k.DB, k.Gate, k.Trail, k.Limits, users, k.Now)
-	organizations := organization.New(k.DB, k.Gate, k.Trail, memberships, k.Now)
-	users.EnrolBy(memberships.Enrol)
-	users.BeforeArchive(organizations.ArchiveWithOwner)
-	auths := auth.New(auth.Dependencies{
+	users := user.NewService(user.Dependencies{
+		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Sessions: sessions, Passwords: auth.NewPasswords(k.DB, k.Hasher, k.Now), Now: k.Now,
+	})
+	memberships := membership.NewService(membership.Dependencies{
+		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Limits: k.Limits, Users: users, Now: k.Now,
+	})
+	organizations := organization.NewService(organization.Dependencies{
+		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Memberships: memberships, Now: k.Now,
+	})
+	users.Connect(memberships.AddToOrganization, organizations.ArchiveWithOwner)
+	auths := auth.NewService(auth.Dependencies{
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Hasher: k.Hasher, Tokens: k.Tokens, Sessions: sessions,
 		Users: users, Organizations: organizations, Limits: k.Limits, Meter: k.Telemetry, Now: k.Now,
 	}, auth.Options{
@@ -40,10 +48,41 @@ func wire(k *platform.Kernel) rooms {
 		SessionLifetime:  cfg.RefreshTokenTTL,
 		SessionRetention: cfg.SessionRetention,
 	})
-	return rooms{auths, users, organizations, memberships, audit.New(k.Gate, k.Trail)}
+	return services{auth: auths, users: users, organizations: organizations, memberships: memberships}, []module.Module{
+		auth.NewModule(auths), user.NewModule(users), organization.NewModule(organizations),
+		membership.NewModule(memberships), audit.NewModule(k.Gate, k.Trail),
+	}
 }
 
-// modules lists them, as the kernel mounts them.
-func (r rooms) modules() []module.Module {
-	return []module.Module{r.auths, r.users, r.organizations, r.memberships, r.trails}
+// guildhall is the whole program on its database: the kernel, the services, and the
+// app that serves them.
+type guildhall struct {
+	*platform.Kernel
+	services
+	app *platform.App
+}
+
+// open opens the database and builds everything, without serving.
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger, o platform.Options) (*guildhall, error) {
+	k, err := platform.Open(ctx, cfg, log, o)
+	if err != nil {
+		return nil, err
+	}
+	services, modules := wire(k)
+	app, err := platform.New(k, version, modules...)
+	if err != nil {
+		_ = k.DB.Close()
+		return nil, err
+	}
+	return &guildhall{Kernel: k, services: services, app: app}, nil
+}
+
+// describe builds the app without a database, to read its routes and migrations.
+func describe() (*platform.App, error) {
+	k, err := platform.Unopened()
+	if err != nil {
+		return nil, err
+	}
+	_, modules := wire(k)
+	return platform.New(k, version, modules...)
 }

@@ -1,5 +1,5 @@
-// Package audit shows the trail that the platform keeps: an organization's to
-// its admins, an account's to the person.
+// Package audit serves the audit log, which platform/audit writes: an organization's
+// to its admins, an account's to the person.
 package audit
 
 import (
@@ -10,7 +10,7 @@ import (
 	"guildhall/platform/module"
 )
 
-// Module is the room where the trail is read.
+// Module registers the routes of the audit log.
 type Module struct {
 	gate  *access.Gate
 	trail *audit.Trail
@@ -18,8 +18,10 @@ type Module struct {
 
 var _ module.Module = (*Module)(nil)
 
-// New returns the module.
-func New(gate *access.Gate, trail *audit.Trail) *Module { return &Module{gate: gate, trail: trail} }
+// NewModule returns the module.
+func NewModule(gate *access.Gate, trail *audit.Trail) *Module {
+	return &Module{gate: gate, trail: trail}
+}
 
 // Name implements module.Module.
 func (*Module) Name() string { return "audit" }
@@ -30,11 +32,11 @@ func (*Module) Migrations() []database.Migration { return nil }
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Who did what, and when.")
-	httpapi.Get(r, "/organizations/:organization_id/audit-events", access.Org(access.Admin).WhileSuspended().WhileArchived(), m.ofOrganization, httpapi.Doc{
+	httpapi.Get(r, "/organizations/:organization_id/audit-events", access.Org(access.Admin).WhileSuspended().WhileArchived(), m.listOrganizationEvents, httpapi.Doc{
 		ID: "listOrganizationAuditEvents", Summary: "List what happened in an organization", MayLag: true,
 		Description: "The newest first. Events are never changed; each `hash` covers the event and the hash before it.",
 	})
-	httpapi.Get(r, "/users/:user_id/audit-events", access.SelfOrOperator(), m.ofUser, httpapi.Doc{
+	httpapi.Get(r, "/users/:user_id/audit-events", access.SelfOrOperator(), m.listUserEvents, httpapi.Doc{
 		ID: "listUserAuditEvents", Summary: "List what happened to an account", MayLag: true,
 		Description: "Log-ins and failed ones, sessions, password, profile and standing of the account, the newest first. What concerns somebody in an organization is in that organization's list.",
 		Refusals:    httpapi.Refusals(access.ErrUserNotFound),

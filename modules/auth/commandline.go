@@ -15,84 +15,84 @@ import (
 	"guildhall/platform/password"
 )
 
-// CommandLine does for a command on the server what no route does for somebody
-// else.
-type CommandLine struct{ m *Module }
+// CommandLine offers to commands on the server what no route offers for another
+// person's account.
+type CommandLine struct{ svc *Service }
 
 // CommandLine returns it.
-func (m *Module) CommandLine() CommandLine { return CommandLine{m} }
+func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
 // Session as the API shows it to the person.
 type Session = sessionView
 
-// Limit that holds a person up.
+// Limit is a rate limit that a person has reached.
 type Limit struct {
 	Name       string `json:"limit"`
 	Address    string `json:"address,omitempty"` // from where; from anywhere without it
 	RetryAfter int    `json:"retry_after"`       // seconds
 }
 
-// SetPassword gives an account another password, ends its sessions and unlocks it.
+// SetPassword replaces the password of an account, ends its sessions and unlocks it.
 func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen field.NewPassword) error {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
 		return err
 	}
-	p, err := c.m.store.find(ctx, userID)
+	p, err := c.svc.store.find(ctx, userID)
 	if err != nil {
 		return err
 	}
 	if problem := password.Check(string(chosen), p.email); problem != "" {
 		return fmt.Errorf("the password %s", problem)
 	}
-	hash, err := c.m.hasher.Hash(ctx, string(chosen))
+	hash, err := c.svc.hasher.Hash(ctx, string(chosen))
 	if err != nil {
 		return err
 	}
-	return c.m.db.InTx(ctx, func(ctx context.Context) error {
-		if err := c.m.gate.LockUser(ctx, userID); err != nil {
+	return c.svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := c.svc.gate.LockUser(ctx, userID); err != nil {
 			return err
 		}
-		if err := c.m.store.savePassword(ctx, userID, hash, c.m.now()); err != nil {
+		if err := c.svc.store.savePassword(ctx, userID, hash, c.svc.now()); err != nil {
 			return err
 		}
-		if err := c.m.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: userID}); err != nil {
+		if err := c.svc.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: userID}); err != nil {
 			return err
 		}
-		if err := c.m.sessions.EndAll(ctx, userID, "password_changed"); err != nil {
+		if err := c.svc.sessions.EndAll(ctx, userID, "password_changed"); err != nil {
 			return err
 		}
 		return c.Unlock(ctx, userID)
 	})
 }
 
-// Sessions of a person that are live.
+// Sessions lists a person's live sessions.
 func (c CommandLine) Sessions(ctx context.Context, userID uuid.UUID) iter.Seq2[Session, error] {
 	ctx, err := c.admit(ctx, userID)
 	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[sessionView], error) {
 		if err != nil {
 			return httpapi.Page[sessionView]{}, err
 		}
-		return c.m.sessionsOf(ctx, userID, uuid.Nil, w)
+		return c.svc.pageOfSessions(ctx, userID, uuid.Nil, w)
 	})
 }
 
-// EndSessions ends all of a person's and says how many there were.
+// EndSessions ends all sessions of a person and returns how many there were.
 func (c CommandLine) EndSessions(ctx context.Context, userID uuid.UUID) (int64, error) {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
 		return 0, err
 	}
-	return c.m.sessions.revoke(ctx, userID, map[string]string{"reason": "ended_by_platform"}, "1 = 1")
+	return c.svc.sessions.revoke(ctx, userID, map[string]string{"reason": "ended_by_platform"}, "1 = 1")
 }
 
-// Limits that hold a person up now.
+// Limits that a person has reached now.
 func (c CommandLine) Limits(ctx context.Context, userID uuid.UUID) ([]Limit, error) {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.m.store.find(ctx, userID)
+	p, err := c.svc.store.find(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,8 @@ func (c CommandLine) Limits(ctx context.Context, userID uuid.UUID) ([]Limit, err
 		return nil, err
 	}
 	held := []Limit{}
-	for _, d := range c.m.limits.about(p, addresses) {
-		wait, err := c.m.limits.kept.Wait(ctx, d.Demand)
+	for _, d := range c.svc.limits.about(p, addresses) {
+		wait, err := c.svc.limits.kept.Wait(ctx, d.Demand)
 		if err != nil {
 			return nil, err
 		}
@@ -113,42 +113,42 @@ func (c CommandLine) Limits(ctx context.Context, userID uuid.UUID) ([]Limit, err
 	return held, nil
 }
 
-// Unlock forgets what is counted against a person, whether it holds them up yet or
-// not. What is counted against an address alone is not theirs, and stays.
+// Unlock resets the rate limits of a person, reached or not. The limit of an IP
+// address alone stays.
 func (c CommandLine) Unlock(ctx context.Context, userID uuid.UUID) error {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
 		return err
 	}
-	p, err := c.m.store.find(ctx, userID)
+	p, err := c.svc.store.find(ctx, userID)
 	if err != nil {
 		return err
 	}
-	return c.m.db.InTx(ctx, func(ctx context.Context) error {
+	return c.svc.db.InTx(ctx, func(ctx context.Context) error {
 		addresses, err := c.addresses(ctx, p)
 		if err != nil {
 			return err
 		}
-		if err := c.m.limits.forget(ctx, p, addresses); err != nil {
+		if err := c.svc.limits.forget(ctx, p, addresses); err != nil {
 			return err
 		}
-		return c.m.trail.Record(ctx, audit.Event{Action: audit.UserUnlocked, UserID: userID})
+		return c.svc.trail.Record(ctx, audit.Event{Action: audit.UserUnlocked, UserID: userID})
 	})
 }
 
 func (c CommandLine) admit(ctx context.Context, userID uuid.UUID) (context.Context, error) {
-	return c.m.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: userID})
+	return c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: userID})
 }
 
-// addresses are those from which somebody may be held up: where log-ins failed for
-// as long as that can count, and where the person's sessions were used last.
-// Limits are kept by digests, which do not tell.
+// addresses are those for which a limit of the person may be reached: where log-ins
+// failed for as long as that counts, and where the person's sessions were last used.
+// The limits themselves are stored by digest, which does not show the address.
 func (c CommandLine) addresses(ctx context.Context, p person) ([]string, error) {
-	failures, err := c.m.trail.Read(ctx, p.id, audit.Filter{Action: audit.LogInFailed, Since: c.m.now().Add(-perPair.Span()), Limit: 1000})
+	failures, err := c.svc.trail.Read(ctx, p.id, audit.Filter{Action: audit.LogInFailed, Since: c.svc.now().Add(-perPair.Span()), Limit: 1000})
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.m.store.recentAddresses(ctx, field.Login(p.email).CanonicalEmail())
+	all, err := c.svc.store.recentAddresses(ctx, field.Login(p.email).CanonicalEmail())
 	for _, e := range failures {
 		all = append(all, e.Address)
 	}

@@ -1,100 +1,28 @@
-// Package auth lets people in: registration, log-in, and the sessions behind
+// Package auth authenticates people: registration, log-in, and the sessions behind
 // their tokens.
 package auth
 
 import (
 	"context"
-	"time"
-
-	"github.com/google/uuid"
 
 	"guildhall/platform/access"
-	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
-	"guildhall/platform/token"
 )
 
-// Users is what this module needs of whoever keeps accounts.
-type Users interface {
-	// Create makes an account within the caller's transaction, or refuses
-	// (email_taken).
-	Create(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error)
-}
-
-// Organizations is what this module needs of whoever keeps them.
-type Organizations interface {
-	// Create founds an organization within the caller's transaction.
-	Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error)
-}
-
-// Meter counts how attempts to come in ended, by a word for each.
-type Meter interface {
-	LoggedIn(result string)
-	Refreshed(result string)
-}
-
-// Options are the configured rules.
-type Options struct {
-	Registration    bool
-	Rotation        bool
-	Grace           time.Duration // in which the parent of a refresh token is taken again
-	SessionLifetime time.Duration
-	// SessionRetention is for how long the rows of ended sessions are kept, for
-	// whoever looks into a break-in.
-	SessionRetention time.Duration
-}
-
-// Dependencies are what the module works with. Every one of them is needed, but for
-// Limits: nil limits nothing.
-type Dependencies struct {
-	DB            *database.DB
-	Gate          *access.Gate
-	Trail         *audit.Trail
-	Hasher        *password.Hasher
-	Tokens        *token.Service
-	Sessions      *Sessions
-	Users         Users
-	Organizations Organizations
-	Limits        *ratelimit.Store
-	Meter         Meter
-	Now           func() time.Time
-}
-
-// Module is the room of credentials.
-type Module struct {
-	db            *database.DB
-	gate          *access.Gate
-	trail         *audit.Trail
-	hasher        *password.Hasher
-	tokens        *token.Service
-	sessions      *Sessions
-	users         Users
-	organizations Organizations
-	meter         Meter
-	options       Options
-	now           func() time.Time
-	store         *store
-	limits        limits
-}
+// Module registers the routes and tables of accounts' credentials and sessions.
+type Module struct{ handlers }
 
 var (
 	_ module.Module  = (*Module)(nil)
 	_ module.Sweeper = (*Module)(nil)
 )
 
-// New returns the module.
-func New(d Dependencies, options Options) *Module {
-	store := newStore(d.DB)
-	return &Module{
-		db: d.DB, gate: d.Gate, trail: d.Trail, hasher: d.Hasher, tokens: d.Tokens, sessions: d.Sessions,
-		users: d.Users, organizations: d.Organizations, meter: d.Meter, options: options, now: d.Now, store: store,
-		limits: newLimits(d.Limits, store, d.Now),
-	}
-}
+// NewModule returns the module of a service.
+func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 
 // Name implements module.Module.
 func (*Module) Name() string { return "auth" }

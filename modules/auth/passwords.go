@@ -10,20 +10,20 @@ import (
 	"guildhall/platform/password"
 )
 
-// Passwords keeps what is kept of passwords, for whoever makes accounts.
+// Passwords stores the passwords of new accounts, for the module that creates them.
 type Passwords struct {
 	hasher *password.Hasher
 	store  *store
 	now    func() time.Time
 }
 
-// NewPasswords returns the passwords' rows.
+// NewPasswords returns the store of passwords.
 func NewPasswords(db *database.DB, hasher *password.Hasher, now func() time.Time) *Passwords {
 	return &Passwords{hasher: hasher, store: newStore(db), now: now}
 }
 
-// Hash is slow, so it is made before a transaction begins. Without a password it
-// is one that no password has.
+// Hash returns the hash of a password; of an empty one, a hash that no password has.
+// It is slow: call it before a transaction begins.
 func (p *Passwords) Hash(ctx context.Context, chosen string) (string, error) {
 	if chosen == "" {
 		return p.hasher.Unusable(), nil
@@ -31,7 +31,7 @@ func (p *Passwords) Hash(ctx context.Context, chosen string) (string, error) {
 	return p.hasher.Hash(ctx, chosen)
 }
 
-// Save makes a hash the account's, within the caller's transaction.
+// Save stores the hash of an account, within the caller's transaction.
 func (p *Passwords) Save(ctx context.Context, userID uuid.UUID, hash string) error {
 	return p.store.savePassword(ctx, userID, hash, p.now())
 }

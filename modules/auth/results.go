@@ -6,40 +6,40 @@ import (
 	"guildhall/platform/fault"
 )
 
-// How a refresh ended, as it is counted.
-type refreshed string
+// refreshOutcome is how a refresh ended, as metrics count it.
+type refreshOutcome string
 
 const (
-	rotated  refreshed = "rotated"  // the session moved on
-	kept     refreshed = "kept"     // the token stays, where there is no rotation
-	repeated refreshed = "repeated" // the parent of the live token, within the grace
-	reused   refreshed = "reused"   // a spent token: the session ended
-	unknown  refreshed = "refused"  // no live session's token
+	rotatedSession refreshOutcome = "rotated"  // the session has its next generation
+	keptToken      refreshOutcome = "kept"     // rotation is off: the token stays valid
+	repeatedToken  refreshOutcome = "repeated" // the previous generation, within the grace
+	reusedToken    refreshOutcome = "reused"   // an older generation: the session ended
+	refused        refreshOutcome = "refused"  // no live session has this token
 )
 
-// refusal is what the outcome answers; nil where the session lives on.
-func (r refreshed) refusal() *fault.Error {
+// refusal is the error of the outcome; nil where the session continues.
+func (r refreshOutcome) refusal() *fault.Error {
 	switch r {
-	case reused:
+	case reusedToken:
 		return errRefreshTokenReused
-	case unknown:
+	case refused:
 		return errInvalidRefreshToken
 	default:
 		return nil
 	}
 }
 
-const failed = "failed" // by accident
+const failed = "failed" // by a fault of the service
 
-func refreshResult(how refreshed, err error) string {
+func refreshResult(outcome refreshOutcome, err error) string {
 	var refusal *fault.Error
 	switch {
 	case err == nil:
-		return string(how)
+		return string(outcome)
 	case errRefreshTokenReused.Is(err):
-		return string(reused)
+		return string(reusedToken)
 	case errors.As(err, &refusal):
-		return string(unknown)
+		return string(refused)
 	default:
 		return failed
 	}

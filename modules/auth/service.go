@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,24 +15,99 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/password"
+	"guildhall/platform/ratelimit"
+	"guildhall/platform/token"
 )
 
-// signUp makes everything a person starts with, or nothing. The slow hash is
-// made before the transaction.
-func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.Created[tokenView], err error) {
-	if !m.options.Registration {
+// Users creates accounts.
+type Users interface {
+	// Register creates an account within the caller's transaction. It refuses an
+	// email address that has one (email_taken).
+	Register(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error)
+}
+
+// Organizations creates organizations.
+type Organizations interface {
+	// Create creates an organization with its owner, within the caller's
+	// transaction.
+	Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error)
+}
+
+// Meter counts log-ins and refreshes by their result.
+type Meter interface {
+	LoggedIn(result string)
+	Refreshed(result string)
+}
+
+// Options are the configured rules.
+type Options struct {
+	Registration    bool
+	Rotation        bool
+	Grace           time.Duration // in which the previous refresh token is accepted again
+	SessionLifetime time.Duration
+	// SessionRetention is how long the rows of ended sessions are kept, to
+	// investigate a break-in.
+	SessionRetention time.Duration
+}
+
+// Dependencies of a Service. All are required except Limits: nil limits nothing.
+type Dependencies struct {
+	DB            *database.DB
+	Gate          *access.Gate
+	Trail         *audit.Trail
+	Hasher        *password.Hasher
+	Tokens        *token.Service
+	Sessions      *Sessions
+	Users         Users
+	Organizations Organizations
+	Limits        *ratelimit.Store
+	Meter         Meter
+	Now           func() time.Time
+}
+
+// Service does what the routes and the command line offer.
+type Service struct {
+	db            *database.DB
+	gate          *access.Gate
+	trail         *audit.Trail
+	hasher        *password.Hasher
+	tokens        *token.Service
+	sessions      *Sessions
+	users         Users
+	organizations Organizations
+	meter         Meter
+	options       Options
+	now           func() time.Time
+	store         *store
+	limits        limits
+}
+
+// NewService returns the service.
+func NewService(d Dependencies, options Options) *Service {
+	store := newStore(d.DB)
+	return &Service{
+		db: d.DB, gate: d.Gate, trail: d.Trail, hasher: d.Hasher, tokens: d.Tokens, sessions: d.Sessions,
+		users: d.Users, organizations: d.Organizations, meter: d.Meter, options: options, now: d.Now, store: store,
+		limits: newLimits(d.Limits, store, d.Now),
+	}
+}
+
+// register creates an account with its first organization, and logs the person in;
+// all of it or nothing. Hashing is slow, so it comes before the transaction.
+func (svc *Service) register(ctx context.Context, in registerInput) (created httpapi.Created[tokenView], err error) {
+	if !svc.options.Registration {
 		return created, errRegistrationDisabled
 	}
-	if err := m.hasher.Ready(); err != nil {
+	if err := svc.hasher.Ready(); err != nil {
 		return created, err
 	}
-	if err := m.limits.register(ctx); err != nil {
+	if err := svc.limits.register(ctx); err != nil {
 		return created, err
 	}
 	if problem := password.Check(string(in.Password), string(in.Email)); problem != "" {
 		return created, httpapi.Invalid("body.password", problem)
 	}
-	hash, err := m.hasher.Hash(ctx, string(in.Password))
+	hash, err := svc.hasher.Hash(ctx, string(in.Password))
 	if err != nil {
 		return created, err
 	}
@@ -40,23 +116,23 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.
 		organizationName = string(*in.OrganizationName)
 	}
 	p := person{email: string(in.Email), name: string(in.Name)}
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		if p.id, err = m.users.Create(ctx, p.email, in.Email.Canonical(), p.name); err != nil {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if p.id, err = svc.users.Register(ctx, p.email, in.Email.Canonical(), p.name); err != nil {
 			return err
 		}
-		organizationID, err := m.organizations.Create(ctx, p.id, organizationName)
+		organizationID, err := svc.organizations.Create(ctx, p.id, organizationName)
 		if err != nil {
 			return err
 		}
-		if err := m.store.savePassword(ctx, p.id, hash, m.now()); err != nil {
+		if err := svc.store.savePassword(ctx, p.id, hash, svc.now()); err != nil {
 			return err
 		}
-		s, err := m.sessions.begin(ctx, p.id, uuid.NullUUID{UUID: organizationID, Valid: true}, m.options.SessionLifetime)
+		s, err := svc.sessions.begin(ctx, p.id, uuid.NullUUID{UUID: organizationID, Valid: true}, svc.options.SessionLifetime)
 		if err != nil {
 			return err
 		}
-		m.gate.WrittenBy(ctx, s.ID)
-		view, err := m.issue(p, s)
+		svc.gate.WrittenBy(ctx, s.ID)
+		view, err := svc.issueTokens(p, s)
 		if err != nil {
 			return err
 		}
@@ -66,99 +142,104 @@ func (m *Module) signUp(ctx context.Context, in registerInput) (created httpapi.
 	return created, err
 }
 
-// signIn says nothing of an account before the right password is given: an
-// unknown address costs the same hash and answers the same.
-func (m *Module) signIn(ctx context.Context, email, typed string, asked uuid.NullUUID) (tokenView, error) {
-	if err := m.hasher.Ready(); err != nil { // a guess that is not looked at does not count
+// logIn verifies a password and begins a session, in the requested organization if
+// one is given. It reveals nothing about an account before the right password is
+// given: an unknown address costs the same hash and gets the same answer.
+func (svc *Service) logIn(ctx context.Context, email, typed string, requested uuid.NullUUID) (tokenView, error) {
+	if err := svc.hasher.Ready(); err != nil { // an attempt that is not verified does not count
 		return tokenView{}, err
 	}
-	if err := m.limits.logIn(ctx, email); err != nil {
+	if err := svc.limits.logIn(ctx, email); err != nil {
 		return tokenView{}, err
 	}
-	p, err := m.store.findByEmail(ctx, email)
+	p, err := svc.store.findByEmail(ctx, email)
 	if err != nil {
 		return tokenView{}, err
 	}
 	if p == nil {
-		if err := m.hasher.VerifyAbsent(ctx, typed); err != nil {
+		if err := svc.hasher.VerifyAbsent(ctx, typed); err != nil {
 			return tokenView{}, err
 		}
-		return tokenView{}, m.logInFailed(ctx, uuid.Nil, errInvalidCredentials)
+		return tokenView{}, svc.logInFailed(ctx, uuid.Nil, errInvalidCredentials)
 	}
-	ok, renew, err := m.hasher.Verify(ctx, p.hash, typed)
+	ok, renew, err := svc.hasher.Verify(ctx, p.hash, typed)
 	if err != nil {
 		return tokenView{}, err
 	}
 	if !ok {
-		return tokenView{}, m.logInFailed(ctx, p.id, errInvalidCredentials)
+		return tokenView{}, svc.logInFailed(ctx, p.id, errInvalidCredentials)
 	}
-	view, err := m.letIn(ctx, *p, typed, renew, asked)
+	view, err := svc.beginSession(ctx, *p, typed, renew, requested)
 	var refused *fault.Error
 	if errors.As(err, &refused) {
-		return tokenView{}, m.logInFailed(ctx, p.id, refused)
+		return tokenView{}, svc.logInFailed(ctx, p.id, refused)
 	}
 	return view, err
 }
 
-// logInFailed records what it returns, for an account or for nobody's.
-func (m *Module) logInFailed(ctx context.Context, userID uuid.UUID, refusal *fault.Error) error {
-	err := m.trail.Record(ctx, audit.Event{Action: audit.LogInFailed, UserID: userID, Details: map[string]string{"code": refusal.Code}})
+// logInFailed records the refusal in the audit log and returns it.
+func (svc *Service) logInFailed(ctx context.Context, userID uuid.UUID, refusal *fault.Error) error {
+	err := svc.trail.Record(ctx, audit.Event{Action: audit.LogInFailed, UserID: userID, Details: map[string]string{"code": refusal.Code}})
 	if err != nil {
 		return err
 	}
 	return refusal
 }
 
-// letIn begins a session for somebody who gave the right password.
-func (m *Module) letIn(ctx context.Context, p person, typed string, renew bool, asked uuid.NullUUID) (tokenView, error) {
+// beginSession begins a session for a person who gave the right password. It refuses
+// an account that is not in good standing, and an organization in which the person
+// may not act. With renew it also replaces the password's hash, which has outdated
+// parameters.
+func (svc *Service) beginSession(ctx context.Context, p person, typed string, renew bool, requested uuid.NullUUID) (tokenView, error) {
 	ctx = database.For(ctx, database.Tenant{UserID: p.id})
 	renewed, err := "", error(nil)
 	if renew {
-		if renewed, err = m.hasher.Hash(ctx, typed); err != nil {
+		if renewed, err = svc.hasher.Hash(ctx, typed); err != nil {
 			return tokenView{}, err
 		}
 	}
 	var s session
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		// Under the account's lock, so that no session begins while the account is
 		// being suspended or its password changed.
-		if err := m.gate.LockUser(ctx, p.id); err != nil {
+		if err := svc.gate.LockUser(ctx, p.id); err != nil {
 			return err
 		}
-		e, err := m.store.entering(ctx, p.id, m.now())
+		state, err := svc.store.logInState(ctx, p.id, svc.now())
 		if err != nil {
 			return err
 		}
-		if err := e.refusal(p); err != nil {
+		if err := state.refusal(p); err != nil {
 			return err
 		}
-		organizationID := e.preferred
-		if asked.Valid {
-			organizationID = asked
-			if err := m.mayAct(ctx, p.id, asked.UUID); err != nil {
+		organizationID := state.preferred
+		if requested.Valid {
+			organizationID = requested
+			if err := svc.checkMayActIn(ctx, p.id, requested.UUID); err != nil {
 				return err
 			}
 		}
 		if renewed != "" {
-			if err := m.store.savePassword(ctx, p.id, renewed, m.now()); err != nil {
+			if err := svc.store.savePassword(ctx, p.id, renewed, svc.now()); err != nil {
 				return err
 			}
 		}
-		if err := m.limits.loggedIn(ctx, field.Login(p.email).CanonicalEmail()); err != nil {
+		if err := svc.limits.loggedIn(ctx, field.Login(p.email).CanonicalEmail()); err != nil {
 			return err
 		}
-		if s, err = m.sessions.begin(ctx, p.id, organizationID, m.options.SessionLifetime); err == nil {
-			m.gate.WrittenBy(ctx, s.ID)
+		if s, err = svc.sessions.begin(ctx, p.id, organizationID, svc.options.SessionLifetime); err == nil {
+			svc.gate.WrittenBy(ctx, s.ID)
 		}
 		return err
 	})
 	if err != nil {
 		return tokenView{}, err
 	}
-	return m.issue(p, s)
+	return svc.issueTokens(p, s)
 }
 
-func (e entering) refusal(p person) error {
+// refusal of a log-in with the password of p; nil where there is none.
+func (e logInState) refusal(p person) error {
 	switch {
 	case e.hash != p.hash:
 		return errInvalidCredentials // changed while it was being verified
@@ -173,9 +254,10 @@ func (e entering) refusal(p person) error {
 	}
 }
 
-// mayAct says whether a person may make an organization their active one.
-func (m *Module) mayAct(ctx context.Context, userID, organizationID uuid.UUID) error {
-	s, err := m.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
+// checkMayActIn refuses an organization that the person may not make their active
+// one.
+func (svc *Service) checkMayActIn(ctx context.Context, userID, organizationID uuid.UUID) error {
+	s, err := svc.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
 	switch {
 	case err != nil:
 		return err
@@ -192,86 +274,138 @@ func (m *Module) mayAct(ctx context.Context, userID, organizationID uuid.UUID) e
 	}
 }
 
-// enter makes another organization the active one of the caller's session.
-func (m *Module) enter(ctx context.Context, organizationID uuid.UUID) (tokenView, error) {
+// switchOrganization makes another organization the active one of the caller's
+// session. It refuses one in which the caller may not act.
+func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tokenView, error) {
 	caller := access.From(ctx)
-	if err := m.mayAct(ctx, caller.UserID, organizationID); err != nil {
+	if err := svc.checkMayActIn(ctx, caller.UserID, in.OrganizationID); err != nil {
 		return tokenView{}, err
 	}
 	var s session
-	err := m.db.InTx(ctx, func(ctx context.Context) (err error) {
-		s, err = m.sessions.enter(ctx, caller.UserID, caller.SessionID, organizationID, m.options.Rotation)
+	err := svc.db.InTx(ctx, func(ctx context.Context) (err error) {
+		s, err = svc.sessions.switchOrganization(ctx, caller.UserID, caller.SessionID, in.OrganizationID, svc.options.Rotation)
 		return err
 	})
 	if err != nil {
 		return tokenView{}, err
 	}
-	p, err := m.store.find(ctx, caller.UserID)
+	p, err := svc.store.find(ctx, caller.UserID)
 	if err != nil {
 		return tokenView{}, err
 	}
-	return m.issue(p, s)
+	return svc.issueTokens(p, s)
 }
 
-func (m *Module) replacePassword(ctx context.Context, userID uuid.UUID, old, chosen string) error {
-	p, err := m.store.find(ctx, userID)
+// logOut ends the caller's session, or all of their sessions.
+func (svc *Service) logOut(ctx context.Context, in logOutInput) (httpapi.NoContent, error) {
+	caller := access.From(ctx)
+	if in.All != nil && *in.All {
+		return httpapi.NoContent{}, svc.sessions.EndAll(ctx, caller.UserID, "logged_out_everywhere")
+	}
+	_, err := svc.sessions.end(ctx, caller.UserID, caller.SessionID, "logged_out")
+	return httpapi.NoContent{}, err
+}
+
+// listSessions lists the caller's live sessions.
+func (svc *Service) listSessions(ctx context.Context, in httpapi.PageInput) (page httpapi.Page[sessionView], err error) {
+	w, err := in.Window()
 	if err != nil {
-		return err
+		return page, err
 	}
-	if problem := password.Check(chosen, p.email); problem != "" {
-		return httpapi.Invalid("body.new_password", problem)
+	caller := access.From(ctx)
+	page, err = svc.pageOfSessions(ctx, caller.UserID, caller.SessionID, w)
+	if err == nil && w.Count {
+		page.Total, err = svc.sessions.count(ctx, caller.UserID)
 	}
-	if err := m.hasher.Ready(); err != nil {
-		return err
-	}
-	if err := m.limits.changePassword(ctx, userID); err != nil {
-		return err
-	}
-	ok, _, err := m.hasher.Verify(ctx, p.hash, old)
+	return page, err
+}
+
+func (svc *Service) pageOfSessions(ctx context.Context, userID, current uuid.UUID, w httpapi.Window) (page httpapi.Page[sessionView], err error) {
+	list, err := svc.sessions.list(ctx, userID, w.After, w.Limit+1, w.Offset)
 	if err != nil {
-		return err
+		return page, err
+	}
+	views := make([]sessionView, len(list))
+	for i, s := range list {
+		views[i] = sessionView{
+			ID: s.ID, OrganizationID: s.OrganizationID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
+			Address: s.Address, Client: s.Client, IsCurrent: s.ID == current,
+		}
+	}
+	return httpapi.NewPage(views, w, func(v sessionView) uuid.UUID { return v.ID }), nil
+}
+
+// endSession ends one of the caller's sessions. It refuses one that is not live or
+// not theirs (session_not_found).
+func (svc *Service) endSession(ctx context.Context, in sessionPath) (httpapi.NoContent, error) {
+	ended, err := svc.sessions.end(ctx, access.From(ctx).UserID, in.SessionID, "ended_by_the_person")
+	if err == nil && !ended {
+		err = errSessionNotFound
+	}
+	return httpapi.NoContent{}, err
+}
+
+// changePassword replaces the caller's password and ends their other sessions. It
+// refuses a wrong old password and an unsuitable new one.
+func (svc *Service) changePassword(ctx context.Context, in changePasswordInput) (none httpapi.NoContent, err error) {
+	p, err := svc.store.find(ctx, in.UserID)
+	if err != nil {
+		return none, err
+	}
+	if problem := password.Check(string(in.NewPassword), p.email); problem != "" {
+		return none, httpapi.Invalid("body.new_password", problem)
+	}
+	if err := svc.hasher.Ready(); err != nil {
+		return none, err
+	}
+	if err := svc.limits.changePassword(ctx, in.UserID); err != nil {
+		return none, err
+	}
+	ok, _, err := svc.hasher.Verify(ctx, p.hash, string(in.OldPassword))
+	if err != nil {
+		return none, err
 	}
 	if !ok {
-		return errWrongPassword
+		return none, errWrongPassword
 	}
-	hash, err := m.hasher.Hash(ctx, chosen)
+	hash, err := svc.hasher.Hash(ctx, string(in.NewPassword))
 	if err != nil {
-		return err
+		return none, err
 	}
-	return m.db.InTx(ctx, func(ctx context.Context) error {
-		if err := m.gate.LockUser(ctx, userID); err != nil {
+	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.gate.LockUser(ctx, in.UserID); err != nil {
 			return err
 		}
-		current, err := m.store.hash(ctx, userID)
+		current, err := svc.store.hash(ctx, in.UserID)
 		if err != nil {
 			return err
 		}
 		if current != p.hash {
 			return errWrongPassword // changed while it was being verified
 		}
-		if err := m.store.savePassword(ctx, userID, hash, m.now()); err != nil {
+		if err := svc.store.savePassword(ctx, in.UserID, hash, svc.now()); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: userID}); err != nil {
+		if err := svc.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: in.UserID}); err != nil {
 			return err
 		}
-		return m.sessions.endOthers(ctx, userID, access.From(ctx).SessionID, "password_changed")
+		return svc.sessions.endOthers(ctx, in.UserID, access.From(ctx).SessionID, "password_changed")
 	})
 }
 
-// issue signs both tokens of a session's live generation.
-func (m *Module) issue(p person, s session) (tokenView, error) {
-	accessToken, expires, err := m.tokens.IssueAccess(p.id, s.ID, s.OrganizationID, s.ExpiresAt)
+// issueTokens signs both tokens of a session's current generation.
+func (svc *Service) issueTokens(p person, s session) (tokenView, error) {
+	accessToken, expires, err := svc.tokens.IssueAccess(p.id, s.ID, s.OrganizationID, s.ExpiresAt)
 	if err != nil {
 		return tokenView{}, err
 	}
-	refreshToken, err := m.tokens.IssueRefresh(p.id, s.ID, s.Generation, s.RotatedAt, s.ExpiresAt)
+	refreshToken, err := svc.tokens.IssueRefresh(p.id, s.ID, s.Generation, s.RotatedAt, s.ExpiresAt)
 	if err != nil {
 		return tokenView{}, err
 	}
 	return tokenView{
 		UserID: p.id, OrganizationID: s.OrganizationID, Email: p.email, Name: p.name,
 		AccessToken: accessToken, RefreshToken: refreshToken, TokenType: "bearer",
-		ExpiresIn: int(math.Ceil(expires.Sub(m.now()).Seconds())),
+		ExpiresIn: int(math.Ceil(expires.Sub(svc.now()).Seconds())),
 	}, nil
 }

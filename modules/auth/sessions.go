@@ -15,31 +15,31 @@ import (
 	"guildhall/platform/request"
 )
 
-// Sessions keeps the sessions' rows. Other modules may end somebody's.
+// Sessions stores sessions. Other modules end those of a person with it.
 type Sessions struct {
-	db         *database.DB
-	trail      *audit.Trail
-	now        func() time.Time
-	advanceSQL string
-	liveSQL    string
+	db        *database.DB
+	trail     *audit.Trail
+	now       func() time.Time
+	rotateSQL string
+	listSQL   string
 }
 
-// NewSessions returns the sessions' rows.
+// NewSessions returns the store of sessions.
 func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Sessions {
 	return &Sessions{
 		db: db, trail: trail, now: now,
-		advanceSQL: fmt.Sprintf(advanceQuery, access.StandingOf(db, "sessions.user_id", "sessions.organization_id")),
-		liveSQL:    fmt.Sprintf(liveQuery, db.Param("uuid"), db.Param("timestamptz")),
+		rotateSQL: fmt.Sprintf(rotateQuery, access.StandingOf(db, "sessions.user_id", "sessions.organization_id")),
+		listSQL:   fmt.Sprintf(listQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
 }
 
 const (
-	advanceQuery = `UPDATE sessions SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
+	rotateQuery = `UPDATE sessions SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
 		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
 		RETURNING organization_id, expires_at, (%s),
 			(SELECT u.email FROM users u WHERE u.id = sessions.user_id),
 			(SELECT p.name FROM user_profile p WHERE p.user_id = sessions.user_id)`
-	liveQuery = `SELECT s.id, s.organization_id, s.created_at, s.rotated_at, s.expires_at, s.address, s.client
+	listQuery = `SELECT s.id, s.organization_id, s.created_at, s.rotated_at, s.expires_at, s.address, s.client
 		FROM (SELECT %[1]s AS user_id, %[1]s AS after, %[2]s AS now) k
 		JOIN sessions s ON s.user_id = k.user_id AND s.id > k.after AND s.revoked_at IS NULL AND s.expires_at > k.now
 		ORDER BY s.id LIMIT ? OFFSET ?`
@@ -52,9 +52,9 @@ func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) 
 	return err
 }
 
-// EndEverybodys ends every session there is, after the database was restored:
+// EndAllOfEveryone ends every session there is, after the database was restored:
 // the backup does not know which of them ended since.
-func (k *Sessions) EndEverybodys(ctx context.Context) error {
+func (k *Sessions) EndAllOfEveryone(ctx context.Context) error {
 	err := k.db.InTx(ctx, func(ctx context.Context) error {
 		r := k.db.Conn(ctx).Model(&session{}).Where("revoked_at IS NULL").
 			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": "restored"})
@@ -73,7 +73,7 @@ func (k *Sessions) EndEverybodys(ctx context.Context) error {
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("end everybody's sessions: %w", err)
+		return fmt.Errorf("end all sessions: %w", err)
 	}
 	return nil
 }
@@ -83,7 +83,8 @@ func (k *Sessions) endOthers(ctx context.Context, userID, kept uuid.UUID, reason
 	return err
 }
 
-// end says whether the person had such a session, and it was live.
+// end ends one session of the person. It returns false where they have no such live
+// session.
 func (k *Sessions) end(ctx context.Context, userID, id uuid.UUID, reason string) (bool, error) {
 	n, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "session_id": id.String()}, "id = ?", id)
 	return n > 0, err
@@ -122,9 +123,9 @@ func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID u
 	})
 }
 
-// liveOf are a person's sessions that have neither ended nor expired.
-func (k *Sessions) liveOf(ctx context.Context, userID, after uuid.UUID, limit, offset int) ([]session, error) {
-	rows, err := k.db.Rows(ctx, k.liveSQL, userID, after, k.now(), limit, offset)
+// list returns a page of a person's live sessions.
+func (k *Sessions) list(ctx context.Context, userID, after uuid.UUID, limit, offset int) ([]session, error) {
+	rows, err := k.db.Rows(ctx, k.listSQL, userID, after, k.now(), limit, offset)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
@@ -137,40 +138,42 @@ func (k *Sessions) liveOf(ctx context.Context, userID, after uuid.UUID, limit, o
 	return list, nil
 }
 
-func (k *Sessions) countLive(ctx context.Context, userID uuid.UUID) (*int64, error) {
+func (k *Sessions) count(ctx context.Context, userID uuid.UUID) (*int64, error) {
 	return k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
 }
 
-// advanced is a session that moved on, with what decides whether it may.
-type advanced struct {
+// rotation is a session in its next generation, with what decides whether it may
+// continue.
+type rotation struct {
 	session
 	email, name string
 	standing    access.Standing
 }
 
-// advance makes the next generation the live one, if the given one still is;
-// nil if not. The database decides, so that of many at once one wins: in one
-// statement, which reads the account's standing as well, as it is when the
-// statement begins. Whoever suspends or archives an account ends its sessions, for
-// which the statement waits.
-func (k *Sessions) advance(ctx context.Context, id, userID uuid.UUID, generation int64) (*advanced, error) {
+// rotate makes the next generation the current one, if the given one still is; it
+// returns nil if not. The database decides, so that of many requests at once one
+// wins: in one statement, which also reads the account's standing as it is when the
+// statement begins. To suspend or archive an account ends its sessions, for which
+// the statement waits.
+func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation int64) (*rotation, error) {
 	now, from := k.now(), request.From(ctx)
-	a := advanced{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}
+	a := rotation{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}
 	var bits access.Bits
-	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, k.advanceSQL,
+	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, k.rotateSQL,
 		now, from.Address, from.Client, id, userID, generation, now, now)
 	if database.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("advance session: %w", err)
+		return nil, fmt.Errorf("rotate session: %w", err)
 	}
 	a.ExpiresAt, a.standing = a.ExpiresAt.UTC(), bits.Standing()
 	return &a, nil
 }
 
-// live is a session that has neither ended nor expired, or nil.
-func (k *Sessions) live(ctx context.Context, id, userID uuid.UUID) (*session, error) {
+// find returns a session that is live: neither ended nor expired. It returns nil
+// where there is none.
+func (k *Sessions) find(ctx context.Context, id, userID uuid.UUID) (*session, error) {
 	var s session
 	err := k.db.Conn(ctx).Where("id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?", id, userID, k.now()).Take(&s).Error
 	if database.IsNotFound(err) {
@@ -183,9 +186,9 @@ func (k *Sessions) live(ctx context.Context, id, userID uuid.UUID) (*session, er
 	return &s, nil
 }
 
-// enter changes the active organization. It moves the generation on as well:
-// an access token alone must not be worth a second refresh token.
-func (k *Sessions) enter(ctx context.Context, userID, id, organizationID uuid.UUID, rotate bool) (session, error) {
+// switchOrganization changes the active organization. It rotates the session as
+// well: an access token alone must not be worth a second refresh token.
+func (k *Sessions) switchOrganization(ctx context.Context, userID, id, organizationID uuid.UUID, rotate bool) (session, error) {
 	changes := map[string]any{"organization_id": organizationID}
 	if rotate {
 		changes["generation"] = gorm.Expr("generation + 1")
@@ -209,6 +212,7 @@ func (k *Sessions) enter(ctx context.Context, userID, id, organizationID uuid.UU
 	})
 }
 
+// forgetOrganization leaves the session without an active organization.
 func (k *Sessions) forgetOrganization(ctx context.Context, id uuid.UUID) error {
 	err := k.db.Conn(ctx).Model(&session{}).Where("id = ?", id).Update("organization_id", nil).Error
 	if err != nil {

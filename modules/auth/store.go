@@ -12,11 +12,11 @@ import (
 )
 
 type store struct {
-	db                               *database.DB
-	byEmailSQL, byIDSQL, enteringSQL string
+	db                                 *database.DB
+	byEmailSQL, byIDSQL, logInStateSQL string
 }
 
-// person is what a log-in needs of somebody.
+// person is an account as a log-in needs it.
 type person struct {
 	id          uuid.UUID
 	email, name string
@@ -72,19 +72,19 @@ func (s *store) savePassword(ctx context.Context, userID uuid.UUID, hash string,
 	return nil
 }
 
-// entering is what decides on a log-in, once the password is right.
-type entering struct {
+// logInState decides on a log-in, once the password is right.
+type logInState struct {
 	hash      string
 	standing  access.Standing
-	preferred uuid.NullUUID
+	preferred uuid.NullUUID // the organization that becomes active
 }
 
-// entering reads it, under the account's lock.
-func (s *store) entering(ctx context.Context, userID uuid.UUID, now time.Time) (e entering, err error) {
+// logInState reads it. The caller holds the account's lock.
+func (s *store) logInState(ctx context.Context, userID uuid.UUID, now time.Time) (e logInState, err error) {
 	var bits access.Bits
-	err = s.db.Row(ctx, s.enteringSQL, now, now, userID).Scan(&e.hash, &bits, &e.preferred)
+	err = s.db.Row(ctx, s.logInStateSQL, now, now, userID).Scan(&e.hash, &bits, &e.preferred)
 	if err != nil {
-		return e, fmt.Errorf("look at an account: %w", err)
+		return e, fmt.Errorf("read the state of an account: %w", err)
 	}
 	e.standing = bits.Standing()
 	return e, nil
@@ -95,7 +95,7 @@ func newStore(db *database.DB) *store {
 		db:         db,
 		byEmailSQL: fmt.Sprintf(personQuery, db.Param("text"), "email_canonical"),
 		byIDSQL:    fmt.Sprintf(personQuery, db.Param("uuid"), "id"),
-		enteringSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", db.Null("uuid")) + "), (" +
+		logInStateSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", db.Null("uuid")) + "), (" +
 			fmt.Sprintf(preferredOrganization, db.Param("timestamptz")) + ") FROM user_login_password h WHERE h.user_id = ?",
 	}
 }

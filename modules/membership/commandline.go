@@ -9,12 +9,12 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// CommandLine does for a command on the server what the routes do for a platform
+// CommandLine offers to commands on the server what the routes offer to a platform
 // administrator, by the same rules.
-type CommandLine struct{ m *Module }
+type CommandLine struct{ svc *Service }
 
 // CommandLine returns it.
-func (m *Module) CommandLine() CommandLine { return CommandLine{m} }
+func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
 // View is a member as the API shows them, and Transferred what it answers to a
 // transfer.
@@ -23,15 +23,15 @@ type (
 	Transferred = transferView
 )
 
-// Owner of an organization, and how many members it has.
+// Owner returns the owner of an organization and the number of its members.
 func (c CommandLine) Owner(ctx context.Context, organizationID uuid.UUID) (owner View, members int64, err error) {
 	if ctx, err = c.admit(ctx, access.Org(access.Member).WhileSuspended().WhileArchived(), organizationID); err != nil {
 		return owner, 0, err
 	}
-	if owner, err = c.m.store.owner(ctx, organizationID); err != nil {
+	if owner, err = c.svc.store.owner(ctx, organizationID); err != nil {
 		return owner, 0, err
 	}
-	page, err := c.m.store.list(ctx, membersPage, "organization_members", organizationID, httpapi.Window{Limit: 1, Count: true})
+	page, err := c.svc.store.list(ctx, membersPage, "organization_members", organizationID, httpapi.Window{Limit: 1, Count: true})
 	if err != nil {
 		return owner, 0, err
 	}
@@ -40,13 +40,13 @@ func (c CommandLine) Owner(ctx context.Context, organizationID uuid.UUID) (owner
 
 // Transfer makes a member the owner.
 func (c CommandLine) Transfer(ctx context.Context, organizationID, newOwnerID uuid.UUID) (Transferred, error) {
-	ctx, err := c.admit(ctx, owners(), organizationID)
+	ctx, err := c.admit(ctx, byOwner(), organizationID)
 	if err != nil {
 		return Transferred{}, err
 	}
-	return c.m.transfer(ctx, transferInput{organizationPath{organizationID}, newOwnerID})
+	return c.svc.transferOwnership(ctx, transferInput{organizationPath{organizationID}, newOwnerID})
 }
 
 func (c CommandLine) admit(ctx context.Context, rule access.Rule, id uuid.UUID) (context.Context, error) {
-	return c.m.gate.AdmitCommandLine(ctx, rule, access.Request{Organization: uuid.NullUUID{UUID: id, Valid: true}, OrganizationInPath: true})
+	return c.svc.gate.AdmitCommandLine(ctx, rule, access.Request{Organization: uuid.NullUUID{UUID: id, Valid: true}, OrganizationInPath: true})
 }

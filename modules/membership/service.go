@@ -15,36 +15,72 @@ import (
 	"guildhall/platform/ratelimit"
 )
 
-// Found makes a person the first member and the owner of a new organization,
-// within the caller's transaction.
-func (m *Module) Found(ctx context.Context, organizationID, userID uuid.UUID) error {
-	now := m.now()
-	if err := m.store.add(ctx, organizationID, userID, now); err != nil {
-		return err
-	}
-	if err := m.store.setOwner(ctx, organizationID, userID, now); err != nil {
-		return err
-	}
-	return m.users.Welcome(ctx, userID, organizationID)
+// Users stores the standing of members.
+type Users interface {
+	// Welcome gives a person who joins an organization good standing there, within
+	// the caller's transaction.
+	Welcome(ctx context.Context, userID, organizationID uuid.UUID) error
 }
 
-// adding is limited for each person who adds others: it tells who has an account.
+// Dependencies of a Service. All are required except Limits: nil limits nothing.
+type Dependencies struct {
+	DB     *database.DB
+	Gate   *access.Gate
+	Trail  *audit.Trail
+	Limits *ratelimit.Store
+	Users  Users
+	Now    func() time.Time
+}
+
+// Service does what the routes, the command line and other modules ask for. Its
+// methods are the handlers of the routes, by the name of the operation.
+type Service struct {
+	db     *database.DB
+	gate   *access.Gate
+	trail  *audit.Trail
+	limits *ratelimit.Store
+	users  Users
+	now    func() time.Time
+	store  *store
+}
+
+// NewService returns the service.
+func NewService(d Dependencies) *Service {
+	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, limits: d.Limits, users: d.Users, now: d.Now, store: &store{db: d.DB}}
+}
+
+// AddOwner makes a person the first member and the owner of a new organization,
+// within the caller's transaction.
+func (svc *Service) AddOwner(ctx context.Context, organizationID, userID uuid.UUID) error {
+	now := svc.now()
+	if err := svc.store.add(ctx, organizationID, userID, now); err != nil {
+		return err
+	}
+	if err := svc.store.setOwner(ctx, organizationID, userID, now); err != nil {
+		return err
+	}
+	return svc.users.Welcome(ctx, userID, organizationID)
+}
+
+// adding limits each person who adds others: an answer reveals who has an account.
 var adding = ratelimit.Policy{Name: "member-adding", Burst: 200, Interval: 2 * time.Second}
 
-// join adds a person, named by id or else by canonical email.
-func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, email string) (answer httpapi.Created[grantView], err error) {
+// addMember adds a person, named by id or by email address, one of the two. It refuses
+// one without an account (user_not_found) and a member (already_member).
+func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.Created[grantView], err error) {
+	if (in.UserID == nil) == (in.Email == nil) {
+		return answer, httpapi.Invalid("body", "must have user_id or email, one of the two.")
+	}
 	attempt := ratelimit.Demand{Policy: adding, Key: access.From(ctx).UserID.String()}
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		if err := m.limit.Take(ctx, attempt); err != nil {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.limits.Take(ctx, attempt); err != nil {
 			return err
 		}
-		id, err := userID, error(nil)
-		if id == uuid.Nil && email != "" {
-			if id, err = m.store.byEmail(ctx, email); err != nil {
-				return err
-			}
+		userID, err := svc.store.idOf(ctx, in)
+		if err != nil {
+			return err
 		}
-		view, err := m.enter(ctx, organizationID, id)
+		view, err := svc.add(ctx, in.OrganizationID, userID)
 		if err != nil {
 			return err
 		}
@@ -57,16 +93,16 @@ func (m *Module) join(ctx context.Context, organizationID, userID uuid.UUID, ema
 	var refused *fault.Error
 	if errors.As(err, &refused) && !errors.Is(err, ratelimit.Refusal()) {
 		// What was refused was rolled back; that it was tried is counted all the same.
-		if err := m.limit.Take(ctx, attempt); err != nil {
+		if err := svc.limits.Take(ctx, attempt); err != nil {
 			return answer, err
 		}
 	}
 	return answer, err
 }
 
-// enter makes a person a member, within the caller's transaction.
-func (m *Module) enter(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
-	held, err := m.gate.Hold(ctx, organizationID, userID)
+// add makes a person a member, within the caller's transaction.
+func (svc *Service) add(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
+	held, err := svc.gate.Hold(ctx, organizationID, userID)
 	switch {
 	case err != nil:
 		return view, err
@@ -75,34 +111,36 @@ func (m *Module) enter(ctx context.Context, organizationID, userID uuid.UUID) (v
 	case held.Target.Role != access.NoRole:
 		return view, errAlreadyMember
 	}
-	view = grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: m.now()}
-	if err := m.store.add(ctx, organizationID, userID, view.JoinedAt); err != nil {
+	view = grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: svc.now()}
+	if err := svc.store.add(ctx, organizationID, userID, view.JoinedAt); err != nil {
 		return view, err
 	}
-	if err := m.users.Welcome(ctx, userID, organizationID); err != nil {
+	if err := svc.users.Welcome(ctx, userID, organizationID); err != nil {
 		return view, err
 	}
-	return view, m.record(ctx, audit.MemberAdded, organizationID, userID)
+	return view, svc.record(ctx, audit.MemberAdded, organizationID, userID)
 }
 
-// Enrol makes an account a member of an organization, or an admin, within the
-// transaction that makes the account.
-func (m *Module) Enrol(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error {
-	if _, err := m.enter(ctx, organizationID, userID); err != nil || !role.Includes(access.Admin) {
+// AddToOrganization makes a person a member or an admin, within the transaction that
+// creates their account.
+func (svc *Service) AddToOrganization(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error {
+	if _, err := svc.add(ctx, organizationID, userID); err != nil || !role.Includes(access.Admin) {
 		return err
 	}
-	_, err := m.raise(ctx, organizationID, userID)
+	_, err := svc.grant(ctx, organizationID, userID)
 	return err
 }
 
-func (m *Module) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID) error {
-	return m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(organizationID), UserID: userID})
+func (svc *Service) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID) error {
+	return svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(organizationID), UserID: userID})
 }
 
-// leave removes a member: themselves, or somebody below the caller.
-func (m *Module) leave(ctx context.Context, organizationID, userID uuid.UUID) error {
-	return m.db.InTx(ctx, func(ctx context.Context) error {
-		held, err := m.gate.Hold(ctx, organizationID, userID)
+// removeMember removes a member: the caller, or one with a lower role. It refuses to
+// remove the owner (owner_required).
+func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpapi.NoContent, err error) {
+	organizationID, userID := in.OrganizationID, in.UserID
+	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
+		held, err := svc.gate.Hold(ctx, organizationID, userID)
 		if err != nil {
 			return err
 		}
@@ -121,19 +159,21 @@ func (m *Module) leave(ctx context.Context, organizationID, userID uuid.UUID) er
 		if held.Target.Role == access.Owner {
 			return errOwnerRequired
 		}
-		if err := m.store.remove(ctx, organizationID, userID); err != nil {
+		if err := svc.store.remove(ctx, organizationID, userID); err != nil {
 			return err
 		}
 		if oneself {
-			return m.record(ctx, audit.MemberLeft, organizationID, userID)
+			return svc.record(ctx, audit.MemberLeft, organizationID, userID)
 		}
-		return m.record(ctx, audit.MemberRemoved, organizationID, userID)
+		return svc.record(ctx, audit.MemberRemoved, organizationID, userID)
 	})
 }
 
-func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) (answer httpapi.Created[grantView], err error) {
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		view, err := m.raise(ctx, organizationID, userID)
+// grantAdmin makes a member an admin. It refuses a person who is no member
+// (not_a_member) and an admin (already_admin).
+func (svc *Service) grantAdmin(ctx context.Context, in grantInput) (answer httpapi.Created[grantView], err error) {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		view, err := svc.grant(ctx, in.OrganizationID, in.UserID)
 		if err != nil {
 			return err
 		}
@@ -143,9 +183,9 @@ func (m *Module) promote(ctx context.Context, organizationID, userID uuid.UUID) 
 	return answer, err
 }
 
-// raise makes a member an admin, within the caller's transaction.
-func (m *Module) raise(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
-	held, err := m.gate.Hold(ctx, organizationID, userID)
+// grant makes a member an admin, within the caller's transaction.
+func (svc *Service) grant(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
+	held, err := svc.gate.Hold(ctx, organizationID, userID)
 	if err != nil {
 		return view, err
 	}
@@ -157,15 +197,18 @@ func (m *Module) raise(ctx context.Context, organizationID, userID uuid.UUID) (v
 	case held.Target.Role.Includes(access.Admin):
 		return view, errAlreadyAdmin
 	}
-	if view, err = m.store.grant(ctx, organizationID, userID, held.Caller.By(), m.now()); err != nil {
+	if view, err = svc.store.grant(ctx, organizationID, userID, held.Caller.By(), svc.now()); err != nil {
 		return view, err
 	}
-	return view, m.record(ctx, audit.AdminGranted, organizationID, userID)
+	return view, svc.record(ctx, audit.AdminGranted, organizationID, userID)
 }
 
-func (m *Module) demote(ctx context.Context, organizationID, userID uuid.UUID) error {
-	return m.db.InTx(ctx, func(ctx context.Context) error {
-		held, err := m.gate.Hold(ctx, organizationID, userID)
+// revokeAdmin makes an admin a plain member again. It refuses a person without the
+// admin grant (admin_not_found).
+func (svc *Service) revokeAdmin(ctx context.Context, in memberPath) (none httpapi.NoContent, err error) {
+	organizationID, userID := in.OrganizationID, in.UserID
+	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
+		held, err := svc.gate.Hold(ctx, organizationID, userID)
 		if err != nil {
 			return err
 		}
@@ -175,25 +218,27 @@ func (m *Module) demote(ctx context.Context, organizationID, userID uuid.UUID) e
 		if err := held.Over(); err != nil {
 			return err
 		}
-		if err := m.store.revoke(ctx, organizationID, userID); err != nil {
+		if err := svc.store.revoke(ctx, organizationID, userID); err != nil {
 			return err
 		}
-		return m.record(ctx, audit.AdminRevoked, organizationID, userID)
+		return svc.record(ctx, audit.AdminRevoked, organizationID, userID)
 	})
 }
 
-// handOver makes a member the owner and the former owner an admin. The new
-// owner's account is locked too, so that it is not archived meanwhile.
-func (m *Module) handOver(ctx context.Context, organizationID, newOwnerID uuid.UUID) error {
-	return m.db.InTx(ctx, func(ctx context.Context) error {
-		err := m.gate.LockUser(ctx, newOwnerID)
+// transferOwnership makes a member the owner and the former owner an admin. It refuses
+// a person who is no member (not_a_member) or not in good standing. The new owner's
+// account is locked too, so that it is not archived meanwhile.
+func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (transferView, error) {
+	organizationID, newOwnerID := in.OrganizationID, in.NewOwnerUserID
+	err := svc.db.InTx(ctx, func(ctx context.Context) error {
+		err := svc.gate.LockUser(ctx, newOwnerID)
 		if errors.Is(err, access.ErrUserNotFound) {
 			return errNotAMember
 		}
 		if err != nil {
 			return err
 		}
-		held, err := m.gate.Hold(ctx, organizationID, newOwnerID)
+		held, err := svc.gate.Hold(ctx, organizationID, newOwnerID)
 		if err != nil {
 			return err
 		}
@@ -205,22 +250,67 @@ func (m *Module) handOver(ctx context.Context, organizationID, newOwnerID uuid.U
 		case !held.Target.AccountGood() || !held.Target.MembershipGood():
 			return errNotInGoodStanding
 		}
-		if err := m.store.transfer(ctx, organizationID, newOwnerID, held.Caller.By(), m.now()); err != nil {
+		if err := svc.store.transfer(ctx, organizationID, newOwnerID, held.Caller.By(), svc.now()); err != nil {
 			return err
 		}
-		return m.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID)
+		return svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID)
 	})
+	return transferView{Message: "Ownership transferred.", OrganizationID: organizationID, OwnerUserID: newOwnerID}, err
 }
 
-// standingOf shows a member's standing to themselves and to admins.
-func (m *Module) standingOf(ctx context.Context, organizationID, userID uuid.UUID) (access.Standing, error) {
+// listMembers lists all members.
+func (svc *Service) listMembers(ctx context.Context, in listInput) (httpapi.Page[memberView], error) {
+	w, err := in.Window()
+	if err != nil {
+		return httpapi.Page[memberView]{}, err
+	}
+	return svc.store.list(ctx, membersPage, "organization_members", in.OrganizationID, w)
+}
+
+// listAdmins lists the members with the admin grant.
+func (svc *Service) listAdmins(ctx context.Context, in listInput) (httpapi.Page[memberView], error) {
+	w, err := in.Window()
+	if err != nil {
+		return httpapi.Page[memberView]{}, err
+	}
+	return svc.store.list(ctx, adminsPage, "organization_admins", in.OrganizationID, w)
+}
+
+// getOwner returns the owner.
+func (svc *Service) getOwner(ctx context.Context, in organizationPath) (memberView, error) {
+	return svc.store.owner(ctx, in.OrganizationID)
+}
+
+// getPermissions returns what a member may do: the caller, or for admins any member.
+func (svc *Service) getPermissions(ctx context.Context, in memberPath) (permissionsView, error) {
 	caller := access.From(ctx)
-	if userID != caller.UserID && !caller.May(access.Admin) {
-		return access.Standing{}, access.ErrInsufficientRole
+	if in.UserID != caller.UserID && !caller.May(access.Admin) {
+		return permissionsView{}, access.ErrInsufficientRole
 	}
-	s, err := m.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
-	if err == nil && s.Role == access.NoRole {
-		err = errMemberNotFound
+	s, err := svc.gate.Of(ctx, in.UserID, uuid.NullUUID{UUID: in.OrganizationID, Valid: true})
+	if err != nil {
+		return permissionsView{}, err
 	}
-	return s, err
+	if s.Role == access.NoRole {
+		return permissionsView{}, errMemberNotFound
+	}
+	may := s.AccountGood() && s.MembershipGood() && !s.OrganizationSuspended
+	return permissionsView{
+		OrganizationID:        in.OrganizationID,
+		UserID:                in.UserID,
+		PermissionLevel:       s.Role,
+		IsOwner:               s.Role.Includes(access.Owner),
+		IsAdmin:               s.Role.Includes(access.Admin),
+		IsMember:              s.Role.Includes(access.Member),
+		CanManageMembers:      may && s.Role.Includes(access.Admin),
+		CanManageAdmins:       may && s.Role.Includes(access.Owner),
+		CanTransferOwnership:  may && s.Role.Includes(access.Owner),
+		CanAccessOrganization: may,
+	}, nil
+}
+
+// created is the answer for a person who was added to one of the organization's
+// collections.
+func created(ctx context.Context, collection string, view grantView) (httpapi.Created[grantView], error) {
+	return httpapi.NewCreated(ctx, httpapi.BasePath+"/organizations/"+view.OrganizationID.String()+"/"+collection+"/"+view.UserID.String(), view)
 }

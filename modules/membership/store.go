@@ -14,9 +14,12 @@ import (
 
 type store struct{ db *database.DB }
 
-// byEmail finds an account by its canonical email.
-func (s *store) byEmail(ctx context.Context, email string) (id uuid.UUID, err error) {
-	err = s.db.Row(ctx, "SELECT u.id FROM users u WHERE u.email_canonical = ?", email).Scan(&id)
+// idOf returns the id of the person whom a request names by id or email address.
+func (s *store) idOf(ctx context.Context, in addInput) (id uuid.UUID, err error) {
+	if in.UserID != nil {
+		return *in.UserID, nil
+	}
+	err = s.db.Row(ctx, "SELECT u.id FROM users u WHERE u.email_canonical = ?", in.Email.Canonical()).Scan(&id)
 	if database.IsNotFound(err) {
 		return uuid.Nil, access.ErrUserNotFound
 	}
@@ -26,8 +29,8 @@ func (s *store) byEmail(ctx context.Context, email string) (id uuid.UUID, err er
 	return id, nil
 }
 
-// add and remove are for whoever knows who is a member, under the
-// organization's lock.
+// add adds a member. The caller holds the organization's lock, and knows that the
+// person is none yet.
 func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
 	err := s.db.Later(ctx, "INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, ?)", organizationID, userID, now)
 	if err != nil {

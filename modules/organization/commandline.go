@@ -12,12 +12,12 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// CommandLine does for a command on the server what the routes do for a platform
+// CommandLine offers to commands on the server what the routes offer to a platform
 // administrator, by the same rules.
-type CommandLine struct{ m *Module }
+type CommandLine struct{ svc *Service }
 
 // CommandLine returns it.
-func (m *Module) CommandLine() CommandLine { return CommandLine{m} }
+func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
 // View is an organization as the API shows it, Membership as it shows it to a
 // member, and Suspension as it shows one.
@@ -27,7 +27,7 @@ type (
 	Suspension = organizationSuspensionView
 )
 
-// Details are an organization with what became of it.
+// Details are an organization with its open suspension and archive.
 type Details struct {
 	View
 	Suspension *Suspension `json:"suspension"` // while it holds
@@ -41,14 +41,14 @@ type Archive struct {
 	ArchivedBy uuid.NullUUID `json:"archived_by"`
 }
 
-// All organizations there are, archived ones too.
+// All lists all organizations, archived ones too.
 func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
-	ctx, err := c.m.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{})
 	return httpapi.Each(func(w httpapi.Window) (page httpapi.Page[View], _ error) {
 		if err != nil {
 			return page, err
 		}
-		found, err := c.m.store.list(ctx, uuid.Nil, true, true, w, c.m.now())
+		found, err := c.svc.store.list(ctx, uuid.Nil, true, true, w, c.svc.now())
 		for _, o := range found.Items {
 			page.Items = append(page.Items, o.organizationView)
 		}
@@ -57,66 +57,68 @@ func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
 	})
 }
 
-// Of are a person's organizations, as they see them.
+// Of lists a person's organizations, as they see them.
 func (c CommandLine) Of(ctx context.Context, userID uuid.UUID) iter.Seq2[Membership, error] {
-	ctx, err := c.m.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: userID})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: userID})
 	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[Membership], error) {
 		if err != nil {
 			return httpapi.Page[Membership]{}, err
 		}
-		return c.m.store.list(ctx, userID, false, true, w, c.m.now())
+		return c.svc.store.list(ctx, userID, false, true, w, c.svc.now())
 	})
 }
 
-// Show has everything of an organization but its people.
+// Show returns an organization without its people.
 func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err error) {
-	if ctx, err = c.admit(ctx, seeing(), id); err != nil {
+	if ctx, err = c.admit(ctx, showing(), id); err != nil {
 		return d, err
 	}
-	if d.View, err = c.m.store.find(ctx, id, c.m.now()); err != nil {
+	if d.View, err = c.svc.store.find(ctx, id, c.svc.now()); err != nil {
 		return d, err
 	}
-	if d.Suspension, err = c.m.store.suspension(ctx, id, c.m.now()); err != nil {
+	if d.Suspension, err = c.svc.store.suspension(ctx, id, c.svc.now()); err != nil {
 		return d, err
 	}
-	d.Archive, err = c.m.store.archived(ctx, id)
+	d.Archive, err = c.svc.store.archived(ctx, id)
 	return d, err
 }
 
-// Suspend it, so that its owner can't lift that.
+// Suspend suspends an organization. Its owner can't lift that.
 func (c CommandLine) Suspend(ctx context.Context, id uuid.UUID, reason field.Reason, until *field.Time) (View, error) {
-	ctx, err := c.admit(ctx, ownersRule(), id)
+	ctx, err := c.admit(ctx, changingStanding(), id)
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.suspend(ctx, suspendInput{organizationPath{id}, reason, until})
+	return c.svc.suspend(ctx, suspendInput{organizationPath{id}, reason, until})
 }
 
-// Activate lifts a suspension, whoever's it is.
+// Activate lifts a suspension, by its owner or by a platform administrator.
 func (c CommandLine) Activate(ctx context.Context, id uuid.UUID) (View, error) {
-	ctx, err := c.admit(ctx, ownersRule(), id)
+	ctx, err := c.admit(ctx, changingStanding(), id)
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.activate(ctx, organizationPath{id})
+	return c.svc.activate(ctx, organizationPath{id})
 }
 
+// Archive archives an organization.
 func (c CommandLine) Archive(ctx context.Context, id uuid.UUID, reason field.Reason) (View, error) {
-	ctx, err := c.admit(ctx, ownersRule().WhileArchived(), id)
+	ctx, err := c.admit(ctx, changingStanding().WhileArchived(), id)
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.archive(ctx, archiveInput{organizationPath{id}, reason})
+	return c.svc.archive(ctx, archiveInput{organizationPath{id}, reason})
 }
 
+// Unarchive restores an archived organization.
 func (c CommandLine) Unarchive(ctx context.Context, id uuid.UUID, reason *field.Reason) (View, error) {
-	ctx, err := c.admit(ctx, ownersRule().WhileArchived(), id)
+	ctx, err := c.admit(ctx, changingStanding().WhileArchived(), id)
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.unarchive(ctx, unarchiveInput{organizationPath{id}, reason})
+	return c.svc.unarchive(ctx, unarchiveInput{organizationPath{id}, reason})
 }
 
 func (c CommandLine) admit(ctx context.Context, rule access.Rule, id uuid.UUID) (context.Context, error) {
-	return c.m.gate.AdmitCommandLine(ctx, rule, access.Request{Organization: uuid.NullUUID{UUID: id, Valid: true}, OrganizationInPath: true})
+	return c.svc.gate.AdmitCommandLine(ctx, rule, access.Request{Organization: uuid.NullUUID{UUID: id, Valid: true}, OrganizationInPath: true})
 }

@@ -2,41 +2,19 @@
 package organization
 
 import (
-	"context"
-	"time"
-
-	"github.com/google/uuid"
-
 	"guildhall/platform/access"
-	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
 )
 
-// Memberships is what this module needs of whoever keeps them.
-type Memberships interface {
-	// Found makes a person the first member and the owner of a new organization,
-	// within the caller's transaction.
-	Found(ctx context.Context, organizationID, userID uuid.UUID) error
-}
-
-// Module is the room of organizations.
-type Module struct {
-	db          *database.DB
-	gate        *access.Gate
-	trail       *audit.Trail
-	memberships Memberships
-	now         func() time.Time
-	store       *store
-}
+// Module registers the routes and tables of organizations.
+type Module struct{ handlers }
 
 var _ module.Module = (*Module)(nil)
 
-// New returns the module.
-func New(db *database.DB, gate *access.Gate, trail *audit.Trail, memberships Memberships, now func() time.Time) *Module {
-	return &Module{db: db, gate: gate, trail: trail, memberships: memberships, now: now, store: newStore(db)}
-}
+// NewModule returns the module of a service.
+func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 
 // Name implements module.Module.
 func (*Module) Name() string { return "organization" }
@@ -44,11 +22,11 @@ func (*Module) Name() string { return "organization" }
 // Migrations implements module.Module.
 func (*Module) Migrations() []database.Migration { return migrations() }
 
-// ownersRule is on whatever changes an organization's standing.
-func ownersRule() access.Rule { return access.Org(access.Owner).WhileSuspended() }
+// changingStanding is the rule of each route that changes an organization's standing.
+func changingStanding() access.Rule { return access.Org(access.Owner).WhileSuspended() }
 
-// seeing is the rule on showing an organization, whatever its standing.
-func seeing() access.Rule { return access.Org(access.Member).WhileSuspended().WhileArchived() }
+// showing is the rule of showing an organization, whatever its standing.
+func showing() access.Rule { return access.Org(access.Member).WhileSuspended().WhileArchived() }
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
@@ -62,16 +40,16 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "`role` and `joined_at` are null for organizations that a platform administrator is not in.",
 		Refusals:    httpapi.Refusals(access.ErrOperatorRequired),
 	})
-	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.mine, httpapi.Doc{
+	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.listMine, httpapi.Doc{
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
 	})
-	httpapi.Get(r, "/organizations/:organization_id", seeing().Reading(organizationRow), m.get, httpapi.Doc{
+	httpapi.Get(r, "/organizations/:organization_id", showing().Reading(organizationRow), m.get, httpapi.Doc{
 		ID: "getOrganization", Summary: "Show an organization",
 	})
 	httpapi.Patch(r, "/organizations/:organization_id", access.Org(access.Admin), m.rename, httpapi.Doc{
 		ID: "updateOrganization", Summary: "Rename an organization",
 	})
-	owner := ownersRule()
+	owner := changingStanding()
 	httpapi.Post(r, "/organizations/:organization_id/suspend", owner, m.suspend, httpapi.Doc{
 		ID: "suspendOrganization", Summary: "Suspend an organization", Refusals: httpapi.Refusals(errAlreadySuspended),
 	})

@@ -12,30 +12,62 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// Create founds an organization within the caller's transaction.
-func (m *Module) Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error) {
-	view, err := m.establish(ctx, ownerID, name)
+// Memberships stores who belongs to an organization.
+type Memberships interface {
+	// AddOwner makes a person the first member and the owner of a new organization,
+	// within the caller's transaction.
+	AddOwner(ctx context.Context, organizationID, userID uuid.UUID) error
+}
+
+// Dependencies of a Service. All are required.
+type Dependencies struct {
+	DB          *database.DB
+	Gate        *access.Gate
+	Trail       *audit.Trail
+	Memberships Memberships
+	Now         func() time.Time
+}
+
+// Service does what the routes, the command line and other modules ask for.
+type Service struct {
+	db          *database.DB
+	gate        *access.Gate
+	trail       *audit.Trail
+	memberships Memberships
+	now         func() time.Time
+	store       *store
+}
+
+// NewService returns the service.
+func NewService(d Dependencies) *Service {
+	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, memberships: d.Memberships, now: d.Now, store: newStore(d.DB)}
+}
+
+// Create creates an organization with its owner, within the caller's transaction.
+func (svc *Service) Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error) {
+	view, err := svc.createFor(ctx, ownerID, name)
 	return view.ID, err
 }
 
-func (m *Module) establish(ctx context.Context, ownerID uuid.UUID, name string) (organizationView, error) {
-	id, now := uuid.Must(uuid.NewV7()), m.now()
+func (svc *Service) createFor(ctx context.Context, ownerID uuid.UUID, name string) (organizationView, error) {
+	id, now := uuid.Must(uuid.NewV7()), svc.now()
 	ctx = database.For(ctx, database.Tenant{OrganizationID: audit.In(id), UserID: ownerID})
-	if err := m.store.create(ctx, id, ownerID, name, now); err != nil {
+	if err := svc.store.create(ctx, id, ownerID, name, now); err != nil {
 		return organizationView{}, err
 	}
-	if err := m.memberships.Found(ctx, id, ownerID); err != nil {
+	if err := svc.memberships.AddOwner(ctx, id, ownerID); err != nil {
 		return organizationView{}, err
 	}
-	err := m.trail.Record(ctx, audit.Event{
+	err := svc.trail.Record(ctx, audit.Event{
 		Action: audit.OrganizationCreated, OrganizationID: audit.In(id), UserID: ownerID, Actor: ownerID, First: true,
 	})
 	return organizationView{ID: id, Name: name, CreatedAt: now, UpdatedAt: now, IsActive: true}, err
 }
 
-func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (created httpapi.Created[organizationView], err error) {
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		view, err := m.establish(ctx, ownerID, name)
+// create creates an organization whose owner is the caller.
+func (svc *Service) create(ctx context.Context, in createInput) (created httpapi.Created[organizationView], err error) {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		view, err := svc.createFor(ctx, access.From(ctx).UserID, string(in.Name))
 		if err != nil {
 			return err
 		}
@@ -45,54 +77,105 @@ func (m *Module) found(ctx context.Context, ownerID uuid.UUID, name string) (cre
 	return created, err
 }
 
-// change runs one change: under the organization's lock, with the caller let
-// through the gate again, and shows the result.
-func (m *Module) change(ctx context.Context, id uuid.UUID, action audit.Action, details map[string]string, apply func(context.Context, access.Held) error) (view organizationView, err error) {
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		held, err := m.gate.Hold(ctx, id, uuid.Nil)
+// listMine lists the organizations that the caller may switch between.
+func (svc *Service) listMine(ctx context.Context, _ struct{}) (choicesView, error) {
+	list, err := svc.store.choices(ctx, access.From(ctx).UserID)
+	return choicesView{Organizations: list}, err
+}
+
+// get returns the organization of the path. The gate has read its row.
+func (svc *Service) get(ctx context.Context, in organizationPath) (organizationView, error) {
+	return svc.withSuspension(ctx, access.From(ctx), fromGate(ctx, in.OrganizationID))
+}
+
+// withSuspension adds the suspension in force, for those who may read its reason: the
+// organization's admins.
+func (svc *Service) withSuspension(ctx context.Context, caller access.Caller, v organizationView) (_ organizationView, err error) {
+	if v.IsSuspended && caller.May(access.Admin) {
+		v.Suspension, err = svc.store.suspension(ctx, v.ID, svc.now())
+	}
+	return v, err
+}
+
+// change runs one change and returns the result. It runs under the organization's
+// lock, under which the gate checks the caller again.
+func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Action, details map[string]string, apply func(context.Context, access.Held) error) (view organizationView, err error) {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		held, err := svc.gate.Hold(ctx, id, uuid.Nil)
 		if err != nil {
 			return err
 		}
 		if err := apply(ctx, held); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id), Details: details}); err != nil {
+		if err := svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id), Details: details}); err != nil {
 			return err
 		}
-		if view, err = m.store.find(ctx, id, m.now()); err != nil {
+		if view, err = svc.store.find(ctx, id, svc.now()); err != nil {
 			return err
 		}
-		view, err = m.explained(ctx, held.Caller, view)
+		view, err = svc.withSuspension(ctx, held.Caller, view)
 		return err
 	})
 	return view, err
 }
 
-func (m *Module) beginSuspension(ctx context.Context, id uuid.UUID, reason string, until *time.Time) (organizationView, error) {
-	if until != nil && !until.After(m.now()) {
-		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
-	}
-	return m.change(ctx, id, audit.OrganizationSuspend, audit.Because(reason, until), func(ctx context.Context, held access.Held) error {
-		return m.store.suspend(ctx, id, reason, until, held.Caller.By(), held.Caller.ActsAsOperator(access.Owner), m.now())
+// rename changes the organization's name.
+func (svc *Service) rename(ctx context.Context, in renameInput) (organizationView, error) {
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationRenamed, nil, func(ctx context.Context, _ access.Held) error {
+		return svc.store.rename(ctx, in.OrganizationID, string(in.Name), svc.now())
 	})
 }
 
-// endSuspension leaves a platform administrator's to platform administrators.
-func (m *Module) endSuspension(ctx context.Context, id uuid.UUID) (organizationView, error) {
-	return m.change(ctx, id, audit.OrganizationActivate, nil, func(ctx context.Context, held access.Held) error {
+// suspend suspends the organization, until a time or until it is lifted. It refuses a
+// second suspension (already_suspended).
+func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationView, error) {
+	id, reason, until := in.OrganizationID, string(in.Reason), in.SuspendedUntil.Pointer()
+	if until != nil && !until.After(svc.now()) {
+		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
+	}
+	return svc.change(ctx, id, audit.OrganizationSuspend, audit.Because(reason, until), func(ctx context.Context, held access.Held) error {
+		return svc.store.suspend(ctx, id, reason, until, held.Caller.By(), held.Caller.ActsAsOperator(access.Owner), svc.now())
+	})
+}
+
+// activate lifts a suspension. Only platform administrators lift one of theirs
+// (suspended_by_the_operator).
+func (svc *Service) activate(ctx context.Context, in organizationPath) (organizationView, error) {
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationActivate, nil, func(ctx context.Context, held access.Held) error {
 		if held.Organization.SuspendedByOperator && !held.Caller.Operator {
 			return access.ErrSuspendedByTheOperator
 		}
-		return m.store.liftSuspension(ctx, id, held.Caller.By(), m.now())
+		return svc.store.liftSuspension(ctx, in.OrganizationID, held.Caller.By(), svc.now())
+	})
+}
+
+// archive archives the organization. It refuses one that is archived
+// (already_archived).
+func (svc *Service) archive(ctx context.Context, in archiveInput) (organizationView, error) {
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.Because(string(in.Reason), nil), func(ctx context.Context, held access.Held) error {
+		return svc.store.archive(ctx, in.OrganizationID, string(in.Reason), held.Caller.By(), svc.now())
+	})
+}
+
+// unarchive restores an archived organization. It refuses one that is not archived
+// (not_archived).
+func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizationView, error) {
+	var details map[string]string
+	if in.Reason != nil {
+		details = audit.Because(string(*in.Reason), nil)
+	}
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, held access.Held) error {
+		return svc.store.unarchive(ctx, in.OrganizationID, (*string)(in.Reason), held.Caller.By(), svc.now())
 	})
 }
 
 // ArchiveWithOwner archives the organizations that a person is alone in, and
 // refuses (owner_required) while they own one that others are in. It runs in the
 // transaction that archives the person.
-func (m *Module) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason string) error {
+func (svc *Service) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason string) error {
 	ctx = database.ForAll(ctx) // whatever organization the caller is in
-	owned, err := m.store.lockOwned(ctx, userID)
+	owned, err := svc.store.lockOwned(ctx, userID)
 	if err != nil {
 		return err
 	}
@@ -101,11 +184,11 @@ func (m *Module) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason 
 			return errOwnerRequired
 		}
 	}
-	if err := m.store.archiveAll(ctx, owned, reason, access.From(ctx).By(), m.now()); err != nil {
+	if err := svc.store.archiveAll(ctx, owned, reason, access.From(ctx).By(), svc.now()); err != nil {
 		return err
 	}
 	for _, o := range owned {
-		if err := m.trail.Record(ctx, audit.Event{Action: audit.OrganizationArchive, OrganizationID: audit.In(o.id), UserID: userID}); err != nil {
+		if err := svc.trail.Record(ctx, audit.Event{Action: audit.OrganizationArchive, OrganizationID: audit.In(o.id), UserID: userID}); err != nil {
 			return err
 		}
 	}

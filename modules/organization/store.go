@@ -114,11 +114,11 @@ func (s *store) archiveAll(ctx context.Context, owned []ownedOrganization, reaso
 	return nil
 }
 
-func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uuid.NullUUID, now time.Time) error {
+func (s *store) unarchive(ctx context.Context, id uuid.UUID, reason *string, by uuid.NullUUID, now time.Time) error {
 	r := s.db.Conn(ctx).Model(&archive{}).Where("organization_id = ? AND restored_at IS NULL", id).
 		Updates(map[string]any{"restored_at": now, "restored_by": by, "restore_reason": reason})
 	if r.Error != nil {
-		return fmt.Errorf("restore organization: %w", r.Error)
+		return fmt.Errorf("unarchive organization: %w", r.Error)
 	}
 	if r.RowsAffected == 0 {
 		return errNotArchived

@@ -69,8 +69,8 @@ func scanView(scan func(...any) error, first ...any) (v organizationView, err er
 	return v, err
 }
 
-// shown is what the gate reads along of the organization in the path. It is there:
-// the gate lets nobody through to one that is not.
+// shown is what the gate reads of the organization in the path. It exists: the gate
+// refuses others.
 type shown struct {
 	name             sql.NullString
 	created, updated sql.NullTime
@@ -83,8 +83,8 @@ var organizationRow = &access.Along[shown]{
 	Into:    func(r *shown) []any { return []any{&r.name, &r.created, &r.updated, &r.active} },
 }
 
-// seen is the organization in the path, of which the gate has read everything.
-func seen(ctx context.Context, id uuid.UUID) organizationView {
+// fromGate returns the organization in the path, which the gate has read.
+func fromGate(ctx context.Context, id uuid.UUID) organizationView {
 	r, standing := access.Read[shown](ctx), access.From(ctx).Standing
 	return organizationView{
 		ID: id, Name: r.name.String, CreatedAt: r.created.Time.UTC(), UpdatedAt: r.updated.Time.UTC(),

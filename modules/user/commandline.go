@@ -14,17 +14,17 @@ import (
 	"guildhall/platform/password"
 )
 
-// CommandLine does for a command on the server what the routes do for a platform
+// CommandLine offers to commands on the server what the routes offer to a platform
 // administrator, by the same rules.
-type CommandLine struct{ m *Module }
+type CommandLine struct{ svc *Service }
 
 // CommandLine returns it.
-func (m *Module) CommandLine() CommandLine { return CommandLine{m} }
+func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
 // View is a person as the API shows them.
 type View = userView
 
-// Details are what an operator looks for who is asked why somebody can't get in.
+// Details show why a person can't log in.
 type Details struct {
 	View
 	IsPlatformAdministrator bool        `json:"is_platform_administrator"`
@@ -32,7 +32,8 @@ type Details struct {
 	Archive                 *Archive    `json:"archive"`
 }
 
-// Suspension that holds. Where it was by nobody, it was by the command line.
+// Suspension that is in force. Without an account in suspended_by, a command on the
+// server did it.
 type Suspension struct {
 	Reason         string        `json:"reason" example:"Under investigation."`
 	SuspendedAt    time.Time     `json:"suspended_at"`
@@ -55,64 +56,56 @@ type Membership struct {
 	Suspension  *Suspension `json:"suspension"`
 }
 
-// All are the people of an organization, or without one everybody.
+// All lists the people of an organization; without one, all accounts.
 func (c CommandLine) All(ctx context.Context, organizationID uuid.NullUUID) iter.Seq2[View, error] {
-	ctx, err := c.m.gate.AdmitCommandLine(ctx, access.Active(access.Member), access.Request{Organization: organizationID})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.Active(access.Member), access.Request{Organization: organizationID})
 	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[userView], error) {
 		if err != nil {
 			return httpapi.Page[userView]{}, err
 		}
-		return c.m.people(ctx, w, !organizationID.Valid)
+		return c.svc.list(ctx, w, !organizationID.Valid)
 	})
 }
 
-// Show has everything of an account but what other modules keep.
+// Show returns an account with what this module stores of it.
 func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err error) {
-	if ctx, err = c.m.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id}); err != nil {
+	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id}); err != nil {
 		return d, err
 	}
-	if d.View, err = c.m.view(ctx, id); err != nil {
+	if d.View, err = c.svc.get(ctx, userPath{id}); err != nil {
 		return d, err
 	}
-	standing, err := c.m.gate.Of(ctx, id, uuid.NullUUID{})
+	standing, err := c.svc.gate.Of(ctx, id, uuid.NullUUID{})
 	if err != nil {
 		return d, err
 	}
 	d.IsPlatformAdministrator = standing.Operator
-	if d.Suspension, err = c.m.store.suspension(ctx, subject{userID: id}, c.m.now()); err != nil {
+	if d.Suspension, err = c.svc.store.suspension(ctx, subject{userID: id}, c.svc.now()); err != nil {
 		return d, err
 	}
-	d.Archive, err = c.m.store.archived(ctx, id)
+	d.Archive, err = c.svc.store.archived(ctx, id)
 	return d, err
 }
 
-// Within is a person's standing in an organization.
+// Within returns a person's standing in an organization.
 func (c CommandLine) Within(ctx context.Context, id, organizationID uuid.UUID) (m Membership, err error) {
 	where := uuid.NullUUID{UUID: organizationID, Valid: true}
-	if ctx, err = c.m.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id}); err != nil {
+	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id}); err != nil {
 		return m, err
 	}
-	standing, err := c.m.gate.Of(ctx, id, where)
+	standing, err := c.svc.gate.Of(ctx, id, where)
 	if err != nil {
 		return m, err
 	}
 	m.IsActive, m.IsSuspended = standing.MembershipActive, standing.MembershipSuspended
-	m.Suspension, err = c.m.store.suspension(ctx, subject{userID: id, organizationID: where}, c.m.now())
+	m.Suspension, err = c.svc.store.suspension(ctx, subject{userID: id, organizationID: where}, c.svc.now())
 	return m, err
 }
 
-// Newcomer is somebody who is to have an account.
-type Newcomer struct {
-	Email          field.Email
-	Name           field.Name
-	Password       field.NewPassword // empty: none
-	OrganizationID uuid.NullUUID
-	Role           *JoiningRole
-}
-
-// Create makes an account, and in the same transaction runs what comes after it.
-func (c CommandLine) Create(ctx context.Context, n Newcomer, then func(context.Context, uuid.UUID) error) (v View, err error) {
-	if ctx, err = c.m.gate.AdmitCommandLine(ctx, access.OperatorAlone(), access.Request{}); err != nil {
+// Create creates an account. In the same transaction it calls then, whose error undoes
+// all of it.
+func (c CommandLine) Create(ctx context.Context, n NewUser, then func(context.Context, uuid.UUID) error) (v View, err error) {
+	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.OperatorAlone(), access.Request{}); err != nil {
 		return v, err
 	}
 	if n.Password != "" {
@@ -120,8 +113,7 @@ func (c CommandLine) Create(ctx context.Context, n Newcomer, then func(context.C
 			return v, fmt.Errorf("the password %s", problem)
 		}
 	}
-	made := newcomer{email: n.Email, name: n.Name, password: string(n.Password), organizationID: n.OrganizationID, role: n.Role.role()}
-	err = c.m.letIn(ctx, made, func(ctx context.Context, view userView) error {
+	err = c.svc.create(ctx, n, func(ctx context.Context, view userView) error {
 		v = view
 		return then(ctx, view.ID)
 	})
@@ -135,7 +127,7 @@ func (c CommandLine) Suspend(ctx context.Context, id uuid.UUID, organizationID u
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.suspend(ctx, suspendInput{userPath: in.userPath, Scope: in.Scope, Reason: reason, SuspendedUntil: until})
+	return c.svc.suspend(ctx, suspendInput{userPath: in.userPath, Scope: in.Scope, Reason: reason, SuspendedUntil: until})
 }
 
 func (c CommandLine) Activate(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID) (View, error) {
@@ -143,7 +135,7 @@ func (c CommandLine) Activate(ctx context.Context, id uuid.UUID, organizationID 
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.activate(ctx, in)
+	return c.svc.activate(ctx, in)
 }
 
 func (c CommandLine) Deactivate(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID) (View, error) {
@@ -151,7 +143,7 @@ func (c CommandLine) Deactivate(ctx context.Context, id uuid.UUID, organizationI
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.deactivate(ctx, in)
+	return c.svc.deactivate(ctx, in)
 }
 
 func (c CommandLine) over(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID) (context.Context, standingInput, error) {
@@ -160,24 +152,24 @@ func (c CommandLine) over(ctx context.Context, id uuid.UUID, organizationID uuid
 		account := scopeAccount
 		in.Scope = &account
 	}
-	ctx, err := c.m.gate.AdmitCommandLine(ctx, overStanding(), access.Request{Organization: organizationID, User: id})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, overStanding(), access.Request{Organization: organizationID, User: id})
 	return ctx, in, err
 }
 
-// Archive an account, and the organizations that the person is alone in.
+// Archive archives an account, and the organizations that the person is alone in.
 func (c CommandLine) Archive(ctx context.Context, id uuid.UUID, reason field.Reason) (View, error) {
-	ctx, err := c.m.gate.AdmitCommandLine(ctx, access.SelfOrOperator(), access.Request{User: id})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.SelfOrOperator(), access.Request{User: id})
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.archive(ctx, archiveInput{userPath{id}, reason})
+	return c.svc.archive(ctx, archiveInput{userPath{id}, reason})
 }
 
-// Unarchive restores it; the organizations stay archived.
+// Unarchive restores an account; its organizations stay archived.
 func (c CommandLine) Unarchive(ctx context.Context, id uuid.UUID, reason *field.Reason) (View, error) {
-	ctx, err := c.m.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id})
 	if err != nil {
 		return View{}, err
 	}
-	return c.m.unarchive(ctx, unarchiveInput{userPath{id}, reason})
+	return c.svc.unarchive(ctx, unarchiveInput{userPath{id}, reason})
 }

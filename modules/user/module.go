@@ -1,68 +1,22 @@
-// Package user keeps accounts: who people are, what they say of themselves, and
-// their standing, as a whole and within each organization.
+// Package user keeps accounts: who people are, their profiles, and their standing
+// as a whole and within each organization.
 package user
 
 import (
-	"context"
-	"time"
-
-	"github.com/google/uuid"
-
 	"guildhall/platform/access"
-	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 )
 
-// Sessions is what this module needs of whoever keeps them.
-type Sessions interface {
-	// EndAll ends every session of a person, within the caller's transaction.
-	EndAll(ctx context.Context, userID uuid.UUID, reason string) error
-}
-
-// Passwords is what this module needs of whoever keeps them.
-type Passwords interface {
-	// Hash of a password, or of none, to be saved; it is slow.
-	Hash(ctx context.Context, chosen string) (string, error)
-	// Save makes a hash that of a new account, within the caller's transaction.
-	Save(ctx context.Context, userID uuid.UUID, hash string) error
-}
-
-// Enrol makes a new account a member of an organization, or an admin, within the
-// transaction that makes the account.
-type Enrol func(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error
-
-// ArchiveHook runs inside the transaction that archives an account and may
-// refuse it.
-type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) error
-
-// Module is the room of accounts.
-type Module struct {
-	db        *database.DB
-	gate      *access.Gate
-	trail     *audit.Trail
-	sessions  Sessions
-	passwords Passwords
-	enrol     Enrol
-	now       func() time.Time
-	hooks     []ArchiveHook
-	store     *store
-}
+// Module registers the routes and tables of accounts.
+type Module struct{ handlers }
 
 var _ module.Module = (*Module)(nil)
 
-// New returns the module.
-func New(db *database.DB, gate *access.Gate, trail *audit.Trail, sessions Sessions, passwords Passwords, now func() time.Time) *Module {
-	return &Module{db: db, gate: gate, trail: trail, sessions: sessions, passwords: passwords, now: now, store: newStore(db)}
-}
-
-// EnrolBy says who makes members; wire.go does, before anything is served.
-func (m *Module) EnrolBy(enrol Enrol) { m.enrol = enrol }
-
-// BeforeArchive adds a hook; wire.go does, before anything is served.
-func (m *Module) BeforeArchive(hook ArchiveHook) { m.hooks = append(m.hooks, hook) }
+// NewModule returns the module of a service.
+func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 
 // Name implements module.Module.
 func (*Module) Name() string { return "user" }
@@ -117,21 +71,5 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 }
 
-// overStanding is the rule on whatever changes somebody's standing.
+// overStanding is the rule of each route that changes a person's standing.
 func overStanding() access.Rule { return access.OverUser(access.Admin) }
-
-// Create makes an account in good standing, within the caller's transaction.
-// It refuses an email that is taken in any spelling (email_taken).
-func (m *Module) Create(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error) {
-	id, err := m.store.create(ctx, email, canonicalEmail, name, m.now())
-	if err != nil {
-		return id, err
-	}
-	return id, m.trail.Record(ctx, audit.Event{Action: audit.UserRegistered, UserID: id, Actor: id, First: true})
-}
-
-// Welcome gives a person who joins an organization good standing there, unless
-// they have a standing on record: being removed and added back clears nothing.
-func (m *Module) Welcome(ctx context.Context, userID, organizationID uuid.UUID) error {
-	return m.store.welcome(ctx, userID, organizationID, m.now())
-}

@@ -5,32 +5,108 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/database"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/password"
 )
 
-// view shows a person as the caller sees them.
-func (m *Module) view(ctx context.Context, id uuid.UUID) (userView, error) {
+// Sessions ends sessions.
+type Sessions interface {
+	// EndAll ends every session of a person, within the caller's transaction.
+	EndAll(ctx context.Context, userID uuid.UUID, reason string) error
+}
+
+// Passwords stores the password of a new account.
+type Passwords interface {
+	// Hash returns the hash of a password; of an empty one, a hash that no password
+	// has. It is slow.
+	Hash(ctx context.Context, chosen string) (string, error)
+	// Save stores the hash of an account, within the caller's transaction.
+	Save(ctx context.Context, userID uuid.UUID, hash string) error
+}
+
+// AddToOrganization makes a new account a member or an admin of an organization,
+// within the transaction that creates the account.
+type AddToOrganization func(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error
+
+// ArchiveHook runs in the transaction that archives an account. Its error refuses
+// that.
+type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) error
+
+// Dependencies of a Service. All are required.
+type Dependencies struct {
+	DB        *database.DB
+	Gate      *access.Gate
+	Trail     *audit.Trail
+	Sessions  Sessions
+	Passwords Passwords
+	Now       func() time.Time
+}
+
+// Service does what the routes, the command line and other modules ask for.
+type Service struct {
+	db                *database.DB
+	gate              *access.Gate
+	trail             *audit.Trail
+	sessions          Sessions
+	passwords         Passwords
+	now               func() time.Time
+	store             *store
+	addToOrganization AddToOrganization
+	beforeArchive     ArchiveHook
+}
+
+// NewService returns the service. Connect it before it is used.
+func NewService(d Dependencies) *Service {
+	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, sessions: d.Sessions, passwords: d.Passwords, now: d.Now, store: newStore(d.DB)}
+}
+
+// Connect joins the service with those that are built on it.
+func (svc *Service) Connect(add AddToOrganization, beforeArchive ArchiveHook) {
+	svc.addToOrganization, svc.beforeArchive = add, beforeArchive
+}
+
+// Register creates the account of a person who registers, in good standing and within
+// the caller's transaction. It refuses an email address that has an account in any
+// spelling (email_taken).
+func (svc *Service) Register(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error) {
+	id, err := svc.store.create(ctx, email, canonicalEmail, name, svc.now())
+	if err != nil {
+		return id, err
+	}
+	return id, svc.trail.Record(ctx, audit.Event{Action: audit.UserRegistered, UserID: id, Actor: id, First: true})
+}
+
+// Welcome gives a person who joins an organization good standing there, unless they
+// have a standing on record: to be removed and added again clears nothing.
+func (svc *Service) Welcome(ctx context.Context, userID, organizationID uuid.UUID) error {
+	return svc.store.welcome(ctx, userID, organizationID, svc.now())
+}
+
+// get returns a person as the caller sees them. It refuses one who does not exist
+// (user_not_found).
+func (svc *Service) get(ctx context.Context, in userPath) (userView, error) {
 	caller := access.From(ctx)
-	v, err := m.store.find(ctx, id, caller.OrganizationID, m.now())
+	v, err := svc.store.find(ctx, in.UserID, caller.OrganizationID, svc.now())
 	if err != nil || !v.IsSuspended {
 		return v, err
 	}
-	v.Suspensions, err = m.suspensions(ctx, caller, id)
+	v.Suspensions, err = svc.suspensions(ctx, caller, in.UserID)
 	return v, err
 }
 
-// suspensions are those whose reason the caller could have given: the account's are
-// the platform administrators', those in an organization its admins'.
-func (m *Module) suspensions(ctx context.Context, caller access.Caller, id uuid.UUID) (list []userSuspensionView, err error) {
+// suspensions returns those whose reason the caller could have given: of the account,
+// to platform administrators; in the active organization, to its admins.
+func (svc *Service) suspensions(ctx context.Context, caller access.Caller, id uuid.UUID) (list []userSuspensionView, err error) {
 	show := func(scope standingScope, s subject) error {
-		found, err := m.store.suspension(ctx, s, m.now())
+		found, err := svc.store.suspension(ctx, s, svc.now())
 		if found != nil {
 			list = append(list, userSuspensionView{scope, *found})
 		}
@@ -45,58 +121,61 @@ func (m *Module) suspensions(ctx context.Context, caller access.Caller, id uuid.
 	return list, err
 }
 
-func (m *Module) people(ctx context.Context, w httpapi.Window, everybody bool) (httpapi.Page[userView], error) {
+// list returns a page of the people of the active organization, or of all accounts.
+// All accounts are for platform administrators (operator_required).
+func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool) (httpapi.Page[userView], error) {
 	caller := access.From(ctx)
-	if everybody {
+	if all {
 		if !caller.Operator {
 			return httpapi.Page[userView]{}, access.ErrOperatorRequired
 		}
-		return m.store.listAll(ctx, caller.OrganizationID, w, m.now())
+		return svc.store.listAll(ctx, caller.OrganizationID, w, svc.now())
 	}
 	organizationID, err := caller.Active()
 	if err != nil {
 		return httpapi.Page[userView]{}, forOperator(caller, err, errNoOrganizationToList)
 	}
-	return m.store.listMembers(ctx, organizationID, w, m.now())
+	return svc.store.listMembers(ctx, organizationID, w, svc.now())
 }
 
-// newcomer is somebody whom a platform administrator lets in.
-type newcomer struct {
-	email          field.Email
-	name           field.Name
-	password       string // empty: none
-	organizationID uuid.NullUUID
-	role           access.Role
+// NewUser is an account that a platform administrator creates.
+type NewUser struct {
+	Email          field.Email
+	Name           field.Name
+	Password       field.NewPassword // empty: nobody can log in until one is set
+	OrganizationID uuid.NullUUID     // the person joins it
+	Role           *JoiningRole      // in that organization; nil: member
 }
 
-// letIn makes an account, and in the same transaction runs what comes after it.
-func (m *Module) letIn(ctx context.Context, n newcomer, then func(context.Context, userView) error) error {
-	if n.password != "" {
-		if problem := password.Check(n.password, string(n.email)); problem != "" {
+// create creates an account. In the same transaction it calls then, whose error
+// undoes all of it. It refuses an email address that has an account (email_taken).
+func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Context, userView) error) error {
+	if n.Password != "" {
+		if problem := password.Check(string(n.Password), string(n.Email)); problem != "" {
 			return httpapi.Invalid("body.password", problem)
 		}
 	}
-	hash, err := m.passwords.Hash(ctx, n.password)
+	hash, err := svc.passwords.Hash(ctx, string(n.Password))
 	if err != nil {
 		return err
 	}
-	return m.db.InTx(ctx, func(ctx context.Context) error {
-		id, err := m.store.create(ctx, string(n.email), n.email.Canonical(), string(n.name), m.now())
+	return svc.db.InTx(ctx, func(ctx context.Context) error {
+		id, err := svc.store.create(ctx, string(n.Email), n.Email.Canonical(), string(n.Name), svc.now())
 		if err != nil {
 			return err
 		}
-		if err := m.passwords.Save(ctx, id, hash); err != nil {
+		if err := svc.passwords.Save(ctx, id, hash); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserCreated, UserID: id, First: true}); err != nil {
+		if err := svc.trail.Record(ctx, audit.Event{Action: audit.UserCreated, UserID: id, First: true}); err != nil {
 			return err
 		}
-		if n.organizationID.Valid {
-			if err := m.enrol(ctx, n.organizationID.UUID, id, n.role); err != nil {
+		if n.OrganizationID.Valid {
+			if err := svc.addToOrganization(ctx, n.OrganizationID.UUID, id, n.Role.role()); err != nil {
 				return err
 			}
 		}
-		view, err := m.view(ctx, id)
+		view, err := svc.get(ctx, userPath{id})
 		if err != nil {
 			return err
 		}
@@ -104,67 +183,73 @@ func (m *Module) letIn(ctx context.Context, n newcomer, then func(context.Contex
 	})
 }
 
-func (m *Module) changeProfile(ctx context.Context, id uuid.UUID, changes map[string]any) (view userView, err error) {
+// updateProfile changes columns of a person's profile.
+func (svc *Service) updateProfile(ctx context.Context, id uuid.UUID, changes map[string]any) (view userView, err error) {
 	if len(changes) == 0 {
-		return m.view(ctx, id)
+		return svc.get(ctx, userPath{id})
 	}
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		if err := m.store.updateProfile(ctx, id, changes, m.now()); err != nil {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.store.updateProfile(ctx, id, changes, svc.now()); err != nil {
 			return err
 		}
-		err := m.trail.Record(ctx, audit.Event{
+		err := svc.trail.Record(ctx, audit.Event{
 			Action: audit.ProfileChanged, UserID: id, Details: map[string]string{"fields": strings.Join(slices.Sorted(maps.Keys(changes)), " ")},
 		})
 		if err != nil {
 			return err
 		}
-		view, err = m.view(ctx, id)
+		view, err = svc.get(ctx, userPath{id})
 		return err
 	})
 	return view, err
 }
 
-func (m *Module) archiveAccount(ctx context.Context, id uuid.UUID, reason string) (view userView, err error) {
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		if err := m.gate.LockUser(ctx, id); err != nil {
+// archive archives an account, ends its sessions, and archives the organizations that
+// the person is alone in. It refuses the owner of an organization that has other
+// members (owner_required), and an account that is archived (already_archived).
+func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView, err error) {
+	id, reason := in.UserID, string(in.Reason)
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		if err := m.store.archive(ctx, id, reason, access.From(ctx).By(), m.now()); err != nil {
+		if err := svc.store.archive(ctx, id, reason, access.From(ctx).By(), svc.now()); err != nil {
 			return err
 		}
-		for _, hook := range m.hooks {
-			if err := hook(ctx, id, reason); err != nil {
-				return err
-			}
-		}
-		if err := m.sessions.EndAll(ctx, id, "account_archived"); err != nil {
+		if err := svc.beforeArchive(ctx, id, reason); err != nil {
 			return err
 		}
-		if err := m.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Withheld(audit.Because(reason, nil))}); err != nil {
+		if err := svc.sessions.EndAll(ctx, id, "account_archived"); err != nil {
 			return err
 		}
-		view, err = m.view(ctx, id)
+		if err := svc.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Withheld(audit.Because(reason, nil))}); err != nil {
+			return err
+		}
+		view, err = svc.get(ctx, userPath{id})
 		return err
 	})
 	return view, err
 }
 
-func (m *Module) restoreAccount(ctx context.Context, id uuid.UUID, reason *string) (view userView, err error) {
-	err = m.db.InTx(ctx, func(ctx context.Context) error {
-		if err := m.gate.LockUser(ctx, id); err != nil {
+// unarchive restores an archived account; its organizations stay archived. It refuses
+// an account that is not archived (not_archived).
+func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view userView, err error) {
+	id, reason := in.UserID, (*string)(in.Reason)
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		if err := m.store.restore(ctx, id, reason, access.From(ctx).By(), m.now()); err != nil {
+		if err := svc.store.unarchive(ctx, id, reason, access.From(ctx).By(), svc.now()); err != nil {
 			return err
 		}
 		event := audit.Event{Action: audit.UserUnarchived, UserID: id}
 		if reason != nil {
 			event.Details = audit.Withheld(audit.Because(*reason, nil))
 		}
-		if err := m.trail.Record(ctx, event); err != nil {
+		if err := svc.trail.Record(ctx, event); err != nil {
 			return err
 		}
-		view, err = m.view(ctx, id)
+		view, err = svc.get(ctx, userPath{id})
 		return err
 	})
 	return view, err

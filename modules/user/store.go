@@ -143,11 +143,11 @@ func (s *store) archive(ctx context.Context, id uuid.UUID, reason string, by uui
 	return s.deactivate(ctx, subject{userID: id}, by, now)
 }
 
-func (s *store) restore(ctx context.Context, id uuid.UUID, reason *string, by uuid.NullUUID, now time.Time) error {
+func (s *store) unarchive(ctx context.Context, id uuid.UUID, reason *string, by uuid.NullUUID, now time.Time) error {
 	r := s.db.Conn(ctx).Model(&archive{}).Where("user_id = ? AND restored_at IS NULL", id).
 		Updates(map[string]any{"restored_at": now, "restored_by": by, "restore_reason": reason})
 	if r.Error != nil {
-		return fmt.Errorf("restore user: %w", r.Error)
+		return fmt.Errorf("unarchive user: %w", r.Error)
 	}
 	if r.RowsAffected == 0 {
 		return errNotArchived

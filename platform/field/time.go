@@ -25,6 +25,14 @@ func (t *Time) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Pointer to the time; nil where there is none.
+func (t *Time) Pointer() *time.Time {
+	if t == nil {
+		return nil
+	}
+	return &t.Time
+}
+
 func (Time) InlineJSONSchema() {}
 
 func (Time) JSONSchema() (jsonschema.Schema, error) {

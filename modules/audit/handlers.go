@@ -49,11 +49,14 @@ type userInput struct {
 	UserID uuid.UUID `path:"user_id"`
 }
 
-func (m *Module) ofOrganization(ctx context.Context, in organizationInput) (httpapi.Page[eventView], error) {
+// listOrganizationEvents lists the audit log of an organization.
+func (m *Module) listOrganizationEvents(ctx context.Context, in organizationInput) (httpapi.Page[eventView], error) {
 	return m.list(ctx, in.OrganizationID, in.filterInput)
 }
 
-func (m *Module) ofUser(ctx context.Context, in userInput) (httpapi.Page[eventView], error) {
+// listUserEvents lists the audit log of an account. It refuses an account that does not
+// exist (user_not_found).
+func (m *Module) listUserEvents(ctx context.Context, in userInput) (httpapi.Page[eventView], error) {
 	if err := m.gate.Known(ctx, in.UserID); err != nil {
 		return httpapi.Page[eventView]{}, err
 	}

@@ -1,7 +1,6 @@
 package user
 
 import (
-	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,76 +89,4 @@ type archiveInput struct {
 type unarchiveInput struct {
 	userPath
 	Reason *field.Reason `json:"reason,omitempty" example:"Came back."`
-}
-
-func (m *Module) me(ctx context.Context, _ struct{}) (meView, error) {
-	return oneself(access.From(ctx), access.Read[self](ctx)), nil
-}
-
-func (m *Module) list(ctx context.Context, in listInput) (httpapi.Page[userView], error) {
-	w, err := in.Window()
-	if err != nil {
-		return httpapi.Page[userView]{}, err
-	}
-	return m.people(ctx, w, in.Scope != nil)
-}
-
-func (m *Module) get(ctx context.Context, in userPath) (userView, error) {
-	return m.view(ctx, in.UserID)
-}
-
-func (m *Module) create(ctx context.Context, in createInput) (created httpapi.Created[userView], err error) {
-	if in.Role != nil && in.OrganizationID == nil {
-		return created, httpapi.Invalid("body.role", "needs an organization_id.")
-	}
-	n := newcomer{email: in.Email, name: in.Name, role: in.Role.role()}
-	if in.OrganizationID != nil {
-		n.organizationID = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
-	}
-	if in.Password != nil {
-		n.password = string(*in.Password)
-	}
-	err = m.letIn(ctx, n, func(ctx context.Context, view userView) (err error) {
-		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/users/"+view.ID.String(), view)
-		return err
-	})
-	return created, err
-}
-
-func (m *Module) updateProfile(ctx context.Context, in profileInput) (userView, error) {
-	changes := map[string]any{}
-	if in.Name != nil {
-		changes["name"] = string(*in.Name)
-	}
-	if in.Bio.Set {
-		changes["bio"] = in.Bio.Value
-	}
-	if in.AvatarURL.Set {
-		changes["avatar_url"] = in.AvatarURL.Value
-	}
-	return m.changeProfile(ctx, in.UserID, changes)
-}
-
-func (m *Module) activate(ctx context.Context, in standingInput) (userView, error) {
-	return m.restoreStanding(ctx, in.UserID, in.Scope.isAccount())
-}
-
-func (m *Module) deactivate(ctx context.Context, in standingInput) (userView, error) {
-	return m.endActivity(ctx, in.UserID, in.Scope.isAccount())
-}
-
-func (m *Module) suspend(ctx context.Context, in suspendInput) (userView, error) {
-	var until *time.Time
-	if in.SuspendedUntil != nil {
-		until = &in.SuspendedUntil.Time
-	}
-	return m.beginSuspension(ctx, in.UserID, in.Scope.isAccount(), string(in.Reason), until)
-}
-
-func (m *Module) archive(ctx context.Context, in archiveInput) (userView, error) {
-	return m.archiveAccount(ctx, in.UserID, string(in.Reason))
-}
-
-func (m *Module) unarchive(ctx context.Context, in unarchiveInput) (userView, error) {
-	return m.restoreAccount(ctx, in.UserID, (*string)(in.Reason))
 }

@@ -1,15 +1,12 @@
 package auth
 
 import (
-	"context"
 	"regexp"
 	"time"
 
 	"github.com/google/uuid"
 
-	"guildhall/platform/access"
 	"guildhall/platform/field"
-	"guildhall/platform/httpapi"
 )
 
 type tokenView struct {
@@ -114,92 +111,4 @@ type changePasswordInput struct {
 	UserID      uuid.UUID         `path:"user_id"`
 	OldPassword field.Password    `json:"old_password" example:"correct horse battery staple"`
 	NewPassword field.NewPassword `json:"new_password" example:"five boxing wizards jump quickly"`
-}
-
-func (m *Module) register(ctx context.Context, in registerInput) (httpapi.Created[tokenView], error) {
-	return m.signUp(ctx, in)
-}
-
-// token is OAuth 2.0's token endpoint.
-func (m *Module) token(ctx context.Context, in tokenInput) (tokenView, error) {
-	switch in.GrantType.or(passwordGrant) {
-	case passwordGrant:
-		return m.logIn(ctx, in)
-	case refreshGrant:
-		return m.refresh(ctx, refreshInput{RefreshToken: *in.RefreshToken})
-	default:
-		return tokenView{}, unsupportedGrantType("must be password or refresh_token.")
-	}
-}
-
-func (m *Module) logIn(ctx context.Context, in tokenInput) (tokenView, error) {
-	var asked uuid.NullUUID
-	if in.OrganizationID != nil {
-		asked = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
-	}
-	view, err := m.signIn(ctx, in.Username.CanonicalEmail(), string(*in.Password), asked)
-	m.meter.LoggedIn(logInResult(err))
-	return view, err
-}
-
-func (m *Module) refresh(ctx context.Context, in refreshInput) (tokenView, error) {
-	if in.GrantType.or(refreshGrant) != refreshGrant {
-		return tokenView{}, unsupportedGrantType("must be refresh_token.")
-	}
-	view, how, err := m.rotate(ctx, string(in.RefreshToken))
-	m.meter.Refreshed(refreshResult(how, err))
-	return view, err
-}
-
-func (m *Module) switchOrganization(ctx context.Context, in switchInput) (tokenView, error) {
-	return m.enter(ctx, in.OrganizationID)
-}
-
-func (m *Module) logOut(ctx context.Context, in logOutInput) (httpapi.NoContent, error) {
-	caller := access.From(ctx)
-	if in.All != nil && *in.All {
-		return httpapi.NoContent{}, m.sessions.EndAll(ctx, caller.UserID, "logged_out_everywhere")
-	}
-	_, err := m.sessions.end(ctx, caller.UserID, caller.SessionID, "logged_out")
-	return httpapi.NoContent{}, err
-}
-
-func (m *Module) listSessions(ctx context.Context, in httpapi.PageInput) (page httpapi.Page[sessionView], err error) {
-	w, err := in.Window()
-	if err != nil {
-		return page, err
-	}
-	caller := access.From(ctx)
-	page, err = m.sessionsOf(ctx, caller.UserID, caller.SessionID, w)
-	if err == nil && w.Count {
-		page.Total, err = m.sessions.countLive(ctx, caller.UserID)
-	}
-	return page, err
-}
-
-func (m *Module) sessionsOf(ctx context.Context, userID, current uuid.UUID, w httpapi.Window) (page httpapi.Page[sessionView], err error) {
-	list, err := m.sessions.liveOf(ctx, userID, w.After, w.Limit+1, w.Offset)
-	if err != nil {
-		return page, err
-	}
-	views := make([]sessionView, len(list))
-	for i, s := range list {
-		views[i] = sessionView{
-			ID: s.ID, OrganizationID: s.OrganizationID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
-			Address: s.Address, Client: s.Client, IsCurrent: s.ID == current,
-		}
-	}
-	return httpapi.NewPage(views, w, func(v sessionView) uuid.UUID { return v.ID }), nil
-}
-
-func (m *Module) endSession(ctx context.Context, in sessionPath) (httpapi.NoContent, error) {
-	ended, err := m.sessions.end(ctx, access.From(ctx).UserID, in.SessionID, "ended_by_the_person")
-	if err == nil && !ended {
-		err = errSessionNotFound
-	}
-	return httpapi.NoContent{}, err
-}
-
-func (m *Module) changePassword(ctx context.Context, in changePasswordInput) (httpapi.NoContent, error) {
-	return httpapi.NoContent{}, m.replacePassword(ctx, in.UserID, string(in.OldPassword), string(in.NewPassword))
 }

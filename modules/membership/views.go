@@ -1,0 +1,77 @@
+package membership
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/field"
+	"guildhall/platform/httpapi"
+)
+
+type memberView struct {
+	ID        uuid.UUID   `json:"id"`
+	Email     string      `json:"email" format:"email" example:"grace@example.com"`
+	Name      string      `json:"name" example:"Grace Hopper"`
+	AvatarURL *string     `json:"avatar_url" format:"uri" example:"https://example.com/grace.png"`
+	Role      access.Role `json:"role"`
+	JoinedAt  time.Time   `json:"joined_at"`
+}
+
+// grantView is what somebody is in an organization from now on.
+type grantView struct {
+	OrganizationID uuid.UUID   `json:"organization_id"`
+	UserID         uuid.UUID   `json:"user_id"`
+	Role           access.Role `json:"role"`
+	JoinedAt       time.Time   `json:"joined_at"`
+}
+
+type transferView struct {
+	Message        string    `json:"message" example:"Ownership transferred."`
+	OrganizationID uuid.UUID `json:"organization_id"`
+	OwnerUserID    uuid.UUID `json:"owner_user_id"`
+}
+
+type permissionsView struct {
+	OrganizationID        uuid.UUID   `json:"organization_id"`
+	UserID                uuid.UUID   `json:"user_id"`
+	PermissionLevel       access.Role `json:"permission_level"`
+	IsOwner               bool        `json:"is_owner" example:"false"`
+	IsAdmin               bool        `json:"is_admin" example:"true" description:"Has the powers of an admin, as the owner does."`
+	IsMember              bool        `json:"is_member" example:"true"`
+	CanManageMembers      bool        `json:"can_manage_members" example:"true"`
+	CanManageAdmins       bool        `json:"can_manage_admins" example:"false"`
+	CanTransferOwnership  bool        `json:"can_transfer_ownership" example:"false"`
+	CanAccessOrganization bool        `json:"can_access_organization" example:"true"`
+}
+
+type organizationPath struct {
+	OrganizationID uuid.UUID `path:"organization_id"`
+}
+
+type memberPath struct {
+	organizationPath
+	UserID uuid.UUID `path:"user_id"`
+}
+
+type listInput struct {
+	organizationPath
+	httpapi.PageInput
+}
+
+type addInput struct {
+	organizationPath
+	UserID *uuid.UUID   `json:"user_id,omitempty"`
+	Email  *field.Email `json:"email,omitempty" example:"grace@example.com"`
+}
+
+type grantInput struct {
+	organizationPath
+	UserID uuid.UUID `json:"user_id"`
+}
+
+type transferInput struct {
+	organizationPath
+	NewOwnerUserID uuid.UUID `json:"new_owner_user_id"`
+}

@@ -1,0 +1,58 @@
+package user
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/httpapi"
+)
+
+// handlers translate requests for the service. A route without a method here is
+// served by the service's method of the same name.
+type handlers struct{ *Service }
+
+func (h handlers) me(ctx context.Context, _ struct{}) (meView, error) {
+	return oneself(access.From(ctx), access.Read[self](ctx)), nil
+}
+
+func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[userView], error) {
+	w, err := in.Window()
+	if err != nil {
+		return httpapi.Page[userView]{}, err
+	}
+	return h.Service.list(ctx, w, in.Scope != nil)
+}
+
+func (h handlers) create(ctx context.Context, in createInput) (created httpapi.Created[userView], err error) {
+	if in.Role != nil && in.OrganizationID == nil {
+		return created, httpapi.Invalid("body.role", "needs an organization_id.")
+	}
+	n := NewUser{Email: in.Email, Name: in.Name, Role: in.Role}
+	if in.OrganizationID != nil {
+		n.OrganizationID = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
+	}
+	if in.Password != nil {
+		n.Password = *in.Password
+	}
+	err = h.Service.create(ctx, n, func(ctx context.Context, view userView) (err error) {
+		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/users/"+view.ID.String(), view)
+		return err
+	})
+	return created, err
+}
+
+func (h handlers) updateProfile(ctx context.Context, in profileInput) (userView, error) {
+	changes := map[string]any{}
+	if in.Name != nil {
+		changes["name"] = string(*in.Name)
+	}
+	if in.Bio.Set {
+		changes["bio"] = in.Bio.Value
+	}
+	if in.AvatarURL.Set {
+		changes["avatar_url"] = in.AvatarURL.Value
+	}
+	return h.Service.updateProfile(ctx, in.UserID, changes)
+}
