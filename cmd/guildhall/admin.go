@@ -22,7 +22,7 @@ func adminCommand() *cobra.Command {
 			Use: "grant EMAIL", Short: "Make somebody a platform administrator", Args: cobra.ExactArgs(1),
 			RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
 				return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
-					if err := operators(g).Grant(ctx, id); err != nil {
+					if err := platformAdmins(g).Grant(ctx, id); err != nil {
 						return err
 					}
 					left, err := shutOut(ctx, g, id)
@@ -53,9 +53,9 @@ func revokeAdminCommand() *cobra.Command {
 			"the API nobody could let people in or act on accounts then. Commands on the server need no administrator.",
 		RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
 			return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
-				was, err := operators(g).Revoke(ctx, id, force)
+				was, err := platformAdmins(g).Revoke(ctx, id, force)
 				switch {
-				case errors.Is(err, access.ErrLastOperator):
+				case errors.Is(err, access.ErrLastPlatformAdmin):
 					return fmt.Errorf("%s is the last platform administrator who can log in: name another first (`guildhall admin grant`), or repeat this with --force", args[0])
 				case err != nil:
 					return err
@@ -76,12 +76,12 @@ func listAdminsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List platform administrators", Args: cobra.NoArgs,
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
-			list, err := operators(g).List(cmd.Context())
+			list, err := platformAdmins(g).List(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), append([]access.Operator{}, list...))
+				return printJSON(cmd.OutOrStdout(), append([]access.PlatformAdmin{}, list...))
 			}
 			for _, o := range list {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\tsince %s\n", o.UserID, o.Email, moment(o.GrantedAt))
@@ -93,8 +93,8 @@ func listAdminsCommand() *cobra.Command {
 	return cmd
 }
 
-func operators(g *guildhall) *access.Operators {
-	return access.NewOperators(g.DB, g.Trail, g.Now)
+func platformAdmins(g *guildhall) *access.PlatformAdmins {
+	return access.NewPlatformAdmins(g.DB, g.Trail, g.Now)
 }
 
 func forAccount(ctx context.Context, g *guildhall, email string, act func(context.Context, uuid.UUID) error) error {
@@ -117,7 +117,7 @@ func createAdminCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			made, err := g.users.CommandLine().Create(cmd.Context(), user.NewUser{Email: email, Name: name, Password: chosen}, operators(g).Grant)
+			made, err := g.users.CommandLine().Create(cmd.Context(), user.NewUser{Email: email, Name: name, Password: chosen}, platformAdmins(g).Grant)
 			if err != nil {
 				return err
 			}

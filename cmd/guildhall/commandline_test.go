@@ -659,7 +659,7 @@ func TestTheCommandLineIsNobodyWithAnAccount(t *testing.T) {
 		for rule, want := range map[string]error{
 			"self": access.ErrUserNotFound, "org": nil, "operator": nil,
 		} {
-			r := map[string]access.Rule{"self": access.Self(), "org": access.Org(access.Owner), "operator": access.OperatorOnly()}[rule]
+			r := map[string]access.Rule{"self": access.Self(), "org": access.Org(access.Owner), "operator": access.PlatformAdminOnly()}[rule]
 			for _, request := range []access.Request{
 				{User: id, Organization: uuid.NullUUID{UUID: uuid.MustParse(ada.organization), Valid: true}},
 				{Organization: uuid.NullUUID{UUID: uuid.MustParse(ada.organization), Valid: true}},
@@ -669,7 +669,7 @@ func TestTheCommandLineIsNobodyWithAnAccount(t *testing.T) {
 				}
 			}
 		}
-		_, err := s.kernel.Gate.Hold(everything, uuid.MustParse(ada.organization), uuid.Nil)
+		_, err := s.kernel.Gate.Lock(everything, uuid.MustParse(ada.organization), uuid.Nil)
 		if err == nil {
 			t.Error("a context without a caller may hold an organization")
 		}

@@ -147,7 +147,7 @@ func onOpened(mayCreate func(*config.Config) bool, run onDatabase) func(*cobra.C
 		if g.DB.Made() {
 			sayMade(cmd.ErrOrStderr(), g.DB.Path())
 		}
-		ctx, err := g.Gate.AdmitCommandLine(cmd.Context(), access.OperatorOnly(), access.Request{})
+		ctx, err := g.Gate.AdmitCommandLine(cmd.Context(), access.PlatformAdminOnly(), access.Request{})
 		if err != nil {
 			return err
 		}

@@ -81,7 +81,7 @@ func (s *service) everyRequest() {
 	oz.post("/users/"+ada.id+"/activate", body("scope", "account")).is(200)
 	grace.post("/users/"+grace.id+"/archive", because()).is(200)
 	oz.post("/users/"+grace.id+"/unarchive", because()).is(200)
-	operators := access.NewOperators(s.kernel.DB, s.kernel.Trail, s.kernel.Now)
+	operators := access.NewPlatformAdmins(s.kernel.DB, s.kernel.Trail, s.kernel.Now)
 	if _, err := operators.List(everything); err != nil {
 		s.t.Error(err)
 	}

@@ -488,7 +488,7 @@ func TestInputIdsOfNobody(t *testing.T) {
 								t.Errorf("%s: %s, but %s for others", a.request, got, unknown)
 							}
 						}
-						if !r.Rule.IsPublic() && !r.Rule.InPath() && r.Rule.String() != access.OperatorOnly().String() && who == member {
+						if !r.Rule.IsPublic() && !r.Rule.InPath() && r.Rule.String() != access.PlatformAdminOnly().String() && who == member {
 							s.do(r.Method, r.inputPath("", who.id), who.access, sent, "X-Organization-ID", id).is(404, "organization_not_found")
 						}
 					}

@@ -22,7 +22,7 @@ func TestTheLastOperatorIsKept(t *testing.T) {
 		c.ok("admin", "revoke", root.email, "--force")
 		root.get("/users?scope=all").is(403)
 
-		operators := access.NewOperators(s.kernel.DB, s.kernel.Trail, s.kernel.Now)
+		operators := access.NewPlatformAdmins(s.kernel.DB, s.kernel.Trail, s.kernel.Now)
 		all := make([]*actor, 4)
 		for i := range all {
 			all[i] = s.operator("Operator")
@@ -37,7 +37,7 @@ func TestTheLastOperatorIsKept(t *testing.T) {
 		kept := 0
 		for range all {
 			switch err := <-results; {
-			case errors.Is(err, access.ErrLastOperator):
+			case errors.Is(err, access.ErrLastPlatformAdmin):
 				kept++
 			case err != nil:
 				t.Error(err)

@@ -43,12 +43,12 @@ func (r *personReference) find(ctx context.Context, g *guildhall) (uuid.UUID, er
 	if r.email != "" {
 		return findAccount(ctx, g, r.email)
 	}
-	return r.id, g.Gate.Known(ctx, r.id)
+	return r.id, g.Gate.CheckUserExists(ctx, r.id)
 }
 
 // findAccount returns the id of the person with an email address.
 func findAccount(ctx context.Context, g *guildhall, email string) (uuid.UUID, error) {
-	id, err := operators(g).Find(ctx, field.Login(email).CanonicalEmail())
+	id, err := platformAdmins(g).Find(ctx, field.Login(email).CanonicalEmail())
 	if access.ErrUserNotFound.Is(err) {
 		return id, fmt.Errorf("nobody has the email address %s", email)
 	}

@@ -350,7 +350,7 @@ func (s *service) actorOf(a answer) *actor {
 func (s *service) operator(name string) *actor {
 	s.t.Helper()
 	a := s.person(name)
-	if err := access.NewOperators(s.kernel.DB, s.kernel.Trail, s.kernel.Now).Grant(everything, uuid.MustParse(a.id)); err != nil {
+	if err := access.NewPlatformAdmins(s.kernel.DB, s.kernel.Trail, s.kernel.Now).Grant(everything, uuid.MustParse(a.id)); err != nil {
 		s.t.Fatal(err)
 	}
 	return a

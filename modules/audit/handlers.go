@@ -57,7 +57,7 @@ func (m *Module) listOrganizationEvents(ctx context.Context, in organizationInpu
 // listUserEvents lists the audit log of an account. It refuses an account that does not
 // exist (user_not_found).
 func (m *Module) listUserEvents(ctx context.Context, in userInput) (httpapi.Page[eventView], error) {
-	if err := m.gate.Known(ctx, in.UserID); err != nil {
+	if err := m.gate.CheckUserExists(ctx, in.UserID); err != nil {
 		return httpapi.Page[eventView]{}, err
 	}
 	return m.list(ctx, in.UserID, in.filterInput)
@@ -110,13 +110,13 @@ func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 		UserID: e.UserID, ActorUserID: e.ActorUserID, ActorRole: e.ActorRole, Address: e.Address, Client: e.Client,
 		RequestID: e.RequestID, Hash: e.Hash,
 	}
-	if e.ActorRole == "platform_administrator" && !viewer.Operator {
+	if e.ActorRole == "platform_administrator" && !viewer.PlatformAdmin {
 		v.Address, v.Client = "", ""
 	}
 	if err := json.Unmarshal([]byte(e.Details), &v.Details); err != nil {
 		return v, fmt.Errorf("read the details of audit event %s: %w", e.ID, err)
 	}
-	if isVerdict(e) && !viewer.Operator && e.ActorUserID.UUID != viewer.UserID {
+	if isVerdict(e) && !viewer.PlatformAdmin && e.ActorUserID.UUID != viewer.UserID {
 		delete(v.Details, "reason")
 		delete(v.Details, "salt")
 	}

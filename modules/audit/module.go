@@ -36,7 +36,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "listOrganizationAuditEvents", Summary: "List what happened in an organization", MayLag: true,
 		Description: "The newest first. Events are never changed; each `hash` covers the event and the hash before it.",
 	})
-	httpapi.Get(r, "/users/:user_id/audit-events", access.SelfOrOperator(), m.listUserEvents, httpapi.Doc{
+	httpapi.Get(r, "/users/:user_id/audit-events", access.Self().OrPlatformAdmin(), m.listUserEvents, httpapi.Doc{
 		ID: "listUserAuditEvents", Summary: "List what happened to an account", MayLag: true,
 		Description: "Log-ins and failed ones, sessions, password, profile and standing of the account, the newest first. What concerns somebody in an organization is in that organization's list.",
 		Refusals:    httpapi.Refusals(access.ErrUserNotFound),

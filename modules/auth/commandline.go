@@ -137,7 +137,7 @@ func (c CommandLine) Unlock(ctx context.Context, userID uuid.UUID) error {
 }
 
 func (c CommandLine) admit(ctx context.Context, userID uuid.UUID) (context.Context, error) {
-	return c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: userID})
+	return c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: userID})
 }
 
 // addresses are those for which a limit of the person may be reached: where log-ins

@@ -102,13 +102,13 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 
 // add makes a person a member, within the caller's transaction.
 func (svc *Service) add(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
-	held, err := svc.gate.Hold(ctx, organizationID, userID)
+	locked, err := svc.gate.Lock(ctx, organizationID, userID)
 	switch {
 	case err != nil:
 		return view, err
-	case !held.Target.AccountExists || held.Target.AccountArchived:
+	case !locked.Target.AccountExists || locked.Target.AccountArchived:
 		return view, access.ErrUserNotFound
-	case held.Target.Role != access.NoRole:
+	case locked.Target.Role != access.NoRole:
 		return view, errAlreadyMember
 	}
 	view = grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: svc.now()}
@@ -140,23 +140,23 @@ func (svc *Service) record(ctx context.Context, action audit.Action, organizatio
 func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpapi.NoContent, err error) {
 	organizationID, userID := in.OrganizationID, in.UserID
 	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
-		held, err := svc.gate.Hold(ctx, organizationID, userID)
+		locked, err := svc.gate.Lock(ctx, organizationID, userID)
 		if err != nil {
 			return err
 		}
-		oneself := userID == held.Caller.UserID
-		if !oneself && !held.Caller.May(access.Admin) {
+		oneself := userID == locked.Caller.UserID
+		if !oneself && !locked.Caller.May(access.Admin) {
 			return access.ErrInsufficientRole
 		}
-		if held.Target.Role == access.NoRole {
+		if locked.Target.Role == access.NoRole {
 			return errMemberNotFound
 		}
 		if !oneself {
-			if err := held.Over(); err != nil {
+			if err := locked.CheckOutranks(); err != nil {
 				return err
 			}
 		}
-		if held.Target.Role == access.Owner {
+		if locked.Target.Role == access.Owner {
 			return errOwnerRequired
 		}
 		if err := svc.store.remove(ctx, organizationID, userID); err != nil {
@@ -185,19 +185,19 @@ func (svc *Service) grantAdmin(ctx context.Context, in grantInput) (answer httpa
 
 // grant makes a member an admin, within the caller's transaction.
 func (svc *Service) grant(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
-	held, err := svc.gate.Hold(ctx, organizationID, userID)
+	locked, err := svc.gate.Lock(ctx, organizationID, userID)
 	if err != nil {
 		return view, err
 	}
 	switch {
-	case held.Target.Role == access.NoRole:
+	case locked.Target.Role == access.NoRole:
 		return view, errNotAMember
-	case userID == held.Caller.UserID:
+	case userID == locked.Caller.UserID:
 		return view, access.ErrOwnStanding
-	case held.Target.Role.Includes(access.Admin):
+	case locked.Target.Role.Includes(access.Admin):
 		return view, errAlreadyAdmin
 	}
-	if view, err = svc.store.grant(ctx, organizationID, userID, held.Caller.By(), svc.now()); err != nil {
+	if view, err = svc.store.grant(ctx, organizationID, userID, locked.Caller.By(), svc.now()); err != nil {
 		return view, err
 	}
 	return view, svc.record(ctx, audit.AdminGranted, organizationID, userID)
@@ -208,14 +208,14 @@ func (svc *Service) grant(ctx context.Context, organizationID, userID uuid.UUID)
 func (svc *Service) revokeAdmin(ctx context.Context, in memberPath) (none httpapi.NoContent, err error) {
 	organizationID, userID := in.OrganizationID, in.UserID
 	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
-		held, err := svc.gate.Hold(ctx, organizationID, userID)
+		locked, err := svc.gate.Lock(ctx, organizationID, userID)
 		if err != nil {
 			return err
 		}
-		if held.Target.Role != access.Admin {
+		if locked.Target.Role != access.Admin {
 			return errAdminNotFound
 		}
-		if err := held.Over(); err != nil {
+		if err := locked.CheckOutranks(); err != nil {
 			return err
 		}
 		if err := svc.store.revoke(ctx, organizationID, userID); err != nil {
@@ -238,19 +238,19 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 		if err != nil {
 			return err
 		}
-		held, err := svc.gate.Hold(ctx, organizationID, newOwnerID)
+		locked, err := svc.gate.Lock(ctx, organizationID, newOwnerID)
 		if err != nil {
 			return err
 		}
 		switch {
-		case held.Target.Role == access.NoRole:
+		case locked.Target.Role == access.NoRole:
 			return errNotAMember
-		case held.Target.Role == access.Owner:
+		case locked.Target.Role == access.Owner:
 			return errAlreadyOwner
-		case !held.Target.AccountGood() || !held.Target.MembershipGood():
+		case !locked.Target.AccountGood() || !locked.Target.MembershipGood():
 			return errNotInGoodStanding
 		}
-		if err := svc.store.transfer(ctx, organizationID, newOwnerID, held.Caller.By(), svc.now()); err != nil {
+		if err := svc.store.transfer(ctx, organizationID, newOwnerID, locked.Caller.By(), svc.now()); err != nil {
 			return err
 		}
 		return svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID)

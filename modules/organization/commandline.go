@@ -43,7 +43,7 @@ type Archive struct {
 
 // All lists all organizations, archived ones too.
 func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
-	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{})
 	return httpapi.Each(func(w httpapi.Window) (page httpapi.Page[View], _ error) {
 		if err != nil {
 			return page, err
@@ -59,7 +59,7 @@ func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
 
 // Of lists a person's organizations, as they see them.
 func (c CommandLine) Of(ctx context.Context, userID uuid.UUID) iter.Seq2[Membership, error] {
-	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: userID})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: userID})
 	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[Membership], error) {
 		if err != nil {
 			return httpapi.Page[Membership]{}, err

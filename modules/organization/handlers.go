@@ -17,8 +17,8 @@ func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[membersh
 		return httpapi.Page[membershipView]{}, err
 	}
 	caller := access.From(ctx)
-	if in.Scope != nil && !caller.Operator {
-		return httpapi.Page[membershipView]{}, access.ErrOperatorRequired
+	if in.Scope != nil && !caller.PlatformAdmin {
+		return httpapi.Page[membershipView]{}, access.ErrPlatformAdminRequired
 	}
 	archived := in.IncludeArchived != nil && *in.IncludeArchived
 	return h.store.list(ctx, caller.UserID, in.Scope != nil, archived, w, h.now())

@@ -32,7 +32,7 @@ type suspension struct {
 	ID             uuid.UUID `gorm:"primaryKey"`
 	OrganizationID uuid.UUID
 	Reason         string
-	ByOperator     bool // a platform administrator's, which an owner can't lift
+	ByPlatform     bool `gorm:"column:by_operator"` // a platform administrator's, which an owner can't lift
 	SuspendedAt    time.Time
 	SuspendedBy    uuid.NullUUID // nobody: the command line
 	SuspendedUntil *time.Time

@@ -38,12 +38,13 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Get(r, "/organizations", access.SignedIn(), m.list, httpapi.Doc{
 		ID: "listOrganizations", Summary: "List one's organizations",
 		Description: "`role` and `joined_at` are null for organizations that a platform administrator is not in.",
-		Refusals:    httpapi.Refusals(access.ErrOperatorRequired),
+		Refusals:    httpapi.Refusals(access.ErrPlatformAdminRequired),
 	})
 	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.listMine, httpapi.Doc{
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
 	})
-	httpapi.Get(r, "/organizations/:organization_id", showing().Reading(organizationRow), m.get, httpapi.Doc{
+	rule, get := access.Reading(showing(), organizationRow, m.get)
+	httpapi.Get(r, "/organizations/:organization_id", rule, get, httpapi.Doc{
 		ID: "getOrganization", Summary: "Show an organization",
 	})
 	httpapi.Patch(r, "/organizations/:organization_id", access.Org(access.Admin), m.rename, httpapi.Doc{
@@ -54,7 +55,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "suspendOrganization", Summary: "Suspend an organization", Refusals: httpapi.Refusals(errAlreadySuspended),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/activate", owner, m.activate, httpapi.Doc{
-		ID: "activateOrganization", Summary: "Lift a suspension", Refusals: httpapi.Refusals(access.ErrSuspendedByTheOperator),
+		ID: "activateOrganization", Summary: "Lift a suspension", Refusals: httpapi.Refusals(access.ErrSuspendedByPlatform),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/archive", owner.WhileArchived(), m.archive, httpapi.Doc{
 		ID: "archiveOrganization", Summary: "Archive an organization", Refusals: httpapi.Refusals(errAlreadyArchived),

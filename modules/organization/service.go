@@ -84,8 +84,9 @@ func (svc *Service) listMine(ctx context.Context, _ struct{}) (choicesView, erro
 }
 
 // get returns the organization of the path. The gate has read its row.
-func (svc *Service) get(ctx context.Context, in organizationPath) (organizationView, error) {
-	return svc.withSuspension(ctx, access.From(ctx), fromGate(ctx, in.OrganizationID))
+func (svc *Service) get(ctx context.Context, in organizationPath, r *shown) (organizationView, error) {
+	caller := access.From(ctx)
+	return svc.withSuspension(ctx, caller, fromGate(in.OrganizationID, r, caller.Standing))
 }
 
 // withSuspension adds the suspension in force, for those who may read its reason: the
@@ -99,13 +100,13 @@ func (svc *Service) withSuspension(ctx context.Context, caller access.Caller, v 
 
 // change runs one change and returns the result. It runs under the organization's
 // lock, under which the gate checks the caller again.
-func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Action, details map[string]string, apply func(context.Context, access.Held) error) (view organizationView, err error) {
+func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Action, details map[string]string, apply func(context.Context, access.Locked) error) (view organizationView, err error) {
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
-		held, err := svc.gate.Hold(ctx, id, uuid.Nil)
+		locked, err := svc.gate.Lock(ctx, id, uuid.Nil)
 		if err != nil {
 			return err
 		}
-		if err := apply(ctx, held); err != nil {
+		if err := apply(ctx, locked); err != nil {
 			return err
 		}
 		if err := svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id), Details: details}); err != nil {
@@ -114,7 +115,7 @@ func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Actio
 		if view, err = svc.store.find(ctx, id, svc.now()); err != nil {
 			return err
 		}
-		view, err = svc.withSuspension(ctx, held.Caller, view)
+		view, err = svc.withSuspension(ctx, locked.Caller, view)
 		return err
 	})
 	return view, err
@@ -122,7 +123,7 @@ func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Actio
 
 // rename changes the organization's name.
 func (svc *Service) rename(ctx context.Context, in renameInput) (organizationView, error) {
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationRenamed, nil, func(ctx context.Context, _ access.Held) error {
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationRenamed, nil, func(ctx context.Context, _ access.Locked) error {
 		return svc.store.rename(ctx, in.OrganizationID, string(in.Name), svc.now())
 	})
 }
@@ -134,27 +135,27 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationV
 	if until != nil && !until.After(svc.now()) {
 		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
-	return svc.change(ctx, id, audit.OrganizationSuspend, audit.Because(reason, until), func(ctx context.Context, held access.Held) error {
-		return svc.store.suspend(ctx, id, reason, until, held.Caller.By(), held.Caller.ActsAsOperator(access.Owner), svc.now())
+	return svc.change(ctx, id, audit.OrganizationSuspend, audit.Because(reason, until), func(ctx context.Context, locked access.Locked) error {
+		return svc.store.suspend(ctx, id, reason, until, locked.Caller.By(), locked.Caller.ActsAsPlatformAdmin(access.Owner), svc.now())
 	})
 }
 
 // activate lifts a suspension. Only platform administrators lift one of theirs
-// (suspended_by_the_operator).
+// (suspended_by_platform).
 func (svc *Service) activate(ctx context.Context, in organizationPath) (organizationView, error) {
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationActivate, nil, func(ctx context.Context, held access.Held) error {
-		if held.Organization.SuspendedByOperator && !held.Caller.Operator {
-			return access.ErrSuspendedByTheOperator
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationActivate, nil, func(ctx context.Context, locked access.Locked) error {
+		if locked.Organization.SuspendedByPlatform && !locked.Caller.PlatformAdmin {
+			return access.ErrSuspendedByPlatform
 		}
-		return svc.store.liftSuspension(ctx, in.OrganizationID, held.Caller.By(), svc.now())
+		return svc.store.liftSuspension(ctx, in.OrganizationID, locked.Caller.By(), svc.now())
 	})
 }
 
 // archive archives the organization. It refuses one that is archived
 // (already_archived).
 func (svc *Service) archive(ctx context.Context, in archiveInput) (organizationView, error) {
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.Because(string(in.Reason), nil), func(ctx context.Context, held access.Held) error {
-		return svc.store.archive(ctx, in.OrganizationID, string(in.Reason), held.Caller.By(), svc.now())
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.Because(string(in.Reason), nil), func(ctx context.Context, locked access.Locked) error {
+		return svc.store.archive(ctx, in.OrganizationID, string(in.Reason), locked.Caller.By(), svc.now())
 	})
 }
 
@@ -165,8 +166,8 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizat
 	if in.Reason != nil {
 		details = audit.Because(string(*in.Reason), nil)
 	}
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, held access.Held) error {
-		return svc.store.unarchive(ctx, in.OrganizationID, (*string)(in.Reason), held.Caller.By(), svc.now())
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, locked access.Locked) error {
+		return svc.store.unarchive(ctx, in.OrganizationID, (*string)(in.Reason), locked.Caller.By(), svc.now())
 	})
 }
 

@@ -60,7 +60,7 @@ func (s *store) suspend(ctx context.Context, id uuid.UUID, reason string, until 
 		return err
 	}
 	err := s.db.Conn(ctx).Create(&suspension{
-		ID: uuid.Must(uuid.NewV7()), OrganizationID: id, Reason: reason, ByOperator: byOperator,
+		ID: uuid.Must(uuid.NewV7()), OrganizationID: id, Reason: reason, ByPlatform: byOperator,
 		SuspendedAt: now, SuspendedBy: by, SuspendedUntil: until,
 	}).Error
 	if database.IsDuplicate(err) {
@@ -168,7 +168,7 @@ func (s *store) suspension(ctx context.Context, id uuid.UUID, now time.Time) (*S
 	if err != nil {
 		return nil, fmt.Errorf("find suspension: %w", err)
 	}
-	found := &Suspension{Reason: row.Reason, ByPlatform: row.ByOperator, SuspendedAt: row.SuspendedAt.UTC(), SuspendedBy: row.SuspendedBy}
+	found := &Suspension{Reason: row.Reason, ByPlatform: row.ByPlatform, SuspendedAt: row.SuspendedAt.UTC(), SuspendedBy: row.SuspendedBy}
 	if row.SuspendedUntil != nil {
 		until := row.SuspendedUntil.UTC()
 		found.SuspendedUntil = &until

@@ -77,15 +77,14 @@ type shown struct {
 	active           bool
 }
 
-var organizationRow = &access.Along[shown]{
+var organizationRow = &access.Row[shown]{
 	Columns: "o.name, o.created_at, o.updated_at, (CASE WHEN sa.id IS NULL THEN 0 ELSE 1 END)",
 	Joins:   "LEFT JOIN organization_active_status sa ON sa.organization_id = k.organization_id AND sa.deactivated_at IS NULL",
 	Into:    func(r *shown) []any { return []any{&r.name, &r.created, &r.updated, &r.active} },
 }
 
 // fromGate returns the organization in the path, which the gate has read.
-func fromGate(ctx context.Context, id uuid.UUID) organizationView {
-	r, standing := access.Read[shown](ctx), access.From(ctx).Standing
+func fromGate(id uuid.UUID, r *shown, standing access.Standing) organizationView {
 	return organizationView{
 		ID: id, Name: r.name.String, CreatedAt: r.created.Time.UTC(), UpdatedAt: r.updated.Time.UTC(),
 		IsActive: r.active, IsSuspended: standing.OrganizationSuspended, IsArchived: standing.OrganizationArchived,

@@ -69,7 +69,7 @@ func (c CommandLine) All(ctx context.Context, organizationID uuid.NullUUID) iter
 
 // Show returns an account with what this module stores of it.
 func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err error) {
-	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id}); err != nil {
+	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: id}); err != nil {
 		return d, err
 	}
 	if d.View, err = c.svc.get(ctx, userPath{id}); err != nil {
@@ -79,7 +79,7 @@ func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err err
 	if err != nil {
 		return d, err
 	}
-	d.IsPlatformAdministrator = standing.Operator
+	d.IsPlatformAdministrator = standing.PlatformAdmin
 	if d.Suspension, err = c.svc.store.suspension(ctx, subject{userID: id}, c.svc.now()); err != nil {
 		return d, err
 	}
@@ -90,7 +90,7 @@ func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err err
 // Within returns a person's standing in an organization.
 func (c CommandLine) Within(ctx context.Context, id, organizationID uuid.UUID) (m Membership, err error) {
 	where := uuid.NullUUID{UUID: organizationID, Valid: true}
-	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id}); err != nil {
+	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: id}); err != nil {
 		return m, err
 	}
 	standing, err := c.svc.gate.Of(ctx, id, where)
@@ -105,7 +105,7 @@ func (c CommandLine) Within(ctx context.Context, id, organizationID uuid.UUID) (
 // Create creates an account. In the same transaction it calls then, whose error undoes
 // all of it.
 func (c CommandLine) Create(ctx context.Context, n NewUser, then func(context.Context, uuid.UUID) error) (v View, err error) {
-	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.OperatorAlone(), access.Request{}); err != nil {
+	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly().AboutNobody(), access.Request{}); err != nil {
 		return v, err
 	}
 	if n.Password != "" {
@@ -158,7 +158,7 @@ func (c CommandLine) over(ctx context.Context, id uuid.UUID, organizationID uuid
 
 // Archive archives an account, and the organizations that the person is alone in.
 func (c CommandLine) Archive(ctx context.Context, id uuid.UUID, reason field.Reason) (View, error) {
-	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.SelfOrOperator(), access.Request{User: id})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.Self().OrPlatformAdmin(), access.Request{User: id})
 	if err != nil {
 		return View{}, err
 	}
@@ -167,7 +167,7 @@ func (c CommandLine) Archive(ctx context.Context, id uuid.UUID, reason field.Rea
 
 // Unarchive restores an account; its organizations stay archived.
 func (c CommandLine) Unarchive(ctx context.Context, id uuid.UUID, reason *field.Reason) (View, error) {
-	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.OperatorOnly(), access.Request{User: id})
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: id})
 	if err != nil {
 		return View{}, err
 	}

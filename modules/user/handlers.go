@@ -13,8 +13,8 @@ import (
 // served by the service's method of the same name.
 type handlers struct{ *Service }
 
-func (h handlers) me(ctx context.Context, _ struct{}) (meView, error) {
-	return oneself(access.From(ctx), access.Read[self](ctx)), nil
+func (h handlers) getMe(ctx context.Context, _ struct{}, r *self) (meView, error) {
+	return viewOfSelf(access.From(ctx), r), nil
 }
 
 func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[userView], error) {

@@ -27,15 +27,16 @@ func (*Module) Migrations() []database.Migration { return migrations() }
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("People, their profiles and their standing.")
-	httpapi.Get(r, "/auth/me", access.SignedIn().Reading(selfRow), m.me, httpapi.Doc{
+	rule, getMe := access.Reading(access.SignedIn(), selfRow, m.getMe)
+	httpapi.Get(r, "/auth/me", rule, getMe, httpapi.Doc{
 		ID: "getMe", Summary: "Who am I",
 		Description: "`organization` is the active one, null where there is none or it has been lost.",
 	})
 	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
 		ID: "listUsers", Summary: "List the people of the active organization", MayLag: true,
-		Refusals: httpapi.Refusals(access.ErrOperatorRequired),
+		Refusals: httpapi.Refusals(access.ErrPlatformAdminRequired),
 	})
-	httpapi.Post(r, "/users", access.OperatorAlone(), m.create, httpapi.Doc{
+	httpapi.Post(r, "/users", access.PlatformAdminOnly().AboutNobody(), m.create, httpapi.Doc{
 		ID: "createUser", Summary: "Make an account for somebody",
 		Description: "Also where registration is closed. With `organization_id` the person is a member there, or an admin, from the start; " +
 			"without, they are in no organization until they found one or are added to one. Without `password` nobody can log in to the account " +
@@ -49,7 +50,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "updateProfile", Summary: "Change one's profile",
 		Description: "Members left out stay as they are; `null` clears `bio` and `avatar_url`.",
 	})
-	over := httpapi.Refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrOperatorRequired)
+	over := httpapi.Refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrPlatformAdminRequired)
 	httpapi.Post(r, "/users/:user_id/activate", overStanding(), m.activate, httpapi.Doc{
 		ID: "activateUser", Summary: "Restore a person's good standing",
 		Description: "Active again, and any open suspension lifted, in the active organization or, with `scope: account`, as a whole.",
@@ -61,12 +62,12 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Post(r, "/users/:user_id/suspend", overStanding(), m.suspend, httpapi.Doc{
 		ID: "suspendUser", Summary: "Suspend a person", Refusals: append(over, errOwnerRequired, errAlreadySuspended),
 	})
-	httpapi.Post(r, "/users/:user_id/archive", access.SelfOrOperator(), m.archive, httpapi.Doc{
+	httpapi.Post(r, "/users/:user_id/archive", access.Self().OrPlatformAdmin(), m.archive, httpapi.Doc{
 		ID: "archiveUser", Summary: "Archive an account",
 		Description: "Organizations that the person is alone in are archived with it.",
 		Refusals:    httpapi.Refusals(errOwnsOrganization, errAlreadyArchived),
 	})
-	httpapi.Post(r, "/users/:user_id/unarchive", access.OperatorOnly(), m.unarchive, httpapi.Doc{
+	httpapi.Post(r, "/users/:user_id/unarchive", access.PlatformAdminOnly(), m.unarchive, httpapi.Doc{
 		ID: "unarchiveUser", Summary: "Restore an archived account", Refusals: httpapi.Refusals(errNotArchived),
 	})
 }

@@ -112,7 +112,7 @@ func (svc *Service) suspensions(ctx context.Context, caller access.Caller, id uu
 		}
 		return err
 	}
-	if caller.Operator {
+	if caller.PlatformAdmin {
 		err = show(scopeAccount, subject{userID: id})
 	}
 	if err == nil && caller.OrganizationID.Valid && caller.May(access.Admin) {
@@ -126,14 +126,14 @@ func (svc *Service) suspensions(ctx context.Context, caller access.Caller, id uu
 func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool) (httpapi.Page[userView], error) {
 	caller := access.From(ctx)
 	if all {
-		if !caller.Operator {
-			return httpapi.Page[userView]{}, access.ErrOperatorRequired
+		if !caller.PlatformAdmin {
+			return httpapi.Page[userView]{}, access.ErrPlatformAdminRequired
 		}
 		return svc.store.listAll(ctx, caller.OrganizationID, w, svc.now())
 	}
 	organizationID, err := caller.Active()
 	if err != nil {
-		return httpapi.Page[userView]{}, forOperator(caller, err, errNoOrganizationToList)
+		return httpapi.Page[userView]{}, forPlatformAdmin(caller, err, errNoOrganizationToList)
 	}
 	return svc.store.listMembers(ctx, organizationID, w, svc.now())
 }

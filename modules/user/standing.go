@@ -30,34 +30,34 @@ func (svc *Service) lock(ctx context.Context, userID uuid.UUID, account bool) (s
 	}
 	organizationID, err := caller.Active()
 	if err != nil {
-		return subject{}, forOperator(caller, err, errNoOrganization)
+		return subject{}, forPlatformAdmin(caller, err, errNoOrganization)
 	}
-	held, err := svc.gate.Hold(ctx, organizationID, userID)
+	locked, err := svc.gate.Lock(ctx, organizationID, userID)
 	if err != nil {
 		return subject{}, err
 	}
-	if held.Target.Role == access.NoRole {
-		if held.Target.AccountExists {
-			return subject{}, forOperator(held.Caller, access.ErrUserNotFound, errNotInOrganization)
+	if locked.Target.Role == access.NoRole {
+		if locked.Target.AccountExists {
+			return subject{}, forPlatformAdmin(locked.Caller, access.ErrUserNotFound, errNotInOrganization)
 		}
 		return subject{}, access.ErrUserNotFound
 	}
-	return subject{userID: userID, organizationID: caller.OrganizationID, target: held.Target}, held.Over()
+	return subject{userID: userID, organizationID: caller.OrganizationID, target: locked.Target}, locked.CheckOutranks()
 }
 
-// forOperator is the refusal for a platform administrator, which names the member of
+// forPlatformAdmin is the refusal for a platform administrator, which names the member of
 // the body that is missing. A command on the server sends no body: it gets the
 // refusal of others.
-func forOperator(caller access.Caller, others, operators error) error {
-	if caller.Operator && caller.By().Valid {
+func forPlatformAdmin(caller access.Caller, others, operators error) error {
+	if caller.PlatformAdmin && caller.By().Valid {
 		return operators
 	}
 	return others
 }
 
 func (svc *Service) lockAccount(ctx context.Context, caller access.Caller, userID uuid.UUID) (subject, error) {
-	if !caller.Operator {
-		return subject{}, access.ErrOperatorRequired
+	if !caller.PlatformAdmin {
+		return subject{}, access.ErrPlatformAdminRequired
 	}
 	if userID == caller.UserID {
 		return subject{}, access.ErrOwnStanding
@@ -77,7 +77,7 @@ func (svc *Service) change(ctx context.Context, userID uuid.UUID, account bool, 
 			return err
 		}
 		if account {
-			ctx = access.AsOperator(ctx)
+			ctx = access.AsPlatformAdmin(ctx)
 		}
 		if err := apply(ctx, s); err != nil {
 			return err

@@ -77,7 +77,7 @@ func (s *store) find(ctx context.Context, id uuid.UUID, viewedFrom uuid.NullUUID
 	return v, nil
 }
 
-// self is what the gate reads along of the caller and of their organization.
+// self is what the gate reads of the caller and of their organization.
 type self struct {
 	email, name      string
 	bio, avatarURL   *string
@@ -85,7 +85,7 @@ type self struct {
 	organization     *string
 }
 
-var selfRow = &access.Along[self]{
+var selfRow = &access.Row[self]{
 	Columns: "u.email, COALESCE(p.name, ''), p.bio, p.avatar_url, u.created_at, u.updated_at, o.name",
 	Joins:   "LEFT JOIN user_profile p ON p.user_id = k.user_id",
 	Into: func(r *self) []any {
@@ -93,8 +93,8 @@ var selfRow = &access.Along[self]{
 	},
 }
 
-// oneself is the caller as they see themselves.
-func oneself(c access.Caller, r *self) meView {
+// viewOfSelf is the caller as they see themselves.
+func viewOfSelf(c access.Caller, r *self) meView {
 	s := c.Standing
 	within := c.OrganizationID.Valid && s.Role >= access.Member
 	me := meView{userView: userView{

@@ -9,23 +9,23 @@ import (
 	"guildhall/platform/database"
 )
 
-// Caller is who the gate let through, and as what.
+// Caller is the person whom the gate authorized, and with which power.
 type Caller struct {
-	UserID    uuid.UUID
-	SessionID uuid.UUID
-	Operator  bool // a platform administrator
+	UserID        uuid.UUID
+	SessionID     uuid.UUID
+	PlatformAdmin bool
 
 	// The organization that the request is about: the one in the path, else
 	// X-Organization-ID, else the token's. Role is theirs in it, NoRole where they
-	// are not a member in good standing; then only an operator acts in it.
+	// are not a member in good standing; then only a platform administrator acts in it.
 	OrganizationID uuid.NullUUID
 	Role           Role
 
-	// Standing is theirs in it, as it was when they passed the gate.
+	// Standing is theirs in it, as the gate read it.
 	Standing Standing
 
-	commandLine bool // without an account
-	asOperator  bool // what they do is beyond any role
+	commandLine     bool // without an account
+	asPlatformAdmin bool // what they do is beyond any role
 
 	rule    Rule
 	request Request
@@ -33,9 +33,11 @@ type Caller struct {
 	read    any   // what the rule has the gate read for the handler
 }
 
-// ActsAsOperator says whether the power used is that of a platform
-// administrator, because the role in the organization would not do.
-func (c Caller) ActsAsOperator(needed Role) bool { return !c.Role.Includes(needed) && c.Operator }
+// ActsAsPlatformAdmin says whether the caller uses the power of a platform
+// administrator, because their role in the organization does not suffice.
+func (c Caller) ActsAsPlatformAdmin(needed Role) bool {
+	return !c.Role.Includes(needed) && c.PlatformAdmin
+}
 
 // Active returns the organization to act in.
 func (c Caller) Active() (uuid.UUID, error) {
@@ -45,7 +47,7 @@ func (c Caller) Active() (uuid.UUID, error) {
 	return c.OrganizationID.UUID, nil
 }
 
-// By is the account that acts; none where it is the command line that does.
+// By is the account that acts; none for the command line.
 func (c Caller) By() uuid.NullUUID {
 	return uuid.NullUUID{UUID: c.UserID, Valid: c.UserID != uuid.Nil}
 }
@@ -58,18 +60,18 @@ type callerKey struct{}
 // has the zero Caller, which may do nothing.
 func With(ctx context.Context, c Caller) context.Context {
 	if !c.isNobody() {
-		ctx = database.For(ctx, database.Tenant{OrganizationID: c.OrganizationID, UserID: c.UserID, All: c.Operator})
+		ctx = database.For(ctx, database.Tenant{OrganizationID: c.OrganizationID, UserID: c.UserID, All: c.PlatformAdmin})
 		ctx = audit.ActingAs(ctx, audit.Actor{UserID: c.UserID, SessionID: c.SessionID, As: c.as()})
 	}
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// as is the power that the caller acts with, for the trail.
+// as is the power that the caller acts with, for the audit log.
 func (c Caller) as() string {
 	switch {
 	case c.commandLine:
 		return "command_line"
-	case c.asOperator, c.ActsAsOperator(max(c.rule.min, Member)), c.Operator && c.rule.isBeyondRoles(c.request.User != c.UserID):
+	case c.asPlatformAdmin, c.ActsAsPlatformAdmin(c.rule.needed()), c.PlatformAdmin && c.rule.isBeyondRoles(c.request.User != c.UserID):
 		return "platform_administrator"
 	case c.Role == NoRole:
 		return "user"
@@ -78,11 +80,11 @@ func (c Caller) as() string {
 	}
 }
 
-// AsOperator says that what follows takes the power of a platform administrator,
-// whatever role the caller has in their organization.
-func AsOperator(ctx context.Context) context.Context {
+// AsPlatformAdmin records what follows as done with the power of a platform
+// administrator, whatever role the caller has in their organization.
+func AsPlatformAdmin(ctx context.Context) context.Context {
 	c := From(ctx)
-	c.asOperator = true
+	c.asPlatformAdmin = true
 	return With(ctx, c)
 }
 
@@ -94,4 +96,4 @@ func From(ctx context.Context) Caller {
 
 // May says whether the caller has the role in the organization, or the power of
 // a platform administrator over it.
-func (c Caller) May(needed Role) bool { return c.Operator || c.Role.Includes(needed) }
+func (c Caller) May(needed Role) bool { return c.PlatformAdmin || c.Role.Includes(needed) }

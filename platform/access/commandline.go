@@ -9,18 +9,17 @@ import (
 	"guildhall/platform/database"
 )
 
-// AdmitCommandLine lets a command on the server through, as a platform
-// administrator without an account: whoever may run one can write to the
-// database by hand as well. The rule is that of the route that does the same, and
-// refuses what it would refuse; it is one that platform administrators pass. What
-// the context records has the actor command_line. No request gets here.
+// AdmitCommandLine authorizes a command on the server as a platform administrator
+// without an account: who may run a command can also write to the database by hand.
+// The rule is that of the route that does the same, and refuses what it refuses. The
+// audit log names the actor command_line. No request gets here.
 func (g *Gate) AdmitCommandLine(ctx context.Context, rule Rule, request Request) (context.Context, error) {
 	standing, err := g.atCommandLine(ctx, request.Organization)
 	if err != nil {
 		return ctx, err
 	}
 	caller := Caller{
-		Operator: true, commandLine: true, OrganizationID: request.Organization, Standing: standing, rule: rule, request: request,
+		PlatformAdmin: true, commandLine: true, OrganizationID: request.Organization, Standing: standing, rule: rule, request: request,
 	}
 	if err := g.decide(ctx, &caller, standing, request.Organization.Valid); err != nil {
 		return ctx, err
@@ -28,8 +27,8 @@ func (g *Gate) AdmitCommandLine(ctx context.Context, rule Rule, request Request)
 	return With(ctx, caller), nil
 }
 
-// atCommandLine is the standing of who has no account: the organization's is
-// looked up, their own is good.
+// atCommandLine returns the standing of a caller without an account: good, with that
+// of the organization.
 func (g *Gate) atCommandLine(ctx context.Context, organizationID uuid.NullUUID) (Standing, error) {
 	var bits Bits
 	if organizationID.Valid {
@@ -41,6 +40,6 @@ func (g *Gate) atCommandLine(ctx context.Context, organizationID uuid.NullUUID) 
 		}
 	}
 	s := bits.Standing()
-	s.AccountExists, s.SessionLive, s.AccountActive, s.Operator = true, true, true, true
+	s.AccountExists, s.SessionLive, s.AccountActive, s.PlatformAdmin = true, true, true, true
 	return s, nil
 }

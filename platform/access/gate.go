@@ -19,7 +19,7 @@ type Gate struct {
 	now         func() time.Time
 	standingSQL string
 	pairSQL     string
-	alongSQL    sync.Map // standingSQL with what each Along adds, made once
+	rowSQL      sync.Map // standingSQL with what each Row adds
 	sharedSQL   string
 	memory      memory
 }
@@ -62,14 +62,14 @@ func (g *Gate) askedOfTwo() string {
 	return g.askedOf() + fmt.Sprintf(", 0 AS target UNION ALL SELECT %[1]s, NULL, %[1]s, %[2]s, 1", id, now)
 }
 
-// Request is what the gate looks at.
+// Request is what the gate reads of a request.
 type Request struct {
 	Organization       uuid.NullUUID // named in the path, else in X-Organization-ID
 	OrganizationInPath bool
 	User               uuid.UUID // named in the path, where the rule is about a person
 }
 
-// Authenticate reads an access token. Whether it still holds is for Admit.
+// Authenticate reads an access token. Admit checks whether its session is still live.
 func (g *Gate) Authenticate(raw string) (token.Access, error) {
 	if raw == "" {
 		return token.Access{}, ErrAuthenticationRequired
@@ -81,8 +81,8 @@ func (g *Gate) Authenticate(raw string) (token.Access, error) {
 	return claims, nil
 }
 
-// Admit lets the bearer of the claims through, or says why not. Where it is what
-// they may do that is refused, the Caller says who they are.
+// Admit authorizes the bearer of the claims, or returns the refusal. If what they may
+// do is refused, the Caller says who they are.
 func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, request Request) (Caller, error) {
 	named := request.Organization.Valid
 	if !named {
@@ -98,7 +98,7 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 	caller := Caller{
 		UserID:         claims.UserID,
 		SessionID:      claims.SessionID,
-		Operator:       standing.Operator,
+		PlatformAdmin:  standing.PlatformAdmin,
 		OrganizationID: request.Organization,
 		Standing:       standing,
 		rule:           rule,
@@ -110,8 +110,8 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 		caller.Role = standing.Role
 	}
 	if err := g.decide(ctx, &caller, standing, named); err != nil {
-		// Who it was, for the trail, and in which organization if they are in it.
-		if standing.Role == NoRole && !standing.Operator {
+		// Who it was, for the audit log, and in which organization if they are in it.
+		if standing.Role == NoRole && !standing.PlatformAdmin {
 			caller.OrganizationID = uuid.NullUUID{}
 		}
 		return caller, err
@@ -124,11 +124,11 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 	case pathOrg:
 		return decideOrganization(c.rule, s)
 	case activeOrg, overUser:
-		if c.Operator && !named && (!s.OrganizationExists || s.OrganizationArchived) {
-			c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole // what their token carries must not stand in the way
+		if c.PlatformAdmin && !named && (!s.OrganizationExists || s.OrganizationArchived) {
+			c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole // an organization that their token carries must not block them
 		}
 		if !c.OrganizationID.Valid {
-			if c.Operator {
+			if c.PlatformAdmin {
 				return nil
 			}
 			return ErrOrganizationRequired
@@ -139,7 +139,7 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 		}
 		return err
 	case self:
-		if (c.request.User == c.UserID && !c.commandLine) || (c.rule.min == Owner && c.Operator) {
+		if (c.request.User == c.UserID && !c.commandLine) || (c.rule.orPlatformAdmin && c.PlatformAdmin) {
 			return g.decideNamed(c, s, named)
 		}
 		return g.refuseAbout(ctx, c, ErrNotYours)
@@ -148,14 +148,14 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 			return err
 		}
 		return g.refuseAbout(ctx, c, nil)
-	case operator:
+	case platformAdmin:
 		switch {
-		case c.Operator:
+		case c.PlatformAdmin:
 			return g.decideNamed(c, s, named)
 		case c.rule.aboutNobody:
-			return ErrOperatorRequired
+			return ErrPlatformAdminRequired
 		default:
-			return g.refuseAbout(ctx, c, ErrOperatorRequired)
+			return g.refuseAbout(ctx, c, ErrPlatformAdminRequired)
 		}
 	case signedIn:
 		return g.decideNamed(c, s, named)
@@ -168,14 +168,14 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 // may know: first whether there is such an organization for them, then their
 // own standing in it, then the organization's, then their role.
 func decideOrganization(rule Rule, s Standing) error {
-	known := s.OrganizationExists && (s.Role >= Member || s.Operator)
+	known := s.OrganizationExists && (s.Role >= Member || s.PlatformAdmin)
 	if !known {
 		return ErrOrganizationNotFound
 	}
-	if s.OrganizationArchived && !(rule.archived && (s.Operator || (s.MembershipGood() && s.Role == Owner))) {
+	if s.OrganizationArchived && !(rule.archived && (s.PlatformAdmin || (s.MembershipGood() && s.Role == Owner))) {
 		return ErrOrganizationNotFound
 	}
-	if s.Operator {
+	if s.PlatformAdmin {
 		return nil
 	}
 	if s.MembershipSuspended {
@@ -193,13 +193,13 @@ func decideOrganization(rule Rule, s Standing) error {
 	return nil
 }
 
-// decideNamed is for routes that concern the person and only look at the active
-// organization: one that was asked for by name must be theirs, one that a token
-// still carries may have been lost since, and is then none.
+// decideNamed decides for routes about the person, which only read the active
+// organization. One that the request names must be theirs. One that the token carries
+// may have been lost since; then none is active.
 func (g *Gate) decideNamed(c *Caller, s Standing, named bool) error {
 	switch {
 	case !c.OrganizationID.Valid:
-	case s.OrganizationExists && s.Operator && !s.OrganizationArchived:
+	case s.OrganizationExists && s.PlatformAdmin && !s.OrganizationArchived:
 	case s.Present() && s.MembershipGood():
 	case !named:
 		c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole
@@ -213,8 +213,8 @@ func (g *Gate) decideNamed(c *Caller, s Standing, named bool) error {
 	return nil
 }
 
-// refuseAbout answers the refusal about a person whom the caller may see, and
-// for everybody else that there is no such person.
+// refuseAbout returns the refusal if the caller may see the person, and else that
+// there is no such person.
 func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error {
 	visible, err := g.acquainted(ctx, *c, c.request.User)
 	if err != nil {
@@ -227,8 +227,8 @@ func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error 
 }
 
 // sharedQuery finds one organization in which the viewer, in good standing
-// there, and the other are both members. Whoever asks about themselves or is a
-// platform administrator needs none.
+// there, and the other are both members. A person who asks about themselves and a
+// platform administrator need none.
 var sharedQuery = `
 SELECT COUNT(*) FROM (SELECT %[1]s AS viewer, %[1]s AS other, %[2]s AS now) k
 JOIN users u ON u.id = k.other

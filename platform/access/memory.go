@@ -28,7 +28,7 @@ type memory struct {
 type asked struct {
 	userID, sessionID uuid.UUID
 	organizationID    uuid.NullUUID
-	along             along
+	row               row
 }
 
 type answered struct {
@@ -67,7 +67,7 @@ func (d *declared) of(table string) schema.Standing {
 // look reads the caller's standing, and what the rule reads along.
 func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organizationID uuid.NullUUID) (Standing, any, error) {
 	now := g.now()
-	key := asked{claims.UserID, claims.SessionID, organizationID, rule.along}
+	key := asked{claims.UserID, claims.SessionID, organizationID, rule.row}
 	var epoch int64
 	var met, sure bool
 	if g.memory.watch != nil {
@@ -81,10 +81,10 @@ func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organiz
 	}
 	var read any
 	var into []any
-	if rule.along != nil {
-		read, into = rule.along.row()
+	if rule.row != nil {
+		read, into = rule.row.scan()
 	}
-	standing, err := g.query(ctx, g.asking(rule), claims.UserID, claims.SessionID, organizationID, now, into...)
+	standing, err := g.query(ctx, g.queryOf(rule), claims.UserID, claims.SessionID, organizationID, now, into...)
 	switch {
 	case err != nil || g.memory.watch == nil || !standing.good(organizationID.Valid):
 	case !met: // what a stranger asks costs a query, and not the epoch as well

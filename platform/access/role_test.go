@@ -38,9 +38,9 @@ func TestRulesInWords(t *testing.T) {
 		"anyone":                            Public(),
 		"signed in":                         SignedIn(),
 		"self":                              Self(),
-		"self or platform administrator":    SelfOrOperator(),
+		"self or platform administrator":    Self().OrPlatformAdmin(),
 		"self or shares an organization":    Acquaintance(),
-		"platform administrator":            OperatorOnly(),
+		"platform administrator":            PlatformAdminOnly(),
 		"member of the active organization": Active(Member),
 		"admin over them in the active organization":                    OverUser(Admin),
 		"owner of the organization":                                     Org(Owner),
@@ -77,8 +77,8 @@ func TestRefusalsOfARule(t *testing.T) {
 		{Org(Owner), ErrOrganizationSuspended, true}, {Org(Owner).WhileSuspended(), ErrOrganizationSuspended, false},
 		{Org(Owner), ErrOrganizationRequired, false}, {Active(Member), ErrOrganizationRequired, true},
 		{OverUser(Admin), ErrUserNotFound, true}, {Active(Member), ErrUserNotFound, false},
-		{Self(), ErrNotYours, true}, {Acquaintance(), ErrNotYours, false}, {OperatorOnly(), ErrOperatorRequired, true},
-		{OperatorOnly(), ErrUserNotFound, true}, {OperatorAlone(), ErrOperatorRequired, true}, {OperatorAlone(), ErrUserNotFound, false},
+		{Self(), ErrNotYours, true}, {Acquaintance(), ErrNotYours, false}, {PlatformAdminOnly(), ErrPlatformAdminRequired, true},
+		{PlatformAdminOnly(), ErrUserNotFound, true}, {PlatformAdminOnly().AboutNobody(), ErrPlatformAdminRequired, true}, {PlatformAdminOnly().AboutNobody(), ErrUserNotFound, false},
 	} {
 		if has(c.rule, c.e) != c.want {
 			t.Errorf("%s: %s %t", c.rule, c.e.Code, !c.want)
@@ -100,7 +100,7 @@ func TestDecideOrganization(t *testing.T) {
 	inactive := func(s *Standing) { s.MembershipActive = false }
 	orgSuspended := func(s *Standing) { s.OrganizationSuspended = true }
 	archived := func(s *Standing) { s.OrganizationArchived = true }
-	operator := func(s *Standing) { s.Operator = true }
+	operator := func(s *Standing) { s.PlatformAdmin = true }
 	gone := func(s *Standing) { s.OrganizationExists = false }
 	all := func(changes ...func(*Standing)) func(*Standing) {
 		return func(s *Standing) {
@@ -167,7 +167,7 @@ func TestOver(t *testing.T) {
 	for _, mine := range []Role{NoRole, Member, Admin, Owner} {
 		for _, theirs := range []Role{NoRole, Member, Admin, Owner} {
 			for _, operator := range []bool{false, true} {
-				h := Held{Caller: Caller{UserID: me, Role: mine, Operator: operator}, Target: Standing{Role: theirs}, targetID: other}
+				h := Locked{Caller: Caller{UserID: me, Role: mine, PlatformAdmin: operator}, Target: Standing{Role: theirs}, targetID: other}
 				var want error
 				switch {
 				case operator:
@@ -176,11 +176,11 @@ func TestOver(t *testing.T) {
 				case theirs >= mine:
 					want = ErrEqualOrHigherRole
 				}
-				if err := h.Over(); !errors.Is(err, want) || (err == nil) != (want == nil) {
+				if err := h.CheckOutranks(); !errors.Is(err, want) || (err == nil) != (want == nil) {
 					t.Errorf("%s over %s (operator %t): %v, want %v", mine, theirs, operator, err, want)
 				}
 				h.targetID = me
-				if err := h.Over(); !errors.Is(err, ErrOwnStanding) {
+				if err := h.CheckOutranks(); !errors.Is(err, ErrOwnStanding) {
 					t.Errorf("%s over themselves (operator %t): %v", mine, operator, err)
 				}
 			}
@@ -189,14 +189,14 @@ func TestOver(t *testing.T) {
 }
 
 func TestCallers(t *testing.T) {
-	if c := From(context.Background()); c.UserID != uuid.Nil || c.May(Member) || c.Operator {
+	if c := From(context.Background()); c.UserID != uuid.Nil || c.May(Member) || c.PlatformAdmin {
 		t.Errorf("nobody is %+v", c)
 	}
-	c := Caller{UserID: uuid.New(), Role: Admin, Operator: true}
+	c := Caller{UserID: uuid.New(), Role: Admin, PlatformAdmin: true}
 	if got := From(With(context.Background(), c)); got != c {
 		t.Errorf("%+v", got)
 	}
-	if !c.May(Owner) || !c.ActsAsOperator(Owner) || c.ActsAsOperator(Admin) || (Caller{Role: Admin}).May(Owner) || (Caller{Role: Admin}).ActsAsOperator(Owner) {
+	if !c.May(Owner) || !c.ActsAsPlatformAdmin(Owner) || c.ActsAsPlatformAdmin(Admin) || (Caller{Role: Admin}).May(Owner) || (Caller{Role: Admin}).ActsAsPlatformAdmin(Owner) {
 		t.Error("a power is not told from a role")
 	}
 	if _, err := c.Active(); !errors.Is(err, ErrOrganizationRequired) {

@@ -6,16 +6,17 @@ import (
 	"guildhall/platform/fault"
 )
 
-// Rule says who may call a route. It is declared where the route is, checked by
-// the Gate and printed in the route table.
+// Rule says who may call a route. It is declared with the route, checked by the Gate
+// and printed in the route table. A constructor says who; methods add to it.
 type Rule struct {
 	scope     scope
 	min       Role
 	suspended bool
 	archived  bool
-	along     along // nil for most
+	row       row // what the gate reads as well; nil for most
 
-	aboutNobody bool
+	orPlatformAdmin bool
+	aboutNobody     bool
 }
 
 type scope int8
@@ -24,12 +25,12 @@ const (
 	undeclared scope = iota
 	public
 	signedIn
-	self         // the person in the path
-	acquaintance // the person in the path, or anybody who shares an organization with them
-	activeOrg    // the organization of the token or of X-Organization-ID
-	overUser     // like activeOrg; without one, platform administrators for an account
-	pathOrg      // the organization in the path
-	operator     // platform administrators
+	self          // the person in the path
+	acquaintance  // the person in the path, or one who shares an organization with them
+	activeOrg     // the organization of the token or of X-Organization-ID
+	overUser      // like activeOrg; without one, platform administrators for an account
+	pathOrg       // the organization in the path
+	platformAdmin // platform administrators
 )
 
 // Path parameters that rules read.
@@ -47,20 +48,12 @@ func SignedIn() Rule { return Rule{scope: signedIn} }
 // Self routes act on the caller's own account, named in the path.
 func Self() Rule { return Rule{scope: self} }
 
-// SelfOrOperator routes act on the account in the path, by its holder or a
-// platform administrator.
-func SelfOrOperator() Rule { return Rule{scope: self, min: Owner} }
-
-// Acquaintance routes show the person in the path to those who share an
-// organization with them.
+// Acquaintance routes show the person in the path to themselves and to those who
+// share an organization with them.
 func Acquaintance() Rule { return Rule{scope: acquaintance} }
 
-// OperatorOnly routes act on the person in the path, by platform administrators.
-func OperatorOnly() Rule { return Rule{scope: operator} }
-
-// OperatorAlone routes are for platform administrators, and about nobody in the path,
-// whose existence could be told.
-func OperatorAlone() Rule { return Rule{scope: operator, aboutNobody: true} }
+// PlatformAdminOnly routes act on the person in the path, by platform administrators.
+func PlatformAdminOnly() Rule { return Rule{scope: platformAdmin} }
 
 // Active routes act in the active organization of the caller.
 func Active(least Role) Rule { return Rule{scope: activeOrg, min: least} }
@@ -72,10 +65,17 @@ func OverUser(least Role) Rule { return Rule{scope: overUser, min: least} }
 // Org routes act in the organization named in the path.
 func Org(least Role) Rule { return Rule{scope: pathOrg, min: least} }
 
-// WhileSuspended lets members through although the organization is suspended.
+// OrPlatformAdmin admits platform administrators to a Self rule.
+func (r Rule) OrPlatformAdmin() Rule { r.orPlatformAdmin = true; return r }
+
+// AboutNobody says that the path names no person, whose existence a refusal could
+// reveal.
+func (r Rule) AboutNobody() Rule { r.aboutNobody = true; return r }
+
+// WhileSuspended admits members although the organization is suspended.
 func (r Rule) WhileSuspended() Rule { r.suspended = true; return r }
 
-// WhileArchived lets the owner through although the organization is archived.
+// WhileArchived admits the owner although the organization is archived.
 func (r Rule) WhileArchived() Rule { r.archived = true; return r }
 
 // Declared is false for the zero Rule: a route without one does not start.
@@ -93,10 +93,18 @@ func (r Rule) ActsInOrganization() bool {
 	return r.scope == pathOrg || r.scope == activeOrg || r.scope == overUser
 }
 
-// isBeyondRoles says whether no role in an organization lets anybody through: it is
-// the platform administrators' alone, or about somebody else's account.
+// isBeyondRoles says whether no role in an organization suffices: the rule is for
+// platform administrators only, or the route acts on another person's account.
 func (r Rule) isBeyondRoles(another bool) bool {
-	return r.scope == operator || r.scope == self && another
+	return r.scope == platformAdmin || r.scope == self && another
+}
+
+// needed is the role below which a platform administrator uses that power.
+func (r Rule) needed() Role {
+	if r.orPlatformAdmin {
+		return Owner
+	}
+	return max(r.min, Member)
 }
 
 // Refusals lists what the gate may answer for the rule, beyond a bad token.
@@ -111,8 +119,8 @@ func (r Rule) Refusals() []*fault.Error {
 		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
 	case self:
 		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrNotYours, ErrMembershipSuspended, ErrMembershipInactive}
-	case operator:
-		list = []*fault.Error{ErrOrganizationNotFound, ErrOperatorRequired}
+	case platformAdmin:
+		list = []*fault.Error{ErrOrganizationNotFound, ErrPlatformAdminRequired}
 		if !r.aboutNobody {
 			list = append(list, ErrUserNotFound)
 		}
@@ -142,13 +150,13 @@ func (r Rule) String() string {
 	case signedIn:
 		return "signed in"
 	case self:
-		if r.min == Owner {
+		if r.orPlatformAdmin {
 			return "self or platform administrator"
 		}
 		return "self"
 	case acquaintance:
 		return "self or shares an organization"
-	case operator:
+	case platformAdmin:
 		return "platform administrator"
 	case activeOrg:
 		s = r.min.String() + " of the active organization"

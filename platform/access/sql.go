@@ -34,10 +34,10 @@ const (
 	accountActive
 	accountSuspended
 	accountArchived
-	isOperator
+	isPlatformAdmin
 	organizationExists
 	organizationSuspended
-	suspendedByOperator
+	suspendedByPlatform
 	organizationArchived
 	isMember
 	isAdmin
@@ -57,7 +57,7 @@ var (
 	ofOrganization = []condition{
 		{organizationExists, "o.id IS NOT NULL"},
 		{organizationSuspended, "os.id IS NOT NULL"},
-		{suspendedByOperator, "os.by_operator"},
+		{suspendedByPlatform, "os.by_operator"},
 		{organizationArchived, "oa.id IS NOT NULL"},
 	}
 	ofEverything = append([]condition{
@@ -66,7 +66,7 @@ var (
 		{accountActive, "ua.id IS NOT NULL"},
 		{accountSuspended, "us.id IS NOT NULL"},
 		{accountArchived, "ux.id IS NOT NULL"},
-		{isOperator, "pa.user_id IS NOT NULL"},
+		{isPlatformAdmin, "pa.user_id IS NOT NULL"},
 		{isMember, "m.user_id IS NOT NULL"},
 		{isAdmin, "ad.user_id IS NOT NULL"},
 		{isOwner, "ow.user_id IS NOT NULL"},

@@ -20,11 +20,11 @@ type Standing struct {
 	AccountActive    bool
 	AccountSuspended bool
 	AccountArchived  bool
-	Operator         bool
+	PlatformAdmin    bool
 
 	OrganizationExists    bool
 	OrganizationSuspended bool
-	SuspendedByOperator   bool
+	SuspendedByPlatform   bool
 	OrganizationArchived  bool
 	Role                  Role
 	MembershipActive      bool
@@ -45,8 +45,8 @@ func (s Standing) MembershipGood() bool {
 	return s.Role >= Member && s.MembershipActive && !s.MembershipSuspended
 }
 
-// Present says whether the person has the organization at all: they are a
-// member of one that is not archived.
+// Present says whether the person is a member of an organization that is not
+// archived.
 func (s Standing) Present() bool {
 	return s.Role >= Member && !s.OrganizationArchived
 }
@@ -112,7 +112,7 @@ func scanStanding(scan func(...any) error, more ...any) (Standing, error) {
 	return s, nil
 }
 
-// Standing that they stand for.
+// Standing decodes the bits.
 func (b Bits) Standing() Standing {
 	has := func(bit Bits) bool { return b&bit != 0 }
 	s := Standing{
@@ -121,10 +121,10 @@ func (b Bits) Standing() Standing {
 		AccountActive:         has(accountActive),
 		AccountSuspended:      has(accountSuspended),
 		AccountArchived:       has(accountArchived),
-		Operator:              has(isOperator),
+		PlatformAdmin:         has(isPlatformAdmin),
 		OrganizationExists:    has(organizationExists),
 		OrganizationSuspended: has(organizationSuspended),
-		SuspendedByOperator:   has(suspendedByOperator),
+		SuspendedByPlatform:   has(suspendedByPlatform),
 		OrganizationArchived:  has(organizationArchived),
 		MembershipActive:      has(membershipActive),
 		MembershipSuspended:   has(membershipSuspended),
@@ -149,8 +149,8 @@ func StandingOf(db *database.DB, userID, organizationID string) string {
 		db.Param("timestamptz") + " AS now) k" + standingJoins
 }
 
-// Of reads a person's standing outside of any request of theirs: at log-in, at
-// a refresh, or as the target of somebody else's request.
+// Of reads a person's standing outside of any request of theirs: at log-in, at a
+// refresh, or as the target of another person's request.
 func (g *Gate) Of(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID) (Standing, error) {
 	return g.read(ctx, userID, uuid.Nil, organizationID, g.now())
 }

@@ -50,8 +50,8 @@ var (
 	AdminRevoked         = action("admin.revoked")
 	OwnershipTransferred = action("ownership.transferred")
 
-	OperatorGranted = action("platform_administrator.granted")
-	OperatorRevoked = action("platform_administrator.revoked")
+	PlatformAdminGranted = action("platform_administrator.granted")
+	PlatformAdminRevoked = action("platform_administrator.revoked")
 
 	// DatabaseRestored is a server that was brought back from a backup; what was
 	// done after that was taken is lost.

@@ -23,72 +23,72 @@ type platformAdministrator struct {
 
 func (platformAdministrator) TableName() string { return "platform_administrators" }
 
-// Operators is the list of platform administrators, for the command line.
-type Operators struct {
+// PlatformAdmins is the list of platform administrators, for the command line.
+type PlatformAdmins struct {
 	db    *database.DB
 	trail *audit.Trail
 	now   func() time.Time
 }
 
-// NewOperators returns the list.
-func NewOperators(db *database.DB, trail *audit.Trail, now func() time.Time) *Operators {
-	return &Operators{db: db, trail: trail, now: now}
+// NewPlatformAdmins returns the list.
+func NewPlatformAdmins(db *database.DB, trail *audit.Trail, now func() time.Time) *PlatformAdmins {
+	return &PlatformAdmins{db: db, trail: trail, now: now}
 }
 
 // Grant makes a user a platform administrator; granting again changes nothing.
-func (o *Operators) Grant(ctx context.Context, userID uuid.UUID) error {
+func (o *PlatformAdmins) Grant(ctx context.Context, userID uuid.UUID) error {
 	return o.db.InTx(ctx, func(ctx context.Context) error {
 		r := o.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).
 			Create(&platformAdministrator{UserID: userID, GrantedAt: o.now()})
 		if r.Error != nil || r.RowsAffected == 0 {
 			return r.Error
 		}
-		return o.trail.Record(ctx, audit.Event{Action: audit.OperatorGranted, UserID: userID})
+		return o.trail.Record(ctx, audit.Event{Action: audit.PlatformAdminGranted, UserID: userID})
 	})
 }
 
-// ErrLastOperator is that nobody could act as a platform administrator any more.
-var ErrLastOperator = errors.New("this is the last platform administrator")
+// ErrLastPlatformAdmin refuses to revoke the last one whose account may act.
+var ErrLastPlatformAdmin = errors.New("this is the last platform administrator")
 
-// Revoke says whether the user was one. The last one who may log in is kept, unless
-// by force.
-func (o *Operators) Revoke(ctx context.Context, userID uuid.UUID, force bool) (bool, error) {
+// Revoke returns whether the user was one. It refuses the last one whose account may
+// act, unless forced.
+func (o *PlatformAdmins) Revoke(ctx context.Context, userID uuid.UUID, force bool) (bool, error) {
 	var gone int64
 	err := o.db.InTx(ctx, func(ctx context.Context) error {
-		able, err := o.lockAble(ctx)
+		active, err := o.lockActive(ctx)
 		if err != nil {
 			return err
 		}
-		if !force && slices.Equal(able, []uuid.UUID{userID}) {
-			return ErrLastOperator
+		if !force && slices.Equal(active, []uuid.UUID{userID}) {
+			return ErrLastPlatformAdmin
 		}
 		r := o.db.Conn(ctx).Where("user_id = ?", userID).Delete(&platformAdministrator{})
 		gone = r.RowsAffected
 		if r.Error != nil || gone == 0 {
 			return r.Error
 		}
-		return o.trail.Record(ctx, audit.Event{Action: audit.OperatorRevoked, UserID: userID})
+		return o.trail.Record(ctx, audit.Event{Action: audit.PlatformAdminRevoked, UserID: userID})
 	})
 	return gone > 0, err
 }
 
-// ableOperators are those whose account may act.
-var ableOperators = `SELECT pa.user_id FROM platform_administrators pa
+// activePlatformAdmins finds those whose account may act.
+var activePlatformAdmins = `SELECT pa.user_id FROM platform_administrators pa
 	JOIN user_active_status a ON a.user_id = pa.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL
 	WHERE NOT EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = pa.user_id AND ` + OpenArchive("x") + `)
 	AND NOT EXISTS (SELECT 1 FROM user_suspensions s WHERE s.user_id = pa.user_id AND s.organization_id IS NULL
 		AND ` + OpenSuspension("s", "?") + `)`
 
-// lockAble finds them, having locked all, so that of two who are revoked at once the
-// second is seen to be the last.
-func (o *Operators) lockAble(ctx context.Context) (able []uuid.UUID, err error) {
+// lockActive locks all and returns those whose account may act, so that of two who
+// are revoked at once the second is the last.
+func (o *PlatformAdmins) lockActive(ctx context.Context) (active []uuid.UUID, err error) {
 	if _, err := o.ids(ctx, "SELECT user_id FROM platform_administrators ORDER BY user_id"+o.db.ForUpdate()); err != nil {
 		return nil, err
 	}
-	return o.ids(ctx, ableOperators, o.now())
+	return o.ids(ctx, activePlatformAdmins, o.now())
 }
 
-func (o *Operators) ids(ctx context.Context, query string, args ...any) ([]uuid.UUID, error) {
+func (o *PlatformAdmins) ids(ctx context.Context, query string, args ...any) ([]uuid.UUID, error) {
 	rows, err := o.db.Conn(ctx).Raw(query, args...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("find platform administrators: %w", err)
@@ -100,30 +100,30 @@ func (o *Operators) ids(ctx context.Context, query string, args ...any) ([]uuid.
 	return ids, nil
 }
 
-// Operator is one line of the list.
-type Operator struct {
+// PlatformAdmin is one line of the list.
+type PlatformAdmin struct {
 	UserID    uuid.UUID `json:"user_id"`
 	Email     string    `json:"email"`
 	GrantedAt time.Time `json:"granted_at"`
 }
 
 // List returns all, the longest-serving first.
-func (o *Operators) List(ctx context.Context) ([]Operator, error) {
+func (o *PlatformAdmins) List(ctx context.Context) ([]PlatformAdmin, error) {
 	rows, err := o.db.Conn(ctx).Raw(`SELECT pa.user_id, u.email, pa.granted_at
 		FROM platform_administrators pa JOIN users u ON u.id = pa.user_id
 		ORDER BY pa.granted_at, pa.user_id`).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("list platform administrators: %w", err)
 	}
-	return database.Collect(rows, func(scan func(...any) error) (op Operator, err error) {
-		err = scan(&op.UserID, &op.Email, &op.GrantedAt)
-		op.GrantedAt = op.GrantedAt.UTC()
-		return op, err
+	return database.Collect(rows, func(scan func(...any) error) (p PlatformAdmin, err error) {
+		err = scan(&p.UserID, &p.Email, &p.GrantedAt)
+		p.GrantedAt = p.GrantedAt.UTC()
+		return p, err
 	})
 }
 
 // Find returns the account with a canonical email.
-func (o *Operators) Find(ctx context.Context, canonicalEmail string) (id uuid.UUID, err error) {
+func (o *PlatformAdmins) Find(ctx context.Context, canonicalEmail string) (id uuid.UUID, err error) {
 	err = o.db.Row(ctx, "SELECT id FROM users WHERE email_canonical = ?", canonicalEmail).Scan(&id)
 	if database.IsNotFound(err) {
 		return id, ErrUserNotFound

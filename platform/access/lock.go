@@ -9,45 +9,45 @@ import (
 	"guildhall/platform/database"
 )
 
-// Held is what is true of the caller, the organization and a target until the
+// Locked is what stays true of the caller, the organization and a target until the
 // transaction ends.
-type Held struct {
+type Locked struct {
 	Caller       Caller
 	Organization Standing // the caller's standing
 	Target       Standing
 	targetID     uuid.UUID
 }
 
-// Hold locks the organization's row for the rest of the transaction and lets the
-// caller pass the gate again, so that of two operations on roles at once the
-// second sees what the first did. Without it two owners removed at once left an
-// organization with none in 99 of 100 tries.
+// Lock locks the organization's row for the rest of the transaction and authorizes
+// the caller again, so that of two operations on roles at once the second sees what
+// the first did. Without it two owners removed at once left an organization with none
+// in 99 of 100 tries.
 //
 // The target is a person in that organization, or uuid.Nil.
-func (g *Gate) Hold(ctx context.Context, organizationID, targetID uuid.UUID) (Held, error) {
+func (g *Gate) Lock(ctx context.Context, organizationID, targetID uuid.UUID) (Locked, error) {
 	caller := From(ctx)
 	if caller.isNobody() {
-		return Held{}, errNoCaller
+		return Locked{}, errNoCaller
 	}
 	if err := g.lockOrganization(ctx, organizationID); err != nil {
-		return Held{}, err
+		return Locked{}, err
 	}
 	id := uuid.NullUUID{UUID: organizationID, Valid: true}
 	standing, target, err := g.readBoth(ctx, caller, targetID, id)
 	if err != nil {
-		return Held{}, err
+		return Locked{}, err
 	}
 	if !standing.SessionLive || !standing.AccountGood() {
-		return Held{}, ErrInvalidToken
+		return Locked{}, ErrInvalidToken
 	}
 	if err := decideOrganization(caller.rule, standing); err != nil {
-		return Held{}, err
+		return Locked{}, err
 	}
-	caller.OrganizationID, caller.Operator, caller.Role = id, standing.Operator, NoRole
+	caller.OrganizationID, caller.PlatformAdmin, caller.Role = id, standing.PlatformAdmin, NoRole
 	if standing.MembershipGood() {
 		caller.Role = standing.Role
 	}
-	return Held{Caller: caller, Organization: standing, Target: target, targetID: targetID}, nil
+	return Locked{Caller: caller, Organization: standing, Target: target, targetID: targetID}, nil
 }
 
 // readBoth reads the caller and, if there is one, the target.
@@ -101,19 +101,19 @@ func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// Over refuses acting on oneself and, for those who are not platform
-// administrators, on somebody whose role is not below theirs.
-func (h Held) Over() error {
-	if h.targetID == h.Caller.UserID {
+// CheckOutranks refuses to act on oneself and, except for platform administrators, on
+// a person whose role is not below the caller's.
+func (l Locked) CheckOutranks() error {
+	if l.targetID == l.Caller.UserID {
 		return ErrOwnStanding
 	}
-	if h.Caller.Operator {
+	if l.Caller.PlatformAdmin {
 		return nil
 	}
-	if !h.Caller.Role.Includes(Admin) {
+	if !l.Caller.Role.Includes(Admin) {
 		return ErrInsufficientRole
 	}
-	if h.Target.Role.Includes(h.Caller.Role) {
+	if l.Target.Role.Includes(l.Caller.Role) {
 		return ErrEqualOrHigherRole
 	}
 	return nil
@@ -125,8 +125,10 @@ func (g *Gate) LockUser(ctx context.Context, id uuid.UUID) error {
 	return g.findUser(ctx, id, g.db.ForUpdate())
 }
 
-// Known refuses who does not exist.
-func (g *Gate) Known(ctx context.Context, id uuid.UUID) error { return g.findUser(ctx, id, "") }
+// CheckUserExists refuses a person who does not exist (user_not_found).
+func (g *Gate) CheckUserExists(ctx context.Context, id uuid.UUID) error {
+	return g.findUser(ctx, id, "")
+}
 
 func (g *Gate) findUser(ctx context.Context, id uuid.UUID, how string) error {
 	var found uuid.UUID
