@@ -3,13 +3,13 @@ package organization
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
 // CommandLine offers to commands on the server what the routes offer to a platform
@@ -34,12 +34,8 @@ type Details struct {
 	Archive    *Archive    `json:"archive"`
 }
 
-// Archive of an organization that has not been restored.
-type Archive struct {
-	Reason     string        `json:"reason"`
-	ArchivedAt time.Time     `json:"archived_at"`
-	ArchivedBy uuid.NullUUID `json:"archived_by"`
-}
+// Archive is the one in force.
+type Archive = lifecycle.Archive
 
 // All lists all organizations, archived ones too.
 func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
@@ -76,10 +72,10 @@ func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err err
 	if d.View, err = c.svc.store.find(ctx, id, c.svc.now()); err != nil {
 		return d, err
 	}
-	if d.Suspension, err = c.svc.store.suspension(ctx, id, c.svc.now()); err != nil {
+	if d.Suspension, err = c.svc.suspension(ctx, id); err != nil {
 		return d, err
 	}
-	d.Archive, err = c.svc.store.archived(ctx, id)
+	d.Archive, err = c.svc.store.lifecycle.OpenArchive(ctx, lifecycle.Of(id))
 	return d, err
 }
 

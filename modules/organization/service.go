@@ -10,6 +10,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
 // Memberships stores who belongs to an organization.
@@ -93,9 +94,18 @@ func (svc *Service) get(ctx context.Context, in organizationPath, r *shown) (org
 // organization's admins.
 func (svc *Service) withSuspension(ctx context.Context, caller access.Caller, v organizationView) (_ organizationView, err error) {
 	if v.IsSuspended && caller.May(access.Admin) {
-		v.Suspension, err = svc.store.suspension(ctx, v.ID, svc.now())
+		v.Suspension, err = svc.suspension(ctx, v.ID)
 	}
 	return v, err
+}
+
+// suspension returns the one in force; nil if there is none.
+func (svc *Service) suspension(ctx context.Context, id uuid.UUID) (*Suspension, error) {
+	s, err := svc.store.lifecycle.Suspension(ctx, lifecycle.Of(id), svc.now())
+	if s == nil {
+		return nil, err
+	}
+	return &Suspension{Reason: s.Reason, ByPlatform: s.ByPlatform, SuspendedAt: s.SuspendedAt, SuspendedBy: s.SuspendedBy, SuspendedUntil: s.SuspendedUntil}, nil
 }
 
 // change runs one change and returns the result. It runs under the organization's
@@ -136,7 +146,14 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationV
 		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
 	return svc.change(ctx, id, audit.OrganizationSuspend, audit.Because(reason, until), func(ctx context.Context, locked access.Locked) error {
-		return svc.store.suspend(ctx, id, reason, until, locked.Caller.By(), locked.Caller.ActsAsPlatformAdmin(access.Owner), svc.now())
+		suspended, err := svc.store.lifecycle.Suspend(ctx, lifecycle.Of(id), lifecycle.Suspension{
+			Reason: reason, ByPlatform: locked.Caller.ActsAsPlatformAdmin(access.Owner),
+			SuspendedAt: svc.now(), SuspendedBy: locked.Caller.By(), SuspendedUntil: until,
+		})
+		if err == nil && !suspended {
+			err = errAlreadySuspended
+		}
+		return err
 	})
 }
 
@@ -147,7 +164,7 @@ func (svc *Service) activate(ctx context.Context, in organizationPath) (organiza
 		if locked.Organization.SuspendedByPlatform && !locked.Caller.PlatformAdmin {
 			return access.ErrSuspendedByPlatform
 		}
-		return svc.store.liftSuspension(ctx, in.OrganizationID, locked.Caller.By(), svc.now())
+		return svc.store.lifecycle.Lift(ctx, lifecycle.Of(in.OrganizationID), locked.Caller.By(), svc.now())
 	})
 }
 
@@ -155,8 +172,16 @@ func (svc *Service) activate(ctx context.Context, in organizationPath) (organiza
 // (already_archived).
 func (svc *Service) archive(ctx context.Context, in archiveInput) (organizationView, error) {
 	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.Because(string(in.Reason), nil), func(ctx context.Context, locked access.Locked) error {
-		return svc.store.archive(ctx, in.OrganizationID, string(in.Reason), locked.Caller.By(), svc.now())
+		return svc.archiveOne(ctx, in.OrganizationID, string(in.Reason), locked.Caller)
 	})
+}
+
+func (svc *Service) archiveOne(ctx context.Context, id uuid.UUID, reason string, caller access.Caller) error {
+	archived, err := svc.store.lifecycle.Archive(ctx, lifecycle.Of(id), reason, caller.By(), svc.now())
+	if err == nil && !archived {
+		err = errAlreadyArchived
+	}
+	return err
 }
 
 // unarchive restores an archived organization. It refuses one that is not archived
@@ -167,7 +192,11 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizat
 		details = audit.Because(string(*in.Reason), nil)
 	}
 	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, locked access.Locked) error {
-		return svc.store.unarchive(ctx, in.OrganizationID, (*string)(in.Reason), locked.Caller.By(), svc.now())
+		restored, err := svc.store.lifecycle.Unarchive(ctx, lifecycle.Of(in.OrganizationID), (*string)(in.Reason), locked.Caller.By(), svc.now())
+		if err == nil && !restored {
+			err = errNotArchived
+		}
+		return err
 	})
 }
 
@@ -185,10 +214,10 @@ func (svc *Service) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reas
 			return errOwnerRequired
 		}
 	}
-	if err := svc.store.archiveAll(ctx, owned, reason, access.From(ctx).By(), svc.now()); err != nil {
-		return err
-	}
 	for _, o := range owned {
+		if err := svc.archiveOne(ctx, o.id, reason, access.From(ctx)); err != nil {
+			return err
+		}
 		if err := svc.trail.Record(ctx, audit.Event{Action: audit.OrganizationArchive, OrganizationID: audit.In(o.id), UserID: userID}); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
 // The columns of an organizationView and the joins that they need, over o
@@ -34,6 +35,10 @@ func newStore(db *database.DB) *store {
 	build := func(query string) string { return fmt.Sprintf(query, id, now, flag) }
 	return &store{
 		db: db,
+		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
+			Activity: "organization_active_status", Suspensions: "organization_suspensions", Archives: "organization_archives",
+			Key: []string{"organization_id"}, ByPlatform: true,
+		}),
 		findSQL: build("SELECT " + viewColumns + `
 			FROM (SELECT %[1]s AS id, %[2]s AS now) k JOIN organizations o ON o.id = k.id` + viewJoins),
 		// The page is cut first, so that its cost does not depend on what follows it.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"time"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 	"guildhall/platform/password"
 )
 
@@ -32,21 +32,11 @@ type Details struct {
 	Archive                 *Archive    `json:"archive"`
 }
 
-// Suspension that is in force. Without an account in suspended_by, a command on the
-// server did it.
-type Suspension struct {
-	Reason         string        `json:"reason" example:"Under investigation."`
-	SuspendedAt    time.Time     `json:"suspended_at"`
-	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null where a command on the server did it."`
-	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
-}
-
-// Archive of an account that has not been restored.
-type Archive struct {
-	Reason     string        `json:"reason"`
-	ArchivedAt time.Time     `json:"archived_at"`
-	ArchivedBy uuid.NullUUID `json:"archived_by"`
-}
+// Suspension and Archive are the ones in force.
+type (
+	Suspension = lifecycle.Suspension
+	Archive    = lifecycle.Archive
+)
 
 // Membership is a person's standing in one organization, whatever that of their
 // account is.
@@ -80,10 +70,10 @@ func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err err
 		return d, err
 	}
 	d.IsPlatformAdministrator = standing.PlatformAdmin
-	if d.Suspension, err = c.svc.store.suspension(ctx, subject{userID: id}, c.svc.now()); err != nil {
+	if d.Suspension, err = c.svc.store.lifecycle.Suspension(ctx, subject{userID: id}.key(), c.svc.now()); err != nil {
 		return d, err
 	}
-	d.Archive, err = c.svc.store.archived(ctx, id)
+	d.Archive, err = c.svc.store.lifecycle.OpenArchive(ctx, subject{userID: id}.key())
 	return d, err
 }
 
@@ -98,7 +88,7 @@ func (c CommandLine) Within(ctx context.Context, id, organizationID uuid.UUID) (
 		return m, err
 	}
 	m.IsActive, m.IsSuspended = standing.MembershipActive, standing.MembershipSuspended
-	m.Suspension, err = c.svc.store.suspension(ctx, subject{userID: id, organizationID: where}, c.svc.now())
+	m.Suspension, err = c.svc.store.lifecycle.Suspension(ctx, subject{userID: id, organizationID: where}.key(), c.svc.now())
 	return m, err
 }
 

@@ -106,7 +106,7 @@ func (svc *Service) get(ctx context.Context, in userPath) (userView, error) {
 // to platform administrators; in the active organization, to its admins.
 func (svc *Service) suspensions(ctx context.Context, caller access.Caller, id uuid.UUID) (list []userSuspensionView, err error) {
 	show := func(scope standingScope, s subject) error {
-		found, err := svc.store.suspension(ctx, s, svc.now())
+		found, err := svc.store.lifecycle.Suspension(ctx, s.key(), svc.now())
 		if found != nil {
 			list = append(list, userSuspensionView{scope, *found})
 		}
@@ -213,8 +213,12 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 		if err := svc.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		if err := svc.store.archive(ctx, id, reason, access.From(ctx).By(), svc.now()); err != nil {
+		archived, err := svc.store.lifecycle.Archive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now())
+		if err != nil {
 			return err
+		}
+		if !archived {
+			return errAlreadyArchived
 		}
 		if err := svc.beforeArchive(ctx, id, reason); err != nil {
 			return err
@@ -239,8 +243,12 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view user
 		if err := svc.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		if err := svc.store.unarchive(ctx, id, reason, access.From(ctx).By(), svc.now()); err != nil {
+		restored, err := svc.store.lifecycle.Unarchive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now())
+		if err != nil {
 			return err
+		}
+		if !restored {
+			return errNotArchived
 		}
 		event := audit.Event{Action: audit.UserUnarchived, UserID: id}
 		if reason != nil {

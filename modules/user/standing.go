@@ -8,6 +8,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
 // subject is what a change of standing is about: a person in one organization, or
@@ -16,6 +17,10 @@ type subject struct {
 	userID         uuid.UUID
 	organizationID uuid.NullUUID
 	target         access.Standing
+}
+
+func (s subject) key() lifecycle.Subject {
+	return lifecycle.Subject{{UUID: s.userID, Valid: true}, s.organizationID}
 }
 
 func (s subject) isAccount() bool { return !s.organizationID.Valid }
@@ -99,10 +104,10 @@ func (svc *Service) activate(ctx context.Context, in standingInput) (userView, e
 			return errArchived
 		}
 		by := access.From(ctx).By()
-		if err := svc.store.activate(ctx, s, by, svc.now()); err != nil {
+		if err := svc.store.lifecycle.Activate(ctx, s.key(), by, svc.now()); err != nil {
 			return err
 		}
-		return svc.store.liftSuspension(ctx, s, by, svc.now())
+		return svc.store.lifecycle.Lift(ctx, s.key(), by, svc.now())
 	})
 }
 
@@ -113,7 +118,7 @@ func (svc *Service) deactivate(ctx context.Context, in standingInput) (userView,
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}
-		if err := svc.store.deactivate(ctx, s, access.From(ctx).By(), svc.now()); err != nil {
+		if err := svc.store.lifecycle.Deactivate(ctx, s.key(), access.From(ctx).By(), svc.now()); err != nil {
 			return err
 		}
 		return svc.endSessions(ctx, s, "account_deactivated")
@@ -136,8 +141,14 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (userView, err
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}
-		if err := svc.store.suspend(ctx, s, reason, until, access.From(ctx).By(), svc.now()); err != nil {
+		suspended, err := svc.store.lifecycle.Suspend(ctx, s.key(), Suspension{
+			Reason: reason, SuspendedAt: svc.now(), SuspendedBy: access.From(ctx).By(), SuspendedUntil: until,
+		})
+		if err != nil {
 			return err
+		}
+		if !suspended {
+			return errAlreadySuspended
 		}
 		return svc.endSessions(ctx, s, "account_suspended")
 	})

@@ -10,6 +10,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
 // The columns of a userView and the joins that they need, over u (users), m
@@ -50,7 +51,10 @@ func newStore(db *database.DB) *store {
 		return fmt.Sprintf("SELECT "+columns+from+viewJoins, db.Param("uuid"), db.Param("timestamptz"))
 	}
 	return &store{
-		db:       db,
+		db: db,
+		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
+			Activity: "user_active_status", Suspensions: "user_suspensions", Archives: "user_archives", Key: []string{"user_id", "organization_id"},
+		}),
 		findSQL:  build(viewColumns, oneUser),
 		pagedSQL: build(viewColumns, memberPage) + "\nORDER BY u.id",
 		allSQL:   build(viewColumns, everybodyPage) + "\nORDER BY u.id",
