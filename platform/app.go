@@ -21,6 +21,7 @@ import (
 	"guildhall/platform/engine"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/idempotency"
+	"guildhall/platform/keyring"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
@@ -103,7 +104,8 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 	if cfg.RateLimitEnabled {
 		limits = ratelimit.NewStore(db, o.Now)
 	}
-	keys, err := idempotency.New(db, []byte(cfg.JWTRefreshSecretKey.Reveal()), revealed(cfg.RetiredRefreshKeys), cfg.IdempotencyRetention, o.Now)
+	ring := keyring.New([]byte(cfg.JWTRefreshSecretKey.Reveal()), revealed(cfg.RetiredRefreshKeys)...)
+	keys, err := idempotency.New(db, ring, cfg.IdempotencyRetention, o.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -9,15 +9,9 @@ package idempotency
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -25,6 +19,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
+	"guildhall/platform/keyring"
 )
 
 const (
@@ -43,36 +38,16 @@ var (
 // Keys are those of one database.
 type Keys struct {
 	db        *database.DB
-	ciphers   []cipher.AEAD // the first encrypts, all decrypt
+	sealer    *keyring.Sealer
 	retention time.Duration
 	now       func() time.Time
 }
 
-// New derives the key that answers are encrypted with from a secret, and from those
-// in use before the keys of answers that are kept still. After the retention an
-// Idempotency-Key is a new one.
-func New(db *database.DB, secret []byte, retired [][]byte, retention time.Duration, now func() time.Time) (*Keys, error) {
-	k := &Keys{db: db, retention: retention, now: now}
-	for _, s := range append([][]byte{secret}, retired...) {
-		aead, err := cipherOf(s)
-		if err != nil {
-			return nil, err
-		}
-		k.ciphers = append(k.ciphers, aead)
-	}
-	return k, nil
-}
-
-func cipherOf(secret []byte) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, secret, nil, "guildhall idempotency", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
+// New returns the keys of a database. Answers are sealed for the row that keeps them.
+// After the retention an Idempotency-Key is a new one.
+func New(db *database.DB, ring *keyring.Keyring, retention time.Duration, now func() time.Time) (*Keys, error) {
+	sealer, err := ring.Sealer("idempotency")
+	return &Keys{db: db, sealer: sealer, retention: retention, now: now}, err
 }
 
 // Retention is for how long an answer is given again.
@@ -183,27 +158,16 @@ func (k *Keys) seal(id string, answer Answer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	aead := k.ciphers[0]
-	nonce := make([]byte, aead.NonceSize())
-	if _, err := rand.Read(nonce); err != nil {
-		return "", err
-	}
-	return base64.RawStdEncoding.EncodeToString(aead.Seal(nonce, nonce, text, []byte(id))), nil
+	return k.sealer.Seal(text, id)
 }
 
 func (k *Keys) open(id, sealed string) (*Answer, error) {
-	raw, err := base64.RawStdEncoding.DecodeString(sealed)
-	if err != nil || len(raw) < k.ciphers[0].NonceSize() {
-		return nil, errors.New("an answer that was kept is not readable")
+	text, err := k.sealer.Open(sealed, id)
+	if err != nil {
+		return nil, fmt.Errorf("an answer was kept under another JWT_REFRESH_SECRET_KEY: %w", err)
 	}
-	for _, aead := range k.ciphers {
-		var text []byte
-		if text, err = aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], []byte(id)); err == nil {
-			var answer Answer
-			return &answer, json.Unmarshal(text, &answer)
-		}
-	}
-	return nil, fmt.Errorf("an answer was kept under another JWT_REFRESH_SECRET_KEY: %w", err)
+	var answer Answer
+	return &answer, json.Unmarshal(text, &answer)
 }
 
 type key struct{}

@@ -1,0 +1,77 @@
+// Package keyring derives, from the configured secrets, the keys that seal what is
+// stored encrypted. Each purpose has keys of its own.
+package keyring
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
+
+// Keyring holds the secret that is in use and those that were in use before.
+type Keyring struct{ secrets [][]byte }
+
+// New returns the keyring of a secret and of retired ones.
+func New(secret []byte, retired ...[]byte) *Keyring {
+	return &Keyring{append([][]byte{secret}, retired...)}
+}
+
+// Sealer encrypts and authenticates (AES-256-GCM).
+type Sealer struct{ ciphers []cipher.AEAD } // the first seals, all open
+
+// Sealer returns the one of a purpose. Its keys are derived by HKDF-SHA-256 (RFC 5869).
+func (k *Keyring) Sealer(purpose string) (*Sealer, error) {
+	s := &Sealer{}
+	for _, secret := range k.secrets {
+		key, err := hkdf.Key(sha256.New, secret, nil, "guildhall "+purpose, 32)
+		if err != nil {
+			return nil, fmt.Errorf("derive the key of %s: %w", purpose, err)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, err
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, err
+		}
+		s.ciphers = append(s.ciphers, aead)
+	}
+	return s, nil
+}
+
+// ErrNotSealed is returned for text that no secret of the keyring sealed for this
+// purpose and place.
+var ErrNotSealed = errors.New("it was sealed with another secret, or changed since")
+
+// Seal encrypts for a place, such as the key of a row: the text opens only there.
+func (s *Sealer) Seal(text []byte, place string) (string, error) {
+	aead := s.ciphers[0]
+	nonce := make([]byte, aead.NonceSize())
+	if _, err := rand.Read(nonce); err != nil {
+		return "", err
+	}
+	return base64.RawStdEncoding.EncodeToString(aead.Seal(nonce, nonce, text, []byte(place))), nil
+}
+
+// Open decrypts what Seal returned for the place.
+func (s *Sealer) Open(sealed, place string) ([]byte, error) {
+	raw, err := base64.RawStdEncoding.DecodeString(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotSealed, err)
+	}
+	for _, aead := range s.ciphers {
+		if len(raw) < aead.NonceSize() {
+			return nil, ErrNotSealed
+		}
+		if text, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], []byte(place)); err == nil {
+			return text, nil
+		}
+	}
+	return nil, ErrNotSealed
+}
