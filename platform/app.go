@@ -142,6 +142,7 @@ type App struct {
 	api        *httpapi.API
 	migrations []database.Migration
 	tables     []schema.Table
+	invariants []schema.Invariant
 	retention  *audit.Retention
 	sweepers   []module.Sweeper
 }
@@ -163,6 +164,14 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	}
 	if err := schema.Check(a.tables); err != nil {
 		return nil, err
+	}
+	for _, t := range a.tables {
+		a.invariants = append(a.invariants, t.Invariants.All()...)
+	}
+	for _, m := range modules {
+		if r, ok := m.(module.Ruler); ok {
+			a.invariants = append(a.invariants, r.Invariants()...)
+		}
 	}
 	k.Gate.Know(a.tables)
 	var err error
@@ -195,6 +204,9 @@ func (a *App) Migrations() []database.Migration { return a.migrations }
 
 // Tables are those of the kernel and of all modules.
 func (a *App) Tables() []schema.Table { return a.tables }
+
+// Invariants are what must be true of the data.
+func (a *App) Invariants() []schema.Invariant { return a.invariants }
 
 // Prepare brings the schema up to date, or says why the service can't run on it.
 func (a *App) Prepare(ctx context.Context) error {

@@ -74,7 +74,7 @@ func backupCommand() *cobra.Command {
 
 // takeBackup makes one, and says where to report it: standard output may be the backup.
 func takeBackup(cmd *cobra.Command, g *guildhall, path string) (taken backup.Taken, report io.Writer, err error) {
-	o := backup.Options{DB: g.DB, Migrations: g.app.Migrations()}
+	o := backup.Options{DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants()}
 	var done func()
 	if path != stream {
 		o.Progress, done = showProgress(cmd.ErrOrStderr())
@@ -159,7 +159,7 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 	}
 	defer func() { _ = in.Close() }()
 	show, done := showProgress(cmd.ErrOrStderr())
-	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Finish: endSessions, Unsound: unsound, Digest: digest, Progress: show}
+	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Invariants: app.Invariants(), Finish: endSessions, Unsound: unsound, Digest: digest, Progress: show}
 	if !isRegular {
 		o.Input = in
 	}
@@ -187,7 +187,7 @@ func startBackups(ctx context.Context, g *guildhall) (stop func()) {
 	}
 	schedule := &backup.Schedule{
 		Dir: g.Config.BackupDir, Interval: g.Config.BackupInterval, Keep: g.Config.BackupKeep,
-		Backup: backup.Options{DB: g.DB, Migrations: g.app.Migrations()}, Now: g.Now, Log: g.Log,
+		Backup: backup.Options{DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants()}, Now: g.Now, Log: g.Log,
 	}
 	g.Telemetry.WatchBackups(func() time.Time { return backup.Newest(schedule.Dir, schedule.Now()) }, schedule.Failures, schedule.Interval)
 	return schedule.Start(ctx)

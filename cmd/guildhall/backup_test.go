@@ -164,7 +164,7 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 		ada, _ := town(t, s)
 		dir := t.TempDir()
 		whole := filepath.Join(dir, "whole")
-		if _, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, whole); err != nil {
+		if _, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, whole); err != nil {
 			t.Fatal(err)
 		}
 		content, err := os.ReadFile(whole)
@@ -239,7 +239,7 @@ func TestAnUnsoundBackupIsNotTakenForGood(t *testing.T) {
 		ada := s.person("Ada")
 		s.exec("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
 		file := filepath.Join(t.TempDir(), "b")
-		taken, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, file)
+		taken, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, file)
 		if err == nil || !strings.Contains(err.Error(), "I5 an account has a profile: "+ada.id) || taken.Path != file+".unsound" {
 			t.Errorf("%+v %v", taken, err)
 		}
@@ -372,7 +372,7 @@ func TestBackupThatIsGivenUp(t *testing.T) {
 		dir := t.TempDir()
 		ctx, cancel := context.WithCancel(everything)
 		cancel()
-		if _, err := backup.Take(ctx, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, filepath.Join(dir, "b")); err == nil {
+		if _, err := backup.Take(ctx, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, filepath.Join(dir, "b")); err == nil {
 			t.Error("it was made")
 		}
 		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
@@ -392,14 +392,14 @@ func TestRestoreReplacesNothing(t *testing.T) {
 	s.person("Ada")
 	dir := t.TempDir()
 	file, to := filepath.Join(dir, "backup"), filepath.Join(dir, "guildhall.db")
-	if _, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, file); err != nil {
+	if _, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, file); err != nil {
 		t.Fatal(err)
 	}
 	appears := func(name string) func(context.Context, *database.DB) error {
 		return func(context.Context, *database.DB) error { return os.WriteFile(name, []byte("somebody's"), 0o600) }
 	}
 	for _, name := range []string{to, to + "-wal", to + "-journal"} {
-		o := backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Finish: appears(name)}
+		o := backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Finish: appears(name)}
 		if _, err := backup.ToFile(everything, o, to); err == nil || !strings.Contains(err.Error(), name+" is there already") {
 			t.Errorf("%s appears: %v", name, err)
 		}
@@ -425,11 +425,11 @@ func TestABackupMayHaveAnyName(t *testing.T) {
 			t.Fatal(err)
 		}
 		file, to := filepath.Join(dir, "back?up#1.db"), filepath.Join(dir, "re?stored")
-		if taken, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations()}, file); err != nil || taken.Bytes == 0 {
+		if taken, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, file); err != nil || taken.Bytes == 0 {
 			t.Fatalf("%+v %v", taken, err)
 		}
 		finish := func(ctx context.Context, db *database.DB) error { return endSessions(ctx, db) }
-		if _, err := backup.ToFile(everything, backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Finish: finish}, to); err != nil {
+		if _, err := backup.ToFile(everything, backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Finish: finish}, to); err != nil {
 			t.Fatal(err)
 		}
 		if entries, _ := os.ReadDir(dir); len(entries) != 2 {

@@ -23,7 +23,7 @@ func examined(s *service, change ...func(*config.Config)) string {
 		c(&cfg)
 	}
 	var lines []string
-	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Now: s.kernel.Now}) {
+	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Now: s.kernel.Now}) {
 		lines = append(lines, f.String())
 		if (f.Level == doctor.Warn) && f.Mend == "" {
 			lines = append(lines, "without a way to mend it: "+f.Name)

@@ -28,15 +28,25 @@ func TestEveryTableIsDeclared(t *testing.T) {
 
 func TestATableCannotStaySilent(t *testing.T) {
 	t.Parallel()
-	whole := schema.Table{Name: "notes", Tenants: schema.KeptApart(), Standing: schema.Unread()}
+	whole := schema.Table{Name: "notes", Tenants: schema.KeptApart(), Standing: schema.Unread(), Invariants: schema.ByConstraints()}
 	if err := schema.Check([]schema.Table{whole}); err != nil {
 		t.Error(err)
 	}
-	nameless, open, silent := whole, whole, whole
-	nameless.Name, open.Tenants, silent.Standing = "", schema.Tenants{}, schema.Standing{}
-	for _, tables := range [][]schema.Table{{nameless}, {open}, {silent}, {whole, whole}, {{Name: "notes", Tenants: schema.Shared(""), Standing: schema.Decides()}}} {
+	refused := map[string][]schema.Table{"the same twice": {whole, whole}}
+	for field, silence := range map[string]func(t *schema.Table){
+		"Name":       func(t *schema.Table) { t.Name = "" },
+		"Tenants":    func(t *schema.Table) { t.Tenants = schema.Tenants{} },
+		"no reason":  func(t *schema.Table) { t.Tenants = schema.Shared("") },
+		"Standing":   func(t *schema.Table) { t.Standing = schema.Standing{} },
+		"Invariants": func(t *schema.Table) { t.Invariants = schema.Invariants{} },
+	} {
+		silent := whole
+		silence(&silent)
+		refused[field] = []schema.Table{silent}
+	}
+	for what, tables := range refused {
 		if schema.Check(tables) == nil {
-			t.Errorf("accepted: %+v", tables)
+			t.Errorf("accepted: %s: %+v", what, tables)
 		}
 	}
 }

@@ -5,16 +5,23 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
 )
 
+var described = sync.OnceValues(describe)
+
 // invariants returns what is not true of a database.
 func invariants(t testing.TB, db *database.DB) (broken []string) {
 	t.Helper()
-	report, err := integrity.Check(everything, db)
+	app, err := described()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := integrity.Check(everything, db, app.Invariants())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,33 @@ import "guildhall/platform/schema"
 
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
-	return []schema.Table{
-		{Name: "user_login_password", Standing: schema.Unread(), Tenants: schema.Shared("it is read at log-in, before anybody is known, and by no organization")},
+	return []schema.Table{{
+		Name: "user_login_password", Standing: schema.Unread(),
+		Tenants:    schema.Shared("it is read at log-in, before anybody is known, and by no organization"),
+		Invariants: schema.ByConstraints(),
+	}, {
 		// A rotation changes no more than who used the session last.
-		{Name: "sessions", Standing: schema.Added("generation", "rotated_at", "address", "client"), Tenants: schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used")},
-	}
+		Name: "sessions", Standing: schema.Added("generation", "rotated_at", "address", "client"),
+		Tenants: schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
+		Invariants: schema.Watched(schema.Invariant{
+			Name:  "I8 a session has a generation",
+			Query: `SELECT id FROM sessions WHERE generation < 1 OR rotated_at < created_at OR (revoked_at IS NULL) <> (revoked_reason IS NULL)`,
+		}),
+	}}
+}
+
+// Invariants implements module.Ruler.
+func (*Module) Invariants() []schema.Invariant {
+	return []schema.Invariant{{
+		Name:   "I5 an account has a password",
+		Query:  `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_login_password p WHERE p.user_id = u.id)`,
+		Remedy: "set one: echo 'a new password' | guildhall admin set-password EMAIL",
+	}, {
+		Name: "I9 who may not act has no live session",
+		Query: `SELECT s.id FROM sessions s WHERE s.revoked_at IS NULL
+			AND (NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = s.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL)
+				OR EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = s.user_id AND x.restored_at IS NULL)
+				OR EXISTS (SELECT 1 FROM user_suspensions x WHERE x.user_id = s.user_id AND x.organization_id IS NULL AND x.lifted_at IS NULL AND x.suspended_until IS NULL))`,
+		Remedy: "end those sessions by hand: UPDATE sessions SET revoked_at = '2026-11-25 10:00:00+00:00', revoked_reason = 'operator' WHERE id = '…'",
+	}}
 }

@@ -4,10 +4,43 @@ import "guildhall/platform/schema"
 
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
-	return []schema.Table{
-		{Name: "organization_members", Standing: schema.Added(), Tenants: schema.KeptApart()},
-		{Name: "organization_admins", Standing: schema.Decides(), Tenants: schema.KeptApart()},
+	return []schema.Table{{
+		Name: "organization_members", Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Invariants: schema.Watched(schema.Invariant{
+			Name:  "I7 a membership is one",
+			Query: `SELECT organization_id FROM organization_members GROUP BY organization_id, user_id HAVING COUNT(*) > 1`,
+		}),
+	}, {
+		Name: "organization_admins", Standing: schema.Decides(), Tenants: schema.KeptApart(),
+		Invariants: schema.ByConstraints(),
+	}, {
 		// An organization has its one owner from its first commit on.
-		{Name: "organization_owners", Standing: schema.Added(), Tenants: schema.KeptApart()},
-	}
+		Name: "organization_owners", Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Invariants: schema.ByConstraints(),
+	}}
+}
+
+const nameAnOwner = "name an owner who is a member, by hand: INSERT INTO organization_owners (organization_id, user_id, since) VALUES ('…', '…', '2026-11-25 10:00:00+00:00')"
+
+// Invariants implements module.Ruler.
+func (*Module) Invariants() []schema.Invariant {
+	return []schema.Invariant{{
+		Name:   "I1 an organization has one owner",
+		Query:  `SELECT o.id FROM organizations o WHERE (SELECT COUNT(*) FROM organization_owners w WHERE w.organization_id = o.id) <> 1`,
+		Remedy: nameAnOwner,
+	}, {
+		Name: "I2 the owner is a member",
+		Query: `SELECT w.organization_id FROM organization_owners w
+			WHERE NOT EXISTS (SELECT 1 FROM organization_members m WHERE m.organization_id = w.organization_id AND m.user_id = w.user_id)`,
+		Remedy: nameAnOwner,
+	}, {
+		Name: "I3 admins are members",
+		Query: `SELECT a.organization_id FROM organization_admins a
+			WHERE NOT EXISTS (SELECT 1 FROM organization_members m WHERE m.organization_id = a.organization_id AND m.user_id = a.user_id)`,
+	}, {
+		Name: "I3 the owner holds no admin grant beside",
+		Query: `SELECT a.organization_id FROM organization_admins a
+			JOIN organization_owners w ON w.organization_id = a.organization_id AND w.user_id = a.user_id`,
+		Remedy: "delete the grant by hand: DELETE FROM organization_admins WHERE organization_id = '…' AND user_id = '…'",
+	}}
 }

@@ -1,14 +1,65 @@
 package user
 
-import "guildhall/platform/schema"
+import (
+	"guildhall/platform/field"
+	"guildhall/platform/schema"
+)
 
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
-	return []schema.Table{
-		{Name: "users", Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations")},
-		{Name: "user_profile", Standing: schema.Added(), Tenants: schema.Shared("a person has one for all organizations; lists of members read it through their memberships")},
-		{Name: "user_active_status", Standing: schema.Added(), Tenants: schema.KeptApart()},
-		{Name: "user_suspensions", Standing: schema.Decides(), Tenants: schema.KeptApart()},
-		{Name: "user_archives", Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations")},
-	}
+	return []schema.Table{{
+		Name: "users", Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
+		Invariants: schema.Watched(schema.Invariant{
+			Name:  "I6 a canonical email is one account's",
+			Query: `SELECT MIN(email_canonical) FROM users GROUP BY lower(email_canonical) HAVING COUNT(*) > 1`,
+		}, schema.Invariant{
+			Name:   "I6 an email address has the canonical form that it is looked up by",
+			Query:  "SELECT id, email, email_canonical FROM users",
+			Breaks: func(row []string) bool { return field.Email(row[1]).Canonical() != row[2] }, // only Go knows the form
+			Remedy: "somebody wrote to users.email by hand: find out which address is the person's (a backup, the audit trail), " +
+				"and write both columns, email_canonical in lower case",
+		}),
+	}, {
+		Name: "user_profile", Standing: schema.Added(),
+		Tenants:    schema.Shared("a person has one for all organizations; lists of members read it through their memberships"),
+		Invariants: schema.ByConstraints(),
+	}, {
+		Name: "user_active_status", Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Invariants: schema.Watched(
+			schema.OneOpen("I4 one open span of a person's activity", "user_active_status", "deactivated_at", "user_id", "organization_id"),
+			schema.WholeEnd("I13 who ended a person's activity is known with when", "user_active_status", "deactivated_at", "deactivated_by"),
+		),
+	}, {
+		Name: "user_suspensions", Standing: schema.Decides(), Tenants: schema.KeptApart(),
+		Invariants: schema.Watched(
+			schema.OneOpen("I4 one open suspension of a person and scope", "user_suspensions", "lifted_at", "user_id", "organization_id"),
+			schema.WholeEnd("I13 who lifted a person's suspension is known with when", "user_suspensions", "lifted_at", "lifted_by"),
+		),
+	}, {
+		Name: "user_archives", Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations"),
+		Invariants: schema.Watched(
+			schema.OneOpen("I4 one open archive of a person", "user_archives", "restored_at", "user_id"),
+			schema.WholeEnd("I13 who restored a person, and why, is known with when", "user_archives", "restored_at", "restored_by", "restore_reason"),
+		),
+	}}
+}
+
+// Invariants implements module.Ruler.
+func (*Module) Invariants() []schema.Invariant {
+	return []schema.Invariant{{
+		Name:   "I5 an account has a profile",
+		Query:  `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_profile p WHERE p.user_id = u.id)`,
+		Remedy: "give it one by hand, and tell the person: INSERT INTO user_profile (user_id, name) VALUES ('…', '…')",
+	}, {
+		Name:  "I5 an account has a standing",
+		Query: `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = u.id AND a.organization_id IS NULL)`,
+	}, {
+		Name: "I5 a member has a standing",
+		Query: `SELECT m.user_id FROM organization_members m
+			WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = m.user_id AND a.organization_id = m.organization_id)`,
+	}, {
+		Name: "I10 an archived account is not active",
+		Query: `SELECT x.user_id FROM user_archives x
+			JOIN user_active_status a ON a.user_id = x.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL WHERE x.restored_at IS NULL`,
+	}}
 }

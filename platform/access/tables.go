@@ -5,7 +5,7 @@ import "guildhall/platform/schema"
 // Tables of this package.
 func Tables() []schema.Table {
 	return []schema.Table{
-		{Name: "platform_administrators", Standing: schema.Decides(), Tenants: schema.Shared("the gate reads it for every caller, in whatever organization they are")},
-		{Name: "session_writes", Standing: schema.Unread(), Tenants: schema.Shared("it names a session and nothing of an organization")},
+		{Name: "platform_administrators", Standing: schema.Decides(), Tenants: schema.Shared("the gate reads it for every caller, in whatever organization they are"), Invariants: schema.ByConstraints()},
+		{Name: "session_writes", Standing: schema.Unread(), Tenants: schema.Shared("it names a session and nothing of an organization"), Invariants: schema.ByConstraints()},
 	}
 }

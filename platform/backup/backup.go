@@ -21,12 +21,14 @@ import (
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
+	"guildhall/platform/schema"
 )
 
 // Options of a backup.
 type Options struct {
 	DB         *database.DB
 	Migrations []database.Migration // of this version
+	Invariants []schema.Invariant
 	Progress   func(clone.Progress)
 }
 
@@ -110,7 +112,7 @@ func (t *Taken) make(ctx context.Context, o Options, path string) error {
 	if err := write(ctx, o, path); err != nil {
 		return fmt.Errorf("make the backup: %w", err)
 	}
-	if err := t.inspect(ctx, path); err != nil {
+	if err := t.inspect(ctx, o, path); err != nil {
 		return fmt.Errorf("look through the backup: %w", err)
 	}
 	if err := database.SealFile(ctx, path); err != nil {
@@ -137,7 +139,7 @@ func write(ctx context.Context, o Options, path string) error {
 }
 
 // inspect goes through the file, and records what is in it.
-func (t *Taken) inspect(ctx context.Context, path string) (err error) {
+func (t *Taken) inspect(ctx context.Context, o Options, path string) (err error) {
 	db, err := database.Open(ctx, database.Options{File: path})
 	if err != nil {
 		return err
@@ -145,7 +147,7 @@ func (t *Taken) inspect(ctx context.Context, path string) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var unreadable error
 	work, ctxOfBoth := errgroup.WithContext(ctx)
-	work.Go(func() (err error) { t.Found, err = integrity.Check(ctxOfBoth, db); return err })
+	work.Go(func() (err error) { t.Found, err = integrity.Check(ctxOfBoth, db, o.Invariants); return err })
 	work.Go(func() error { t.Digest, unreadable = clone.Sum(ctxOfBoth, db); return ctxOfBoth.Err() })
 	if err := work.Wait(); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
+	"guildhall/platform/schema"
 )
 
 // RestoreOptions say what is brought back to where.
@@ -20,6 +21,7 @@ type RestoreOptions struct {
 	File       string
 	Input      io.Reader            // instead of a file
 	Migrations []database.Migration // of this version
+	Invariants []schema.Invariant
 	// Finish changes what must not be as it was: sessions that ended since the
 	// backup must not live again. It runs before anything has its name.
 	Finish func(ctx context.Context, db *database.DB) error
@@ -141,7 +143,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 	if err := o.Finish(ctx, db); err != nil {
 		return r, err
 	}
-	if r.Found, err = integrity.Check(ctx, db); err != nil {
+	if r.Found, err = integrity.Check(ctx, db, o.Invariants); err != nil {
 		return r, fmt.Errorf("look through the backup: %w", err)
 	}
 	if !o.Unsound {

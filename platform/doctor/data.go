@@ -44,13 +44,13 @@ func (o Options) schema(ctx context.Context) (findings []Finding, usable bool) {
 }
 
 func (o Options) data(ctx context.Context) []Finding {
-	report, err := integrity.Check(ctx, o.DB)
+	report, err := integrity.Check(ctx, o.DB, o.Invariants)
 	if err != nil {
 		return []Finding{unknown("data", err)}
 	}
 	var findings []Finding
 	for _, p := range report.Problems {
-		findings = append(findings, Finding{Fail, "data", p.String(), mend(p.What)})
+		findings = append(findings, Finding{Fail, "data", p.String(), p.Remedy})
 	}
 	if findings == nil {
 		findings = []Finding{{OK, "data", "every invariant holds", ""}}
@@ -60,25 +60,6 @@ func (o Options) data(ctx context.Context) []Finding {
 			report.Audit.Events, report.Audit.Chains, report.Audit.Digest), ""})
 	}
 	return findings
-}
-
-func mend(what string) string {
-	switch {
-	case strings.HasPrefix(what, "the file is damaged"):
-		return "stop the service, keep the file, restore the last backup into another place, and look at the disk"
-	case strings.HasPrefix(what, "audit trail"):
-		return "somebody wrote to the database by hand, or a disk is faulty: compare with a backup; the trail can't be mended"
-	case strings.HasPrefix(what, "I1 "), strings.HasPrefix(what, "I2 "):
-		return "name an owner who is a member, by hand: INSERT INTO organization_owners (organization_id, user_id, since) VALUES ('…', '…', '2026-11-25 10:00:00+00:00')"
-	case strings.HasPrefix(what, "I6 an email address has"):
-		return "somebody wrote to users.email by hand: find out which address is the person's (a backup, the audit trail), and write both columns, email_canonical in lower case"
-	case strings.HasPrefix(what, "I13 "):
-		return "somebody wrote to these rows by hand: either it ended, and the time is missing, or it did not, and whoever is named did nothing; a backup or the audit trail tells which"
-	case strings.HasPrefix(what, "I9 "):
-		return "end those sessions by hand: UPDATE sessions SET revoked_at = '2026-11-25 10:00:00+00:00', revoked_reason = 'operator' WHERE id = '…'"
-	default:
-		return "the schema forbids this, so somebody or something went around it: find out who, and mend the rows by hand or restore a backup"
-	}
 }
 
 // skewAllowed is what tokens forgive between two clocks, and more than enough

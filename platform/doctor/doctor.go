@@ -45,6 +45,7 @@ type Options struct {
 	DB         *database.DB
 	Migrations []database.Migration
 	Tables     []schema.Table
+	Invariants []schema.Invariant
 	Now        func() time.Time
 }
 

@@ -5,6 +5,6 @@ import "guildhall/platform/schema"
 // Tables of this package.
 func Tables() []schema.Table {
 	return []schema.Table{
-		{Name: "idempotency_keys", Standing: schema.Unread(), Tenants: schema.Shared("its keys are hashes over the caller and their key, and its answers are encrypted")},
+		{Name: "idempotency_keys", Standing: schema.Unread(), Tenants: schema.Shared("its keys are hashes over the caller and their key, and its answers are encrypted"), Invariants: schema.ByConstraints()},
 	}
 }

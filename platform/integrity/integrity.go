@@ -2,22 +2,26 @@
 // invariant, a damaged file, a forged audit trail. The schema makes most of it
 // impossible; this is for what went around it, a faulty disk or a hand on the
 // database, and for a backup before it is trusted. It reads the tables of all
-// modules and writes nothing.
+// modules, which declare what must be true of them, and writes nothing.
 package integrity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/schema"
 )
 
 // Problem is one thing that is wrong.
 type Problem struct {
 	What string   `json:"what"`           // which sentence is not true
 	Rows []string `json:"rows,omitempty"` // the ids of what breaks it
+
+	Remedy string `json:"-"` // what an operator does about it
 }
 
 const shown = 5
@@ -40,44 +44,30 @@ type Report struct {
 }
 
 // Check goes through the whole database; with a million members that takes about
-// half a minute. The error says that it could not.
-func Check(ctx context.Context, db *database.DB) (Report, error) {
+// half a minute. The error says that it could not. The invariants are those that
+// the modules declare; what the schema implies is added. Only the writer can check
+// I12, that acknowledged writes exist.
+func Check(ctx context.Context, db *database.DB, declared []schema.Invariant) (Report, error) {
 	ctx = database.ForAll(ctx)
 	var r Report
-	checks := invariants()
-	if db.Driver() == database.SQLite {
-		// Before all others: nothing that a damaged file says is to be believed.
-		checks = append([]invariant{
-			{"the file is damaged", "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'"},
-			{"rows refer to rows that don't exist, in", `SELECT DISTINCT "table" FROM pragma_foreign_key_check`},
-		}, checks...)
-		tables, err := db.Tables(ctx)
-		if err != nil {
-			return r, err
-		}
-		checks = append(checks, kinds(tables)...)
+	implied, err := derived(ctx, db)
+	if err != nil {
+		return r, err
 	}
-	for _, i := range checks {
-		rows, err := find(ctx, db, i.query)
+	for _, i := range append(implied, declared...) {
+		rows, err := find(ctx, db, i)
 		if err != nil {
-			return r, fmt.Errorf("check %q: %w", i.name, err)
+			return r, fmt.Errorf("check %q: %w", i.Name, err)
 		}
 		if len(rows) > 0 {
-			r.Problems = append(r.Problems, Problem{What: i.name, Rows: rows})
+			r.Problems = append(r.Problems, Problem{What: i.Name, Rows: rows, Remedy: cmp.Or(i.Remedy, wentAround)})
 		}
-	}
-	ids, err := misfiled(ctx, db)
-	if err != nil {
-		return r, fmt.Errorf("compare email addresses: %w", err)
-	}
-	if len(ids) > 0 {
-		r.Problems = append(r.Problems, Problem{What: "I6 an email address has the canonical form that it is looked up by", Rows: ids})
 	}
 	if r.Audit, err = audit.New(db, nil).Verify(ctx); err != nil {
 		return r, err
 	}
 	for _, b := range r.Audit.Broken {
-		r.Problems = append(r.Problems, Problem{What: "audit trail, " + b})
+		r.Problems = append(r.Problems, Problem{What: "audit trail, " + b, Remedy: rewritten})
 	}
 	return r, nil
 }
@@ -94,10 +84,28 @@ func (r Report) Err() error {
 	return fmt.Errorf("%d thing(s) are wrong with the data:\n%s", len(all), strings.Join(all, "\n"))
 }
 
-func find(ctx context.Context, db *database.DB, query string) ([]string, error) {
-	rows, err := db.Conn(ctx).Raw(query).Rows()
+// find returns the ids of the rows that break an invariant.
+func find(ctx context.Context, db *database.DB, i schema.Invariant) (ids []string, err error) {
+	rows, err := db.Conn(ctx).Raw(i.Query).Rows()
 	if err != nil {
 		return nil, err
 	}
-	return database.Collect(rows, func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	row, into := make([]string, len(columns)), make([]any, len(columns))
+	for at := range row {
+		into[at] = &row[at]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		if i.Breaks == nil || i.Breaks(row) {
+			ids = append(ids, row[0])
+		}
+	}
+	return ids, rows.Err()
 }

@@ -3,95 +3,87 @@ package integrity
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"guildhall/platform/database"
-	"guildhall/platform/field"
+	"guildhall/platform/schema"
 )
 
-// invariant is a sentence that must be true, and the query that finds what
-// breaks it, the same on both databases.
-type invariant struct{ name, query string }
+const (
+	damaged    = "stop the service, keep the file, restore the last backup into another place, and look at the disk"
+	wentAround = "the schema forbids this, so somebody or something went around it: find out who, and mend the rows by hand or restore a backup"
+	rewritten  = "somebody wrote to the database by hand, or a disk is faulty: compare with a backup; the trail can't be mended"
+)
 
-// I12, that acknowledged writes exist, is for whoever wrote.
-func invariants() []invariant {
-	return []invariant{
-		{"I1 an organization has one owner", `SELECT o.id FROM organizations o WHERE (SELECT COUNT(*) FROM organization_owners w WHERE w.organization_id = o.id) <> 1`},
-		{"I2 the owner is a member", `SELECT w.organization_id FROM organization_owners w
-			WHERE NOT EXISTS (SELECT 1 FROM organization_members m WHERE m.organization_id = w.organization_id AND m.user_id = w.user_id)`},
-		{"I3 admins are members", `SELECT a.organization_id FROM organization_admins a
-			WHERE NOT EXISTS (SELECT 1 FROM organization_members m WHERE m.organization_id = a.organization_id AND m.user_id = a.user_id)`},
-		{"I3 the owner holds no admin grant beside", `SELECT a.organization_id FROM organization_admins a
-			JOIN organization_owners w ON w.organization_id = a.organization_id AND w.user_id = a.user_id`},
-		{"I4 one open suspension of a person and scope", `SELECT user_id FROM user_suspensions WHERE lifted_at IS NULL GROUP BY user_id, organization_id HAVING COUNT(*) > 1`},
-		{"I4 one open suspension of an organization", `SELECT organization_id FROM organization_suspensions WHERE lifted_at IS NULL GROUP BY organization_id HAVING COUNT(*) > 1`},
-		{"I4 one open archive of a person", `SELECT user_id FROM user_archives WHERE restored_at IS NULL GROUP BY user_id HAVING COUNT(*) > 1`},
-		{"I4 one open archive of an organization", `SELECT organization_id FROM organization_archives WHERE restored_at IS NULL GROUP BY organization_id HAVING COUNT(*) > 1`},
-		{"I4 one open span of a person's activity", `SELECT user_id FROM user_active_status WHERE deactivated_at IS NULL GROUP BY user_id, organization_id HAVING COUNT(*) > 1`},
-		{"I4 one open span of an organization's activity", `SELECT organization_id FROM organization_active_status WHERE deactivated_at IS NULL GROUP BY organization_id HAVING COUNT(*) > 1`},
-		{"I5 an account has a profile", `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_profile p WHERE p.user_id = u.id)`},
-		{"I5 an account has a password", `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_login_password p WHERE p.user_id = u.id)`},
-		{"I5 an account has a standing", `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = u.id AND a.organization_id IS NULL)`},
-		{"I5 an organization has a standing", `SELECT o.id FROM organizations o WHERE NOT EXISTS (SELECT 1 FROM organization_active_status a WHERE a.organization_id = o.id)`},
-		{"I5 a member has a standing", `SELECT m.user_id FROM organization_members m
-			WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = m.user_id AND a.organization_id = m.organization_id)`},
-		{"I6 a canonical email is one account's", `SELECT MIN(email_canonical) FROM users GROUP BY lower(email_canonical) HAVING COUNT(*) > 1`},
-		{"I7 a membership is one", `SELECT organization_id FROM organization_members GROUP BY organization_id, user_id HAVING COUNT(*) > 1`},
-		{"I8 a session has a generation", `SELECT id FROM sessions WHERE generation < 1 OR rotated_at < created_at OR (revoked_at IS NULL) <> (revoked_reason IS NULL)`},
-		{"I9 who may not act has no live session", `SELECT s.id FROM sessions s WHERE s.revoked_at IS NULL
-			AND (NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = s.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL)
-				OR EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = s.user_id AND x.restored_at IS NULL)
-				OR EXISTS (SELECT 1 FROM user_suspensions x WHERE x.user_id = s.user_id AND x.organization_id IS NULL AND x.lifted_at IS NULL AND x.suspended_until IS NULL))`},
-		{"I10 an archived organization is not active", `SELECT x.organization_id FROM organization_archives x
-			JOIN organization_active_status a ON a.organization_id = x.organization_id AND a.deactivated_at IS NULL WHERE x.restored_at IS NULL`},
-		{"I10 an archived account is not active", `SELECT x.user_id FROM user_archives x
-			JOIN user_active_status a ON a.user_id = x.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL WHERE x.restored_at IS NULL`},
-		{"I11 members are people", orphans("organization_members", "user_id", "users")},
-		{"I11 memberships are in organizations", orphans("organization_members", "organization_id", "organizations")},
-		{"I11 owners own organizations", orphans("organization_owners", "organization_id", "organizations")},
-		{"I11 admins are in organizations", orphans("organization_admins", "organization_id", "organizations")},
-		{"I11 sessions are people's", orphans("sessions", "user_id", "users")},
-		{"I11 sessions are in organizations", orphans("sessions", "organization_id", "organizations")},
-		{"I11 profiles are people's", orphans("user_profile", "user_id", "users")},
-		{"I11 passwords are people's", orphans("user_login_password", "user_id", "users")},
-		{"I11 suspensions are people's", orphans("user_suspensions", "user_id", "users")},
-		{"I11 suspensions are in organizations", orphans("user_suspensions", "organization_id", "organizations")},
-		{"I11 events are in chains", orphans("audit_events", "chain_id", "audit_chains")},
-		{"I13 who ended a person's activity is known with when", unended("user_active_status", "deactivated_at", "deactivated_by")},
-		{"I13 who ended an organization's activity is known with when", unended("organization_active_status", "deactivated_at", "deactivated_by")},
-		{"I13 who lifted a person's suspension is known with when", unended("user_suspensions", "lifted_at", "lifted_by")},
-		{"I13 who lifted an organization's suspension is known with when", unended("organization_suspensions", "lifted_at", "lifted_by")},
-		{"I13 who restored a person, and why, is known with when", unended("user_archives", "restored_at", "restored_by", "restore_reason")},
-		{"I13 who restored an organization, and why, is known with when", unended("organization_archives", "restored_at", "restored_by", "restore_reason")},
+// derived are the invariants that the database's schema implies.
+func derived(ctx context.Context, db *database.DB) (all []schema.Invariant, err error) {
+	if db.Driver() == database.SQLite {
+		// Before all others: nothing that a damaged file says is to be believed.
+		all = append(all, schema.Invariant{
+			Name: "the file is damaged", Remedy: damaged,
+			Query: "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+		})
 	}
-}
-
-// unended finds rows that say something of an end that was not.
-func unended(table, at string, about ...string) string {
-	return fmt.Sprintf("SELECT id FROM %s WHERE %s IS NULL AND (%s IS NOT NULL)", table, at, strings.Join(about, " IS NOT NULL OR "))
-}
-
-// misfiled finds accounts that are looked up by another email address than the
-// one they show. Only Go knows the canonical form.
-func misfiled(ctx context.Context, db *database.DB) (ids []string, err error) {
-	rows, err := db.Conn(ctx).Raw("SELECT id, email, email_canonical FROM users").Rows()
+	tables, err := db.Tables(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, email, canonical string
-		if err := rows.Scan(&id, &email, &canonical); err != nil {
-			return nil, err
-		}
-		if field.Email(email).Canonical() != canonical {
-			ids = append(ids, id)
+	keys, err := db.ForeignKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		if _, there := tables[k.Parent]; there {
+			all = append(all, orphans(k))
 		}
 	}
-	return ids, rows.Err()
+	if db.Driver() == database.SQLite {
+		all = append(all, kinds(tables)...)
+	}
+	return all, nil
 }
 
 // orphans finds rows that refer to none.
-func orphans(table, column, parent string) string {
-	return fmt.Sprintf("SELECT c.%[2]s FROM %[1]s c LEFT JOIN %[3]s p ON p.id = c.%[2]s WHERE c.%[2]s IS NOT NULL AND p.id IS NULL", table, column, parent)
+func orphans(k database.ForeignKey) schema.Invariant {
+	var same, given []string
+	for i, column := range k.Columns {
+		same = append(same, fmt.Sprintf("p.%s = c.%s", k.ParentColumns[i], column))
+		given = append(given, fmt.Sprintf("c.%s IS NOT NULL", column))
+	}
+	return schema.Invariant{
+		Name: fmt.Sprintf("I11 %s of %s is in %s", strings.Join(k.Columns, ", "), k.Table, k.Parent),
+		Query: fmt.Sprintf("SELECT c.%s FROM %s c LEFT JOIN %s p ON %s WHERE %s AND p.%s IS NULL",
+			k.Columns[len(k.Columns)-1], k.Table, k.Parent, strings.Join(same, " AND "), strings.Join(given, " AND "), k.ParentColumns[0]),
+	}
+}
+
+// aTime is how times stand in SQLite; others could not go to PostgreSQL.
+const aTime = "'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]*[+-][0-9][0-9]:[0-9][0-9]'"
+
+// kinds finds rows in SQLite with a value of another kind than its column: the
+// file takes anything, PostgreSQL would not.
+func kinds(tables map[string]database.Table) (checks []schema.Invariant) {
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		var wrong []string
+		for _, c := range tables[name].Columns {
+			not := map[database.Kind]string{
+				database.Time:    fmt.Sprintf("typeof(%[1]s) <> 'text' OR %[1]s NOT GLOB %[2]s", c.Name, aTime),
+				database.Integer: fmt.Sprintf("typeof(%s) <> 'integer'", c.Name),
+				database.Boolean: fmt.Sprintf("%s NOT IN (0, 1)", c.Name),
+				database.Text:    fmt.Sprintf("typeof(%s) <> 'text'", c.Name),
+			}[c.Kind]
+			wrong = append(wrong, fmt.Sprintf("%s IS NOT NULL AND (%s)", c.Name, not))
+		}
+		row := "rowid" // of a table that is none of ours
+		if key := tables[name].Key; len(key) > 0 {
+			row = key[0]
+		}
+		checks = append(checks, schema.Invariant{
+			Name:  "values in " + name + " are of another kind than their column, in the row",
+			Query: fmt.Sprintf("SELECT CAST(%s AS text) FROM %s WHERE %s", row, name, strings.Join(wrong, " OR ")),
+		})
+	}
+	return checks
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"guildhall/platform/database"
@@ -58,33 +56,4 @@ func freshSchema(ctx context.Context, migrations []database.Migration) (schema s
 		return "", err
 	}
 	return db.DumpSchema(ctx)
-}
-
-// aTime is how times stand in SQLite; others could not go to PostgreSQL.
-const aTime = "'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]*[+-][0-9][0-9]:[0-9][0-9]'"
-
-// kinds finds rows in SQLite with a value of another kind than its column: the
-// file takes anything, PostgreSQL would not.
-func kinds(tables map[string]database.Table) (checks []invariant) {
-	for _, name := range slices.Sorted(maps.Keys(tables)) {
-		var wrong []string
-		for _, c := range tables[name].Columns {
-			not := map[database.Kind]string{
-				database.Time:    fmt.Sprintf("typeof(%[1]s) <> 'text' OR %[1]s NOT GLOB %[2]s", c.Name, aTime),
-				database.Integer: fmt.Sprintf("typeof(%s) <> 'integer'", c.Name),
-				database.Boolean: fmt.Sprintf("%s NOT IN (0, 1)", c.Name),
-				database.Text:    fmt.Sprintf("typeof(%s) <> 'text'", c.Name),
-			}[c.Kind]
-			wrong = append(wrong, fmt.Sprintf("%s IS NOT NULL AND (%s)", c.Name, not))
-		}
-		row := "rowid" // of a table that is none of ours
-		if key := tables[name].Key; len(key) > 0 {
-			row = key[0]
-		}
-		checks = append(checks, invariant{
-			"values in " + name + " are of another kind than their column, in the row",
-			fmt.Sprintf("SELECT CAST(%s AS text) FROM %s WHERE %s", row, name, strings.Join(wrong, " OR ")),
-		})
-	}
-	return checks
 }

@@ -21,6 +21,12 @@ type Module interface {
 	Routes(r *httpapi.Router)
 }
 
+// Ruler is a module with rules that no single table of its own can state.
+type Ruler interface {
+	// Invariants that span tables.
+	Invariants() []schema.Invariant
+}
+
 // Sweeper is a module that has rows to forget.
 type Sweeper interface {
 	// Forgets names what: "sessions".

@@ -1,5 +1,6 @@
 // Package schema is what a module says of each of its tables, once. What has to know
-// tables by name reads it here: the guard of row-level security, the gate's cache.
+// tables by name reads it here: the guard of row-level security, the gate's cache,
+// the check of integrity.
 //
 // The zero value of every field is refused, so that a table cannot stay silent.
 package schema
@@ -12,9 +13,10 @@ import (
 
 // Table is one table of a module.
 type Table struct {
-	Name     string
-	Tenants  Tenants
-	Standing Standing
+	Name       string
+	Tenants    Tenants
+	Standing   Standing
+	Invariants Invariants
 }
 
 // Tenants says what keeps the rows of one organization from another's.
@@ -85,6 +87,8 @@ func Check(tables []Table) error {
 			faults = append(faults, fmt.Errorf("schema: table %s does not say what keeps organizations apart", t.Name))
 		case !t.Standing.said:
 			faults = append(faults, fmt.Errorf("schema: table %s does not say whether it decides on a standing", t.Name))
+		case !t.Invariants.said:
+			faults = append(faults, fmt.Errorf("schema: table %s does not say what must be true of it", t.Name))
 		}
 		seen[t.Name] = true
 	}
