@@ -144,20 +144,18 @@ type App struct {
 	tables     []schema.Table
 	invariants []schema.Invariant
 	retention  *audit.Retention
-	sweepers   []module.Sweeper
 }
 
 // New mounts the modules.
 func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	a := &App{kernel: k, retention: audit.NewRetention(k.Trail, k.Config.AuditRetention)}
-	a.sweepers = []module.Sweeper{k.Limits, k.Keys, a.retention}
 	sources := []database.Source{
 		{Module: access.Name, Migrations: access.Migrations()},
 		{Module: audit.Name, Migrations: audit.Migrations()},
 		{Module: ratelimit.Name, Migrations: ratelimit.Migrations()},
 		{Module: idempotency.Name, Migrations: idempotency.Migrations()},
 	}
-	a.tables = slices.Concat(access.Tables(), audit.Tables(), ratelimit.Tables(), idempotency.Tables())
+	a.tables = slices.Concat(access.Tables(), k.Limits.Tables(), k.Keys.Tables(), audit.Tables(a.retention))
 	for _, m := range modules {
 		sources = append(sources, database.Source{Module: m.Name(), Migrations: m.Migrations()})
 		a.tables = append(a.tables, m.Tables()...)
@@ -189,9 +187,6 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	}
 	for _, m := range modules {
 		m.Routes(a.api.For(m.Name()))
-		if s, ok := m.(module.Sweeper); ok {
-			a.sweepers = append(a.sweepers, s)
-		}
 	}
 	return a, nil
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"guildhall/platform/database"
-	"guildhall/platform/module"
+	"guildhall/platform/schema"
 )
 
 // sweepInterval is between two sweeps, more or less: replicas take turns.
@@ -28,14 +28,18 @@ func (a *App) Sweep(ctx context.Context) ([]Swept, error) {
 	var all []Swept
 	var failed []error
 	var took []slog.Attr
-	for _, s := range a.sweepers {
-		rows, err := sweepOut(ctx, s)
-		all = append(all, Swept{s.Forgets(), rows})
+	for _, t := range a.tables {
+		kind, sweep := t.Retention.Kind(), t.Retention.Sweep()
+		if sweep == nil {
+			continue
+		}
+		rows, err := sweepOut(ctx, sweep)
+		all = append(all, Swept{kind, rows})
 		if err != nil {
 			failed = append(failed, err)
 		}
 		if rows > 0 {
-			took = append(took, slog.Int64(strings.ReplaceAll(s.Forgets(), " ", "_"), rows))
+			took = append(took, slog.Int64(strings.ReplaceAll(kind, " ", "_"), rows))
 		}
 	}
 	if len(took) > 0 {
@@ -45,9 +49,9 @@ func (a *App) Sweep(ctx context.Context) ([]Swept, error) {
 }
 
 // sweepOut comes back until there is no more.
-func sweepOut(ctx context.Context, s module.Sweeper) (rows int64, err error) {
+func sweepOut(ctx context.Context, sweep schema.Sweep) (rows int64, err error) {
 	for {
-		swept, err := s.Sweep(ctx)
+		swept, err := sweep(ctx)
 		rows += swept
 		if err != nil || swept == 0 {
 			return rows, err

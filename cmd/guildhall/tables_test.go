@@ -28,7 +28,7 @@ func TestEveryTableIsDeclared(t *testing.T) {
 
 func TestATableCannotStaySilent(t *testing.T) {
 	t.Parallel()
-	whole := schema.Table{Name: "notes", Tenants: schema.KeptApart(), Standing: schema.Unread(), Invariants: schema.ByConstraints()}
+	whole := schema.Table{Name: "notes", Tenants: schema.KeptApart(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints()}
 	if err := schema.Check([]schema.Table{whole}); err != nil {
 		t.Error(err)
 	}
@@ -38,6 +38,8 @@ func TestATableCannotStaySilent(t *testing.T) {
 		"Tenants":    func(t *schema.Table) { t.Tenants = schema.Tenants{} },
 		"no reason":  func(t *schema.Table) { t.Tenants = schema.Shared("") },
 		"Standing":   func(t *schema.Table) { t.Standing = schema.Standing{} },
+		"Retention":  func(t *schema.Table) { t.Retention = schema.Retention{} },
+		"no sweep":   func(t *schema.Table) { t.Retention = schema.Swept("notes", "after a day", nil) },
 		"Invariants": func(t *schema.Table) { t.Invariants = schema.Invariants{} },
 	} {
 		silent := whole

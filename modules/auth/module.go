@@ -17,8 +17,8 @@ import (
 type Module struct{ handlers }
 
 var (
-	_ module.Module  = (*Module)(nil)
-	_ module.Sweeper = (*Module)(nil)
+	_ module.Module = (*Module)(nil)
+	_ module.Ruler  = (*Module)(nil)
 )
 
 // NewModule returns the module of a service.
@@ -29,14 +29,6 @@ func (*Module) Name() string { return "auth" }
 
 // Migrations implements module.Module.
 func (*Module) Migrations() []database.Migration { return migrations() }
-
-// Forgets implements module.Sweeper.
-func (*Module) Forgets() string { return "sessions" }
-
-// Sweep implements module.Sweeper.
-func (m *Module) Sweep(ctx context.Context) (int64, error) {
-	return m.sessions.sweep(ctx, m.now().Add(-m.options.SessionRetention))
-}
 
 const aboutToken = "OAuth 2.0's token endpoint (RFC 6749), by a form or the same as JSON. " +
 	"`grant_type=password` logs in; the active organization is the one asked for, else the last one used, else the first joined that is in good standing. " +

@@ -20,6 +20,11 @@ const forgettable = `SELECT s.id FROM sessions s WHERE COALESCE(s.revoked_at, s.
 		AND (later.organization_id IS NOT NULL OR s.organization_id IS NULL))
 	LIMIT ?`
 
+// sweep implements schema.Sweep.
+func (m *Module) sweep(ctx context.Context) (int64, error) {
+	return m.sessions.sweep(ctx, m.now().Add(-m.options.SessionRetention))
+}
+
 // sweep forgets sessions that ended before a time, a batch of them. It looks for
 // them outside of the transaction, so that nobody waits while it passes over all
 // those that stay: what has ended stays ended.

@@ -3,15 +3,17 @@ package auth
 import "guildhall/platform/schema"
 
 // Tables implements module.Module.
-func (*Module) Tables() []schema.Table {
+func (m *Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "user_login_password", Standing: schema.Unread(),
 		Tenants:    schema.Shared("it is read at log-in, before anybody is known, and by no organization"),
+		Retention:  schema.Kept("as long as the account"),
 		Invariants: schema.ByConstraints(),
 	}, {
 		// A rotation changes no more than who used the session last.
 		Name: "sessions", Standing: schema.Added("generation", "rotated_at", "address", "client"),
-		Tenants: schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
+		Tenants:   schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
+		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, but for the last ones of each person", m.sweep),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I8 a session has a generation",
 			Query: `SELECT id FROM sessions WHERE generation < 1 OR rotated_at < created_at OR (revoked_at IS NULL) <> (revoked_reason IS NULL)`,

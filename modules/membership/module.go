@@ -12,7 +12,10 @@ import (
 // Module registers the routes and tables of members, admins and owners.
 type Module struct{ *Service }
 
-var _ module.Module = (*Module)(nil)
+var (
+	_ module.Module = (*Module)(nil)
+	_ module.Ruler  = (*Module)(nil)
+)
 
 // NewModule returns the module of a service.
 func NewModule(svc *Service) *Module { return &Module{svc} }

@@ -6,16 +6,19 @@ import "guildhall/platform/schema"
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "organization_members", Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Retention: schema.Kept("until the person leaves or is removed"),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I7 a membership is one",
 			Query: `SELECT organization_id FROM organization_members GROUP BY organization_id, user_id HAVING COUNT(*) > 1`,
 		}),
 	}, {
 		Name: "organization_admins", Standing: schema.Decides(), Tenants: schema.KeptApart(),
+		Retention:  schema.Kept("until the grant is taken back or the membership ends"),
 		Invariants: schema.ByConstraints(),
 	}, {
 		// An organization has its one owner from its first commit on.
 		Name: "organization_owners", Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Retention:  schema.Kept("until another owns the organization"),
 		Invariants: schema.ByConstraints(),
 	}}
 }

@@ -13,7 +13,10 @@ import (
 // Module registers the routes and tables of accounts.
 type Module struct{ handlers }
 
-var _ module.Module = (*Module)(nil)
+var (
+	_ module.Module = (*Module)(nil)
+	_ module.Ruler  = (*Module)(nil)
+)
 
 // NewModule returns the module of a service.
 func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }

@@ -5,10 +5,13 @@ import (
 	"guildhall/platform/schema"
 )
 
+const asHistory = "for ever, as the history of the person's standing"
+
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "users", Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
+		Retention: schema.Kept("for ever: an account is archived, never deleted"),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I6 a canonical email is one account's",
 			Query: `SELECT MIN(email_canonical) FROM users GROUP BY lower(email_canonical) HAVING COUNT(*) > 1`,
@@ -22,21 +25,25 @@ func (*Module) Tables() []schema.Table {
 	}, {
 		Name: "user_profile", Standing: schema.Added(),
 		Tenants:    schema.Shared("a person has one for all organizations; lists of members read it through their memberships"),
+		Retention:  schema.Kept("as long as the account"),
 		Invariants: schema.ByConstraints(),
 	}, {
 		Name: "user_active_status", Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Retention: schema.Kept(asHistory),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open span of a person's activity", "user_active_status", "deactivated_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who ended a person's activity is known with when", "user_active_status", "deactivated_at", "deactivated_by"),
 		),
 	}, {
 		Name: "user_suspensions", Standing: schema.Decides(), Tenants: schema.KeptApart(),
+		Retention: schema.Kept(asHistory),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open suspension of a person and scope", "user_suspensions", "lifted_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who lifted a person's suspension is known with when", "user_suspensions", "lifted_at", "lifted_by"),
 		),
 	}, {
 		Name: "user_archives", Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations"),
+		Retention: schema.Kept(asHistory),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open archive of a person", "user_archives", "restored_at", "user_id"),
 			schema.WholeEnd("I13 who restored a person, and why, is known with when", "user_archives", "restored_at", "restored_by", "restore_reason"),

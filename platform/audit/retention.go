@@ -21,9 +21,6 @@ type Retention struct {
 // NewRetention returns a Retention; one of 0 keeps everything for ever.
 func NewRetention(t *Trail, keep time.Duration) *Retention { return &Retention{trail: t, keep: keep} }
 
-// Forgets implements module.Sweeper.
-func (*Retention) Forgets() string { return "audit events" }
-
 // Check refuses a retention that the role of the database may not carry out.
 func (r *Retention) Check(ctx context.Context) error {
 	if r.keep == 0 || r.trail.db.Driver() != database.Postgres {

@@ -137,11 +137,8 @@ func (a *Attempt) Release(ctx context.Context) error {
 	return nil
 }
 
-// Forgets implements module.Sweeper.
-func (*Keys) Forgets() string { return "idempotency keys" }
-
-// Sweep forgets keys that would be new ones, some at a time.
-func (k *Keys) Sweep(ctx context.Context) (swept int64, err error) {
+// sweep forgets keys that would be new ones, some at a time.
+func (k *Keys) sweep(ctx context.Context) (swept int64, err error) {
 	err = k.db.InTx(ctx, func(ctx context.Context) error {
 		r := k.db.Conn(ctx).Exec("DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < ? LIMIT ?)", k.now().Add(-k.retention), sweepBatch)
 		swept = r.RowsAffected

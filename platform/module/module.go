@@ -2,8 +2,6 @@
 package module
 
 import (
-	"context"
-
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/schema"
@@ -25,13 +23,4 @@ type Module interface {
 type Ruler interface {
 	// Invariants that span tables.
 	Invariants() []schema.Invariant
-}
-
-// Sweeper is a module that has rows to forget.
-type Sweeper interface {
-	// Forgets names what: "sessions".
-	Forgets() string
-	// Sweep takes away some of those that are no longer needed and says how many,
-	// also where it fails in the end: the kernel comes back for more.
-	Sweep(ctx context.Context) (int64, error)
 }

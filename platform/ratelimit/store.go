@@ -149,11 +149,8 @@ func (s *Store) Forget(ctx context.Context, demands ...Demand) error {
 
 const sweepBatch = 1000
 
-// Forgets implements module.Sweeper.
-func (*Store) Forgets() string { return "rate limits" }
-
-// Sweep forgets keys that have their whole burst back, some at a time.
-func (s *Store) Sweep(ctx context.Context) (swept int64, err error) {
+// sweep forgets keys that have their whole burst back, some at a time.
+func (s *Store) sweep(ctx context.Context) (swept int64, err error) {
 	if s == nil {
 		return 0, nil
 	}

@@ -2,9 +2,12 @@ package ratelimit
 
 import "guildhall/platform/schema"
 
-// Tables of this package.
-func Tables() []schema.Table {
-	return []schema.Table{
-		{Name: "rate_limits", Standing: schema.Unread(), Tenants: schema.Shared("it is asked before anybody is known, and its keys are hashes"), Invariants: schema.ByConstraints()},
-	}
+// Tables of this package. There are no limits in a Store that is nil, but the table is.
+func (s *Store) Tables() []schema.Table {
+	return []schema.Table{{
+		Name: "rate_limits", Standing: schema.Unread(),
+		Tenants:    schema.Shared("it is asked before anybody is known, and its keys are hashes"),
+		Retention:  schema.Swept("rate limits", "once they have their whole burst back", s.sweep),
+		Invariants: schema.ByConstraints(),
+	}}
 }

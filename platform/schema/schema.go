@@ -1,6 +1,6 @@
 // Package schema is what a module says of each of its tables, once. What has to know
 // tables by name reads it here: the guard of row-level security, the gate's cache,
-// the check of integrity.
+// the check of integrity, the sweep.
 //
 // The zero value of every field is refused, so that a table cannot stay silent.
 package schema
@@ -16,6 +16,7 @@ type Table struct {
 	Name       string
 	Tenants    Tenants
 	Standing   Standing
+	Retention  Retention
 	Invariants Invariants
 }
 
@@ -87,6 +88,8 @@ func Check(tables []Table) error {
 			faults = append(faults, fmt.Errorf("schema: table %s does not say what keeps organizations apart", t.Name))
 		case !t.Standing.said:
 			faults = append(faults, fmt.Errorf("schema: table %s does not say whether it decides on a standing", t.Name))
+		case t.Retention.how == "":
+			faults = append(faults, fmt.Errorf("schema: table %s does not say how long its rows stay", t.Name))
 		case !t.Invariants.said:
 			faults = append(faults, fmt.Errorf("schema: table %s does not say what must be true of it", t.Name))
 		}
