@@ -51,12 +51,12 @@ func TestAnArchiveOfVersion1(t *testing.T) {
 	was := strings.Split(strings.TrimSuffix(passwordHash.ReplaceAllString(string(content), `"password_hash":null`), "\n"), "\n")
 	each(t, func(t *testing.T, s *service) {
 		s.later(time.Until(time.Date(2026, time.November, 28, 22, 0, 0, 0, time.UTC))) // it has been exported
-		sum, err := transfers(s.kernel).Import(everything, bytes.NewReader(packed(content)), transfer.ImportOptions{})
+		sum, err := transfers(s.kernel, s.app).Import(everything, bytes.NewReader(packed(content)), transfer.ImportOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if _, err := transfers(s.kernel).Export(everything, &b, sum.OrganizationID, transfer.ExportOptions{}); err != nil {
+		if _, err := transfers(s.kernel, s.app).Export(everything, &b, sum.OrganizationID, transfer.ExportOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		is := unpacked(t, b.Bytes())

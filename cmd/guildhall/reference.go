@@ -15,6 +15,7 @@ import (
 	"guildhall/platform"
 	"guildhall/platform/access"
 	"guildhall/platform/field"
+	"guildhall/platform/transfer"
 )
 
 // personReference is EMAIL or ID on the command line.
@@ -70,7 +71,7 @@ func (r *organizationReference) UnmarshalText(text []byte) error {
 
 // find returns its id. Whether there is one of the id is for the gate to say.
 func (r organizationReference) find(ctx context.Context, g *guildhall) (uuid.UUID, error) {
-	id, err := transfers(g.Kernel).Find(ctx, string(r))
+	id, err := transfer.Find(ctx, g.DB, string(r))
 	if err != nil {
 		return id, fmt.Errorf("%s: %w", r, err)
 	}

@@ -28,13 +28,18 @@ func TestEveryTableIsDeclared(t *testing.T) {
 
 func TestATableCannotStaySilent(t *testing.T) {
 	t.Parallel()
-	whole := schema.Table{Name: "notes", Tenants: schema.KeptApart(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints()}
+	whole := schema.Table{Name: "notes", Owner: schema.OfOrganization("organization_id"), Archive: schema.StaysBehind("a test"), Tenants: schema.KeptApart(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints()}
 	if err := schema.Check([]schema.Table{whole}); err != nil {
 		t.Error(err)
 	}
 	refused := map[string][]schema.Table{"the same twice": {whole, whole}}
 	for field, silence := range map[string]func(t *schema.Table){
-		"Name":       func(t *schema.Table) { t.Name = "" },
+		"Name":    func(t *schema.Table) { t.Name = "" },
+		"Owner":   func(t *schema.Table) { t.Owner = schema.Owner{} },
+		"Archive": func(t *schema.Table) { t.Archive = schema.Archive{} },
+		"no organization": func(t *schema.Table) {
+			t.Owner, t.Archive = schema.OfPerson("user_id"), schema.Travels(schema.Line{Type: "note"})
+		},
 		"Tenants":    func(t *schema.Table) { t.Tenants = schema.Tenants{} },
 		"no reason":  func(t *schema.Table) { t.Tenants = schema.Shared("") },
 		"Standing":   func(t *schema.Table) { t.Standing = schema.Standing{} },

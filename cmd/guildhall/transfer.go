@@ -11,8 +11,8 @@ import (
 	"guildhall/platform/transfer"
 )
 
-func transfers(k *platform.Kernel) *transfer.Transfer {
-	return transfer.New(k.DB, k.Trail, k.Hasher, k.Now, version)
+func transfers(k *platform.Kernel, app *platform.App) *transfer.Transfer {
+	return transfer.New(k.DB, k.Trail, k.Hasher, k.Now, app.Tables(), version)
 }
 
 // exportCommand writes an archive of one organization.
@@ -26,14 +26,13 @@ func exportCommand() *cobra.Command {
 			"reads on another server: its people by email address, memberships, roles, standing and audit trail, as of one\n" +
 			"moment. Nothing is changed, and the service may run meanwhile.",
 		RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
-			t := transfers(g.Kernel)
-			id, err := t.Find(cmd.Context(), args[0])
+			id, err := transfer.Find(cmd.Context(), g.DB, args[0])
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			var s transfer.Summary
 			write := func(w io.Writer) (err error) {
-				s, err = t.Export(cmd.Context(), w, id, options)
+				s, err = transfers(g.Kernel, g.app).Export(cmd.Context(), w, id, options)
 				return err
 			}
 			if output == "" {
@@ -85,6 +84,8 @@ type imported struct {
 	Found           int64 `json:"accounts_found"`
 	Made            int64 `json:"accounts_made"`
 	WithoutPassword int64 `json:"accounts_without_password"`
+
+	Skipped []string `json:"skipped"` // types of lines
 }
 
 // importCommand takes an organization in.
@@ -103,25 +104,28 @@ func importCommand() *cobra.Command {
 			}
 			defer func() { _ = archive.Close() }()
 			return withFilled(func(cmd *cobra.Command, _ []string, g *guildhall) error {
-				s, err := transfers(g.Kernel).Import(cmd.Context(), archive, options)
+				s, err := transfers(g.Kernel, g.app).Import(cmd.Context(), archive, options)
 				if err != nil {
 					return fmt.Errorf("nothing was imported: %w", err)
 				}
 				if asJSON {
-					return printJSON(cmd.OutOrStdout(), imported{s, options.DryRun, s.Unchanged, s.Found, s.Made, s.WithoutPassword})
+					return printJSON(cmd.OutOrStdout(), imported{s, options.DryRun, s.Unchanged, s.Found, s.Made, s.WithoutPassword, append([]string{}, s.Skipped...)})
 				}
 				reportImport(cmd.OutOrStdout(), s, options)
 				return nil
 			})(cmd, args)
 		},
 	}
-	addJSONOf(cmd, &asJSON, "a JSON object of {organization_id, people, members, admins, events, password_hashes, dry_run, unchanged, accounts_found, accounts_made, accounts_without_password}")
+	addJSONOf(cmd, &asJSON, "a JSON object of {organization_id, people, members, admins, events, password_hashes, dry_run, unchanged, accounts_found, accounts_made, accounts_without_password, skipped}")
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "say what would be done, and do nothing")
 	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "take the password hashes of the archive, for accounts that are made: only from who may choose those passwords")
 	return cmd
 }
 
 func reportImport(out io.Writer, s transfer.Summary, o transfer.ImportOptions) {
+	for _, kind := range s.Skipped {
+		fmt.Fprintf(out, "lines of the type %q were skipped: a later version of guildhall wrote them, and this one does not know them\n", kind)
+	}
 	if s.Unchanged {
 		fmt.Fprintf(out, "%s is here already, with all that the archive holds: nothing was changed\n", s.OrganizationID)
 		return

@@ -5,14 +5,16 @@ import "guildhall/platform/schema"
 // Tables implements module.Module.
 func (m *Module) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "user_login_password", Standing: schema.Unread(),
+		Name: "user_login_password", Owner: schema.OfPerson("user_id"), Standing: schema.Unread(),
 		Tenants:    schema.Shared("it is read at log-in, before anybody is known, and by no organization"),
+		Archive:    schema.TravelsIn("person", "user_id", "password_hash", "updated_at"),
 		Retention:  schema.Kept("as long as the account"),
 		Invariants: schema.ByConstraints(),
 	}, {
 		// A rotation changes no more than who used the session last.
-		Name: "sessions", Standing: schema.Added("generation", "rotated_at", "address", "client"),
+		Name: "sessions", Owner: schema.OfPerson("user_id"), Standing: schema.Added("generation", "rotated_at", "address", "client"),
 		Tenants:   schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
+		Archive:   schema.StaysBehind("everybody logs in anew"),
 		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, but for the last ones of each person", m.sweep),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I8 a session has a generation",

@@ -3,6 +3,7 @@ package user
 import (
 	"guildhall/platform/field"
 	"guildhall/platform/schema"
+	"guildhall/platform/schema/column"
 )
 
 const asHistory = "for ever, as the history of the person's standing"
@@ -10,7 +11,8 @@ const asHistory = "for ever, as the history of the person's standing"
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "users", Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
+		Name: "users", Owner: schema.OfPerson("id"), Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
+		Archive:   schema.TravelsIn("person", "id", "email", "email_canonical", "created_at", "updated_at"),
 		Retention: schema.Kept("for ever: an account is archived, never deleted"),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I6 a canonical email is one account's",
@@ -23,26 +25,36 @@ func (*Module) Tables() []schema.Table {
 				"and write both columns, email_canonical in lower case",
 		}),
 	}, {
-		Name: "user_profile", Standing: schema.Added(),
+		Name: "user_profile", Owner: schema.OfPerson("user_id"), Standing: schema.Added(),
 		Tenants:    schema.Shared("a person has one for all organizations; lists of members read it through their memberships"),
+		Archive:    schema.TravelsIn("person", "user_id", "name", "bio", "avatar_url"),
 		Retention:  schema.Kept("as long as the account"),
 		Invariants: schema.ByConstraints(),
 	}, {
-		Name: "user_active_status", Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Name: "user_active_status", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.KeptApart(),
+		Archive: schema.Travels(schema.Line{Type: "user_active_status", Key: "id", Columns: []column.Column{
+			column.ID("id"), column.Person("user_id"), column.Past("activated_at"), column.Person("activated_by").OrNull(),
+			column.Past("deactivated_at").OrNull(), column.Person("deactivated_by").OrNull(),
+		}}),
 		Retention: schema.Kept(asHistory),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open span of a person's activity", "user_active_status", "deactivated_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who ended a person's activity is known with when", "user_active_status", "deactivated_at", "deactivated_by"),
 		),
 	}, {
-		Name: "user_suspensions", Standing: schema.Decides(), Tenants: schema.KeptApart(),
+		Name: "user_suspensions", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Decides(), Tenants: schema.KeptApart(),
+		Archive: schema.Travels(schema.Line{Type: "user_suspension", Key: "id", Columns: []column.Column{
+			column.ID("id"), column.Person("user_id"), column.Written("reason", 1, 1000), column.Past("suspended_at"), column.Person("suspended_by").OrNull(),
+			column.Moment("suspended_until").OrNull(), column.Past("lifted_at").OrNull(), column.Person("lifted_by").OrNull(),
+		}}),
 		Retention: schema.Kept(asHistory),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open suspension of a person and scope", "user_suspensions", "lifted_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who lifted a person's suspension is known with when", "user_suspensions", "lifted_at", "lifted_by"),
 		),
 	}, {
-		Name: "user_archives", Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations"),
+		Name: "user_archives", Owner: schema.OfPerson("user_id"), Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations"),
+		Archive:   schema.StaysBehind("it is about the account as a whole"),
 		Retention: schema.Kept(asHistory),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open archive of a person", "user_archives", "restored_at", "user_id"),

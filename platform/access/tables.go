@@ -5,13 +5,15 @@ import "guildhall/platform/schema"
 // Tables of this package.
 func Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "platform_administrators", Standing: schema.Decides(),
+		Name: "platform_administrators", Owner: schema.OfPerson("user_id"), Standing: schema.Decides(),
 		Tenants:    schema.Shared("the gate reads it for every caller, in whatever organization they are"),
+		Archive:    schema.StaysBehind("it is a power over the whole server"),
 		Retention:  schema.Kept("until an administrator is revoked"),
 		Invariants: schema.ByConstraints(),
 	}, {
-		Name: "session_writes", Standing: schema.Unread(),
+		Name: "session_writes", Owner: schema.OfNobody("it is part of the session"), Standing: schema.Unread(),
 		Tenants:    schema.Shared("it names a session and nothing of an organization"),
+		Archive:    schema.StaysBehind("its numbers are those of one PostgreSQL server"),
 		Retention:  schema.Kept("as long as the session, with which the foreign key deletes it"),
 		Invariants: schema.ByConstraints(),
 	}}

@@ -1,6 +1,6 @@
 // Package schema is what a module says of each of its tables, once. What has to know
 // tables by name reads it here: the guard of row-level security, the gate's cache,
-// the check of integrity, the sweep.
+// the check of integrity, the sweep, the archive of an organization.
 //
 // The zero value of every field is refused, so that a table cannot stay silent.
 package schema
@@ -14,8 +14,10 @@ import (
 // Table is one table of a module.
 type Table struct {
 	Name       string
+	Owner      Owner
 	Tenants    Tenants
 	Standing   Standing
+	Archive    Archive
 	Retention  Retention
 	Invariants Invariants
 }
@@ -84,10 +86,14 @@ func Check(tables []Table) error {
 			faults = append(faults, errors.New("schema: a table has no name"))
 		case seen[t.Name]:
 			faults = append(faults, fmt.Errorf("schema: table %s is declared twice", t.Name))
+		case !t.Owner.said():
+			faults = append(faults, fmt.Errorf("schema: table %s does not say whose its rows are", t.Name))
 		case t.Tenants.reason == "":
 			faults = append(faults, fmt.Errorf("schema: table %s does not say what keeps organizations apart", t.Name))
 		case !t.Standing.said:
 			faults = append(faults, fmt.Errorf("schema: table %s does not say whether it decides on a standing", t.Name))
+		case t.Archive.fault(t.Owner) != "":
+			faults = append(faults, fmt.Errorf("schema: table %s %s", t.Name, t.Archive.fault(t.Owner)))
 		case t.Retention.how == "":
 			faults = append(faults, fmt.Errorf("schema: table %s does not say how long its rows stay", t.Name))
 		case !t.Invariants.said:

@@ -11,9 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"guildhall/platform/audit"
-
 	"github.com/google/uuid"
+
+	"guildhall/modules/membership"   //nolint:depguard // its lines are what is tested
+	"guildhall/modules/organization" //nolint:depguard // its lines are what is tested
+	"guildhall/modules/user"         //nolint:depguard // its lines are what is tested
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+	"guildhall/platform/schema"
 )
 
 const (
@@ -83,12 +88,23 @@ func packed(content string) []byte {
 	return b.Bytes()
 }
 
+// theLines are those of the modules, without a database.
+func theLines() []shape {
+	return lines(slices.Concat((*user.Module)(nil).Tables(), (*organization.Module)(nil).Tables(), (*membership.Module)(nil).Tables()), nil)
+}
+
 func readAll(archive []byte) (entries []entry, err error) {
-	err = newReading(theTime).read(bytes.NewReader(archive), func(e entry) error {
+	_, entries, err = readBy(theLines(), archive)
+	return entries, err
+}
+
+func readBy(shapes []shape, archive []byte) (r *reading, entries []entry, err error) {
+	r = newReading(shapes, theTime)
+	err = r.read(bytes.NewReader(archive), func(e entry) error {
 		entries = append(entries, e)
 		return nil
 	})
-	return entries, err
+	return r, entries, err
 }
 
 func TestAGoodArchiveIsRead(t *testing.T) {
@@ -220,6 +236,65 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 	}
 }
 
+// TestALineThatMayBeSkipped, wherever a later version put it, is skipped and counted.
+// Without the mark it is refused.
+func TestALineThatMayBeSkipped(t *testing.T) {
+	t.Parallel()
+	note := `{"type":"note","optional":true,"id":"` + ada + `","text":"x"}`
+	for at := range good() {
+		lines := slices.Insert(good(), at+1, note, note)
+		r, entries, err := readBy(theLines(), packed(ended(lines)))
+		if err != nil || len(entries) != len(good())+1 || !slices.Equal(r.summary().Skipped, []string{"note"}) {
+			t.Errorf("behind line %d: %d lines, %v skipped: %v", at+1, len(entries), r.summary().Skipped, err)
+		}
+	}
+	whole := ended(slices.Insert(good(), 5, note))
+	many := good()
+	for i := range maxSkipped + 1 {
+		many = append(many, fmt.Sprintf(`{"type":"note%d","optional":true}`, i))
+	}
+	for what, c := range map[string]struct{ content, want string }{
+		"a mark that is false":     {ended(slices.Insert(good(), 5, strings.Replace(note, "true", "false", 1))), `line 6: its type, "note", is not known`},
+		"a line that was changed":  {strings.Replace(whole, `"text":"x"`, `"text":"y"`, 1), "sha256: the archive is not what was written"},
+		"a line that was removed":  {strings.Replace(whole, note+"\n", "", 1), "lines: there are 19"},
+		"a line behind the end":    {whole + note + "\n", "line 21: something follows the end"},
+		"a type without a name":    {ended(slices.Insert(good(), 5, `{"type":"","optional":true}`)), "1 to 64 bytes"},
+		"one before the first":     {ended(slices.Insert(good(), 0, note)), "no archive"},
+		"more types than are kept": {ended(many), "more than 100 types"},
+		"a mark on a known line":   {ended(replaceIn(good(), 5, `"name"`, `"optional":true,"name"`)), `"optional" is not known`},
+	} {
+		if _, err := readAll(packed(c.content)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", what, err, c.want)
+		}
+	}
+}
+
+// replaceIn changes one line.
+func replaceIn(lines []string, number int, from, to string) []string {
+	lines[number-1] = strings.Replace(lines[number-1], from, to, 1)
+	return lines
+}
+
+// TestLinesAreInTheOrderOfForeignKeys, and as far as those leave a choice, in that of
+// version 1.
+func TestLinesAreInTheOrderOfForeignKeys(t *testing.T) {
+	t.Parallel()
+	table := func(name string) schema.Table {
+		return schema.Table{Name: name, Owner: schema.OfOrganization("organization_id"), Archive: schema.Travels(schema.Line{Type: name})}
+	}
+	keys := []database.ForeignKey{
+		{Table: "note", Parent: "notebook"}, {Table: "member", Parent: "organization"}, {Table: "organization", Parent: "member"},
+		{Table: "notebook", Parent: "member"}, {Table: "note", Parent: "note"},
+	}
+	var order []string
+	for _, s := range declared([]schema.Table{table("note"), table("member"), table("notebook"), table("organization")}, keys) {
+		order = append(order, s.Type)
+	}
+	if want := []string{"organization", "member", "notebook", "note"}; !slices.Equal(order, want) {
+		t.Errorf("%v", order)
+	}
+}
+
 // TestWhatIsNotWholeIsRefused: no end, a wrong one, or something after it.
 func TestWhatIsNotWholeIsRefused(t *testing.T) {
 	t.Parallel()
@@ -262,7 +337,7 @@ func FuzzArchive(f *testing.F) {
 		}
 		owners, members := 0, map[uuid.UUID]bool{}
 		for _, e := range entries {
-			switch e.line {
+			switch e.Type {
 			case memberLine:
 				members[e.id("user_id")] = true
 			case ownerLine:

@@ -13,16 +13,16 @@ import (
 func (x *export) rows(ctx context.Context, s *shape, query string, args ...any) error {
 	rows, err := x.db.Conn(ctx).Raw(query, args...).Rows()
 	if err != nil {
-		return fmt.Errorf("read %s lines: %w", s.line, err)
+		return fmt.Errorf("read %s lines: %w", s.Type, err)
 	}
 	defer rows.Close()
-	cells, into := make([]cell, len(s.columns)), make([]any, len(s.columns))
+	cells, into := make([]cell, len(s.Columns)), make([]any, len(s.Columns))
 	for i := range cells {
 		into[i] = &cells[i]
 	}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
-			return fmt.Errorf("read %s lines: %w", s.line, err)
+			return fmt.Errorf("read %s lines: %w", s.Type, err)
 		}
 		values := make([]any, len(cells))
 		for i := range cells {
@@ -33,7 +33,7 @@ func (x *export) rows(ctx context.Context, s *shape, query string, args ...any) 
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read %s lines: %w", s.line, err)
+		return fmt.Errorf("read %s lines: %w", s.Type, err)
 	}
 	return nil
 }
@@ -59,10 +59,10 @@ func (c *cell) Scan(v any) error {
 func (x *export) write(s *shape, values ...any) error {
 	line, err := s.encode(values)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.line, err)
+		return fmt.Errorf("%s: %w", s.Type, err)
 	}
 	if _, err := x.take(line); err != nil {
-		return fmt.Errorf("the %s %v is not as it could be imported: %w", s.line, values[0], err)
+		return fmt.Errorf("the %s %v is not as it could be imported: %w", s.Type, values[0], err)
 	}
 	_, err = x.to.Write(append(line, '\n'))
 	return err
@@ -71,9 +71,12 @@ func (x *export) write(s *shape, values ...any) error {
 // encode makes the line of a row: a JSON object, its members in the order of
 // the columns.
 func (s *shape) encode(values []any) ([]byte, error) {
-	line := append([]byte(`{"type":"`), s.line+`"`...)
-	for i, c := range s.columns {
-		line = append(line, `,"`+c.name+`":`...)
+	line := append([]byte(`{"type":"`), s.Type+`"`...)
+	if s.Optional {
+		line = append(line, `,"optional":true`...)
+	}
+	for i, c := range s.Columns {
+		line = append(line, `,"`+c.Name+`":`...)
 		var err error
 		switch v := values[i].(type) {
 		case nil:
@@ -88,7 +91,7 @@ func (s *shape) encode(values []any) ([]byte, error) {
 			err = fmt.Errorf("%T is no value of a line", v)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name, err)
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
 	}
 	return append(line, '}'), nil

@@ -6,17 +6,19 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
+
+	"guildhall/platform/schema/column"
 )
 
 // entry is a line that was taken.
 type entry struct {
-	*shape
+	*shape // nil of a line that is skipped
 	number int64
 	values []any // in the order of the columns, as they are stored
 }
 
 func (e entry) value(name string) any {
-	return e.values[slices.IndexFunc(e.columns, func(c column) bool { return c.name == name })]
+	return e.values[slices.IndexFunc(e.Columns, func(c column.Column) bool { return c.Name == name })]
 }
 
 func (e entry) id(name string) uuid.UUID {
@@ -42,25 +44,34 @@ func (r *reading) parse(line []byte) (e entry, err error) {
 		return e, wrong("it is no JSON object")
 	}
 	kind, _ := members["type"].(string)
-	i := slices.IndexFunc(r.shapes, func(s shape) bool { return s.line == kind })
+	i := slices.IndexFunc(r.shapes, func(s shape) bool { return s.Type == kind })
 	if r.number == 1 && (i != 0 || members["format"] != formatName) {
 		return e, errNoArchive
 	}
 	if i == 0 && members["version"] != float64(formatVersion) {
 		return e, fmt.Errorf("the archive has version %v of the format, and this server reads version %d", members["version"], formatVersion)
 	}
+	if i < 0 && members["optional"] == true {
+		return e, r.skip(kind)
+	}
 	if i < 0 {
 		return e, wrong("its type, %.40q, is not known to this version of guildhall", kind)
 	}
 	e = entry{shape: &r.shapes[i], number: r.number}
 	delete(members, "type")
-	for _, c := range e.columns {
-		v, err := c.read(members)
+	if e.Optional && members["optional"] != true {
+		return e, wrong("optional: must be true")
+	}
+	if e.Optional {
+		delete(members, "optional")
+	}
+	for _, c := range e.Columns {
+		v, err := c.Read(members)
 		if err != nil {
-			return e, fmt.Errorf("%s: %w", c.name, err)
+			return e, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		e.values = append(e.values, v)
-		delete(members, c.name)
+		delete(members, c.Name)
 	}
 	for unknown := range members {
 		return e, wrong("%.40q is not known to this version of guildhall", unknown)
@@ -68,15 +79,20 @@ func (r *reading) parse(line []byte) (e entry, err error) {
 	return e, nil
 }
 
-func (c column) read(members map[string]any) (any, error) {
-	v, given := members[c.name]
+// maxSkipped is how many types of lines a reader skips, so that their names stay few.
+const maxSkipped = 100
+
+// skip passes over a line that a later version wrote for later versions.
+func (r *reading) skip(kind string) error {
 	switch {
-	case !given:
-		return nil, wrong("is missing")
-	case v == nil && c.nullable:
-		return nil, nil
-	case v == nil:
-		return nil, wrong("must not be null")
+	case r.done:
+		return errAfterEnd
+	case kind == "" || len(kind) > 64:
+		return wrong("the type of an optional line must have 1 to 64 bytes")
+	case len(r.skipped) == maxSkipped && !slices.Contains(r.skipped, kind):
+		return wrong("there are more than %d types of optional lines that this version of guildhall does not know", maxSkipped)
+	case !slices.Contains(r.skipped, kind):
+		r.skipped = append(r.skipped, kind)
 	}
-	return c.parse(v)
+	return nil
 }

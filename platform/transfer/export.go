@@ -25,8 +25,12 @@ type ExportOptions struct {
 // worth nothing unless it returns no error.
 func (t *Transfer) Export(ctx context.Context, to io.Writer, organizationID uuid.UUID, o ExportOptions) (Summary, error) {
 	packed := gzip.NewWriter(to)
-	x := export{Transfer: t, to: packed, reading: newReading(t.now()), id: organizationID, options: o}
-	err := t.db.Snapshot(database.ForAll(ctx), x.run)
+	shapes, err := t.lines(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	x := export{Transfer: t, to: packed, reading: newReading(shapes, t.now()), id: organizationID, options: o}
+	err = t.db.Snapshot(database.ForAll(ctx), x.run)
 	if err == nil {
 		err = packed.Close()
 	}
@@ -58,7 +62,7 @@ func (x *export) run(ctx context.Context) error {
 	}
 	for i := range x.shapes {
 		s := &x.shapes[i]
-		switch s.line {
+		switch s.Type {
 		case archiveLine:
 			err = x.write(s, formatName, int64(formatVersion), x.reading.now.UTC().Format(time.RFC3339Nano), x.version, x.id.String(), x.options.PasswordHashes)
 		case personLine:
@@ -82,9 +86,9 @@ func (x *export) run(ctx context.Context) error {
 
 // query reads the rows of a table that are the organization's.
 func (s shape) query() string {
-	query := "SELECT " + strings.Join(s.names(), ", ") + " FROM " + s.table + " WHERE " + s.whose[0] + " = ?"
-	if s.key != "" {
-		query += " ORDER BY " + s.key
+	query := "SELECT " + strings.Join(s.Names(), ", ") + " FROM " + s.table + " WHERE " + s.whose[0] + " = ?"
+	if s.Key != "" {
+		query += " ORDER BY " + s.Key
 	}
 	return query
 }

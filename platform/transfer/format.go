@@ -1,16 +1,25 @@
 package transfer
 
-import "maps"
+import (
+	"slices"
+
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+	"guildhall/platform/field"
+	"guildhall/platform/password"
+	"guildhall/platform/schema"
+	"guildhall/platform/schema/column"
+)
 
 // An archive is gzip (RFC 1952) of lines of JSON, each an object with a "type".
-// The lines of a type follow each other, in the order of lines() and sorted by
+// The lines of a type follow each other, in the order of lines and sorted by
 // their key, so that a repeated one shows without a list of all. The last line
 // holds SHA-256 of all bytes before it.
 //
 // The version changes whenever an older program would read a newer archive
 // wrongly. A reader takes its own version and refuses every line, member and
-// word that it does not know: the server that imports must not be older than
-// the one that exported.
+// word that it does not know, but for lines with the member "optional": it skips
+// those of a type that it does not know, and says so.
 const (
 	formatName    = "guildhall-organization"
 	formatVersion = 1
@@ -23,16 +32,13 @@ const (
 
 // shape is a type of line.
 type shape struct {
-	line    string // its "type"
-	once    bool   // there is exactly one
-	columns []column
-	key     string // the column that lines of this type are sorted by
-
+	schema.Line
+	once  bool     // there is exactly one
 	table string   // where it is kept, if it is the row of a table
 	whose []string // the columns of that table that hold the organization's id
 }
 
-// The types of lines, in their order.
+// The types of lines of version 1, in their order. Rules of the format apply to them.
 const (
 	archiveLine      = "archive"
 	personLine       = "person"
@@ -50,82 +56,77 @@ const (
 	endLine          = "end"
 )
 
-func lines() []shape {
-	ofOrganization := []string{"organization_id"}
-	return []shape{
-		{line: archiveLine, once: true, columns: []column{
-			word("format"), number("version"), past("exported_at"), text("guildhall", 255), id("organization_id"), flag("password_hashes"),
-		}},
-		{line: personLine, key: "email", columns: []column{
-			id("id"), email("email"), name("name"), orNull(bio("bio")), orNull(avatar("avatar_url")),
-			past("created_at"), past("updated_at"), orNull(passwordHash("password_hash")),
-		}},
-		{line: organizationLine, once: true, table: "organizations", whose: []string{"id"}, columns: []column{
-			name("name"), past("created_at"), past("updated_at"),
-		}},
-		{line: orgActiveLine, table: "organization_active_status", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), past("activated_at"), orNull(person("activated_by")), orNull(past("deactivated_at")), orNull(person("deactivated_by")),
-		}},
-		{line: orgSuspendedLine, table: "organization_suspensions", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), reason("reason"), flag("by_operator"), past("suspended_at"), orNull(person("suspended_by")), orNull(moment("suspended_until")),
-			orNull(past("lifted_at")), orNull(person("lifted_by")),
-		}},
-		{line: orgArchivedLine, table: "organization_archives", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), reason("reason"), past("archived_at"), orNull(person("archived_by")),
-			orNull(past("restored_at")), orNull(person("restored_by")), orNull(reason("restore_reason")),
-		}},
-		{line: memberLine, table: "organization_members", whose: ofOrganization, key: "user_id", columns: []column{
-			person("user_id"), past("joined_at"),
-		}},
-		{line: adminLine, table: "organization_admins", whose: ofOrganization, key: "user_id", columns: []column{
-			person("user_id"), past("granted_at"), orNull(person("granted_by")),
-		}},
-		{line: ownerLine, once: true, table: "organization_owners", whose: ofOrganization, columns: []column{
-			person("user_id"), past("since"),
-		}},
-		{line: activeLine, table: "user_active_status", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), person("user_id"), past("activated_at"), orNull(person("activated_by")),
-			orNull(past("deactivated_at")), orNull(person("deactivated_by")),
-		}},
-		{line: suspendedLine, table: "user_suspensions", whose: ofOrganization, key: "id", columns: []column{
-			id("id"), person("user_id"), reason("reason"), past("suspended_at"), orNull(person("suspended_by")), orNull(moment("suspended_until")),
-			orNull(past("lifted_at")), orNull(person("lifted_by")),
-		}},
-		// Where the part of the trail begins that retention has kept.
-		{line: chainLine, once: true, columns: []column{number("first_sequence"), orNull(digest("first_hash"))}},
-		// As they were written, with the ids that people had: the hashes cover them.
-		{line: eventLine, table: "audit_events", whose: []string{"chain_id", "organization_id"}, key: "sequence", columns: []column{
-			number("sequence"), id("id"), past("occurred_at"), action("action"), orNull(id("user_id")), orNull(id("actor_user_id")),
-			text("actor_role", 255), orNull(id("session_id")), text("address", 255), text("client", 255), text("request_id", 255),
-			details("details"), digest("hash"),
-		}},
-		{line: endLine, once: true, columns: []column{number("lines"), digest("sha256")}},
-	}
+// tablesOfVersion1 are the lines that tables declared when the version began, in their
+// order. Where foreign keys allow another, this one is kept.
+var tablesOfVersion1 = []string{
+	organizationLine, orgActiveLine, orgSuspendedLine, orgArchivedLine, memberLine, adminLine, ownerLine, activeLine, suspendedLine,
 }
 
-// Columns are those that an archive carries, by the table in which they are
-// kept: for a test that holds them to the schema.
-func Columns() map[string][]string {
-	all := map[string][]string{
-		"users":               {"id", "email", "email_canonical", "created_at", "updated_at"},
-		"user_profile":        {"user_id", "name", "bio", "avatar_url"},
-		"user_login_password": {"user_id", "password_hash", "updated_at"},
-		"audit_chains":        {"id", "sequence", "hash", "first_sequence", "first_hash", "oldest_at"},
+// once is a line of which there is exactly one, and which this package makes itself.
+func once(line string, columns ...column.Column) shape {
+	return shape{Line: schema.Line{Type: line, Columns: columns}, once: true}
+}
+
+// lines are all types, in their order.
+func lines(tables []schema.Table, keys []database.ForeignKey) []shape {
+	shapes := []shape{
+		once(archiveLine, column.Word("format"), column.Number("version"), column.Past("exported_at"), column.Text("guildhall", 255),
+			column.ID("organization_id"), column.Flag("password_hashes")),
+		{Line: schema.Line{Type: personLine, Key: "email", Columns: []column.Column{
+			column.ID("id"), column.Of[field.Email]("email"), column.Written("name", 1, 255),
+			column.Written("bio", 0, 2000).OrNull(), column.Of[field.AvatarURL]("avatar_url").OrNull(),
+			column.Past("created_at"), column.Past("updated_at"), passwordHash("password_hash").OrNull(),
+		}}},
 	}
-	kept := map[string][]string{}
-	for _, s := range lines() {
-		if s.table != "" {
-			kept[s.table] = append(s.names(), s.whose...)
+	shapes = append(shapes, declared(tables, keys)...)
+	return append(shapes,
+		// Where the part of the trail begins that retention has kept.
+		once(chainLine, column.Number("first_sequence"), column.Digest("first_hash").OrNull()),
+		// As they were written, with the ids that people had: the hashes cover them.
+		shape{table: "audit_events", whose: []string{"chain_id", "organization_id"}, Line: schema.Line{Type: eventLine, Key: "sequence", Columns: []column.Column{
+			column.Number("sequence"), column.ID("id"), column.Past("occurred_at"), column.Of[audit.Action]("action"),
+			column.ID("user_id").OrNull(), column.ID("actor_user_id").OrNull(), column.Text("actor_role", 255), column.ID("session_id").OrNull(),
+			column.Text("address", 255), column.Text("client", 255), column.Text("request_id", 255), column.Details("details"), column.Digest("hash"),
+		}}},
+		once(endLine, column.Number("lines"), column.Digest("sha256")),
+	)
+}
+
+// declared are the lines of the tables: behind those to which their foreign keys refer
+// and, where that leaves a choice, first those of version 1 and then as declared.
+func declared(tables []schema.Table, keys []database.ForeignKey) []shape {
+	var waiting, ordered []shape
+	for _, t := range tables {
+		if l, is := t.Archive.Line(); is {
+			waiting = append(waiting, shape{Line: l, once: l.Key == "", table: t.Name, whose: []string{t.Owner.Organization()}})
 		}
 	}
-	maps.Copy(all, kept)
-	return all
+	rank := func(s shape) int {
+		if i := slices.Index(tablesOfVersion1, s.Type); i >= 0 {
+			return i
+		}
+		return len(tablesOfVersion1)
+	}
+	slices.SortStableFunc(waiting, func(a, b shape) int { return rank(a) - rank(b) })
+	waits := func(s shape) bool {
+		return slices.ContainsFunc(keys, func(k database.ForeignKey) bool {
+			return k.Table == s.table && k.Parent != s.table && slices.ContainsFunc(waiting, func(w shape) bool { return w.table == k.Parent })
+		})
+	}
+	for len(waiting) > 0 {
+		// In a circle, which only a constraint that is checked at commit allows, it is the first.
+		i := max(0, slices.IndexFunc(waiting, func(s shape) bool { return !waits(s) }))
+		ordered = append(ordered, waiting[i])
+		waiting = slices.Delete(waiting, i, i+1)
+	}
+	return ordered
 }
 
-func (s shape) names() []string {
-	names := make([]string, len(s.columns))
-	for i, c := range s.columns {
-		names[i] = c.name
-	}
-	return names
+func passwordHash(name string) column.Column {
+	return column.OfText(name, func(s string) (any, error) {
+		if err := password.Readable(s); err != nil {
+			return nil, field.Problem("must be a password hash that this server can verify.")
+		}
+		return s, nil
+	})
 }

@@ -28,7 +28,11 @@ var errDryRun = errors.New("dry run")
 // anything is written. Importing it again changes nothing.
 func (t *Transfer) Import(ctx context.Context, archive io.ReadSeeker, o ImportOptions) (Summary, error) {
 	ctx = database.ForAll(ctx)
-	checked := newReading(t.now())
+	shapes, err := t.lines(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	checked := newReading(shapes, t.now())
 	if err := checked.read(archive, func(entry) error { return nil }); err != nil {
 		return Summary{}, err
 	}
@@ -41,7 +45,7 @@ func (t *Transfer) Import(ctx context.Context, archive io.ReadSeeker, o ImportOp
 			if _, err := archive.Seek(0, io.SeekStart); err != nil {
 				return fmt.Errorf("read the archive again: %w", err)
 			}
-			l := load{Transfer: t, reading: newReading(t.now()), options: o}
+			l := load{Transfer: t, reading: newReading(shapes, t.now()), options: o}
 			if s, err = l.run(ctx, archive); err == nil && o.DryRun {
 				return errDryRun
 			}

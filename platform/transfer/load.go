@@ -28,12 +28,12 @@ const batchSize = 500
 
 func (l *load) run(ctx context.Context, archive io.Reader) (Summary, error) {
 	err := l.read(archive, func(e entry) error {
-		if len(l.batch) > 0 && (l.batch[0].line != e.line || len(l.batch) == batchSize) {
+		if len(l.batch) > 0 && (l.batch[0].Type != e.Type || len(l.batch) == batchSize) {
 			if err := l.flush(ctx); err != nil {
 				return err
 			}
 		}
-		switch e.line {
+		switch e.Type {
 		case archiveLine, endLine:
 			return nil
 		case ownerLine:
@@ -55,7 +55,7 @@ func (l *load) run(ctx context.Context, archive io.Reader) (Summary, error) {
 func (l *load) flush(ctx context.Context) error {
 	var err error
 	first, last := l.batch[0], l.batch[len(l.batch)-1]
-	switch first.line {
+	switch first.Type {
 	case personLine:
 		err = l.settle(ctx, l.batch)
 	case chainLine:
@@ -68,7 +68,7 @@ func (l *load) flush(ctx context.Context) error {
 		err = fmt.Errorf("something else here has the id or the email address of one: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("lines %d to %d (%s): %w", first.number, last.number, first.line, err)
+		return fmt.Errorf("lines %d to %d (%s): %w", first.number, last.number, first.Type, err)
 	}
 	return nil
 }
@@ -80,15 +80,15 @@ func (l *load) insert(ctx context.Context, s *shape, rows []entry) error {
 		for range s.whose {
 			args = append(args, l.organizationID)
 		}
-		for i, c := range s.columns {
-			if c.person && e.values[i] != nil {
-				args = append(args, l.people.find(e.id(c.name)).here)
+		for i, c := range s.Columns {
+			if c.IsPerson && e.values[i] != nil {
+				args = append(args, l.people.find(e.id(c.Name)).here)
 				continue
 			}
 			args = append(args, e.values[i])
 		}
 	}
-	return l.insertInto(ctx, s.table, append(append([]string{}, s.whose...), s.names()...), args)
+	return l.insertInto(ctx, s.table, append(append([]string{}, s.whose...), s.Names()...), args)
 }
 
 // insertInto writes as many rows as there are values for.

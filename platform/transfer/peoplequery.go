@@ -14,9 +14,9 @@ import (
 func (x *export) peopleQuery() string {
 	var references []string
 	for _, s := range x.shapes {
-		for _, c := range s.columns {
-			if c.person {
-				references = append(references, "SELECT "+c.name+" AS id FROM "+s.table+" WHERE "+s.whose[0]+" = (SELECT organization_id FROM k)")
+		for _, c := range s.Columns {
+			if c.IsPerson {
+				references = append(references, "SELECT "+c.Name+" AS id FROM "+s.table+" WHERE "+s.whose[0]+" = (SELECT organization_id FROM k)")
 			}
 		}
 	}

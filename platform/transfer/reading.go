@@ -26,6 +26,7 @@ type reading struct {
 	at      int   // the shape of the last line
 	counts  []int64
 	lastKey any
+	skipped []string // types of lines
 
 	organizationID uuid.UUID
 	exportedAt     time.Time
@@ -38,10 +39,11 @@ type reading struct {
 	done           bool
 }
 
-func newReading(now time.Time) *reading {
-	shapes := lines()
+func newReading(shapes []shape, now time.Time) *reading {
 	return &reading{shapes: shapes, now: now, digest: sha256.New(), counts: make([]int64, len(shapes))}
 }
+
+const errAfterEnd = field.Problem("something follows the end")
 
 // errNoArchive is the answer to a file of another kind.
 var errNoArchive = errors.New("this is no archive that `guildhall export` wrote")
@@ -50,10 +52,10 @@ var errNoArchive = errors.New("this is no archive that `guildhall export` wrote"
 func (r *reading) take(line []byte) (entry, error) {
 	r.number++
 	e, err := r.parse(line)
-	if err == nil {
+	if err == nil && e.shape != nil {
 		err = r.place(e)
 	}
-	if err == nil {
+	if err == nil && e.shape != nil {
 		err = r.hold(e)
 	}
 	var problem field.Problem
@@ -63,7 +65,7 @@ func (r *reading) take(line []byte) (entry, error) {
 	case err != nil:
 		return e, err
 	}
-	if e.line != endLine {
+	if e.shape == nil || e.Type != endLine {
 		r.digest.Write(line)
 		r.digest.Write([]byte{'\n'})
 	}
@@ -76,33 +78,33 @@ func wrong(format string, args ...any) error { return field.Problem(fmt.Sprintf(
 
 // place holds the lines to their order.
 func (r *reading) place(e entry) error {
-	i := slices.IndexFunc(r.shapes, func(s shape) bool { return s.line == e.line })
+	i := slices.IndexFunc(r.shapes, func(s shape) bool { return s.Type == e.Type })
 	switch {
 	case r.done:
-		return wrong("something follows the end")
+		return errAfterEnd
 	case i < r.at:
-		return wrong("a line of the type %s comes too late", e.line)
+		return wrong("a line of the type %s comes too late", e.Type)
 	case e.once && r.counts[i] > 0:
-		return wrong("there is a second line of the type %s", e.line)
+		return wrong("there is a second line of the type %s", e.Type)
 	}
 	for _, skipped := range r.shapes[r.at:i] {
-		if skipped.once && r.count(skipped.line) == 0 {
-			return wrong("a line of the type %s is missing before it", skipped.line)
+		if skipped.once && r.count(skipped.Type) == 0 {
+			return wrong("a line of the type %s is missing before it", skipped.Type)
 		}
 	}
 	if i > r.at {
 		r.at, r.lastKey = i, nil
 	}
 	r.counts[i]++
-	if e.key == "" {
+	if e.Key == "" {
 		return nil
 	}
-	key := e.value(e.key)
-	if e.key == "email" {
+	key := e.value(e.Key)
+	if e.Key == "email" {
 		key = field.Email(key.(string)).Canonical()
 	}
 	if r.lastKey != nil && !before(r.lastKey, key) {
-		return wrong("%s %v is repeated or out of order", e.key, key)
+		return wrong("%s %v is repeated or out of order", e.Key, key)
 	}
 	r.lastKey = key
 	return nil
@@ -120,5 +122,5 @@ func before(a, b any) bool {
 }
 
 func (r *reading) count(line string) int64 {
-	return r.counts[slices.IndexFunc(r.shapes, func(s shape) bool { return s.line == line })]
+	return r.counts[slices.IndexFunc(r.shapes, func(s shape) bool { return s.Type == line })]
 }

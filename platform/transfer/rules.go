@@ -18,29 +18,29 @@ type standing struct {
 // only by the constraints of the tables, so that whoever made the archive is
 // told which line is wrong before anything is written.
 func (r *reading) hold(e entry) error {
-	if e.line == archiveLine {
+	if e.Type == archiveLine {
 		return r.begin(e)
 	}
-	if !r.sorted && e.line != personLine && e.line != organizationLine {
+	if !r.sorted && e.Type != personLine && e.Type != organizationLine {
 		// All people have been read and, by an import, found or made.
 		r.sorted = true
 		if twice := r.people.sort(); twice != uuid.Nil {
 			return wrong("two people before it have the id %s", twice)
 		}
 	}
-	for i, c := range e.columns {
+	for i, c := range e.Columns {
 		switch v := e.values[i].(type) {
 		case time.Time:
-			if c.past && v.After(r.exportedAt.Add(skew)) {
-				return wrong("%s: is later than the export", c.name)
+			if c.IsPast && v.After(r.exportedAt.Add(skew)) {
+				return wrong("%s: is later than the export", c.Name)
 			}
 		case uuid.UUID:
-			if c.person && r.people.find(v) == nil {
-				return wrong("%s: nobody in the archive has the id %s", c.name, v)
+			if c.IsPerson && r.people.find(v) == nil {
+				return wrong("%s: nobody in the archive has the id %s", c.Name, v)
 			}
 		}
 	}
-	switch e.line {
+	switch e.Type {
 	case personLine:
 		return r.meet(e)
 	case orgActiveLine:
@@ -122,9 +122,9 @@ func (r *reading) grant(e entry) error {
 	switch {
 	case p.role&isMember == 0:
 		return wrong("user_id: %s is no member", p.id)
-	case e.line == ownerLine && p.role&isAdmin != 0:
+	case e.Type == ownerLine && p.role&isAdmin != 0:
 		return wrong("user_id: the owner holds an admin grant beside")
-	case e.line == adminLine:
+	case e.Type == adminLine:
 		p.role |= isAdmin
 	}
 	return nil

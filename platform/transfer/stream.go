@@ -31,6 +31,9 @@ func (r *reading) read(archive io.Reader, each func(entry) error) error {
 		if err != nil {
 			return err
 		}
+		if e.shape == nil {
+			continue
+		}
 		if err := each(e); err != nil {
 			return err
 		}

@@ -16,11 +16,13 @@ type Summary struct {
 	Made            int64 `json:"-"` // accounts
 	WithoutPassword int64 `json:"-"` // of those made
 	Unchanged       bool  `json:"-"` // the organization was here already, as the archive has it
+
+	Skipped []string `json:"-"` // types of lines that a later version wrote, and that may be left out
 }
 
 func (r *reading) summary() Summary {
 	return Summary{
 		OrganizationID: r.organizationID, People: r.count(personLine), Members: r.count(memberLine), Admins: r.count(adminLine),
-		Events: r.count(eventLine), Hashes: r.withHash,
+		Events: r.count(eventLine), Hashes: r.withHash, Skipped: r.skipped,
 	}
 }

@@ -5,8 +5,9 @@
 // the audit trail. What is an account's (its standing, its sessions, its own
 // trail) stays where it is.
 //
-// format.go is the archive, line by line, and the tables behind it: what is
-// written, what is accepted and what is stored are the same list.
+// Most lines are rows of tables, as their modules declare them; format.go has the
+// others, and the order. What is written, what is accepted and what is stored are the
+// same list.
 package transfer
 
 import (
@@ -21,6 +22,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/password"
+	"guildhall/platform/schema"
 )
 
 // Transfer exports from and imports into one database.
@@ -29,23 +31,30 @@ type Transfer struct {
 	trail   *audit.Trail
 	hasher  *password.Hasher
 	now     func() time.Time
+	tables  []schema.Table
 	version string // of this program
 }
 
 // New returns the transfer of a database.
-func New(db *database.DB, trail *audit.Trail, hasher *password.Hasher, now func() time.Time, version string) *Transfer {
-	return &Transfer{db: db, trail: trail, hasher: hasher, now: now, version: version}
+func New(db *database.DB, trail *audit.Trail, hasher *password.Hasher, now func() time.Time, tables []schema.Table, version string) *Transfer {
+	return &Transfer{db: db, trail: trail, hasher: hasher, now: now, tables: tables, version: version}
+}
+
+// lines are those that an archive has here.
+func (t *Transfer) lines(ctx context.Context) ([]shape, error) {
+	keys, err := t.db.ForeignKeys(ctx)
+	return lines(t.tables, keys), err
 }
 
 // ErrNoOrganization is the answer where there is none of this id or name.
 var ErrNoOrganization = errors.New("there is no such organization")
 
 // Find returns the organization of an id or, where only one has it, of a name.
-func (t *Transfer) Find(ctx context.Context, idOrName string) (uuid.UUID, error) {
+func Find(ctx context.Context, db *database.DB, idOrName string) (uuid.UUID, error) {
 	if id, err := uuid.Parse(idOrName); err == nil {
 		return id, nil
 	}
-	rows, err := t.db.Conn(ctx).Raw("SELECT id FROM organizations WHERE name = ? ORDER BY id LIMIT 100", idOrName).Rows()
+	rows, err := db.Conn(ctx).Raw("SELECT id FROM organizations WHERE name = ? ORDER BY id LIMIT 100", idOrName).Rows()
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("find organization: %w", err)
 	}
