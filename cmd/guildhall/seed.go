@@ -11,6 +11,7 @@ import (
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/seed"
+	"guildhall/platform/seeding"
 )
 
 // seedCommand makes sample data.
@@ -79,7 +80,7 @@ type seedReport struct {
 func fill(cmd *cobra.Command, g *guildhall, size seed.Size, asJSON bool) error {
 	began := time.Now()
 	show, done := showProgress(cmd.ErrOrStderr())
-	err := seed.Fill(cmd.Context(), seed.Options{DB: g.DB, Size: size, Progress: show})
+	err := seeding.Fill(cmd.Context(), seeding.Options{DB: g.DB, Tables: g.app.Tables(), Size: size, Progress: show})
 	done()
 	if err != nil && cmd.Context().Err() != nil {
 		return errors.New("the seed was cut off: start over with an empty database")

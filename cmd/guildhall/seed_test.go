@@ -14,6 +14,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
 	"guildhall/platform/seed"
+	"guildhall/platform/seeding"
 )
 
 // seeded is a database that `guildhall seed` filled.
@@ -164,8 +165,8 @@ func TestASeedThatIsCutOff(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.asOwner()
 		ctx, cancel := context.WithCancel(everything)
-		err := seed.Fill(ctx, seed.Options{
-			DB: s.kernel.DB, Size: seed.Size{Users: 10, Organizations: 2, Members: 10},
+		err := seeding.Fill(ctx, seeding.Options{
+			DB: s.kernel.DB, Tables: s.app.Tables(), Size: seed.Size{Users: 10, Organizations: 2, Members: 10},
 			Progress: func(p clone.Progress) {
 				if strings.HasSuffix(p.Doing, "organizations") {
 					cancel()

@@ -28,7 +28,7 @@ func TestEveryTableIsDeclared(t *testing.T) {
 
 func TestATableCannotStaySilent(t *testing.T) {
 	t.Parallel()
-	whole := schema.Table{Name: "notes", Owner: schema.OfOrganization("organization_id"), Archive: schema.StaysBehind("a test"), Tenants: schema.KeptApart(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints()}
+	whole := schema.Table{Name: "notes", Owner: schema.OfOrganization("organization_id"), Archive: schema.StaysBehind("a test"), Tenants: schema.KeptApart(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("a test")}
 	if err := schema.Check([]schema.Table{whole}); err != nil {
 		t.Error(err)
 	}
@@ -45,6 +45,7 @@ func TestATableCannotStaySilent(t *testing.T) {
 		"Standing":   func(t *schema.Table) { t.Standing = schema.Standing{} },
 		"Retention":  func(t *schema.Table) { t.Retention = schema.Retention{} },
 		"no sweep":   func(t *schema.Table) { t.Retention = schema.Swept("notes", "after a day", nil) },
+		"Sample":     func(t *schema.Table) { t.Sample = schema.Sample{} },
 		"Invariants": func(t *schema.Table) { t.Invariants = schema.Invariants{} },
 	} {
 		silent := whole

@@ -10,6 +10,7 @@ import (
 
 	"guildhall/platform/platformtest"
 	"guildhall/platform/seed"
+	"guildhall/platform/seeding"
 )
 
 var copiedTable = regexp.MustCompile(`(?m)^\w+ +\d+ rows  digest \w+$`)
@@ -22,7 +23,7 @@ func TestTrustCopyKilled(t *testing.T) {
 	from, between, to := platformtest.SQLiteURL(t), platformtest.PostgresURL(t), "sqlite://"+filepath.Join(dir, "back.db")
 	s := start(t, from)
 	n := size(10_000, 1_000_000)
-	err := seed.Fill(everything, seed.Options{DB: s.kernel.DB, Size: seed.Size{Users: int64(n), Organizations: int64(n / 100), Members: int64(n)}})
+	err := seeding.Fill(everything, seeding.Options{DB: s.kernel.DB, Tables: s.app.Tables(), Size: seed.Size{Users: int64(n), Organizations: int64(n / 100), Members: int64(n)}})
 	if err != nil {
 		t.Fatal(err)
 	}

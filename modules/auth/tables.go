@@ -9,6 +9,7 @@ func (m *Module) Tables() []schema.Table {
 		Tenants:    schema.Shared("it is read at log-in, before anybody is known, and by no organization"),
 		Archive:    schema.TravelsIn("person", "user_id", "password_hash", "updated_at"),
 		Retention:  schema.Kept("as long as the account"),
+		Sample:     schema.Sampled(samplePasswords),
 		Invariants: schema.ByConstraints(),
 	}, {
 		// A rotation changes no more than who used the session last.
@@ -16,6 +17,7 @@ func (m *Module) Tables() []schema.Table {
 		Tenants:   schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
 		Archive:   schema.StaysBehind("everybody logs in anew"),
 		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, but for the last ones of each person", m.sweep),
+		Sample:    schema.Sampled(sampleSessions),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I8 a session has a generation",
 			Query: `SELECT id FROM sessions WHERE generation < 1 OR rotated_at < created_at OR (revoked_at IS NULL) <> (revoked_reason IS NULL)`,

@@ -13,6 +13,7 @@ func (*Module) Tables() []schema.Table {
 			column.Person("user_id"), column.Past("joined_at"),
 		}}),
 		Retention: schema.Kept("until the person leaves or is removed"),
+		Sample:    schema.Sampled(sampleMembers),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I7 a membership is one",
 			Query: `SELECT organization_id FROM organization_members GROUP BY organization_id, user_id HAVING COUNT(*) > 1`,
@@ -23,6 +24,7 @@ func (*Module) Tables() []schema.Table {
 			column.Person("user_id"), column.Past("granted_at"), column.Person("granted_by").OrNull(),
 		}}),
 		Retention:  schema.Kept("until the grant is taken back or the membership ends"),
+		Sample:     schema.Sampled(sampleGrants),
 		Invariants: schema.ByConstraints(),
 	}, {
 		// An organization has its one owner from its first commit on.
@@ -31,6 +33,7 @@ func (*Module) Tables() []schema.Table {
 			column.Person("user_id"), column.Past("since"),
 		}}),
 		Retention:  schema.Kept("until another owns the organization"),
+		Sample:     schema.Sampled(sampleOwners),
 		Invariants: schema.ByConstraints(),
 	}}
 }

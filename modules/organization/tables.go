@@ -15,6 +15,7 @@ func (*Module) Tables() []schema.Table {
 			column.Written("name", 1, 255), column.Past("created_at"), column.Past("updated_at"),
 		}}),
 		Retention:  schema.Kept("for ever: an organization is archived, never deleted"),
+		Sample:     schema.Sampled(sampleOrganizations),
 		Invariants: schema.ByConstraints(),
 	}, {
 		// One span is open at a time: a row more, by itself, is a new organization's.
@@ -24,6 +25,7 @@ func (*Module) Tables() []schema.Table {
 			column.Past("deactivated_at").OrNull(), column.Person("deactivated_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
+		Sample:    schema.Sampled(sampleStandings),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open span of an organization's activity", "organization_active_status", "deactivated_at", "organization_id"),
 			schema.WholeEnd("I13 who ended an organization's activity is known with when", "organization_active_status", "deactivated_at", "deactivated_by"),
@@ -35,6 +37,7 @@ func (*Module) Tables() []schema.Table {
 			column.Moment("suspended_until").OrNull(), column.Past("lifted_at").OrNull(), column.Person("lifted_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
+		Sample:    schema.NoSample("every organization is in good standing"),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open suspension of an organization", "organization_suspensions", "lifted_at", "organization_id"),
 			schema.WholeEnd("I13 who lifted an organization's suspension is known with when", "organization_suspensions", "lifted_at", "lifted_by"),
@@ -46,6 +49,7 @@ func (*Module) Tables() []schema.Table {
 			column.Past("restored_at").OrNull(), column.Person("restored_by").OrNull(), column.Written("restore_reason", 1, 1000).OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
+		Sample:    schema.NoSample("every organization is in good standing"),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open archive of an organization", "organization_archives", "restored_at", "organization_id"),
 			schema.WholeEnd("I13 who restored an organization, and why, is known with when", "organization_archives", "restored_at", "restored_by", "restore_reason"),

@@ -14,6 +14,7 @@ func (*Module) Tables() []schema.Table {
 		Name: "users", Owner: schema.OfPerson("id"), Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
 		Archive:   schema.TravelsIn("person", "id", "email", "email_canonical", "created_at", "updated_at"),
 		Retention: schema.Kept("for ever: an account is archived, never deleted"),
+		Sample:    schema.Sampled(sampleUsers),
 		Invariants: schema.Watched(schema.Invariant{
 			Name:  "I6 a canonical email is one account's",
 			Query: `SELECT MIN(email_canonical) FROM users GROUP BY lower(email_canonical) HAVING COUNT(*) > 1`,
@@ -29,6 +30,7 @@ func (*Module) Tables() []schema.Table {
 		Tenants:    schema.Shared("a person has one for all organizations; lists of members read it through their memberships"),
 		Archive:    schema.TravelsIn("person", "user_id", "name", "bio", "avatar_url"),
 		Retention:  schema.Kept("as long as the account"),
+		Sample:     schema.Sampled(sampleProfiles),
 		Invariants: schema.ByConstraints(),
 	}, {
 		Name: "user_active_status", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.KeptApart(),
@@ -37,6 +39,7 @@ func (*Module) Tables() []schema.Table {
 			column.Past("deactivated_at").OrNull(), column.Person("deactivated_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
+		Sample:    schema.Sampled(sampleStandings),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open span of a person's activity", "user_active_status", "deactivated_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who ended a person's activity is known with when", "user_active_status", "deactivated_at", "deactivated_by"),
@@ -48,6 +51,7 @@ func (*Module) Tables() []schema.Table {
 			column.Moment("suspended_until").OrNull(), column.Past("lifted_at").OrNull(), column.Person("lifted_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
+		Sample:    schema.NoSample("everybody is in good standing"),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open suspension of a person and scope", "user_suspensions", "lifted_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who lifted a person's suspension is known with when", "user_suspensions", "lifted_at", "lifted_by"),
@@ -56,6 +60,7 @@ func (*Module) Tables() []schema.Table {
 		Name: "user_archives", Owner: schema.OfPerson("user_id"), Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations"),
 		Archive:   schema.StaysBehind("it is about the account as a whole"),
 		Retention: schema.Kept(asHistory),
+		Sample:    schema.NoSample("everybody is in good standing"),
 		Invariants: schema.Watched(
 			schema.OneOpen("I4 one open archive of a person", "user_archives", "restored_at", "user_id"),
 			schema.WholeEnd("I13 who restored a person, and why, is known with when", "user_archives", "restored_at", "restored_by", "restore_reason"),

@@ -9,6 +9,7 @@ func (s *Store) Tables() []schema.Table {
 		Tenants:    schema.Shared("it is asked before anybody is known, and its keys are hashes"),
 		Archive:    schema.StaysBehind("it limits clients of this server"),
 		Retention:  schema.Swept("rate limits", "once they have their whole burst back", s.sweep),
+		Sample:     schema.NoSample("nobody did anything"),
 		Invariants: schema.ByConstraints(),
 	}}
 }

@@ -20,6 +20,7 @@ type Table struct {
 	Archive    Archive
 	Retention  Retention
 	Invariants Invariants
+	Sample     Sample
 }
 
 // Tenants says what keeps the rows of one organization from another's.
@@ -98,6 +99,8 @@ func Check(tables []Table) error {
 			faults = append(faults, fmt.Errorf("schema: table %s does not say how long its rows stay", t.Name))
 		case !t.Invariants.said:
 			faults = append(faults, fmt.Errorf("schema: table %s does not say what must be true of it", t.Name))
+		case t.Sample.rows == nil && t.Sample.reason == "":
+			faults = append(faults, fmt.Errorf("schema: table %s does not say what sample data it gets", t.Name))
 		}
 		seen[t.Name] = true
 	}

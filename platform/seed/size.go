@@ -60,8 +60,17 @@ func (s Size) firstOf(organization int64) int64 {
 	return s.largest() + (s.Members-s.largest())*(organization-1)/s.others()
 }
 
-// organizationOf turns firstOf around.
-func (s Size) organizationOf(membership int64) int64 {
+// OwnerOf says who owns an organization, and by which membership.
+func (s Size) OwnerOf(organization int64) (user, membership int64) {
+	membership, _ = s.MembersOf(organization)
+	return s.PersonOf(membership), membership
+}
+
+// PersonOf says whose a membership is.
+func (s Size) PersonOf(membership int64) (user int64) { return membership % s.Users }
+
+// OrganizationOf says which organization a membership is in: it turns firstOf around.
+func (s Size) OrganizationOf(membership int64) int64 {
 	if membership < s.largest() {
 		return 0
 	}

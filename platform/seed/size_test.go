@@ -24,8 +24,8 @@ func TestEveryMembershipIsOnce(t *testing.T) {
 						t.Fatalf("%v: organization %d has %d members from %d, after %d; the largest %d", s, o, n, first, next, largest)
 					}
 					for m := first; m < first+n; m++ {
-						if s.organizationOf(m) != o {
-							t.Fatalf("%v: membership %d is of %d, not %d", s, m, s.organizationOf(m), o)
+						if s.OrganizationOf(m) != o {
+							t.Fatalf("%v: membership %d is of %d, not %d", s, m, s.OrganizationOf(m), o)
 						}
 					}
 					next += n
@@ -46,16 +46,17 @@ func TestEveryMembershipIsOnce(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	t.Parallel()
-	for k := user; k <= organizationStanding; k++ {
+	const last = Kind(20) // more than the modules have
+	for k := User; k <= last; k++ {
 		for _, i := range []int64{0, 1, 4095, 4096, most - 1} {
-			id := k.id(i)
-			if id.Version() != 7 || id.Variant().String() != "RFC4122" || id.String() >= k.id(i+1).String() || id.String() >= (k+1).id(0).String() {
+			id := k.ID(i)
+			if id.Version() != 7 || id.Variant().String() != "RFC4122" || id.String() >= k.ID(i+1).String() || id.String() >= (k+1).ID(0).String() {
 				t.Errorf("%d of kind %d is %s", i, k, id)
 			}
 		}
 	}
-	if last := organizationStanding.at(most); last.After(firstDay.AddDate(1, 0, 0)) {
-		t.Errorf("times go to %s", last)
+	if until := last.At(most); until.After(firstDay.AddDate(1, 0, 0)) {
+		t.Errorf("times go to %s", until)
 	}
 }
 

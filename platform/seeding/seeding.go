@@ -1,12 +1,11 @@
-// Package seed fills an empty database with sample data, for whoever evaluates
+// Package seeding fills an empty database with sample data, for whoever evaluates
 // the service or measures it: people, organizations and memberships that are the
 // same, byte for byte, in each run and on either database.
 //
-// rows.go is what is written, table by table; size.go says who is in which
-// organization. Everything is made of a row's number, so that nothing is held in
-// memory. Until all is there the database is marked, and the service does not
+// The tables' modules declare the rows. They are made of their number, so that nothing
+// is held in memory. Until all is there the database is marked, and the service does not
 // start on it (database.ErrHalfCopied).
-package seed
+package seeding
 
 import (
 	"context"
@@ -15,6 +14,8 @@ import (
 
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
+	"guildhall/platform/schema"
+	"guildhall/platform/seed"
 )
 
 // chunkRows are made at once and written in one transaction.
@@ -23,7 +24,8 @@ const chunkRows = 10_000
 // Options of Fill.
 type Options struct {
 	DB       *database.DB // migrated, its tables empty
-	Size     Size
+	Tables   []schema.Table
+	Size     seed.Size
 	Progress func(clone.Progress) // called often; may be nil
 }
 
@@ -37,26 +39,43 @@ func Fill(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	f := &filling{Options: o, rows: rowsOf(o.Size)}
+	f := &filling{Options: o}
 	if f.Progress == nil {
 		f.Progress = func(clone.Progress) {}
 	}
-	for _, r := range f.rows {
-		t, err := known[r.table].Only(r.columns...)
-		if err != nil {
-			return err
+	for _, declared := range o.Tables {
+		for _, r := range declared.Sample.Rows(o.Size) {
+			t, err := known[declared.Name].Only(r.Columns...)
+			if err != nil {
+				return err
+			}
+			f.parts = append(f.parts, part{r, t})
+			f.total += r.Count
 		}
-		f.tables = append(f.tables, t)
-		f.total += r.count
 	}
 	return o.DB.Bulk(ctx, f.run)
 }
 
 type filling struct {
 	Options
-	rows        []rows
-	tables      []database.Table // that they go to
+	parts       []part
 	done, total int64
+}
+
+// part is rows, and the table that they go to.
+type part struct {
+	seed.Rows
+	table database.Table
+}
+
+func (p part) chunk(first, last int64) [][]any {
+	chunk := make([][]any, 0, last-first)
+	for i := first; i < last; i++ {
+		if row := p.Row(i); row != nil {
+			chunk = append(chunk, row)
+		}
+	}
+	return chunk
 }
 
 func (f *filling) run(ctx context.Context, target *database.Bulk) error {
@@ -64,15 +83,15 @@ func (f *filling) run(ctx context.Context, target *database.Bulk) error {
 	if err := target.InTx(ctx, func(ctx context.Context) error { return target.BeginCopy(ctx, names) }); err != nil {
 		return fmt.Errorf("sample data goes into an empty database only: %w", err)
 	}
-	for i, r := range f.rows {
-		for first := int64(0); first < r.count; first += chunkRows {
-			last := min(first+chunkRows, r.count)
-			chunk := r.chunk(first, last)
-			if err := target.InTx(ctx, func(ctx context.Context) error { return target.Insert(ctx, f.tables[i], chunk) }); err != nil {
+	for _, p := range f.parts {
+		for first := int64(0); first < p.Count; first += chunkRows {
+			last := min(first+chunkRows, p.Count)
+			chunk := p.chunk(first, last)
+			if err := target.InTx(ctx, func(ctx context.Context) error { return target.Insert(ctx, p.table, chunk) }); err != nil {
 				return err
 			}
 			f.done += last - first
-			f.Progress(clone.Progress{Doing: "making " + r.table, Done: f.done, Total: f.total})
+			f.Progress(clone.Progress{Doing: "making " + p.table.Name, Done: f.done, Total: f.total})
 		}
 	}
 	f.Progress(clone.Progress{Doing: "making indexes and constraints", Done: f.total, Total: f.total})
@@ -83,9 +102,9 @@ func (f *filling) run(ctx context.Context, target *database.Bulk) error {
 }
 
 func (f *filling) names() (names []string) {
-	for _, t := range f.tables {
-		if !slices.Contains(names, t.Name) {
-			names = append(names, t.Name)
+	for _, p := range f.parts {
+		if !slices.Contains(names, p.table.Name) {
+			names = append(names, p.table.Name)
 		}
 	}
 	return names
