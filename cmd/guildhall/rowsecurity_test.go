@@ -17,7 +17,6 @@ import (
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/platformtest"
-	"guildhall/platform/schema"
 )
 
 // underRowSecurity migrates the database as its owner and has the service run as
@@ -99,10 +98,10 @@ func TestRowSecurity(t *testing.T) {
 		"the organization":         database.For(context.Background(), database.Tenant{OrganizationID: id(ada.organization)}),
 		"a member, somewhere else": database.For(context.Background(), database.Tenant{UserID: id(grace.id).UUID}),
 	}
-	guarded := map[string]string{"organizations": "id"}
-	for _, table := range s.tablesOfOrganizations() {
-		if !slices.ContainsFunc(s.app.Tables(), func(d schema.Table) bool { return d.Name == table && d.Tenants.Reason() != "" }) {
-			guarded[table] = "organization_id"
+	guarded := map[string]string{}
+	for _, table := range s.app.Tables() {
+		if table.Tenants.KeptApart() {
+			guarded[table.Name] = table.Owner.Organization()
 		}
 	}
 	if len(guarded) < 10 {
@@ -201,20 +200,6 @@ func TestRowSecurity(t *testing.T) {
 	refused("for PostgreSQL", func(c *config.Config) {
 		c.DatabaseURL, c.MigrateOnStart = config.Secret(platformtest.SQLiteURL(t)), true
 	})
-}
-
-// tablesOfOrganizations are those with a column organization_id.
-func (s *service) tablesOfOrganizations() []string {
-	s.t.Helper()
-	rows, err := s.kernel.DB.Rows(everything, "SELECT CAST(table_name AS text) FROM information_schema.columns WHERE table_schema = current_schema() AND column_name = 'organization_id' ORDER BY 1")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	tables, err := database.Collect(rows, func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return tables
 }
 
 // TestATableWithoutAPolicyIsNoticed: no table of ours is without a policy or a

@@ -18,6 +18,11 @@ func TestEveryTableIsDeclared(t *testing.T) {
 		var declared []string
 		for _, table := range s.app.Tables() {
 			declared = append(declared, table.Name)
+			for _, column := range []string{table.Owner.Organization(), table.Owner.Person()} {
+				if column != "" && !slices.Contains(there[table.Name].ColumnNames(), column) {
+					t.Errorf("%s has no column %s, which says whose its rows are", table.Name, column)
+				}
+			}
 		}
 		slices.Sort(declared)
 		if names := slices.Sorted(maps.Keys(there)); !slices.Equal(names, declared) {
@@ -40,6 +45,7 @@ func TestATableCannotStaySilent(t *testing.T) {
 		"no organization": func(t *schema.Table) {
 			t.Owner, t.Archive = schema.OfPerson("user_id"), schema.Travels(schema.Line{Type: "note"})
 		},
+		"nobody's":   func(t *schema.Table) { t.Owner = schema.OfPerson("user_id") },
 		"Tenants":    func(t *schema.Table) { t.Tenants = schema.Tenants{} },
 		"no reason":  func(t *schema.Table) { t.Tenants = schema.Shared("") },
 		"Standing":   func(t *schema.Table) { t.Standing = schema.Standing{} },

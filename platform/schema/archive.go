@@ -31,8 +31,6 @@ func (o Owner) Organization() string { return o.organization }
 // Person is the column that holds a person's id, or "".
 func (o Owner) Person() string { return o.person }
 
-func (o Owner) said() bool { return o != Owner{} }
-
 // Archive is whether and how the rows of a table travel with their organization.
 type Archive struct {
 	reason string // why they stay behind
@@ -83,15 +81,4 @@ func (t Table) Carried() []string {
 		return append(l.Names(), t.Owner.organization)
 	}
 	return slices.Clone(t.Archive.part)
-}
-
-// fault says what is wrong with the table's archive.
-func (a Archive) fault(o Owner) string {
-	switch {
-	case a.reason == "" && a.line.Type == "" && a.of == "":
-		return "does not say whether it travels in an archive"
-	case a.line.Type != "" && o.organization == "":
-		return "travels in an archive, but is of no organization"
-	}
-	return ""
 }

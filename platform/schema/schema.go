@@ -1,6 +1,9 @@
 // Package schema is what a module says of each of its tables, once. What has to know
 // tables by name reads it here: the guard of row-level security, the gate's cache,
-// the check of integrity, the sweep, the archive of an organization.
+// the check of integrity, the sweep, the archive of an organization, sample data.
+//
+// Three things are said elsewhere: the types of columns and the order of archive lines,
+// which follow from the database's schema, and rules that span tables (module.Ruler).
 //
 // The zero value of every field is refused, so that a table cannot stay silent.
 package schema
@@ -14,13 +17,13 @@ import (
 // Table is one table of a module.
 type Table struct {
 	Name       string
-	Owner      Owner
-	Tenants    Tenants
-	Standing   Standing
-	Archive    Archive
-	Retention  Retention
-	Invariants Invariants
-	Sample     Sample
+	Owner      Owner      // whose its rows are
+	Tenants    Tenants    // what keeps the rows of organizations apart
+	Standing   Standing   // which writes may change what somebody may do
+	Archive    Archive    // whether and how it travels with an organization
+	Retention  Retention  // what is deleted, and when
+	Invariants Invariants // what must be true of it
+	Sample     Sample     // what `guildhall seed` puts into it
 }
 
 // Tenants says what keeps the rows of one organization from another's.
@@ -82,27 +85,42 @@ func Check(tables []Table) error {
 	var faults []error
 	seen := map[string]bool{}
 	for _, t := range tables {
-		switch {
-		case t.Name == "":
-			faults = append(faults, errors.New("schema: a table has no name"))
-		case seen[t.Name]:
-			faults = append(faults, fmt.Errorf("schema: table %s is declared twice", t.Name))
-		case !t.Owner.said():
-			faults = append(faults, fmt.Errorf("schema: table %s does not say whose its rows are", t.Name))
-		case t.Tenants.reason == "":
-			faults = append(faults, fmt.Errorf("schema: table %s does not say what keeps organizations apart", t.Name))
-		case !t.Standing.said:
-			faults = append(faults, fmt.Errorf("schema: table %s does not say whether it decides on a standing", t.Name))
-		case t.Archive.fault(t.Owner) != "":
-			faults = append(faults, fmt.Errorf("schema: table %s %s", t.Name, t.Archive.fault(t.Owner)))
-		case t.Retention.how == "":
-			faults = append(faults, fmt.Errorf("schema: table %s does not say how long its rows stay", t.Name))
-		case !t.Invariants.said:
-			faults = append(faults, fmt.Errorf("schema: table %s does not say what must be true of it", t.Name))
-		case t.Sample.rows == nil && t.Sample.reason == "":
-			faults = append(faults, fmt.Errorf("schema: table %s does not say what sample data it gets", t.Name))
+		fault := t.fault()
+		if seen[t.Name] {
+			fault = "is declared twice"
+		}
+		if fault != "" {
+			faults = append(faults, fmt.Errorf("schema: table %q %s", t.Name, fault))
 		}
 		seen[t.Name] = true
 	}
 	return errors.Join(faults...)
+}
+
+// fault is the first one of the declaration.
+func (t Table) fault() string {
+	_, isLine := t.Archive.Line()
+	switch {
+	case t.Name == "":
+		return "has no name"
+	case t.Owner == Owner{}:
+		return "does not say whose its rows are"
+	case t.Tenants.reason == "":
+		return "does not say what keeps organizations apart"
+	case t.Tenants.KeptApart() && t.Owner.organization == "":
+		return "has a policy, but is of no organization"
+	case !t.Standing.said:
+		return "does not say whether it decides on a standing"
+	case !isLine && t.Archive.of == "" && t.Archive.reason == "":
+		return "does not say whether it travels in an archive"
+	case isLine && t.Owner.organization == "":
+		return "travels in an archive, but is of no organization"
+	case t.Retention.how == "":
+		return "does not say how long its rows stay"
+	case !t.Invariants.said:
+		return "does not say what must be true of it"
+	case t.Sample.rows == nil && t.Sample.reason == "":
+		return "does not say what sample data it gets"
+	}
+	return ""
 }
