@@ -80,7 +80,8 @@ func (n notes) sweep(ctx context.Context) (swept int64, err error) {
 // withNotes is the service with one more module.
 func withNotes(t testing.TB, k *platform.Kernel) *platform.App {
 	t.Helper()
-	app, err := platform.New(k, version, append(wire(k).modules(), notes{k})...)
+	_, modules := wire(k)
+	app, err := platform.New(k, version, append(modules, notes{k})...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,12 +92,12 @@ func withNotes(t testing.TB, k *platform.Kernel) *platform.App {
 func takingNotes(t testing.TB, databaseURL string, change ...func(*config.Config)) *service {
 	t.Helper()
 	s := start(t, databaseURL, change...)
-	owner, _, err := openBare(everything, databaseURL)
+	owner, err := openBare(everything, databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer owner.DB.Close()
-	if _, err := owner.DB.Migrate(everything, withNotes(t, owner).Migrations()); err != nil {
+	if _, err := owner.DB.Migrate(everything, withNotes(t, owner.Kernel).Migrations()); err != nil {
 		t.Fatal(err)
 	}
 	if owner.DB.Driver() == database.Postgres {
@@ -199,7 +200,7 @@ func TestANewTableIsCopied(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		source := takingNotes(t, from)
 		source.note(source.person("Ada"), "gears")
-		target, _, err := openBare(everything, to)
+		target, err := openBare(everything, to)
 		if err != nil {
 			t.Fatal(err)
 		}

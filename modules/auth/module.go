@@ -3,8 +3,6 @@
 package auth
 
 import (
-	"context"
-
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
