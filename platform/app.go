@@ -144,6 +144,7 @@ type App struct {
 	tables     []schema.Table
 	invariants []schema.Invariant
 	retention  *audit.Retention
+	ofModules  []module.Worker
 }
 
 // New mounts the modules.
@@ -187,6 +188,9 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	}
 	for _, m := range modules {
 		m.Routes(a.api.For(m.Name()))
+		if w, ok := m.(module.WithWorkers); ok {
+			a.ofModules = append(a.ofModules, w.Workers()...)
+		}
 	}
 	return a, nil
 }
@@ -308,8 +312,9 @@ const (
 // Run serves on the listener until the context ends, then drains: /readyz says
 // no at once, requests are still taken for DrainDelay while proxies notice, and
 // those in flight have DrainTimeout to finish. What is for the operator alone is
-// served on the private listener, where there is one, until all that is over.
-func (a *App) Run(ctx context.Context, listener, private net.Listener) error {
+// served on the private listener, where there is one, until all that is over. The
+// workers run meanwhile, and more of them.
+func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...module.Worker) error {
 	defer a.servePrivate(private)()
 	busy := &busyConnections{}
 	server := &http.Server{
@@ -323,9 +328,7 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(quietHandshakes{a.kernel.Log.Handler()}, slog.LevelWarn),
 	}
 	a.kernel.DB.Hold(ctx)
-	defer repeat(ctx, sweepInterval, a.sweepAndTell)()
-	defer repeat(ctx, watchInterval, a.watch())()
-	defer repeat(ctx, watchInterval, a.foldQuietLog)()
+	defer a.work(ctx, append(a.workers(), more...)...)()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

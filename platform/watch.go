@@ -3,30 +3,46 @@ package platform
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"guildhall/platform/module"
 )
 
-// watchInterval is between two looks at what an operator may change underneath.
-const watchInterval = 10 * time.Second
+const (
+	// watchInterval is between two checks of what may change outside of the process.
+	watchInterval = 10 * time.Second
+	// restartDelay is between the failure of a worker and its next run.
+	restartDelay = 10 * time.Second
+)
 
-// repeat calls do again and again, more or less every interval, until the context
-// ends or stop is called, which waits for it.
-func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) (stop func()) {
+// workers are the background work of the kernel and of the modules.
+func (a *App) workers() []module.Worker {
+	return append([]module.Worker{
+		module.Every(sweepInterval, a.sweepAndTell),
+		module.Every(watchInterval, a.watch()),
+		module.Every(watchInterval, a.foldQuietLog),
+	}, a.ofModules...)
+}
+
+// work runs the workers until stop is called, which waits for them.
+func (a *App) work(ctx context.Context, workers ...module.Worker) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	var done sync.WaitGroup
-	done.Go(func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(interval/2 + rand.N(interval)): //nolint:gosec // only spreads the work
-				do(ctx)
+	var all sync.WaitGroup
+	for _, w := range workers {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if err := w.Run(ctx); err != nil && ctx.Err() == nil {
+					a.kernel.Log.ErrorContext(ctx, "a background worker failed", "cause", err)
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(restartDelay):
+				}
 			}
-		}
-	})
-	return func() { cancel(); done.Wait() }
+		})
+	}
+	return func() { cancel(); all.Wait() }
 }
 
 // watch tells the log when row-level security is turned on or off in the database,

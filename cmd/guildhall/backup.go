@@ -18,6 +18,7 @@ import (
 	"guildhall/platform/backup"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
+	"guildhall/platform/module"
 )
 
 // gone is what --json prints of a backup that was gone through.
@@ -180,17 +181,17 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 	return backup.ToDatabase(ctx, o, target)
 }
 
-// startBackups makes the backups that are configured while the service runs.
-func startBackups(ctx context.Context, g *guildhall) (stop func()) {
+// backups makes the configured backups while the service runs.
+func backups(g *guildhall) []module.Worker {
 	if g.Config.BackupDir == "" {
-		return func() {}
+		return nil
 	}
 	schedule := &backup.Schedule{
 		Dir: g.Config.BackupDir, Interval: g.Config.BackupInterval, Keep: g.Config.BackupKeep,
 		Backup: backup.Options{DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants()}, Now: g.Now, Log: g.Log,
 	}
 	g.Telemetry.WatchBackups(func() time.Time { return backup.Newest(schedule.Dir, schedule.Now()) }, schedule.Failures, schedule.Interval)
-	return schedule.Start(ctx)
+	return []module.Worker{schedule}
 }
 
 func endSessions(ctx context.Context, db *database.DB) error {

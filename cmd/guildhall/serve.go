@@ -82,8 +82,7 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 	listening = true
 	announce(cmd, cfg, listener.Addr())
 	go debug.FreeOSMemory() // what the start left behind
-	defer startBackups(ctx, g)()
-	return g.app.Run(ctx, listener, private)
+	return g.app.Run(ctx, listener, private, backups(g)...)
 }
 
 // surviveLostReader keeps the process alive when whoever reads its output is gone

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,37 +39,34 @@ const (
 
 var errTaken = errors.New("another process makes the backup")
 
-// Start makes backups until the context ends or stop is called, which waits for
-// one that is being given up.
-func (s *Schedule) Start(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(database.ForAll(ctx))
+// Run makes backups until the context ends. It implements module.Worker.
+func (s *Schedule) Run(ctx context.Context) error {
+	ctx = database.ForAll(ctx)
 	s.try(ctx)
-	var done sync.WaitGroup
-	done.Go(func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(s.untilDue()):
-			}
-			if err := s.once(ctx); err != nil && ctx.Err() == nil {
-				if !errors.Is(err, errTaken) {
-					s.failures.Add(1)
-					noteFailure(s.Dir, s.Now(), err)
-					s.Log.ErrorContext(ctx, "no backup was made", "cause", err)
-				}
-				again := min(retryAfter, s.Interval)
-				if errors.Is(err, ErrUnsound) {
-					again = s.Interval // it will be no sounder before somebody looks
-				}
-				select {
-				case <-ctx.Done():
-				case <-time.After(again):
-				}
-			}
+	for wait := s.untilDue(); ; wait = s.untilDue() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
 		}
-	})
-	return func() { cancel(); done.Wait() }
+		err := s.once(ctx)
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		if !errors.Is(err, errTaken) {
+			s.failures.Add(1)
+			noteFailure(s.Dir, s.Now(), err)
+			s.Log.ErrorContext(ctx, "no backup was made", "cause", err)
+		}
+		again := min(retryAfter, s.Interval)
+		if errors.Is(err, ErrUnsound) {
+			again = s.Interval // it stays unsound until a person repairs it
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(again):
+		}
+	}
 }
 
 // try tells at once, and not when one is due, that none can be written. The service
