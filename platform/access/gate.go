@@ -21,7 +21,7 @@ type Gate struct {
 	pairSQL     string
 	rowSQL      sync.Map // standingSQL with what each Row adds
 	sharedSQL   string
-	memory      memory
+	cache       *standingCache
 }
 
 // NewGate returns the gate over the tables of all modules.
@@ -34,7 +34,7 @@ func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate
 	}
 	g.standingSQL = g.standing(g.askedOf(), "", "")
 	g.pairSQL = g.standing(g.askedOfTwo(), ", k.target", "")
-	g.memory = newMemory(db)
+	g.cache = newStandingCache(db)
 	if db.ReadsStandbys() {
 		db.BeforeCommit(g.keepCallersWrite)
 	}

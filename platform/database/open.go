@@ -65,7 +65,7 @@ type DB struct {
 	options        Options
 	log            *statementLog
 	sharing        *sharing // of SQLite
-	watch          *Watch   // nil where nobody asked for it
+	watch          *Watch   // of SQLite
 	texts          sync.Map // statements, by how they are written here
 }
 

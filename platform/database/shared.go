@@ -37,8 +37,7 @@ type shared struct {
 	gorm  *gorm.DB
 	began time.Time
 	parts int
-	alone bool       // nobody else may join
-	noted *watchedTx // nil where nothing is watched
+	alone bool // nobody else may join
 	file  *opened
 	done  chan struct{}
 	err   error // of all of it, known once done
@@ -104,10 +103,6 @@ func (s *sharing) enter(ctx context.Context) (*shared, error) {
 	g := s.db.writer.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
 	g.Statement.ConnPool = tx
 	s.open = &shared{conn: conn, tx: tx, gorm: g, began: time.Now(), file: s.db.opened, done: make(chan struct{})}
-	if s.db.watch != nil {
-		s.open.noted = &watchedTx{Tx: tx, watch: s.db.watch}
-		g.Statement.ConnPool = s.open.noted
-	}
 	return s.open, nil
 }
 
@@ -175,7 +170,7 @@ func (s *sharing) end() {
 
 func (t *shared) finish() {
 	if t.err == nil {
-		t.err = t.commit(context.Background())
+		t.err = t.commit()
 	} else {
 		_ = t.tx.Rollback()
 	}
@@ -184,23 +179,12 @@ func (t *shared) finish() {
 
 // commit looks before, so that nothing gets into the log beside another file, and
 // after, so that what is acknowledged is in the file that has the name.
-func (t *shared) commit(ctx context.Context) error {
+func (t *shared) commit() error {
 	if err := t.file.check(); err != nil {
 		return errors.Join(err, t.tx.Rollback())
 	}
-	if err := t.commitWatched(ctx); err != nil {
+	if err := t.tx.Commit(); err != nil {
 		return err
 	}
 	return t.file.check()
-}
-
-func (t *shared) commitWatched(ctx context.Context) error {
-	if t.noted == nil {
-		return t.tx.Commit()
-	}
-	watch := t.noted.watch
-	before, unsure := watch.begin(ctx, t.tx)
-	err := t.tx.Commit()
-	watch.end(ctx, t.conn, before, t.noted.changed || unsure != nil || err != nil)
-	return err
 }

@@ -27,7 +27,8 @@ func (d *DB) openSQLite(path string) error {
 	if err != nil {
 		return err
 	}
-	d.writePool = d.openSQLitePool("_txlock=immediate&_foreign_keys=on")
+	d.watch = newWatch(sqliteConnector{d.opened, sqliteDSN(path, "_query_only=1")})
+	d.writePool = sql.OpenDB(writerConnector{sqliteConnector{d.opened, sqliteDSN(path, "_txlock=immediate&_foreign_keys=on")}, d.watch})
 	d.writePool.SetMaxOpenConns(1)
 	d.sharing = newSharing(d)
 	d.readPool = d.openSQLitePool("_query_only=1&_foreign_keys=on")
@@ -49,11 +50,13 @@ func (d *DB) openSQLitePool(extra string) *sql.DB {
 	return sql.OpenDB(sqliteConnector{d.opened, sqliteDSN(d.sqlitePath, extra)})
 }
 
+// preparedStatements are kept on each connection, by the driver.
+const preparedStatements = 200
+
 // sqliteDSN asks for the write-ahead log and for an fsync at every commit: what
-// was acknowledged survives a power cut. Statements stay prepared in the driver,
-// on each connection.
+// was acknowledged survives a power cut.
 func sqliteDSN(path, extra string) string {
-	return sqliteurl.DSN(path, "_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=200&mode=rw&"+extra)
+	return sqliteurl.DSN(path, fmt.Sprintf("_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=%d&mode=rw&%s", preparedStatements, extra))
 }
 
 // findFile looks for the file before SQLite does, which would make it: a mistyped

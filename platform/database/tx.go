@@ -77,19 +77,17 @@ func (d *DB) InBulk(ctx context.Context, fn func(ctx context.Context) error) err
 type beginner func(ctx context.Context, t *transaction, fn func(context.Context) error) error
 
 func (d *DB) separately(ctx context.Context, t *transaction, fn func(context.Context) error) error {
-	return d.watch.apart(func() error {
-		err := d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-			t.conn = tx
-			if err := fn(ctx); err != nil {
-				return err
-			}
-			return d.InPlace()
-		})
-		if err != nil {
+	err := d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		t.conn = tx
+		if err := fn(ctx); err != nil {
 			return err
 		}
 		return d.InPlace()
 	})
+	if err != nil {
+		return err
+	}
+	return d.InPlace()
 }
 
 func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.Context) error) error {

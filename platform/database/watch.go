@@ -12,19 +12,17 @@ import (
 )
 
 // Watch says whether what was read of a SQLite file still holds, without reading
-// it again: whether anything that matters has been committed since, by this
-// process or another.
+// it again: whether anything that invalidates it has been committed since, by this
+// process or another. It counts epochs.
 //
-// Commits of this process pass through it, and one that wrote what matters begins
-// a new epoch (watchedTx). Commits of others show in PRAGMA data_version, which tells a connection whether any other
-// has committed. The watch has a connection of its own, for which the writer's
-// commits are an other's too; so the writer's is asked as well, before and after
-// each of its commits: while that stays the same, nobody else has committed, and
-// what the watch sees is the writer's own.
+// The connection that writes tells the watch of its commits (writerConn). Those of other
+// processes show in PRAGMA data_version, which tells a connection whether any other
+// connection has committed. The watch asks on a connection of its own, where the writer's
+// commits show as well. So the writer is asked too, before and after each of its commits:
+// while its number stays the same, no other process has committed.
 type Watch struct {
-	connect  func() (driver.Conn, error)
-	harmless func(statement string) bool
-	verdicts sync.Map // of harmless, by statement
+	connect     func() (driver.Conn, error)
+	invalidates func(Write) bool // nil: every write does
 
 	mu     sync.Mutex
 	closed bool
@@ -41,16 +39,60 @@ var (
 
 const dataVersion = "PRAGMA data_version"
 
-// Watch returns what watches. harmless says of a statement's text that it can't
-// change what is kept; of whatever it is not sure it says no. It returns nil where
-// there is nothing to watch by: PostgreSQL has several processes that write.
-func (d *DB) Watch(harmless func(statement string) bool) *Watch {
+// Write is what a statement does to a table.
+type Write struct {
+	Operation Operation
+	Table     string
+	Column    string // of an Update
+}
+
+// Operation is a kind of Write.
+type Operation int
+
+const (
+	Insert Operation = iota + 1
+	Update
+	Delete
+)
+
+// Watch returns what watches; invalidates says whether a write may change what is
+// cached. It is called once, before there are transactions. It returns nil on
+// PostgreSQL, to which several processes write, and which tells nobody.
+func (d *DB) Watch(invalidates func(Write) bool) *Watch {
 	if d.driver != SQLite {
 		return nil
 	}
-	connector := sqliteConnector{d.opened, sqliteDSN(d.sqlitePath, "_query_only=1")}
-	d.watch = &Watch{connect: func() (driver.Conn, error) { return connector.Connect(context.Background()) }, harmless: harmless}
+	d.watch.invalidates = invalidates
 	return d.watch
+}
+
+func newWatch(connector sqliteConnector) *Watch {
+	return &Watch{connect: func() (driver.Conn, error) { return connector.Connect(context.Background()) }}
+}
+
+// recursiveSelect is an action of SQLite's that the driver has no name for.
+const recursiveSelect = 33
+
+// invalidatedBy takes an action and its arguments as SQLite has them:
+// https://sqlite.org/c3ref/c_alter_table.html. What changes the schema invalidates.
+func (w *Watch) invalidatedBy(action int, table, column string) bool {
+	write := Write{Table: table}
+	switch action {
+	case sqlite3.SQLITE_SELECT, recursiveSelect, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION,
+		sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT:
+		return false
+	case sqlite3.SQLITE_PRAGMA:
+		return "PRAGMA "+table != dataVersion
+	case sqlite3.SQLITE_INSERT:
+		write.Operation = Insert
+	case sqlite3.SQLITE_UPDATE:
+		write.Operation, write.Column = Update, column
+	case sqlite3.SQLITE_DELETE:
+		write.Operation = Delete
+	default:
+		return true
+	}
+	return w.invalidates == nil || w.invalidates(write)
 }
 
 // open is done when it is first asked for an epoch: no command but the service
@@ -68,9 +110,9 @@ func (w *Watch) open() error {
 	return nil
 }
 
-// Epoch is the same number for as long as nothing that matters is committed.
-// What is read after it was asked for, and found unchanged when it is asked for
-// again, was true all the while. It is not sure where the file can't be asked.
+// Epoch is the same number for as long as nothing that invalidates is committed.
+// What was read between two calls with the same answer was true all the while. It is
+// not sure if the file can't be asked.
 func (w *Watch) Epoch() (epoch int64, sure bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -78,7 +120,7 @@ func (w *Watch) Epoch() (epoch int64, sure bool) {
 	if err != nil {
 		return 0, false
 	}
-	if version != w.seen { // somebody else's
+	if version != w.seen { // another process has committed
 		w.epoch++
 		w.seen = version
 	}
@@ -95,7 +137,11 @@ func (w *Watch) version() (int64, error) {
 			return 0, err
 		}
 	}
-	rows, err := w.ask.Query(nil) //nolint:staticcheck // the driver's own, without a context to watch
+	return askVersion(w.ask)
+}
+
+func askVersion(ask *sqlite3.SQLiteStmt) (int64, error) {
+	rows, err := ask.Query(nil) //nolint:staticcheck // the driver's own, without a context to watch
 	if err != nil {
 		return 0, err
 	}
@@ -111,9 +157,9 @@ func (w *Watch) version() (int64, error) {
 	return version, nil
 }
 
-// begin is called by whoever is about to commit, with the write lock: nobody
-// else can commit until they have.
-func (w *Watch) begin(ctx context.Context, writer asked) (before int64, err error) {
+// begin is called before a commit, with SQLite's write lock: no other process commits
+// until end.
+func (w *Watch) begin(writer *sqlite3.SQLiteStmt) (before int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.own == nil { // there was no epoch yet
@@ -125,14 +171,14 @@ func (w *Watch) begin(ctx context.Context, writer asked) (before int64, err erro
 		w.seen = version
 	}
 	if err == nil {
-		before, err = writersVersion(ctx, writer)
+		before, err = askVersion(writer)
 	}
 	return before, err
 }
 
-// end is called after the commit. It is a new epoch if that changed what matters,
-// or if it can't be told from another's.
-func (w *Watch) end(ctx context.Context, writer asked, before int64, changed bool) {
+// end is called after the commit. It begins a new epoch if the commit invalidates, or
+// if it can't be told from another process's.
+func (w *Watch) end(writer *sqlite3.SQLiteStmt, before int64, changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.own == nil {
@@ -141,7 +187,7 @@ func (w *Watch) end(ctx context.Context, writer asked, before int64, changed boo
 	version, err := w.version() // and only then the writer's
 	if !changed && err == nil {
 		var after int64
-		after, err = writersVersion(ctx, writer)
+		after, err = askVersion(writer)
 		changed = after != before
 	}
 	if changed || err != nil {
@@ -150,77 +196,7 @@ func (w *Watch) end(ctx context.Context, writer asked, before int64, changed boo
 	w.seen = version
 }
 
-// isHarmless asks about each statement once: a few dozen are run over and over.
-func (w *Watch) isHarmless(statement string) bool {
-	if verdict, found := w.verdicts.Load(statement); found {
-		return verdict.(bool)
-	}
-	verdict := w.harmless(statement)
-	w.verdicts.Store(statement, verdict)
-	return verdict
-}
-
-// watchedTx runs the statements of a transaction, gorm's and those by hand, and
-// notes whether one of them may have changed what the watch is about.
-type watchedTx struct {
-	*sql.Tx
-	watch   *Watch
-	changed bool
-}
-
-func (t *watchedTx) note(statement string) {
-	t.changed = t.changed || !t.watch.isHarmless(statement)
-}
-
-func (t *watchedTx) PrepareContext(ctx context.Context, statement string) (*sql.Stmt, error) {
-	t.note(statement)
-	return t.Tx.PrepareContext(ctx, statement)
-}
-
-func (t *watchedTx) ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error) {
-	t.note(statement)
-	return t.Tx.ExecContext(ctx, statement, args...)
-}
-
-func (t *watchedTx) QueryContext(ctx context.Context, statement string, args ...any) (*sql.Rows, error) {
-	t.note(statement)
-	return t.Tx.QueryContext(ctx, statement, args...)
-}
-
-func (t *watchedTx) QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row {
-	t.note(statement)
-	return t.Tx.QueryRowContext(ctx, statement, args...)
-}
-
-type asked interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-func writersVersion(ctx context.Context, writer asked) (version int64, err error) {
-	return version, writer.QueryRowContext(ctx, dataVersion).Scan(&version)
-}
-
-// apart is for a transaction that does not tell what it writes: its end is a new
-// epoch. While it is being committed, its commit shows as another process's would.
-func (w *Watch) apart(run func() error) error {
-	if w == nil {
-		return run()
-	}
-	defer func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.epoch++
-		if w.own != nil {
-			w.seen, _ = w.version()
-		}
-	}()
-	return run()
-}
-
 func (w *Watch) close() {
-	if w == nil {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true // and requests that were cut off may still be at it

@@ -60,23 +60,22 @@ type Standing struct {
 func Unread() Standing { return Standing{said: true, unread: true} }
 
 // Added is a table that the gate reads, in which a new row changes nobody's standing,
-// because nobody had its key before. An UPDATE is harmless if it sets no other columns
-// than these.
-func Added(harmless ...string) Standing {
-	return Standing{said: true, addable: true, columns: harmless}
+// because nobody had its key before. Nor does an UPDATE of these columns alone.
+func Added(columns ...string) Standing {
+	return Standing{said: true, addable: true, columns: columns}
 }
 
 // Decides is a table in which any write may change a standing.
 func Decides() Standing { return Standing{said: true} }
 
-// HarmlessInsert says whether an INSERT can't change a standing.
-func (s Standing) HarmlessInsert() bool { return s.unread || s.addable }
+// KeptByInsert says whether an INSERT changes nobody's standing.
+func (s Standing) KeptByInsert() bool { return s.unread || s.addable }
 
-// HarmlessDelete says whether a DELETE can't change a standing.
-func (s Standing) HarmlessDelete() bool { return s.unread }
+// KeptByDelete says whether a DELETE changes nobody's standing.
+func (s Standing) KeptByDelete() bool { return s.unread }
 
-// HarmlessUpdate says whether an UPDATE of this column can't change a standing.
-func (s Standing) HarmlessUpdate(column string) bool {
+// KeptByUpdate says whether an UPDATE of this column changes nobody's standing.
+func (s Standing) KeptByUpdate(column string) bool {
 	return s.unread || slices.Contains(s.columns, column)
 }
 
