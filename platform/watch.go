@@ -21,7 +21,7 @@ func (a *App) workers() []module.Worker {
 	return append([]module.Worker{
 		module.Every(sweepInterval, a.sweepAndTell),
 		module.Every(watchInterval, a.watch()),
-		module.Every(watchInterval, a.foldQuietLog),
+		module.Every(watchInterval, a.checkpointIdle),
 	}, a.ofModules...)
 }
 
@@ -59,8 +59,8 @@ func (a *App) watch() func(context.Context) {
 	}
 }
 
-func (a *App) foldQuietLog(ctx context.Context) {
-	if err := a.kernel.DB.FoldQuietLog(ctx); err != nil && ctx.Err() == nil {
+func (a *App) checkpointIdle(ctx context.Context) {
+	if err := a.kernel.DB.CheckpointIdle(ctx); err != nil && ctx.Err() == nil {
 		a.kernel.Log.WarnContext(ctx, "the write-ahead log keeps its size", "cause", err)
 	}
 }

@@ -113,7 +113,7 @@ func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID u
 		ID: uuid.Must(uuid.NewV7()), UserID: userID, OrganizationID: organizationID,
 		Generation: 1, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(lifetime), Address: from.Address, Client: from.Client,
 	}
-	err := k.db.Later(ctx, `INSERT INTO sessions (id, user_id, organization_id, generation, created_at, rotated_at, expires_at, address, client)
+	err := k.db.Queue(ctx, `INSERT INTO sessions (id, user_id, organization_id, generation, created_at, rotated_at, expires_at, address, client)
 		VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)`, s.ID, userID, organizationID, now, now, s.ExpiresAt, s.Address, s.Client)
 	if err != nil {
 		return s, fmt.Errorf("begin session: %w", err)

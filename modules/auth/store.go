@@ -64,7 +64,7 @@ func (s *store) hash(ctx context.Context, userID uuid.UUID) (hash string, err er
 }
 
 func (s *store) savePassword(ctx context.Context, userID uuid.UUID, hash string, now time.Time) error {
-	err := s.db.Later(ctx, `INSERT INTO user_login_password (user_id, password_hash, updated_at) VALUES (?, ?, ?)
+	err := s.db.Queue(ctx, `INSERT INTO user_login_password (user_id, password_hash, updated_at) VALUES (?, ?, ?)
 		ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, updated_at = excluded.updated_at`, userID, hash, now)
 	if err != nil {
 		return fmt.Errorf("save password: %w", err)

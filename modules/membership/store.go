@@ -32,7 +32,7 @@ func (s *store) idOf(ctx context.Context, in addInput) (id uuid.UUID, err error)
 // add adds a member. The caller holds the organization's lock, and knows that the
 // person is none yet.
 func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
-	err := s.db.Later(ctx, "INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, ?)", organizationID, userID, now)
+	err := s.db.Queue(ctx, "INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, ?)", organizationID, userID, now)
 	if err != nil {
 		return fmt.Errorf("add member: %w", err)
 	}
@@ -41,7 +41,7 @@ func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now t
 
 // remove takes the admin grant with it, by the foreign key's cascade.
 func (s *store) remove(ctx context.Context, organizationID, userID uuid.UUID) error {
-	err := s.db.Later(ctx, "DELETE FROM organization_members WHERE organization_id = ? AND user_id = ?", organizationID, userID)
+	err := s.db.Queue(ctx, "DELETE FROM organization_members WHERE organization_id = ? AND user_id = ?", organizationID, userID)
 	if err != nil {
 		return fmt.Errorf("remove member: %w", err)
 	}
@@ -49,7 +49,7 @@ func (s *store) remove(ctx context.Context, organizationID, userID uuid.UUID) er
 }
 
 func (s *store) setOwner(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
-	err := s.db.Later(ctx, "INSERT INTO organization_owners (organization_id, user_id, since) VALUES (?, ?, ?)", organizationID, userID, now)
+	err := s.db.Queue(ctx, "INSERT INTO organization_owners (organization_id, user_id, since) VALUES (?, ?, ?)", organizationID, userID, now)
 	if err != nil {
 		return fmt.Errorf("set owner: %w", err)
 	}

@@ -19,7 +19,7 @@ type store struct {
 }
 
 func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now time.Time) error {
-	err := s.db.Later(ctx, "INSERT INTO organizations (id, name, created_at, updated_at) VALUES (?, ?, ?, ?)", id, name, now, now)
+	err := s.db.Queue(ctx, "INSERT INTO organizations (id, name, created_at, updated_at) VALUES (?, ?, ?, ?)", id, name, now, now)
 	if err != nil {
 		return fmt.Errorf("create organization: %w", err)
 	}

@@ -26,14 +26,14 @@ func (s *store) create(ctx context.Context, email, canonical, name string, now t
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("create user: %w", err)
 	}
-	if err := s.db.Later(ctx, "INSERT INTO user_profile (user_id, name) VALUES (?, ?)", id, name); err != nil {
+	if err := s.db.Queue(ctx, "INSERT INTO user_profile (user_id, name) VALUES (?, ?)", id, name); err != nil {
 		return uuid.Nil, fmt.Errorf("create profile: %w", err)
 	}
 	return id, s.lifecycle.Activate(ctx, subject{userID: id}.key(), uuid.NullUUID{}, now)
 }
 
 func (s *store) welcome(ctx context.Context, userID, organizationID uuid.UUID, now time.Time) error {
-	err := s.db.Later(ctx, `INSERT INTO user_active_status (id, user_id, organization_id, activated_at)
+	err := s.db.Queue(ctx, `INSERT INTO user_active_status (id, user_id, organization_id, activated_at)
 		SELECT `+s.db.Param("uuid")+`, k.user_id, k.organization_id, `+s.db.Param("timestamptz")+`
 		FROM (SELECT `+s.db.Param("uuid")+` AS user_id, `+s.db.Param("uuid")+` AS organization_id) k
 		WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = k.user_id AND a.organization_id = k.organization_id)`,

@@ -88,14 +88,14 @@ func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organ
 }
 
 // lockOrganization needs no answer: whether there is the organization is read next,
-// in the same exchange with PostgreSQL. SQLite has one writer.
+// in the same round trip with PostgreSQL. SQLite has one writer.
 func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
 	lock := g.db.ForUpdate()
 	if lock == "" {
 		return nil
 	}
 	ctx = database.For(ctx, database.Tenant{OrganizationID: uuid.NullUUID{UUID: id, Valid: true}})
-	if err := g.db.Later(ctx, "SELECT id FROM organizations WHERE id = ?"+lock, id); err != nil {
+	if err := g.db.Queue(ctx, "SELECT id FROM organizations WHERE id = ?"+lock, id); err != nil {
 		return fmt.Errorf("lock organization: %w", err)
 	}
 	return nil

@@ -204,7 +204,7 @@ func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) 
 		last = link{x.Sequence, x.Hash}
 	}
 	if events[0].first {
-		err := t.db.Later(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES (?, ?, ?, ?)",
+		err := t.db.Queue(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES (?, ?, ?, ?)",
 			chainID, last.sequence, last.hash, events[0].OccurredAt)
 		if err != nil {
 			return err
@@ -213,7 +213,7 @@ func (t *Trail) extend(ctx context.Context, chainID uuid.UUID, events []*entry) 
 	if err := t.insert(ctx, events); err != nil || events[0].first {
 		return err
 	}
-	return t.db.Later(ctx, "UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID)
+	return t.db.Queue(ctx, "UPDATE audit_chains SET sequence = ?, hash = ? WHERE id = ?", last.sequence, last.hash, chainID)
 }
 
 func (t *Trail) insert(ctx context.Context, events []*entry) error {
@@ -225,7 +225,7 @@ func (t *Trail) insert(ctx context.Context, events []*entry) error {
 			x.ChainID, x.Sequence, x.ID, x.OccurredAt, string(x.Action), x.OrganizationID, x.UserID, x.ActorUserID, x.ActorRole,
 			x.SessionID, x.Address, x.Client, x.RequestID, x.Details, x.Hash)
 	}
-	return t.db.Later(ctx, "INSERT INTO audit_events (chain_id, "+columns+") VALUES "+strings.Join(rows, ", "), values...)
+	return t.db.Queue(ctx, "INSERT INTO audit_events (chain_id, "+columns+") VALUES "+strings.Join(rows, ", "), values...)
 }
 
 // RecordFirst writes the first event of accounts that the transaction of the
@@ -244,7 +244,7 @@ func (t *Trail) RecordFirst(ctx context.Context, events []Event) error {
 		entries[i] = x
 		rows, args = append(rows, "(?, ?, ?, ?)"), append(args, x.ChainID, x.Sequence, x.Hash, x.OccurredAt)
 	}
-	err := t.db.Later(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES "+strings.Join(rows, ", "), args...)
+	err := t.db.Queue(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES "+strings.Join(rows, ", "), args...)
 	if err == nil {
 		err = t.insert(ctx, entries)
 	}

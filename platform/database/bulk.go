@@ -140,7 +140,7 @@ func pgxConn(driverConn any) (*pgx.Conn, error) {
 		return c.Conn(), nil
 	case *guardedConn:
 		return c.Conn.Conn(), nil
-	case *queuingConn:
+	case *pipelineConn:
 		return c.pgx(), nil
 	default:
 		return nil, fmt.Errorf("database: %T is not pgx's connection", driverConn)

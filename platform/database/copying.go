@@ -64,7 +64,7 @@ const (
 // the way of filling these tables, or slow it down: indexes, foreign keys,
 // triggers and row-level security. Only the tables' owner may. It refuses tables
 // that are not empty, under the lock that keeps everybody else from filling them,
-// and from then on the tables refuse whoever else writes. In a transaction.
+// and from then on the tables refuse all other writers. In a transaction.
 func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 	query, list := sqliteAside, strings.Join(tables, ", ")
 	if b.db.driver == Postgres {
@@ -106,8 +106,8 @@ func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 	return b.fence(ctx, tables, finally)
 }
 
-// fence keeps a service that runs on the database from writing to it: what it
-// acknowledged would be in nobody's source. A SQLite file is nobody else's
+// fence keeps a running service from writing to the database: what it acknowledged
+// would not be in the source. No other process has a SQLite file open
 // (RequireUnused).
 func (b *Bulk) fence(ctx context.Context, tables []string, finally func(string) error) error {
 	if b.db.driver != Postgres {

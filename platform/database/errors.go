@@ -68,7 +68,7 @@ func unreachable(err error) bool {
 		// 08 connection, 53 resources (disk full, too many connections), 57P
 		// shut down, 57014 the server's limit on a statement's time, 25006 read-only: a standby, or a primary that became one.
 		// 40003: it may have been committed or not, as when the connection is lost
-		// at the commit; whoever asks again with an Idempotency-Key is told.
+		// at the commit; a retry with an Idempotency-Key finds out.
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") ||
 			strings.HasPrefix(pg.Code, "57P") || pg.Code == "57014" || pg.Code == "25006" || pg.Code == "40003"
 	}

@@ -278,9 +278,9 @@ func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 const unhurried = `SELECT set_config(name, '0', true) FROM pg_settings
 	WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout') AND setting <> '0'`
 
-// migratingPostgres waits for a table less than a second, in which PostgreSQL
-// looks for deadlocks: whoever serves meanwhile queues behind it no longer, and
-// is never the one who is cancelled.
+// migratingPostgres waits for a table for half a second. Requests queue behind it no
+// longer than that. PostgreSQL looks for deadlocks only after a second, so it cancels no
+// request for one.
 func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := tx.Exec(unhurried).Error; err != nil {

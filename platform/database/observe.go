@@ -110,7 +110,7 @@ type Files struct {
 // Files looks at the files of a SQLite database, without writing to them.
 //
 // It opens neither the database's file nor the log's index: closing either would
-// let go of every lock that this process holds on it (fcntl(2)).
+// release every lock that this process has on it (fcntl(2)).
 func (d *DB) Files(ctx context.Context) (f Files, err error) {
 	var pages, free, size int64
 	const query = "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"

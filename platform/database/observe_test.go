@@ -90,9 +90,9 @@ func TestALogThatGrewIsGivenBack(t *testing.T) {
 			}
 		}
 	}
-	fold := func() database.Files {
+	checkpoint := func() database.Files {
 		t.Helper()
-		if err := db.FoldQuietLog(ctx); err != nil {
+		if err := db.CheckpointIdle(ctx); err != nil {
 			t.Fatal(err)
 		}
 		f, err := db.Files(ctx)
@@ -111,7 +111,7 @@ func TestALogThatGrewIsGivenBack(t *testing.T) {
 		}
 		write(30)
 		for range 3 {
-			if f := fold(); f.WAL < 30*megabyte {
+			if f := checkpoint(); f.WAL < 30*megabyte {
 				t.Errorf("with a reader: %+v", f)
 			}
 		}
@@ -125,15 +125,15 @@ func TestALogThatGrewIsGivenBack(t *testing.T) {
 	if f, err := db.Files(ctx); err != nil || f.WAL != 16*megabyte {
 		t.Errorf("begun anew: %+v, %v", f, err)
 	}
-	if f := fold(); f.WAL == 0 {
-		t.Error("a log that was just written to is folded")
+	if f := checkpoint(); f.WAL == 0 {
+		t.Error("a log that was just written to is checkpointed")
 	}
 	write(1)
-	if f := fold(); f.WAL == 0 {
-		t.Error("a log that was just written to is folded")
+	if f := checkpoint(); f.WAL == 0 {
+		t.Error("a log that was just written to is checkpointed")
 	}
 	before, err := db.Files(ctx)
-	if f := fold(); err != nil || f.WAL != 0 || f.Checkpoints < before.Checkpoints || f.Checkpoints == 0 {
+	if f := checkpoint(); err != nil || f.WAL != 0 || f.Checkpoints < before.Checkpoints || f.Checkpoints == 0 {
 		t.Errorf("quiet: %+v, before %+v", f, before)
 	}
 	write(1)
@@ -142,7 +142,7 @@ func TestALogThatGrewIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestTheFilesOfSQLite writes until the log has been folded back and begun anew.
+// TestTheFilesOfSQLite writes until the log has been checkpointed and begun anew.
 func TestTheFilesOfSQLite(t *testing.T) {
 	t.Parallel()
 	db := open(t, platformtest.SQLiteURL(t))

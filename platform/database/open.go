@@ -37,9 +37,9 @@ type Options struct {
 	CopyBeforeMigrating bool
 	Now                 func() time.Time
 	Log                 *slog.Logger
-	// OnStatement is told of every statement; nil but in tests.
+	// OnStatement is called with every statement; nil but in tests.
 	OnStatement func(ctx context.Context, sql string)
-	// Observer is told how statements and transactions went, or nil.
+	// Observer is called after statements and transactions; nil without telemetry.
 	Observer Observer
 	// Engine is what the server is taken for; asked of it, but in tests.
 	Engine engine.Engine
@@ -58,15 +58,15 @@ type DB struct {
 	sqlitePath     string
 	opened         *opened       // of SQLite
 	held           string        // its second name, if it has one
-	quiet          os.FileInfo   // its log, when it was looked at
+	idleLog        os.FileInfo   // its log, when it was looked at
 	checkpoints    atomic.Uint32 // how many were seen
 	room           room
 	made           bool // the SQLite file, just now
 	options        Options
 	log            *statementLog
-	sharing        *sharing // of SQLite
-	watch          *Watch   // of SQLite
-	texts          sync.Map // statements, by how they are written here
+	group          *groupCommit // of SQLite
+	watch          *Watch       // of SQLite
+	texts          sync.Map     // statements, by how they are written here
 }
 
 // Open connects and checks that the database answers. Its errors never hold a
@@ -191,8 +191,8 @@ func (d *DB) Ping(ctx context.Context) error {
 	return d.writePool.PingContext(ctx)
 }
 
-// Close lets go of the database. SQLite's log is folded back into the file, unless
-// somebody reads who does not end, such as Litestream: nobody waits for them.
+// Close closes all connections. SQLite's log is checkpointed into the file, unless
+// another process reads without end, as Litestream does: Close does not wait for it.
 func (d *DB) Close() error {
 	if d.driver == Postgres {
 		var err error
@@ -202,16 +202,16 @@ func (d *DB) Close() error {
 		return errors.Join(err, d.writePool.Close())
 	}
 	d.watch.close()
-	fold := func() {
+	checkpoint := func() {
 		_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
 	}
 	if d.opened.replaced.Load() { // SQLite would remove the log, by a name that may be another file's
-		fold()
+		checkpoint()
 		return nil
 	}
 	err := d.readPool.Close()
-	fold()
+	checkpoint()
 	err = errors.Join(err, d.writePool.Close())
-	d.letGo()
+	d.unlinkHeld()
 	return err
 }

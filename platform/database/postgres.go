@@ -68,13 +68,13 @@ func (d *DB) connector(config *pgx.ConnConfig) driver.Connector {
 	case d.options.RowSecurity:
 		return guardedConnector{stdlib.GetConnector(*config)}
 	case d.options.TransactionPooling:
-		return queuingConnector{stdlib.GetConnector(*config), fmt.Sprintf(refuseFiltered, true)}
+		return pipelineConnector{stdlib.GetConnector(*config), fmt.Sprintf(refuseFiltered, true)}
 	default:
 		refuse := stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 			_, err := conn.PgConn().Exec(ctx, fmt.Sprintf(refuseFiltered, false)).ReadAll()
 			return err
 		})
-		return queuingConnector{stdlib.GetConnector(*config, refuse), ""}
+		return pipelineConnector{stdlib.GetConnector(*config, refuse), ""}
 	}
 }
 
@@ -113,15 +113,14 @@ type readingPool interface {
 // QueryContext is called by whatever reads.
 func (p retriedReads) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
 	err = retrying(ctx, txAttempts, func() error {
-		rows, err = p.readingPool.QueryContext(ctx, query, args...) //nolint:rowserrcheck,sqlclosecheck // by whoever reads the rows
+		rows, err = p.readingPool.QueryContext(ctx, query, args...) //nolint:rowserrcheck,sqlclosecheck // by the reader of the rows
 		return err
 	})
 	return rows, err
 }
 
-// reconnect lets go of the connections that nobody uses at the moment, so that
-// the next ones are made to whichever server takes writes by then, and not each of
-// the old ones fails somebody.
+// reconnect closes idle connections, so that the next ones lead to the server that
+// takes writes by then, and no request fails for each of the old ones.
 func (d *DB) reconnect() {
 	d.writePool.SetMaxIdleConns(0)
 	d.writePool.SetMaxIdleConns(max(d.options.MaxConnections, 2))

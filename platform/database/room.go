@@ -17,8 +17,8 @@ import (
 )
 
 // A database that can only be read is not ready: it would be sent writes that it
-// refuses. That a disk is full shows when a write fails. From then on writes are
-// tried by whoever asks for it, until one is taken.
+// refuses. That a disk is full shows when a write fails. From then on each readiness
+// check tries a write, until one succeeds.
 
 // roomNeeded is what has to fit before writes are sent again.
 const roomNeeded = 256 << 10
@@ -33,7 +33,7 @@ type room struct {
 	tried time.Time
 }
 
-// noteWrite is told how a transaction went.
+// noteWrite is called after each transaction.
 func (d *DB) noteWrite(err error) {
 	if err == nil || !lacksRoom(err) {
 		return
@@ -53,7 +53,7 @@ func lacksRoom(err error) bool {
 	return errors.As(err, &lite) && (lite.Code == sqlite3.ErrFull || lite.Code == sqlite3.ErrIoErr || lite.Code == sqlite3.ErrReadonly)
 }
 
-// RefusesWrites says whether the last write failed for lack of room. It asks nobody.
+// RefusesWrites says whether the last write failed for lack of room. It does not ask the database.
 func (d *DB) RefusesWrites() bool {
 	d.room.mu.Lock()
 	defer d.room.mu.Unlock()

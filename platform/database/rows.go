@@ -63,7 +63,7 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 	if d.current(ctx) != nil {
 		return d.Row(ctx, statement, args...).Scan(into...)
 	}
-	if d.driver == SQLite || d.options.RowSecurity { // it may share a commit; it needs to be told the tenant
+	if d.driver == SQLite || d.options.RowSecurity { // for group commit; to be told the tenant
 		return d.InTx(ctx, func(ctx context.Context) error { return d.Row(ctx, statement, args...).Scan(into...) })
 	}
 	return retrying(ctx, txAttempts, func() error {

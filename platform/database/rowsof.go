@@ -18,7 +18,7 @@ func (d *DB) CountRows(ctx context.Context, table string) (int64, error) {
 	return *n, nil
 }
 
-// EachRow hands over every row of a table, one at a time, in the order of the
+// EachRow passes on every row of a table, one at a time, in the order of the
 // key if asked. Values are nil, string, int64, bool or time.Time in UTC, the same
 // on both databases.
 func (d *DB) EachRow(ctx context.Context, t Table, inOrder bool, take func(row []any) error) error {

@@ -30,7 +30,7 @@ func (d *DB) openSQLite(path string) error {
 	d.watch = newWatch(sqliteConnector{d.opened, sqliteDSN(path, "_query_only=1")})
 	d.writePool = sql.OpenDB(writerConnector{sqliteConnector{d.opened, sqliteDSN(path, "_txlock=immediate&_foreign_keys=on")}, d.watch})
 	d.writePool.SetMaxOpenConns(1)
-	d.sharing = newSharing(d)
+	d.group = newGroupCommit(d)
 	d.readPool = d.openSQLitePool("_query_only=1&_foreign_keys=on")
 	readers := max(4, runtime.GOMAXPROCS(0)*2)
 	d.readPool.SetMaxOpenConns(readers)
@@ -60,7 +60,7 @@ func sqliteDSN(path, extra string) string {
 }
 
 // findFile looks for the file before SQLite does, which would make it: a mistyped
-// path must not become a new database, in which nobody is found.
+// path must not become a new, empty database.
 func (d *DB) findFile() error {
 	path, err := filepath.Abs(d.sqlitePath)
 	if err != nil {

@@ -25,8 +25,7 @@ type Column struct {
 	uuid bool // PostgreSQL's type is
 }
 
-// Table is what a schema says of a table, as far as whoever copies its rows
-// needs to know.
+// Table is what a schema says of a table, as far as a copy of its rows needs it.
 type Table struct {
 	Name    string
 	Columns []Column

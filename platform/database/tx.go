@@ -25,7 +25,7 @@ type transaction struct {
 	conn        *gorm.DB
 	afterCommit []func()
 	gathered    []*gathering
-	alone       bool // whether it may not share a commit
+	alone       bool // it may not join a group (group commit)
 }
 
 // gathering is what one key has gathered, and what is done with it.
@@ -59,16 +59,16 @@ func (d *DB) Conn(ctx context.Context) *gorm.DB {
 // when fn returns nil and rolls back otherwise. What fails because others were
 // at work at the same time is tried again, a bounded number of times: fn may
 // run more than once and must leave no trace outside of the database. Slow work
-// is done before: on SQLite others wait for it, and may share its commit.
+// is done before: on SQLite others wait for it, and may be in its group commit.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
 	if d.driver == SQLite {
-		return d.transact(ctx, d.sharing.do, fn)
+		return d.transact(ctx, d.group.do, fn)
 	}
 	return d.transact(ctx, d.separately, fn)
 }
 
-// InBulk is InTx for what may take long, and ends with its context: it shares
-// its transaction with nobody.
+// InBulk is InTx for what may take long, and ends with its context. It takes no part
+// in group commit.
 func (d *DB) InBulk(ctx context.Context, fn func(ctx context.Context) error) error {
 	return d.transact(ctx, d.separately, fn)
 }
@@ -99,7 +99,7 @@ func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.C
 		ctx, ended := d.observed(ctx)
 		run := func(ctx context.Context) error { return t.run(context.WithValue(ctx, txKey{}, t), fn) }
 		err := begin(ctx, t, run)
-		if errors.Is(err, errTogether) {
+		if errors.Is(err, errGroupRefused) {
 			t = &transaction{db: d, alone: true}
 			err = begin(ctx, t, run)
 		}

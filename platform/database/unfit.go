@@ -71,7 +71,7 @@ func (d *DB) checkEncoding(ctx context.Context) error {
 	}
 }
 
-// checkSQLiteEncoding refuses a file that somebody began with another PRAGMA
+// checkSQLiteEncoding refuses a file that was made with another PRAGMA
 // encoding: SQLite compares the bytes, so that in UTF-16 text has another order than
 // everywhere else.
 func (d *DB) checkSQLiteEncoding(ctx context.Context) error {

@@ -103,7 +103,7 @@ func (subject Subject) values(first ...any) []any {
 
 // Activate makes the subject active, if it is not.
 func (s *Store) Activate(ctx context.Context, subject Subject, by uuid.NullUUID, now time.Time) error {
-	if err := s.db.Later(ctx, s.activateSQL, append(subject.values(newID()), now, by)...); err != nil {
+	if err := s.db.Queue(ctx, s.activateSQL, append(subject.values(newID()), now, by)...); err != nil {
 		return fmt.Errorf("activate in %s: %w", s.tables.Activity, err)
 	}
 	return nil

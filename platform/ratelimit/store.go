@@ -135,7 +135,7 @@ func (s *Store) Forget(ctx context.Context, demands ...Demand) error {
 	}
 	err := s.db.InTx(ctx, func(ctx context.Context) error {
 		for _, d := range demands { // in the order in which Take locks them
-			if err := s.db.Later(ctx, "DELETE FROM rate_limits WHERE key = ?", digest(d.Policy, d.Key)); err != nil {
+			if err := s.db.Queue(ctx, "DELETE FROM rate_limits WHERE key = ?", digest(d.Policy, d.Key)); err != nil {
 				return err
 			}
 		}

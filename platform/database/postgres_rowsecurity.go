@@ -19,8 +19,8 @@ type RowSecurity struct {
 	Off []string // tables that have policies which are not
 }
 
-// State is a word for it: on, off, or partly on, which nothing but an interruption
-// or somebody's hand makes of it.
+// State is a word for it: on, off, or partly on, after an interruption or a change by
+// hand.
 func (r RowSecurity) State() string {
 	switch {
 	case len(r.On) == 0:
@@ -63,8 +63,8 @@ func rowSecurityOf(conn *gorm.DB) (r RowSecurity, err error) {
 
 // SetRowSecurity has the policies of every table enforced, or not, and returns the
 // tables for which that is new. It belongs to the database: no setting and no
-// migration changes it. Each table is a transaction of its own, so that nobody who
-// serves meanwhile waits for long; record is called in the last one.
+// migration changes it. Each table is a transaction of its own, so that no
+// request waits for long; record is called in the last one.
 func (d *DB) SetRowSecurity(ctx context.Context, declared []schema.Table, on bool, record func(ctx context.Context, tables []string) error) (changed []string, err error) {
 	if d.driver != Postgres {
 		return nil, ErrNoRowSecurity

@@ -19,7 +19,7 @@ import (
 const pagesAtOnce = 2048
 
 // CopyFile makes a copy of a SQLite database while it is written to, through
-// SQLite's backup interface: as it was when the copy began. Nobody waits for it.
+// SQLite's backup interface: as it was when the copy began. No writer waits for it.
 // The new file is its owner's alone and must not be there yet.
 func (d *DB) CopyFile(ctx context.Context, path string) error {
 	if d.driver != SQLite {
@@ -28,7 +28,7 @@ func (d *DB) CopyFile(ctx context.Context, path string) error {
 	return copyFile(ctx, d.readPool, path)
 }
 
-// CopyClosedFile is CopyFile of a database that nobody has open, on a medium
+// CopyClosedFile is CopyFile of a database that no process has open, on a medium
 // that may be read-only.
 func CopyClosedFile(ctx context.Context, from, to string) error {
 	if err := requireOwnLog(from); err != nil {
@@ -178,8 +178,8 @@ func RequireNothing(path string) error {
 	return nil
 }
 
-// RequireUnused refuses a SQLite file that another process has open: only who is
-// alone may leave the write-ahead log.
+// RequireUnused refuses a SQLite file that another process has open: only a single
+// connection may turn the write-ahead log off.
 func RequireUnused(ctx context.Context, path string) error {
 	if err := requireOwnLog(path); err != nil {
 		return err

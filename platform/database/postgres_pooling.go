@@ -15,7 +15,7 @@ import (
 var errSharedConnections = errors.New("DATABASE_URL leads through a pooler that shares connections between transactions: set DATABASE_POOL_MODE=transaction")
 
 // poolTransactions asks nothing of a connection that outlives a transaction: a
-// statement is parsed and run in one exchange, and its parameters have the types
+// statement is parsed and run in one round trip, and its parameters have the types
 // that their Go types stand for.
 func poolTransactions(config *pgx.ConnConfig) {
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec

@@ -39,7 +39,7 @@ func TestManyAtOnceAreEachWholeOrNothing(t *testing.T) {
 							if _, err := db.Exec(ctx, "INSERT INTO one (id) VALUES (?)", id); err != nil {
 								return err
 							}
-							if err := db.Later(ctx, "INSERT INTO one (id) VALUES (?)", id+1); err != nil {
+							if err := db.Queue(ctx, "INSERT INTO one (id) VALUES (?)", id+1); err != nil {
 								return err
 							}
 							switch i % 4 {

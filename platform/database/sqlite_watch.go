@@ -33,7 +33,7 @@ type Watch struct {
 }
 
 var (
-	errNobodyAsked = errors.New("database: nothing is watched yet")
+	errNotWatched  = errors.New("database: nothing is watched yet")
 	errWatchClosed = errors.New("database: nothing is watched any more")
 )
 
@@ -57,7 +57,7 @@ const (
 
 // Watch returns what watches; invalidates says whether a write may change what is
 // cached. It is called once, before there are transactions. It returns nil on
-// PostgreSQL, to which several processes write, and which tells nobody.
+// PostgreSQL, to which several processes write unseen.
 func (d *DB) Watch(invalidates func(Write) bool) *Watch {
 	if d.driver != SQLite {
 		return nil
@@ -163,7 +163,7 @@ func (w *Watch) begin(writer *sqlite3.SQLiteStmt) (before int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.own == nil { // there was no epoch yet
-		return 0, errNobodyAsked
+		return 0, errNotWatched
 	}
 	version, err := w.version()
 	if err != nil || version != w.seen {

@@ -13,7 +13,7 @@ const digestFormat = 1
 
 // RecordDigest writes the digest of a SQLite file's contents into it.
 func (d *DB) RecordDigest(ctx context.Context, digest string) error {
-	if err := d.ForgetDigest(ctx); err != nil { // of a backup that somebody took for a database
+	if err := d.ForgetDigest(ctx); err != nil { // of a backup that is used as a database
 		return err
 	}
 	_, err := d.writePool.ExecContext(ctx, "CREATE TABLE "+digestTable+" (format bigint NOT NULL PRIMARY KEY, digest text NOT NULL)")

@@ -115,7 +115,7 @@ func (d *DB) tellTenant(ctx context.Context, tx *gorm.DB) error {
 	return tx.Exec(tenantSettings(ctx)).Error
 }
 
-// send runs statements without parameters in one exchange.
+// send runs statements without parameters in one round trip.
 func (g *guardedConn) send(ctx context.Context, statements string) error {
 	_, err := g.Conn.Conn().PgConn().Exec(ctx, statements).ReadAll()
 	return err

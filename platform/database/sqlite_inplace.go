@@ -16,25 +16,24 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// SQLite goes on with the file that it opened, whatever becomes of its name. Where
-// somebody puts another in its place (a restore by mv, rsync), what is written
-// afterwards is gone at the next start, and what the write-ahead log holds would be
-// applied to a file that it was not written for. So nothing is acknowledged unless
+// SQLite keeps using the file that it opened, even if the name leads to another file by
+// now (a restore by mv, rsync). Then what is written is lost at the next start, and the
+// write-ahead log would be applied to the wrong file. So nothing is acknowledged unless
 // the name leads to the file that is open.
 //
-// The same goes for the write-ahead log and its index: SQLite writes on to a log
-// whose name is gone, which nobody finds after a crash, and whoever makes another
-// index knows nothing of our locks.
+// The same goes for the write-ahead log and its index: SQLite keeps writing to a log
+// whose name is gone, which is lost in a crash, and a process that makes another index
+// does not see our locks.
 //
-// What can't be told is a file that is overwritten where it lies (cp, rsync
-// --inplace): it stays the same file.
+// A file that is overwritten in place (cp, rsync --inplace) stays the same file. That
+// can't be detected.
 
 // opened is a SQLite file that is open.
 type opened struct {
 	path string // without symbolic links, as SQLite names what lies beside it
 	file os.FileInfo
 	// besides are its log and the log's index, which stay what they are for as long as
-	// a connection is open; none before somebody holds the file.
+	// a connection is open; none before Hold.
 	besides atomic.Pointer[[]beside]
 	// replaced is for good: what lies beside the name may be either file's.
 	replaced atomic.Bool
@@ -83,8 +82,8 @@ func (o *opened) checkBesides() error {
 	return nil
 }
 
-// holdBesides has check look at the log and its index from now on. Windows lets
-// nobody remove or rename a file that SQLite has open, nor compare the index.
+// holdBesides has check look at the log and its index from now on. On Windows a file
+// that SQLite has open can't be removed or renamed, nor the index compared.
 func (o *opened) holdBesides() {
 	if runtime.GOOS == "windows" {
 		return
@@ -107,8 +106,8 @@ func (d *DB) InPlace() error {
 	return d.opened.check()
 }
 
-// refuseReplaced keeps those from reading a file that is no longer the one, at no
-// cost: somebody has to have looked.
+// refuseReplaced refuses to read a file that was replaced. It costs nothing, and relies on
+// an earlier check.
 func (d *DB) refuseReplaced() error {
 	if d.driver == SQLite && d.opened.replaced.Load() {
 		return d.opened.check()
@@ -144,9 +143,8 @@ func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 }
 
 const (
-	// heldSuffix ends the second name of the file that a service has open. Whoever
-	// replaces the file leaves it, so that the old one is not gone, and a log that was
-	// left behind is known for its.
+	// heldSuffix ends the second name of the file that a service has open. When the file
+	// is replaced, this name keeps the old one, and shows to which file a log belongs.
 	heldSuffix = "-open"
 	keptInfix  = ".replaced-"
 )
@@ -182,9 +180,8 @@ func (d *DB) Hold(ctx context.Context) {
 	d.held = held
 }
 
-// letGo takes the second name away, unless something in the log still has to be
-// known for this file's.
-func (d *DB) letGo() {
+// unlinkHeld removes the second name, unless the log still needs it.
+func (d *DB) unlinkHeld() {
 	if d.held != "" && !hasLog(d.opened.path) {
 		_ = os.Remove(d.held)
 	}
@@ -218,7 +215,7 @@ func requireOwnLog(path string) error {
 	if err != nil || os.SameFile(file, held) {
 		return nil //nolint:nilerr // nothing is known against it
 	}
-	if same, err := sameContent(path, path+heldSuffix); err != nil || same { // somebody copied the directory
+	if same, err := sameContent(path, path+heldSuffix); err != nil || same { // the directory was copied
 		return err
 	}
 	return unfit{

@@ -9,12 +9,12 @@ import (
 	"guildhall/platform/database"
 )
 
-// TestWhatIsReadBehindOthersIsTheSame holds the rows of a query that travels with
-// BEGIN and with what Later was given to those of one that travels alone.
+// TestWhatIsReadBehindOthersIsTheSame compares the rows of a query that travels with
+// BEGIN and with queued statements with those of one that travels alone.
 func TestWhatIsReadBehindOthersIsTheSame(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		if db.Driver() != database.Postgres {
-			return // it has no exchanges to save
+			return // it has no round trips to save
 		}
 		const query = `SELECT NULL, 1::smallint, 2::integer, 3::bigint, 1.5::real, 2.5::double precision, true, 'text'::text, 'v'::varchar,
 			'\x0102'::bytea, '2026-01-02 03:04:05.678901+00'::timestamptz, '2026-01-02'::date,
@@ -42,7 +42,7 @@ func TestWhatIsReadBehindOthersIsTheSame(t *testing.T) {
 			return append(list[0], any(names))
 		}
 		if err := db.InTx(t.Context(), func(ctx context.Context) error {
-			return db.Later(ctx, "INSERT INTO one (id) VALUES (1), (2)")
+			return db.Queue(ctx, "INSERT INTO one (id) VALUES (1), (2)")
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -51,16 +51,16 @@ func TestWhatIsReadBehindOthersIsTheSame(t *testing.T) {
 			if row := read(ctx, query); !reflect.DeepEqual(row, alone) {
 				t.Errorf("behind BEGIN: %#v, alone: %#v", row, alone)
 			}
-			if err := db.Later(ctx, "DELETE FROM one WHERE id = ?", 2); err != nil {
+			if err := db.Queue(ctx, "DELETE FROM one WHERE id = ?", 2); err != nil {
 				return err
 			}
-			if row := read(database.Overtaking(ctx), query); row[14] != int64(2) {
-				t.Errorf("what overtakes a DELETE counts %v", row[14])
+			if row := read(database.BypassQueue(ctx), query); row[14] != int64(2) {
+				t.Errorf("a query that bypasses a queued DELETE counts %v", row[14])
 			}
 			if row := read(ctx, query); row[14] != int64(1) {
 				t.Errorf("behind a DELETE it counts %v", row[14])
 			}
-			return db.Later(ctx, "INSERT INTO one (id) VALUES (?)", 3)
+			return db.Queue(ctx, "INSERT INTO one (id) VALUES (?)", 3)
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestWhatIsReadBehindOthersIsTheSame(t *testing.T) {
 // or its last.
 func TestNothingRunsOutsideOfATransactionThatFails(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
-		insert := func(ctx context.Context) error { return db.Later(ctx, "INSERT INTO one (id) VALUES (?)", 1) }
+		insert := func(ctx context.Context) error { return db.Queue(ctx, "INSERT INTO one (id) VALUES (?)", 1) }
 		ask := func(ctx context.Context) error {
 			var n int
 			return db.Row(ctx, "SELECT COUNT(*) FROM one").Scan(&n)

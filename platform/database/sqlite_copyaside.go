@@ -15,7 +15,7 @@ const copiesKept = 3
 const asideTime = "20060102T150405.000000Z"
 
 // copyAside makes a copy of the SQLite file before its schema changes, in the
-// transaction that is about to change it: nobody writes meanwhile, and readers,
+// transaction that is about to change it: nothing is written meanwhile, and readers,
 // of which the copy is one, see what was committed.
 func (d *DB) copyAside(ctx context.Context) error {
 	if d.driver != SQLite || !d.options.CopyBeforeMigrating {
@@ -42,8 +42,8 @@ func (d *DB) copyAside(ctx context.Context) error {
 	return nil
 }
 
-// copiesAside are those that copyAside made, the oldest first, and no file of
-// somebody else's with a name like theirs.
+// copiesAside are those that copyAside made, the oldest first, and no other file with
+// a similar name.
 func (d *DB) copiesAside() (paths []string, err error) {
 	entries, err := os.ReadDir(filepath.Dir(d.sqlitePath)) // by name
 	if err != nil {

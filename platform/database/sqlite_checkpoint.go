@@ -11,21 +11,21 @@ import (
 // finishing, and would stay so.
 const logLimit = 16 << 20
 
-// FoldQuietLog empties SQLite's write-ahead log, and gives its file back, if nobody
-// has written since it was called before: for somebody who calls it now and then.
-// Nobody waits for it: it copies what it can while others write, and takes the lock
-// for what is left then, or not at all while somebody reads.
-func (d *DB) FoldQuietLog(ctx context.Context) error {
+// CheckpointIdle checkpoints SQLite's write-ahead log and truncates its file, if nothing
+// was written since the last call. It is called at intervals. No request waits for it: it
+// copies what it can while others write, takes the lock only for the rest, and does
+// without that while others read.
+func (d *DB) CheckpointIdle(ctx context.Context) error {
 	if d.driver != SQLite || d.InPlace() != nil {
 		return nil
 	}
-	before := d.quiet
+	before := d.idleLog
 	log, err := os.Stat(d.opened.path + "-wal")
 	if err != nil || log.Size() == 0 { // also where it is not there
-		d.quiet = nil
+		d.idleLog = nil
 		return nil
 	}
-	d.quiet = log
+	d.idleLog = log
 	if before == nil || before.Size() != log.Size() || !before.ModTime().Equal(log.ModTime()) {
 		return nil
 	}
@@ -33,12 +33,12 @@ func (d *DB) FoldQuietLog(ctx context.Context) error {
 	defer pool.Close()
 	conn, err := pool.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("fold the log: %w", err)
+		return fmt.Errorf("checkpoint the log: %w", err)
 	}
 	defer conn.Close()
 	for _, statement := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)"} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil && !isRetryable(err) {
-			return fmt.Errorf("fold the log: %w", err)
+			return fmt.Errorf("checkpoint the log: %w", err)
 		}
 	}
 	return nil
