@@ -152,7 +152,8 @@ func pgxConn(driverConn any) (*pgx.Conn, error) {
 func (b *Bulk) Range(ctx context.Context, t Table, after, until []any) (found [][]any, err error) {
 	where, args := b.db.between(t, after, until)
 	query := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s", b.db.selected(t), t.Name, where, b.db.ordered(t)) //nolint:gosec // names of the schema
-	rows, err := b.tx.QueryContext(ctx, b.db.numbered(query), args...)
+	query, args = b.db.dialect.bind(query, args)
+	rows, err := b.tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.Name, err)
 	}
@@ -163,7 +164,8 @@ func (b *Bulk) Range(ctx context.Context, t Table, after, until []any) (found []
 // DeleteRange removes the same rows.
 func (b *Bulk) DeleteRange(ctx context.Context, t Table, after, until []any) error {
 	where, args := b.db.between(t, after, until)
-	if _, err := b.tx.ExecContext(ctx, b.db.numbered("DELETE FROM "+t.Name+where), args...); err != nil {
+	statement, args := b.db.dialect.bind("DELETE FROM "+t.Name+where, args)
+	if _, err := b.tx.ExecContext(ctx, statement, args...); err != nil {
 		return fmt.Errorf("empty a part of %s: %w", t.Name, err)
 	}
 	return nil
@@ -182,22 +184,4 @@ func (d *DB) between(t Table, after, until []any) (where string, args []any) {
 		where = " WHERE " + strings.Join(conditions, " AND ")
 	}
 	return where, args
-}
-
-// numbered turns ? into PostgreSQL's $1, $2, … in a statement that has no other.
-func (d *DB) numbered(query string) string {
-	if d.driver == SQLite {
-		return query
-	}
-	var b strings.Builder
-	n := 0
-	for _, r := range query {
-		if r == '?' {
-			n++
-			fmt.Fprintf(&b, "$%d", n)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

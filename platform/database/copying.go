@@ -16,8 +16,8 @@ const copyTable = "guildhall_copy_in_progress"
 // ErrHalfCopied is a database into which a copy was not finished.
 var ErrHalfCopied = errors.New("a copy into this database, or a seed, was not finished: run the same `guildhall copy` (or `restore`) again, or start over with an empty database")
 
-func refuseHalfCopied(conn *gorm.DB) error {
-	there, err := hasTable(conn, copyTable)
+func (d *DB) refuseHalfCopied(conn *gorm.DB) error {
+	there, err := d.hasTable(conn, copyTable)
 	if err != nil {
 		return fmt.Errorf("look for %s: %w", copyTable, err)
 	}
@@ -29,7 +29,7 @@ func refuseHalfCopied(conn *gorm.DB) error {
 
 // IsHalfCopied says whether a copy into this database was begun and not finished.
 func (d *DB) IsHalfCopied(ctx context.Context) (bool, error) {
-	return hasTable(d.reader.WithContext(ctx), copyTable)
+	return d.hasTable(d.reader.WithContext(ctx), copyTable)
 }
 
 // What can be set aside, as two statements each: how to drop it, and how to make
@@ -96,7 +96,8 @@ func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 	position := 0
 	finally := func(statement string) error {
 		position++
-		return b.exec(ctx, b.db.numbered("INSERT INTO "+copyTable+" (position, statement) VALUES (?, ?)"), position, statement)
+		insert, args := b.db.dialect.bind("INSERT INTO "+copyTable+" (position, statement) VALUES (?, ?)", []any{position, statement})
+		return b.exec(ctx, insert, args...)
 	}
 	for _, pair := range pairs {
 		if err := errors.Join(finally(pair[1]), b.exec(ctx, pair[0])); err != nil {

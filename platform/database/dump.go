@@ -9,13 +9,7 @@ import (
 // DumpSchema describes the whole schema as text, always in the same order, for
 // a golden file that a person reviews.
 func (d *DB) DumpSchema(ctx context.Context) (string, error) {
-	query := `SELECT COALESCE(sql, '') FROM sqlite_schema
-		WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> '` + migrationTable + `' AND sql IS NOT NULL
-		AND NOT (type = 'table' AND name IN ` + litestreamTables + `) ORDER BY tbl_name, type DESC, name`
-	if d.driver == Postgres {
-		query = postgresSchema
-	}
-	rows, err := d.reader.WithContext(ctx).Raw(query).Rows()
+	rows, err := d.reader.WithContext(ctx).Raw(d.syntax.schema).Rows()
 	if err != nil {
 		return "", fmt.Errorf("dump schema: %w", err)
 	}
@@ -28,6 +22,10 @@ func (d *DB) DumpSchema(ctx context.Context) (string, error) {
 	}
 	return strings.Join(lines, "\n") + "\n", nil
 }
+
+const sqliteSchema = `SELECT COALESCE(sql, '') FROM sqlite_schema
+		WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> '` + migrationTable + `' AND sql IS NOT NULL
+		AND NOT (type = 'table' AND name IN ` + litestreamTables + `) ORDER BY tbl_name, type DESC, name`
 
 const postgresSchema = `
 SELECT line FROM (

@@ -65,23 +65,23 @@ type Status struct {
 
 // Status reads which migrations have been applied; it changes nothing.
 func (d *DB) Status(ctx context.Context, known []Migration) (Status, error) {
-	s, err := statusOf(d.reader.WithContext(ctx), known)
-	return s, d.explain(ctx, err)
+	s, err := d.statusOf(d.reader.WithContext(ctx), known)
+	return s, d.dialect.explain(ctx, err)
 }
 
 // Applied returns the ids of the migrations that have been, also of a database
 // into which a copy was not finished.
 func (d *DB) Applied(ctx context.Context) ([]string, error) {
-	ids, err := appliedIn(d.reader.WithContext(ctx))
-	return ids, d.explain(ctx, err)
+	ids, err := d.appliedIn(d.reader.WithContext(ctx))
+	return ids, d.dialect.explain(ctx, err)
 }
 
-func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
+func (d *DB) statusOf(conn *gorm.DB, known []Migration) (Status, error) {
 	var s Status
-	if err := refuseHalfCopied(conn); err != nil {
+	if err := d.refuseHalfCopied(conn); err != nil {
 		return s, err
 	}
-	done, err := appliedIn(conn)
+	done, err := d.appliedIn(conn)
 	if err != nil {
 		return s, err
 	}
@@ -97,8 +97,8 @@ func statusOf(conn *gorm.DB, known []Migration) (Status, error) {
 	return s, nil
 }
 
-func appliedIn(conn *gorm.DB) (ids []string, err error) {
-	there, err := hasTable(conn, migrationTable)
+func (d *DB) appliedIn(conn *gorm.DB) (ids []string, err error) {
+	there, err := d.hasTable(conn, migrationTable)
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", migrationTable, err)
 	}
@@ -111,14 +111,9 @@ func appliedIn(conn *gorm.DB) (ids []string, err error) {
 	return ids, nil
 }
 
-func hasTable(conn *gorm.DB, name string) (bool, error) {
-	query := "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
-	if conn.Name() == "postgres" {
-		// Not information_schema, which leaves out what the role may not use.
-		query = "SELECT COUNT(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND relname = ?"
-	}
+func (d *DB) hasTable(conn *gorm.DB, name string) (bool, error) {
 	var n int64
-	err := conn.Raw(query, name).Scan(&n).Error
+	err := conn.Raw(d.syntax.hasTable, name).Scan(&n).Error
 	return n > 0, err
 }
 
@@ -164,7 +159,7 @@ func (d *DB) Migrate(ctx context.Context, known []Migration) (applied []string, 
 
 func (d *DB) migrateStep(ctx context.Context, known []Migration) (applied []string, more bool, err error) {
 	err = d.migrating(ctx, func(tx *gorm.DB) error {
-		status, err := statusOf(tx, known)
+		status, err := d.statusOf(tx, known)
 		if err != nil {
 			return err
 		}
@@ -199,7 +194,7 @@ func (d *DB) migrateStep(ctx context.Context, known []Migration) (applied []stri
 func (d *DB) Rollback(ctx context.Context, known []Migration, n int) (undone []string, err error) {
 	err = d.migrating(ctx, func(tx *gorm.DB) error {
 		undone = nil
-		status, err := statusOf(tx, known)
+		status, err := d.statusOf(tx, known)
 		if err != nil {
 			return err
 		}
@@ -261,16 +256,16 @@ func firstLine(s string) string {
 func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	ctx = ForAll(ctx)
 	if d.driver == SQLite {
-		return retrying(ctx, openAttempts, func() error { return d.migratingSQLite(ctx, fn) })
+		return retrying(ctx, openAttempts, func() error { return sqliteDialect{d}.migrating(ctx, fn) })
 	}
 	if d.engine.MigratesInSteps() {
-		return d.explain(ctx, d.alone(ctx, func() error { return fn(d.writer.WithContext(ctx)) }))
+		return d.dialect.explain(ctx, d.alone(ctx, func() error { return fn(d.writer.WithContext(ctx)) }))
 	}
-	err := retrying(ctx, migrateAttempts, func() error { return d.migratingPostgres(ctx, fn) })
+	err := retrying(ctx, migrateAttempts, func() error { return postgresDialect{d}.migrating(ctx, fn) })
 	if isLockTimeout(err) {
 		return fmt.Errorf("others use the tables that change (a dump, a long transaction): try again when they are done: %w", err)
 	}
-	return d.explain(ctx, err)
+	return d.dialect.explain(ctx, err)
 }
 
 // unhurried frees a transaction from the limits that are set for requests. Not
@@ -278,10 +273,10 @@ func (d *DB) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 const unhurried = `SELECT set_config(name, '0', true) FROM pg_settings
 	WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout') AND setting <> '0'`
 
-// migratingPostgres waits for a table for half a second. Requests queue behind it no
+// migrating waits for a table for half a second. Requests queue behind it no
 // longer than that. PostgreSQL looks for deadlocks only after a second, so it cancels no
 // request for one.
-func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) error {
+func (d postgresDialect) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return d.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := tx.Exec(unhurried).Error; err != nil {
 			return fmt.Errorf("take as long as it takes: %w", err)
@@ -299,14 +294,14 @@ func (d *DB) migratingPostgres(ctx context.Context, fn func(tx *gorm.DB) error) 
 	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted}) // to see what the lock waited for
 }
 
-func (d *DB) migratingSQLite(ctx context.Context, fn func(tx *gorm.DB) error) error {
+func (d sqliteDialect) migrating(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	// SQLite's own procedure for changing a schema: without foreign keys, which
 	// would turn DROP TABLE into deletes, and with a check before the commit.
 	pool := d.openSQLitePool("_txlock=immediate&_foreign_keys=off")
 	defer pool.Close()
 	pool.SetMaxOpenConns(1)
 	config := d.gormConfig()
-	conn, err := gorm.Open(sqliteDialect{sqlite.Dialector{Conn: pool}}, config)
+	conn, err := gorm.Open(gormSQLite{sqlite.Dialector{Conn: pool}}, config)
 	if err != nil {
 		return err
 	}

@@ -58,13 +58,13 @@ func (d *DB) observed(ctx context.Context) (context.Context, func(error)) {
 // The dialects as gorm has them, but that a statement is explained by itself:
 // there are no values to put in, and no time to spend on it.
 type (
-	sqliteDialect   struct{ sqlite.Dialector }
-	postgresDialect struct{ postgres.Dialector }
+	gormSQLite   struct{ sqlite.Dialector }
+	gormPostgres struct{ postgres.Dialector }
 )
 
-func (sqliteDialect) Explain(text string, _ ...any) string { return text }
+func (gormSQLite) Explain(text string, _ ...any) string { return text }
 
-func (postgresDialect) Explain(text string, _ ...any) string { return text }
+func (gormPostgres) Explain(text string, _ ...any) string { return text }
 
 // Pool is a set of connections and what they are for.
 type Pool struct {
@@ -73,18 +73,7 @@ type Pool struct {
 }
 
 // Pools are all there are.
-func (d *DB) Pools() []Pool {
-	if d.driver == SQLite {
-		return []Pool{{"writer", d.writePool}, {"readers", d.readPool}}
-	}
-	pools := []Pool{{"primary", d.writePool}}
-	if d.standbys != nil {
-		for _, one := range d.standbys.all {
-			pools = append(pools, Pool{"standby " + one.server.address(), one.pool})
-		}
-	}
-	return pools
-}
+func (d *DB) Pools() []Pool { return d.dialect.pools() }
 
 // Standbys says how many there are and how many are read from now.
 func (d *DB) Standbys() (all, inUse int) {

@@ -1,12 +1,17 @@
-// Package database opens SQLite or PostgreSQL as DATABASE_URL says, runs
-// transactions that nested calls join, and applies the modules' migrations. It
-// is the only importer of the drivers.
+// Package database opens SQLite or PostgreSQL as DATABASE_URL says, and runs
+// transactions that nested calls join. It is the only importer of the drivers.
+//
+// Where both databases need a mechanism for the same thing, it is a method of dialect.
+// What only one of them has is in the files whose names begin with it, and is called on
+// any DB: a method about SQLite's files does nothing on PostgreSQL. It is one package all
+// the same. Group commit, the watch and the checks of the file share the writer's
+// connection; the pipeline, row-level security and pooling are layers of the same
+// connection; and both are reached through a transaction's context, which is private.
 package database
 
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -48,6 +53,8 @@ type Options struct {
 // DB is an open database.
 type DB struct {
 	driver         Driver
+	dialect        dialect
+	syntax         syntax
 	engine         engine.Engine // on PostgreSQL's protocol
 	server         server        // of PostgreSQL, that takes writes
 	writer, reader *gorm.DB
@@ -89,6 +96,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		driver: driver, engine: o.Engine, options: o,
 		log: &statementLog{driver: driver, log: o.Log, on: o.OnStatement, observer: o.Observer},
 	}
+	d.syntax, d.dialect = syntaxOf[driver], sqliteDialect{d}
+	if driver == Postgres {
+		d.dialect = postgresDialect{d}
+	}
 	err = retrying(ctx, openAttempts, func() error { return d.connect(ctx, rest) })
 	if err != nil {
 		d.unmake()
@@ -98,31 +109,14 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func (d *DB) connect(ctx context.Context, address string) error {
-	if d.driver == SQLite {
-		if err := d.openSQLite(address); err != nil {
-			return err
-		}
-	} else if err := d.openPostgres(address); err != nil {
+	if err := d.dialect.open(address); err != nil {
 		return err
 	}
-	err := d.checkPooling(ctx) // before anything is prepared
-	if err == nil {
-		err = d.Ping(ctx)
-	}
-	if err == nil {
-		if err = d.recognise(ctx); err != nil {
-			_ = d.Close()
-		}
+	if err := d.dialect.check(ctx); err != nil {
+		_ = d.Close()
 		return err
 	}
-	_ = d.Close()
-	switch {
-	case isRetryable(err) || errors.Is(err, errSharedConnections):
-		return err
-	case d.driver == SQLite:
-		return fmt.Errorf("the database does not answer: %w", err)
-	}
-	return d.server.explain(err)
+	return nil
 }
 
 // parseURL tells the driver by the scheme and returns what that driver opens.
@@ -163,7 +157,7 @@ func (d *DB) Driver() Driver { return d.driver }
 
 // Param is a placeholder whose type PostgreSQL is told, for hand-written SQL.
 func (d *DB) Param(sqlType string) string {
-	if d.driver == Postgres {
+	if d.syntax.typedParameters {
 		return "CAST(? AS " + sqlType + ")"
 	}
 	return "?"
@@ -173,14 +167,8 @@ func (d *DB) Param(sqlType string) string {
 func (d *DB) Null(sqlType string) string { return strings.Replace(d.Param(sqlType), "?", "NULL", 1) }
 
 // ForUpdate locks the rows of a SELECT until the transaction ends. On SQLite
-// the write transaction excludes every other already. Not the stronger FOR
-// UPDATE, which would make rows that refer to the locked one wait.
-func (d *DB) ForUpdate() string {
-	if d.driver == Postgres {
-		return " FOR NO KEY UPDATE"
-	}
-	return ""
-}
+// the write transaction excludes every other already.
+func (d *DB) ForUpdate() string { return d.syntax.forUpdate }
 
 // Ping says whether the database answers.
 func (d *DB) Ping(ctx context.Context) error {
@@ -191,27 +179,5 @@ func (d *DB) Ping(ctx context.Context) error {
 	return d.writePool.PingContext(ctx)
 }
 
-// Close closes all connections. SQLite's log is checkpointed into the file, unless
-// another process reads without end, as Litestream does: Close does not wait for it.
-func (d *DB) Close() error {
-	if d.driver == Postgres {
-		var err error
-		if d.standbys != nil {
-			err = d.standbys.close()
-		}
-		return errors.Join(err, d.writePool.Close())
-	}
-	d.watch.close()
-	checkpoint := func() {
-		_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
-	}
-	if d.opened.replaced.Load() { // SQLite would remove the log, by a name that may be another file's
-		checkpoint()
-		return nil
-	}
-	err := d.readPool.Close()
-	checkpoint()
-	err = errors.Join(err, d.writePool.Close())
-	d.unlinkHeld()
-	return err
-}
+// Close closes all connections.
+func (d *DB) Close() error { return d.dialect.close() }

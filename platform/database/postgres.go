@@ -6,15 +6,17 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 )
 
-func (d *DB) openPostgres(dsn string) error {
+func (d postgresDialect) open(dsn string) error {
 	var err error
 	if d.server, d.writePool, err = d.openPool(dsn); err != nil {
 		return fmt.Errorf("DATABASE_URL %w", err)
@@ -32,6 +34,88 @@ func (d *DB) openPostgres(dsn string) error {
 	}
 	d.reader, err = d.openGorm(retriedReads{reads})
 	return err
+}
+
+func (d postgresDialect) check(ctx context.Context) error {
+	err := d.checkPooling(ctx) // before anything is prepared
+	if err == nil {
+		err = d.Ping(ctx)
+	}
+	switch {
+	case err == nil:
+		return d.recognise(ctx)
+	case isRetryable(err) || errors.Is(err, errSharedConnections):
+		return err
+	}
+	return d.server.explain(err)
+}
+
+func (d postgresDialect) close() (err error) {
+	if d.standbys != nil {
+		err = d.standbys.close()
+	}
+	return errors.Join(err, d.writePool.Close())
+}
+
+func (d postgresDialect) begin(ctx context.Context, t *transaction, fn func(context.Context) error) error {
+	return d.separately(ctx, t, fn)
+}
+
+func (d postgresDialect) prepareSnapshot(ctx context.Context, tx *gorm.DB) error {
+	if err := d.tellTenant(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Exec(unhurried).Error
+}
+
+// bind has a UUID as bytes: pgx would have it written as text, and read it again.
+func (d postgresDialect) bind(text string, args []any) (string, []any) {
+	text = d.numbered(text)
+	if d.options.TransactionPooling {
+		return text, args
+	}
+	for i, arg := range args {
+		switch id := arg.(type) {
+		case uuid.UUID:
+			args[i] = [16]byte(id)
+		case uuid.NullUUID:
+			if args[i] = nil; id.Valid {
+				args[i] = [16]byte(id.UUID)
+			}
+		}
+	}
+	return text, args
+}
+
+// numbered turns ? into $1, $2, … in a statement that has no other.
+func (d postgresDialect) numbered(text string) string {
+	if known, ok := d.texts.Load(text); ok {
+		return known.(string)
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if r == '?' {
+			n++
+			fmt.Fprintf(&b, "$%d", n)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	d.texts.Store(text, b.String())
+	return b.String()
+}
+
+func (postgresDialect) quick(ctx context.Context) context.Context { return ctx }
+
+func (d postgresDialect) pools() []Pool {
+	pools := []Pool{{"primary", d.writePool}}
+	if d.standbys != nil {
+		for _, one := range d.standbys.all {
+			pools = append(pools, Pool{"standby " + one.server.address(), one.pool})
+		}
+	}
+	return pools
 }
 
 // openPool makes no connection yet.
@@ -93,7 +177,7 @@ func connectPlain(ctx context.Context, connector driver.Connector) (*stdlib.Conn
 }
 
 func (d *DB) openGorm(pool gorm.ConnPool) (*gorm.DB, error) {
-	conn, err := gorm.Open(postgresDialect{postgres.Dialector{Config: &postgres.Config{Conn: pool}}}, d.gormConfig())
+	conn, err := gorm.Open(gormPostgres{postgres.Dialector{Config: &postgres.Config{Conn: pool}}}, d.gormConfig())
 	if err != nil {
 		return nil, d.server.explain(err)
 	}

@@ -25,8 +25,8 @@ func poolTransactions(config *pgx.ConnConfig) {
 // checkPooling refuses a pooler in transaction mode that was not announced. Two
 // connections that are open at once have two processes of the server behind
 // them, unless a pooler shares one.
-func (d *DB) checkPooling(ctx context.Context) error {
-	if d.driver != Postgres || d.options.TransactionPooling {
+func (d postgresDialect) checkPooling(ctx context.Context) error {
+	if d.options.TransactionPooling {
 		return nil
 	}
 	one, err := d.writePool.Conn(ctx)

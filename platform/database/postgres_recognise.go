@@ -15,10 +15,7 @@ import (
 // began, and not what a lock waited for, so that the second look at a role would
 // see what it was before. READ COMMITTED looks anew, SERIALIZABLE finds out at the
 // commit. YugabyteDB may take the one for the other.
-func (d *DB) recognise(ctx context.Context) error {
-	if d.driver == SQLite {
-		return d.checkSQLiteEncoding(ctx)
-	}
+func (d postgresDialect) recognise(ctx context.Context) error {
 	var version, release, number, isolation string
 	var citus bool
 	err := d.readPool.QueryRowContext(ctx, `SELECT version(), EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus'),
@@ -47,7 +44,7 @@ func (d *DB) recognise(ctx context.Context) error {
 }
 
 // checkVersion refuses a server that is too old.
-func (d *DB) checkVersion(ctx context.Context, release, number string) error {
+func (d postgresDialect) checkVersion(ctx context.Context, release, number string) error {
 	n, _ := strconv.Atoi(number)
 	if d.engine.TooOld(n) {
 		return unfit{

@@ -241,8 +241,8 @@ func (s server) explainLook(err error) error {
 }
 
 // explain is server's, and of errors that the server has to be asked about.
-func (d *DB) explain(ctx context.Context, err error) error {
-	if err == nil || d.driver != Postgres || ctx.Err() != nil || isRetryable(err) {
+func (d postgresDialect) explain(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || isRetryable(err) {
 		return err
 	}
 	var pg *pgconn.PgError

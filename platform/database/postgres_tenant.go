@@ -108,8 +108,8 @@ func tenantSettings(ctx context.Context) string {
 // tellTenant is for a connection that does not tell PostgreSQL by itself, since
 // row-level security is not configured here: it may still be on there, and what it
 // then shows is asked for.
-func (d *DB) tellTenant(ctx context.Context, tx *gorm.DB) error {
-	if d.driver != Postgres || d.options.RowSecurity {
+func (d postgresDialect) tellTenant(ctx context.Context, tx *gorm.DB) error {
+	if d.options.RowSecurity {
 		return nil
 	}
 	return tx.Exec(tenantSettings(ctx)).Error

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -29,7 +28,7 @@ type Row struct {
 // Row asks for one row, which must be quick to find: on SQLite it does not end
 // with its context.
 func (d *DB) Row(ctx context.Context, query string, args ...any) Row {
-	rows, err := d.query(d.unhurried(ctx), query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
+	rows, err := d.query(d.dialect.quick(ctx), query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
 	return Row{rows: rows, err: err}
 }
 
@@ -53,7 +52,7 @@ func (r Row) Scan(into ...any) error {
 
 // Rows asks for a page of rows, for Collect. What is said of Row holds.
 func (d *DB) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return d.query(d.unhurried(ctx), query, args)
+	return d.query(d.dialect.quick(ctx), query, args)
 }
 
 // WriteRow runs a statement that writes at most one row and returns it, in the
@@ -68,8 +67,9 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 	}
 	return retrying(ctx, txAttempts, func() error {
 		ctx, ended := d.observed(ctx)
-		began, text := time.Now(), d.placed(statement)
-		rows, err := d.writePool.QueryContext(ctx, text, d.values(args)...) //nolint:rowserrcheck,sqlclosecheck // by Scan
+		began := time.Now()
+		text, args := d.dialect.bind(statement, args)
+		rows, err := d.writePool.QueryContext(ctx, text, args...) //nolint:rowserrcheck,sqlclosecheck // by Scan
 		d.log.tell(ctx, began, text, err)
 		err = d.translated((Row{rows: rows, err: err}).Scan(into...))
 		ended(err)
@@ -94,8 +94,9 @@ func (d *DB) Count(ctx context.Context, query string, args ...any) (*int64, erro
 // Exec writes, in the transaction of the context, and says how many rows it
 // changed.
 func (d *DB) Exec(ctx context.Context, statement string, args ...any) (changed int64, err error) {
-	began, text := time.Now(), d.placed(statement)
-	result, err := d.pool(ctx).ExecContext(d.unhurried(ctx), text, d.values(args)...)
+	began := time.Now()
+	text, args := d.dialect.bind(statement, args)
+	result, err := d.pool(ctx).ExecContext(d.dialect.quick(ctx), text, args...)
 	d.log.tell(ctx, began, text, err)
 	if err != nil {
 		return 0, d.translated(err)
@@ -107,8 +108,9 @@ func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, er
 	if err := d.refuseReplaced(); err != nil {
 		return nil, err
 	}
-	began, text := time.Now(), d.placed(query)
-	rows, err := d.pool(ctx).QueryContext(ctx, text, d.values(args)...)
+	began := time.Now()
+	text, args := d.dialect.bind(query, args)
+	rows, err := d.pool(ctx).QueryContext(ctx, text, args...)
 	d.log.tell(ctx, began, text, err)
 	if isStale(err) {
 		d.reconnect()
@@ -124,48 +126,6 @@ func (d *DB) pool(ctx context.Context) gorm.ConnPool {
 		return t.conn.Statement.ConnPool
 	}
 	return d.reader.ConnPool
-}
-
-// unhurried takes the end from a context where that costs more than the
-// statement: on SQLite, where it is database/sql that would watch it, in a
-// goroutine for each.
-func (d *DB) unhurried(ctx context.Context) context.Context {
-	if d.driver == SQLite && ctx.Err() == nil {
-		return context.WithoutCancel(ctx)
-	}
-	return ctx
-}
-
-// placed has the placeholders that the driver takes.
-func (d *DB) placed(text string) string {
-	if d.driver == SQLite {
-		return text
-	}
-	if known, ok := d.texts.Load(text); ok {
-		return known.(string)
-	}
-	numbered := d.numbered(text)
-	d.texts.Store(text, numbered)
-	return numbered
-}
-
-// values are parameters as the driver takes them best: pgx would have a UUID
-// written as text, and read it again.
-func (d *DB) values(args []any) []any {
-	if d.driver == SQLite || d.options.TransactionPooling {
-		return args
-	}
-	for i, arg := range args {
-		switch id := arg.(type) {
-		case uuid.UUID:
-			args[i] = [16]byte(id)
-		case uuid.NullUUID:
-			if args[i] = nil; id.Valid {
-				args[i] = [16]byte(id.UUID)
-			}
-		}
-	}
-	return args
 }
 
 // translated makes what the constraints refuse the same on both, as gorm does.

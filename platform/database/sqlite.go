@@ -1,6 +1,7 @@
 package database
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -16,9 +17,9 @@ import (
 	"guildhall/platform/sqliteurl"
 )
 
-// openSQLite opens one connection that writes and several that read. Several
+// open opens one connection that writes and several that read. Several
 // writers would only wait for each other inside SQLite, deaf to their contexts.
-func (d *DB) openSQLite(path string) error {
+func (d sqliteDialect) open(path string) error {
 	if err := requireOwnLog(path); err != nil {
 		return fmt.Errorf("open the SQLite file: %w", err)
 	}
@@ -30,20 +31,72 @@ func (d *DB) openSQLite(path string) error {
 	d.watch = newWatch(sqliteConnector{d.opened, sqliteDSN(path, "_query_only=1")})
 	d.writePool = sql.OpenDB(writerConnector{sqliteConnector{d.opened, sqliteDSN(path, "_txlock=immediate&_foreign_keys=on")}, d.watch})
 	d.writePool.SetMaxOpenConns(1)
-	d.group = newGroupCommit(d)
+	d.group = newGroupCommit(d.DB)
 	d.readPool = d.openSQLitePool("_query_only=1&_foreign_keys=on")
 	readers := max(4, runtime.GOMAXPROCS(0)*2)
 	d.readPool.SetMaxOpenConns(readers)
 	d.readPool.SetMaxIdleConns(readers)
-	if d.writer, err = gorm.Open(sqliteDialect{sqlite.Dialector{Conn: d.writePool}}, d.gormConfig()); err != nil {
+	if d.writer, err = gorm.Open(gormSQLite{sqlite.Dialector{Conn: d.writePool}}, d.gormConfig()); err != nil {
 		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}
-	if d.reader, err = gorm.Open(sqliteDialect{sqlite.Dialector{Conn: d.readPool}}, d.gormConfig()); err != nil {
+	if d.reader, err = gorm.Open(gormSQLite{sqlite.Dialector{Conn: d.readPool}}, d.gormConfig()); err != nil {
 		_ = d.Close()
 		return fmt.Errorf("open the SQLite file %s: %w", path, err)
 	}
 	return nil
+}
+
+func (d sqliteDialect) check(ctx context.Context) error {
+	err := d.Ping(ctx)
+	switch {
+	case err == nil:
+		return d.checkEncoding(ctx)
+	case isRetryable(err):
+		return err
+	}
+	return fmt.Errorf("the database does not answer: %w", err)
+}
+
+// close checkpoints the log into the file, unless another process reads without end, as
+// Litestream does: it does not wait for that.
+func (d sqliteDialect) close() error {
+	d.watch.close()
+	checkpoint := func() {
+		_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
+	}
+	if d.opened.replaced.Load() { // SQLite would remove the log, by a name that may be another file's
+		checkpoint()
+		return nil
+	}
+	err := d.readPool.Close()
+	checkpoint()
+	err = errors.Join(err, d.writePool.Close())
+	d.unlinkHeld()
+	return err
+}
+
+func (d sqliteDialect) begin(ctx context.Context, t *transaction, fn func(context.Context) error) error {
+	return d.group.do(ctx, t, fn)
+}
+
+func (sqliteDialect) prepareSnapshot(context.Context, *gorm.DB) error { return nil }
+
+func (sqliteDialect) bind(text string, args []any) (string, []any) { return text, args }
+
+// quick takes the end from a context: database/sql would watch it in a goroutine for
+// each statement, which costs more than the statement.
+func (sqliteDialect) quick(ctx context.Context) context.Context {
+	if ctx.Err() == nil {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+func (sqliteDialect) explain(_ context.Context, err error) error { return err }
+
+func (d sqliteDialect) pools() []Pool {
+	return []Pool{{"writer", d.writePool}, {"readers", d.readPool}}
 }
 
 func (d *DB) openSQLitePool(extra string) *sql.DB {

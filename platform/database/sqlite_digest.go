@@ -58,7 +58,7 @@ func (d *DB) hasDigest(ctx context.Context) (bool, error) {
 	if d.driver != SQLite {
 		return false, nil
 	}
-	there, err := hasTable(d.reader.WithContext(ctx), digestTable)
+	there, err := d.hasTable(d.reader.WithContext(ctx), digestTable)
 	if err != nil {
 		return false, fmt.Errorf("look for %s: %w", digestTable, err)
 	}

@@ -111,11 +111,7 @@ const postgresColumns = `SELECT c.relname, a.attname, format_type(a.atttypid, NU
 // Tables describes every table of the schema, but for the migrations' own, by
 // name. On PostgreSQL there may be others' tables among them.
 func (d *DB) Tables(ctx context.Context) (map[string]Table, error) {
-	query := sqliteColumns
-	if d.driver == Postgres {
-		query = postgresColumns
-	}
-	rows, err := d.reader.WithContext(ctx).Raw(query).Rows()
+	rows, err := d.reader.WithContext(ctx).Raw(d.syntax.columns).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("describe the tables: %w", err)
 	}

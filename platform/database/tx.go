@@ -61,10 +61,7 @@ func (d *DB) Conn(ctx context.Context) *gorm.DB {
 // run more than once and must leave no trace outside of the database. Slow work
 // is done before: on SQLite others wait for it, and may be in its group commit.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
-	if d.driver == SQLite {
-		return d.transact(ctx, d.group.do, fn)
-	}
-	return d.transact(ctx, d.separately, fn)
+	return d.transact(ctx, d.dialect.begin, fn)
 }
 
 // InBulk is InTx for what may take long, and ends with its context. It takes no part
@@ -137,18 +134,10 @@ func (t *transaction) run(ctx context.Context, fn func(context.Context) error) e
 // Snapshot runs fn in a transaction that reads all as it is at one moment, and
 // writes nothing. SQLite's log grows for as long as it runs.
 func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context) error) error {
-	o := &sql.TxOptions{ReadOnly: true}
-	if d.driver == Postgres {
-		o.Isolation = sql.LevelRepeatableRead // SQLite knows no other
-	}
+	o := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead} // SQLite has no other
 	return d.reader.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := d.tellTenant(ctx, tx); err != nil {
+		if err := d.dialect.prepareSnapshot(ctx, tx); err != nil {
 			return err
-		}
-		if d.driver == Postgres {
-			if err := tx.Exec(unhurried).Error; err != nil {
-				return err
-			}
 		}
 		return fn(context.WithValue(ctx, txKey{}, &transaction{db: d, conn: tx}))
 	}, o)

@@ -17,10 +17,10 @@ func (u unfit) Error() string { return u.what + ": " + u.mend }
 // checkSearchPath finds out whether there is a schema in which tables are made,
 // and that it is none of PostgreSQL's own: what is made in pg_temp is gone with
 // the connection.
-func (d *DB) checkSearchPath(ctx context.Context) error {
+func (d postgresDialect) checkSearchPath(ctx context.Context) error {
 	var schema string
 	if err := d.writePool.QueryRowContext(ctx, "SELECT COALESCE(current_schema(), '')").Scan(&schema); err != nil {
-		return d.explain(ctx, fmt.Errorf("ask the database for its schema: %w", err))
+		return d.dialect.explain(ctx, fmt.Errorf("ask the database for its schema: %w", err))
 	}
 	if schema != "" && !strings.HasPrefix(schema, "pg_") && schema != "information_schema" {
 		return nil
@@ -32,7 +32,7 @@ func (d *DB) checkSearchPath(ctx context.Context) error {
 			ANY (regexp_split_to_array(replace(s.setting, '"$user"', quote_ident(session_user)), ' *, *'))), '')
 		FROM pg_settings s WHERE s.name = 'search_path'`).Scan(&path, &role, &database, &source, &forbidden)
 	if err != nil {
-		return d.explain(ctx, fmt.Errorf("ask the database for search_path: %w", err))
+		return d.dialect.explain(ctx, fmt.Errorf("ask the database for search_path: %w", err))
 	}
 	u := unfit{mend: fmt.Sprintf("run ALTER ROLE %s IN DATABASE %s SET search_path = public, or name another schema there", role, database)}
 	switch {
@@ -55,12 +55,12 @@ func (d *DB) checkSearchPath(ctx context.Context) error {
 // checkEncoding refuses a database that does not keep text in Unicode. What its
 // encoding lacks it refuses later, in some request; SQL_ASCII takes bytes for
 // characters, so that it counts, cuts and compares them wrongly.
-func (d *DB) checkEncoding(ctx context.Context) error {
+func (d postgresDialect) checkEncoding(ctx context.Context) error {
 	var encoding, role, fresh string
 	err := d.writePool.QueryRowContext(ctx, `SELECT COALESCE(current_setting('server_encoding', true), ''), quote_ident(current_user),
 		quote_ident(current_database() || '_utf8')`).Scan(&encoding, &role, &fresh)
 	if err != nil {
-		return d.explain(ctx, fmt.Errorf("ask the database for its encoding: %w", err))
+		return d.dialect.explain(ctx, fmt.Errorf("ask the database for its encoding: %w", err))
 	}
 	if encoding == "" || strings.EqualFold(encoding, "UTF8") {
 		return nil
@@ -71,10 +71,10 @@ func (d *DB) checkEncoding(ctx context.Context) error {
 	}
 }
 
-// checkSQLiteEncoding refuses a file that was made with another PRAGMA
+// checkEncoding refuses a file that was made with another PRAGMA
 // encoding: SQLite compares the bytes, so that in UTF-16 text has another order than
 // everywhere else.
-func (d *DB) checkSQLiteEncoding(ctx context.Context) error {
+func (d sqliteDialect) checkEncoding(ctx context.Context) error {
 	var encoding string
 	if err := d.readPool.QueryRowContext(ctx, "PRAGMA encoding").Scan(&encoding); err != nil {
 		return fmt.Errorf("ask the SQLite file for its encoding: %w", err)
@@ -91,12 +91,12 @@ func (d *DB) MayMigrate(ctx context.Context) error {
 	if d.driver == SQLite {
 		return nil
 	}
-	return d.mayNot(ctx)
+	return postgresDialect{d}.mayNot(ctx)
 }
 
 // mayNot finds out what the role may not do that it would have to: make tables, use
 // those that are there, or change them. It returns nil where it finds nothing.
-func (d *DB) mayNot(ctx context.Context) error {
+func (d postgresDialect) mayNot(ctx context.Context) error {
 	var role, schema, owner string
 	var creates, uses, owns bool
 	err := d.writePool.QueryRowContext(ctx, `SELECT quote_ident(current_user), quote_ident(n.nspname), has_schema_privilege(n.oid, 'CREATE'),
@@ -130,13 +130,16 @@ func (d *DB) mayNot(ctx context.Context) error {
 // Writable says why no writes are taken: the server is a standby, or was told so;
 // the SQLite file is another; one failed for lack of room. It makes none but in that
 // last case.
-func (d *DB) Writable(ctx context.Context) error {
-	if d.driver == SQLite {
-		if err := d.InPlace(); err != nil {
-			return err
-		}
-		return d.takesWrites(ctx)
+func (d *DB) Writable(ctx context.Context) error { return d.dialect.writable(ctx) }
+
+func (d sqliteDialect) writable(ctx context.Context) error {
+	if err := d.InPlace(); err != nil {
+		return err
 	}
+	return d.takesWrites(ctx)
+}
+
+func (d postgresDialect) writable(ctx context.Context) error {
 	var setting, standby bool
 	err := d.writePool.QueryRowContext(ctx, "SELECT current_setting('default_transaction_read_only') = 'on', pg_is_in_recovery()").Scan(&setting, &standby)
 	if setting || standby || isStale(err) {
@@ -170,7 +173,7 @@ func (d *DB) CheckTimeout(ctx context.Context) error {
 	var milliseconds int64
 	err := d.writePool.QueryRowContext(ctx, "SELECT CAST(setting AS bigint) FROM pg_settings WHERE name = 'statement_timeout'").Scan(&milliseconds)
 	if err != nil {
-		return d.explain(ctx, err)
+		return d.dialect.explain(ctx, err)
 	}
 	if given := time.Duration(milliseconds) * time.Millisecond; given > 0 && given < leastTimeout {
 		return unfit{
