@@ -22,6 +22,7 @@ import (
 	"guildhall/platform/httpapi"
 	"guildhall/platform/idempotency"
 	"guildhall/platform/keyring"
+	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
@@ -140,7 +141,7 @@ func revealed(secrets []config.Secret) (keys [][]byte) {
 type App struct {
 	kernel     *Kernel
 	api        *httpapi.API
-	migrations []database.Migration
+	migrations []migrate.Migration
 	tables     []schema.Table
 	invariants []schema.Invariant
 	retention  *audit.Retention
@@ -150,7 +151,7 @@ type App struct {
 // New mounts the modules.
 func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	a := &App{kernel: k, retention: audit.NewRetention(k.Trail, k.Config.AuditRetention)}
-	sources := []database.Source{
+	sources := []migrate.Source{
 		{Module: access.Name, Migrations: access.Migrations()},
 		{Module: audit.Name, Migrations: audit.Migrations()},
 		{Module: ratelimit.Name, Migrations: ratelimit.Migrations()},
@@ -158,7 +159,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	}
 	a.tables = slices.Concat(access.Tables(), k.Limits.Tables(), k.Keys.Tables(), audit.Tables(a.retention))
 	for _, m := range modules {
-		sources = append(sources, database.Source{Module: m.Name(), Migrations: m.Migrations()})
+		sources = append(sources, migrate.Source{Module: m.Name(), Migrations: m.Migrations()})
 		a.tables = append(a.tables, m.Tables()...)
 	}
 	if err := schema.Check(a.tables); err != nil {
@@ -174,7 +175,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	}
 	k.Gate.Know(a.tables)
 	var err error
-	if a.migrations, err = database.Merge(sources...); err != nil {
+	if a.migrations, err = migrate.Merge(sources...); err != nil {
 		return nil, err
 	}
 	a.api, err = httpapi.New(httpapi.Options{
@@ -199,7 +200,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 func (a *App) API() *httpapi.API { return a.api }
 
 // Migrations are those of all modules, in order.
-func (a *App) Migrations() []database.Migration { return a.migrations }
+func (a *App) Migrations() []migrate.Migration { return a.migrations }
 
 // Tables are those of the kernel and of all modules.
 func (a *App) Tables() []schema.Table { return a.tables }
@@ -259,7 +260,7 @@ func (a *App) Current(ctx context.Context) error {
 
 func (a *App) migrated(ctx context.Context) error {
 	if a.kernel.Config.MigrateOnStart {
-		applied, err := a.kernel.DB.Migrate(ctx, a.migrations)
+		applied, err := migrate.Up(ctx, a.kernel.DB, a.migrations)
 		if err == nil && len(applied) > 0 {
 			a.kernel.Log.InfoContext(ctx, "migrated", "applied", len(applied))
 		}
@@ -270,12 +271,12 @@ func (a *App) migrated(ctx context.Context) error {
 
 // UpToDate says why the schema is not this version's.
 func (a *App) UpToDate(ctx context.Context) error {
-	status, err := a.kernel.DB.Status(ctx, a.migrations)
+	status, err := migrate.StatusOf(ctx, a.kernel.DB, a.migrations)
 	switch {
 	case err != nil:
 		return err
 	case len(status.Unknown) > 0:
-		return database.ErrSchemaNewer
+		return migrate.ErrSchemaNewer
 	case len(status.Pending) > 0:
 		return fmt.Errorf("%d migrations are pending: run `guildhall migrate up`, or set MIGRATE_ON_START=true", len(status.Pending))
 	default:
@@ -287,7 +288,7 @@ func (a *App) UpToDate(ctx context.Context) error {
 // meanwhile is no reason: the migrations of one release only add, so that the
 // old processes serve while the new ones start. To start on it is refused.
 func (a *App) ready(ctx context.Context) error {
-	status, err := a.kernel.DB.Status(ctx, a.migrations)
+	status, err := migrate.StatusOf(ctx, a.kernel.DB, a.migrations)
 	if err == nil && len(status.Pending) > 0 {
 		err = errors.New("the schema lacks what this version needs")
 	}

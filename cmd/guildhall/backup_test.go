@@ -17,6 +17,7 @@ import (
 	"guildhall/platform/backup"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -258,7 +259,7 @@ func TestAnOlderBackupIsBroughtToThisVersion(t *testing.T) {
 	platformtest.Each(t, func(t *testing.T, to string) {
 		s := start(t, platformtest.SQLiteURL(t))
 		ada := s.person("Ada")
-		if _, err := s.kernel.DB.Rollback(everything, s.app.Migrations(), 1); err != nil {
+		if _, err := migrate.Down(everything, s.kernel.DB, s.app.Migrations(), 1); err != nil {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()

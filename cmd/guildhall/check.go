@@ -15,6 +15,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/backup"
 	"guildhall/platform/config"
+	"guildhall/platform/migrate"
 )
 
 // checkCommand is the production checklist, made executable.
@@ -79,7 +80,7 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 			answers = append(answers, config.Finding{Name: database, Message: err.Error()})
 		}
 	}
-	status, err := g.DB.Status(ctx, g.app.Migrations())
+	status, err := migrate.StatusOf(ctx, g.DB, g.app.Migrations())
 	switch {
 	case err != nil:
 		return []config.Finding{{Name: database, Message: err.Error()}}

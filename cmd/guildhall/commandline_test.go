@@ -17,6 +17,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -566,16 +567,16 @@ func TestNobodyIsFilledInOnTheWayBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first := slices.IndexFunc(all, func(m database.Migration) bool { return strings.HasPrefix(m.ID, "202611252201_") })
-		if _, err := db.Rollback(everything, all, len(all)-first); err != nil {
+		first := slices.IndexFunc(all, func(m migrate.Migration) bool { return strings.HasPrefix(m.ID, "202611252201_") })
+		if _, err := migrate.Down(everything, db, all, len(all)-first); err != nil {
 			t.Fatal(err)
 		}
 		before := start(t, emptyLike(t, db.Driver()))
 		before.asOwner()
-		if _, err := before.kernel.DB.Rollback(everything, all, len(all)); err != nil {
+		if _, err := migrate.Down(everything, before.kernel.DB, all, len(all)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := before.kernel.DB.Migrate(everything, all[:first]); err != nil {
+		if _, err := migrate.Up(everything, before.kernel.DB, all[:first]); err != nil {
 			t.Fatal(err)
 		}
 		want, _ := before.kernel.DB.DumpSchema(everything)
@@ -587,7 +588,7 @@ func TestNobodyIsFilledInOnTheWayBack(t *testing.T) {
 				t.Errorf("%s has %d rows by nobody", table, n)
 			}
 		}
-		if _, err := db.Migrate(everything, all); err != nil {
+		if _, err := migrate.Up(everything, db, all); err != nil {
 			t.Fatal(err)
 		}
 		if again, err := db.DumpSchema(everything); err != nil || again != with {

@@ -12,6 +12,7 @@ import (
 	"guildhall/platform/clone"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -194,7 +195,7 @@ func TestCopyRefuses(t *testing.T) {
 		alone(func() { refused("the target is not empty: rate_limits holds 1 row(s)", "--from", from, "--to", to) })
 		other.exec("DELETE FROM rate_limits")
 
-		if _, err := other.kernel.DB.Rollback(everything, other.app.Migrations(), 1); err != nil {
+		if _, err := migrate.Down(everything, other.kernel.DB, other.app.Migrations(), 1); err != nil {
 			t.Fatal(err)
 		}
 		_ = other.kernel.DB.Close()
@@ -205,7 +206,7 @@ func TestCopyRefuses(t *testing.T) {
 		// Half of a copy is nothing that a service starts on.
 		err := other.kernel.DB.Bulk(everything, func(ctx context.Context, b *database.Bulk) error {
 			return b.InTx(ctx, func(ctx context.Context) error {
-				return b.BeginCopy(ctx, database.TableNames(other.app.Migrations(), other.kernel.DB.Driver()))
+				return b.BeginCopy(ctx, migrate.TableNames(other.app.Migrations(), other.kernel.DB.Driver()))
 			})
 		})
 		if err != nil {

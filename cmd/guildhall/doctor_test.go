@@ -13,6 +13,7 @@ import (
 
 	"guildhall/platform/config"
 	"guildhall/platform/doctor"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -76,7 +77,7 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 		s.exec("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')")
 		finds("fail  schema: is newer than this version: it has 209912312359_auth_from_the_future")
 		s.exec("DELETE FROM schema_migrations WHERE id LIKE '2099%'")
-		if _, err := s.kernel.DB.Rollback(everything, s.app.Migrations(), 2); err != nil {
+		if _, err := migrate.Down(everything, s.kernel.DB, s.app.Migrations(), 2); err != nil {
 			t.Fatal(err)
 		}
 		finds("fail  schema: 2 migration(s) are pending\n      -> look at `guildhall migrate plan`")
@@ -151,21 +152,21 @@ func TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges(t *testing.T) {
 		}
 		return found
 	}
-	migrate := func(args ...string) {
+	migrates := func(args ...string) {
 		t.Helper()
 		if out, status := run(t, dir, environ, append([]string{"migrate"}, args...)...); status != 0 {
 			t.Fatalf("%v: %d\n%s", args, status, out)
 		}
 	}
-	migrate("up")
+	migrates("up")
 	if found := copies(); len(found) > 0 {
 		t.Errorf("of an empty file: %v", found)
 	}
 	s := start(t, "sqlite://"+path)
 	ada := s.person("Ada")
-	migrate("down")
-	migrate("up")
-	migrate("up") // changes nothing
+	migrates("down")
+	migrates("up")
+	migrates("up") // changes nothing
 	found := copies()
 	if len(found) != 2 {
 		t.Fatalf("%v", found)
@@ -175,13 +176,13 @@ func TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges(t *testing.T) {
 	}
 	before := start(t, "sqlite://"+found[0]) // before the step down: it is current
 	before.logIn(ada.email, password).is(200)
-	if status, err := before.kernel.DB.Status(everything, s.app.Migrations()); err != nil || len(status.Pending) > 0 {
+	if status, err := migrate.StatusOf(everything, before.kernel.DB, s.app.Migrations()); err != nil || len(status.Pending) > 0 {
 		t.Errorf("%+v %v", status, err)
 	}
-	migrate("down")
+	migrates("down")
 	var all sync.WaitGroup
 	for range 4 {
-		all.Go(func() { migrate("up") })
+		all.Go(func() { migrates("up") })
 	}
 	all.Wait()
 	if n := len(copies()); n != 3 {
@@ -189,7 +190,7 @@ func TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges(t *testing.T) {
 	}
 	environ = append(environ, "DATABASE_COPY_BEFORE_MIGRATING=false")
 	last := fmt.Sprint(copies())
-	migrate("down")
+	migrates("down")
 	if now := fmt.Sprint(copies()); now != last {
 		t.Errorf("%s became %s", last, now)
 	}

@@ -14,6 +14,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/engine"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -29,10 +30,10 @@ func TestEngines(t *testing.T) {
 			s := startOn(t, e, platformtest.PostgresURL(t))
 			s.asOwner()
 			all := s.app.Migrations()
-			if _, err := s.kernel.DB.Rollback(s.ctx, all, len(all)); err != nil {
+			if _, err := migrate.Down(s.ctx, s.kernel.DB, all, len(all)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.kernel.DB.Migrate(s.ctx, all); err != nil {
+			if _, err := migrate.Up(s.ctx, s.kernel.DB, all); err != nil {
 				t.Fatal(err)
 			}
 			s.everyRequest()
@@ -100,7 +101,7 @@ func (s *service) everyRequest() {
 }
 
 // omitted are the statements of the migrations that an engine does not run.
-func omitted(e engine.Engine, migrations []database.Migration) (statements []string) {
+func omitted(e engine.Engine, migrations []migrate.Migration) (statements []string) {
 	for _, m := range migrations {
 		for _, s := range append(m.Up(database.Postgres), m.Down(database.Postgres)...) {
 			if e.Omits(s) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 )
 
 func migrateCommand() *cobra.Command {
@@ -69,7 +69,7 @@ func migrateUpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "up", Short: "Apply every pending migration", Args: cobra.NoArgs,
 		RunE: withNew(func(cmd *cobra.Command, _ []string, g *guildhall) error {
-			ids, err := g.DB.Migrate(cmd.Context(), g.app.Migrations())
+			ids, err := migrate.Up(cmd.Context(), g.DB, g.app.Migrations())
 			if err := report(cmd, asJSON, inState(applied, ids), err); err != nil {
 				return err
 			}
@@ -97,7 +97,7 @@ func migrateDownCommand() *cobra.Command {
 			return nil
 		}),
 		RunE: withApp(func(cmd *cobra.Command, _ []string, g *guildhall) error {
-			ids, err := g.DB.Rollback(cmd.Context(), g.app.Migrations(), n)
+			ids, err := migrate.Down(cmd.Context(), g.DB, g.app.Migrations(), n)
 			return report(cmd, asJSON, inState(rolledBack, ids), err)
 		}),
 	}
@@ -121,7 +121,7 @@ func migrateStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "List migrations and whether each has been applied", Args: cobra.NoArgs,
 		RunE: withApp(func(cmd *cobra.Command, _ []string, g *guildhall) error {
-			status, err := g.DB.Status(cmd.Context(), g.app.Migrations())
+			status, err := migrate.StatusOf(cmd.Context(), g.DB, g.app.Migrations())
 			if err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ func migrateStatusCommand() *cobra.Command {
 				return err
 			}
 			if len(status.Unknown) > 0 {
-				return database.ErrSchemaNewer
+				return migrate.ErrSchemaNewer
 			}
 			return nil
 		}),
@@ -140,7 +140,7 @@ func migrateStatusCommand() *cobra.Command {
 }
 
 func printPlan(ctx context.Context, cmd *cobra.Command, g *guildhall) error {
-	status, err := g.DB.Status(ctx, g.app.Migrations())
+	status, err := migrate.StatusOf(ctx, g.DB, g.app.Migrations())
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func printPlan(ctx context.Context, cmd *cobra.Command, g *guildhall) error {
 		if !slices.Contains(status.Pending, m.ID) {
 			continue
 		}
-		statements := g.DB.Statements(m.Up)
+		statements := migrate.Statements(g.DB, m.Up)
 		if len(statements) == 0 {
 			fmt.Fprintf(cmd.OutOrStdout(), "-- %s\n-- nothing to do on this database\n\n", m.ID)
 			continue

@@ -19,6 +19,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/doctor"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 	"guildhall/platform/schema"
 	"guildhall/platform/schema/column"
@@ -52,8 +53,8 @@ func (n notes) Tables() []schema.Table {
 	}}
 }
 
-func (notes) Migrations() []database.Migration {
-	return []database.Migration{{
+func (notes) Migrations() []migrate.Migration {
+	return []migrate.Migration{{
 		ID: "209901010000_notes_notes",
 		Up: func(driver database.Driver) []string {
 			return append([]string{`CREATE TABLE notes (
@@ -97,7 +98,7 @@ func takingNotes(t testing.TB, databaseURL string, change ...func(*config.Config
 		t.Fatal(err)
 	}
 	defer owner.DB.Close()
-	if _, err := owner.DB.Migrate(everything, withNotes(t, owner.Kernel).Migrations()); err != nil {
+	if _, err := migrate.Up(everything, owner.DB, withNotes(t, owner.Kernel).Migrations()); err != nil {
 		t.Fatal(err)
 	}
 	if owner.DB.Driver() == database.Postgres {

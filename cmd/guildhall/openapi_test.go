@@ -19,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"guildhall/platform"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -121,13 +122,13 @@ func TestSchemaGoesUpDownAndUpAgain(t *testing.T) {
 		}
 		golden(t, "schema."+string(s.kernel.DB.Driver())+".sql", first)
 		all := s.app.Migrations()
-		if _, err := s.kernel.DB.Rollback(ctx, all, len(all)); err != nil {
+		if _, err := migrate.Down(ctx, s.kernel.DB, all, len(all)); err != nil {
 			t.Fatal(err)
 		}
 		if empty, err := s.kernel.DB.DumpSchema(ctx); err != nil || strings.TrimSpace(empty) != "" {
 			t.Fatalf("after rolling all back there is still (%v):\n%s", err, empty)
 		}
-		if _, err := s.kernel.DB.Migrate(ctx, all); err != nil {
+		if _, err := migrate.Up(ctx, s.kernel.DB, all); err != nil {
 			t.Fatal(err)
 		}
 		if again, err := s.kernel.DB.DumpSchema(ctx); err != nil || again != first {

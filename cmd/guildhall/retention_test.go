@@ -18,6 +18,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -355,12 +356,12 @@ func TestRetentionOfAnOlderDatabase(t *testing.T) {
 		s.person("Ada")
 		events := s.verified().Events
 		known := s.app.Migrations()
-		added := slices.IndexFunc(known, func(m database.Migration) bool { return strings.HasSuffix(m.ID, "_audit_retention") })
-		if _, err := s.kernel.DB.Rollback(s.ctx, known, len(known)-added); err != nil {
+		added := slices.IndexFunc(known, func(m migrate.Migration) bool { return strings.HasSuffix(m.ID, "_audit_retention") })
+		if _, err := migrate.Down(s.ctx, s.kernel.DB, known, len(known)-added); err != nil {
 			t.Fatal(err)
 		}
 		s.refused("DELETE FROM audit_events", "never changed")
-		if _, err := s.kernel.DB.Migrate(s.ctx, known); err != nil {
+		if _, err := migrate.Up(s.ctx, s.kernel.DB, known); err != nil {
 			t.Fatal(err)
 		}
 		s.verified()

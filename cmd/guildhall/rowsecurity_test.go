@@ -16,6 +16,7 @@ import (
 	"guildhall/platform"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -35,7 +36,7 @@ func underRowSecurity(t testing.TB, cfg *config.Config) {
 		t.Fatal(err)
 	}
 	defer g.DB.Close()
-	if _, err := g.DB.Migrate(context.Background(), g.app.Migrations()); err != nil {
+	if _, err := migrate.Up(context.Background(), g.DB, g.app.Migrations()); err != nil {
 		t.Fatal(err)
 	}
 	unrecorded := func(context.Context, []string) error { return nil } // the tests count events

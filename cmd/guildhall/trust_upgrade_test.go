@@ -14,6 +14,7 @@ import (
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 	"guildhall/platform/schema"
 )
@@ -61,13 +62,13 @@ func (next) Tables() []schema.Table {
 	return []schema.Table{{Name: "next_notes", Owner: schema.OfPerson("user_id"), Standing: schema.Unread(), Tenants: schema.Shared("only this test has it"), Archive: schema.StaysBehind("only this test has it"), Retention: schema.Kept("for this test"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("only this test has it")}}
 }
 
-func (next) Migrations() []database.Migration {
-	one := func(id, up, down string) database.Migration {
-		return database.Migration{
+func (next) Migrations() []migrate.Migration {
+	one := func(id, up, down string) migrate.Migration {
+		return migrate.Migration{
 			ID: id, Up: func(database.Driver) []string { return []string{up} }, Down: func(database.Driver) []string { return []string{down} },
 		}
 	}
-	return []database.Migration{
+	return []migrate.Migration{
 		one("209901010000_next_note", "ALTER TABLE users ADD COLUMN next_note text", "ALTER TABLE users DROP COLUMN next_note"),
 		one("209901010001_next_session", "ALTER TABLE sessions ADD COLUMN next_state text NOT NULL DEFAULT 'none'", "ALTER TABLE sessions DROP COLUMN next_state"),
 		one("209901010002_next_profile", "ALTER TABLE user_profile ADD COLUMN next_word text", "ALTER TABLE user_profile DROP COLUMN next_word"),

@@ -22,7 +22,7 @@ func TestWalls(t *testing.T) {
 		"gorm.io/driver/postgres":                {"guildhall/platform/database"},
 		"gorm.io/driver/sqlite":                  {"guildhall/platform/database"},
 		"github.com/mattn/go-sqlite3":            {"guildhall/platform/database", theLimit},
-		"github.com/go-gormigrate/gormigrate/v2": {"guildhall/platform/database"},
+		"github.com/go-gormigrate/gormigrate/v2": {"guildhall/platform/migrate"},
 		"github.com/jackc/pgx/v5":                {"guildhall/platform/database"},
 		"github.com/jackc/pgx/v5/stdlib":         {"guildhall/platform/database", "guildhall/platform/platformtest", theLimit},
 		"github.com/gin-gonic/gin":               {"guildhall/platform/httpapi", theLimit},

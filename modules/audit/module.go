@@ -5,8 +5,8 @@ package audit
 import (
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
-	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 )
 
@@ -27,7 +27,7 @@ func NewModule(gate *access.Gate, trail *audit.Trail) *Module {
 func (*Module) Name() string { return "audit" }
 
 // Migrations implements module.Module: the tables are the platform's.
-func (*Module) Migrations() []database.Migration { return nil }
+func (*Module) Migrations() []migrate.Migration { return nil }
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {

@@ -1,9 +1,12 @@
 package auth
 
-import "guildhall/platform/database"
+import (
+	"guildhall/platform/database"
+	"guildhall/platform/migrate"
+)
 
-func migrations() []database.Migration {
-	return []database.Migration{{
+func migrations() []migrate.Migration {
+	return []migrate.Migration{{
 		ID: "202611240600_auth_credentials",
 		Up: func(database.Driver) []string {
 			return []string{

@@ -4,8 +4,8 @@ package auth
 
 import (
 	"guildhall/platform/access"
-	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
@@ -26,7 +26,7 @@ func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 func (*Module) Name() string { return "auth" }
 
 // Migrations implements module.Module.
-func (*Module) Migrations() []database.Migration { return migrations() }
+func (*Module) Migrations() []migrate.Migration { return migrations() }
 
 const aboutToken = "OAuth 2.0's token endpoint (RFC 6749), by a form or the same as JSON. " +
 	"`grant_type=password` logs in; the active organization is the one asked for, else the last one used, else the first joined that is in good standing. " +

@@ -4,10 +4,11 @@ import (
 	"slices"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 )
 
-func migrations() []database.Migration {
-	return slices.Concat([]database.Migration{{
+func migrations() []migrate.Migration {
+	return slices.Concat([]migrate.Migration{{
 		ID: "202611240400_membership_roles",
 		Up: func(driver database.Driver) []string {
 			clustered := "" // by the primary key, as the lists are read
@@ -71,7 +72,7 @@ func migrations() []database.Migration {
 		},
 	}},
 		// The command line, which hands an organization over, has no account.
-		database.Optional("202611252211_membership_admins_by_nobody", "202611252212_membership_admins_by_nobody_back",
+		migrate.Optional("202611252211_membership_admins_by_nobody", "202611252212_membership_admins_by_nobody_back",
 			"organization_admins", "granted_by", "users (id)",
 			"(SELECT w.user_id FROM organization_owners w WHERE w.organization_id = organization_admins.organization_id)"),
 	)

@@ -3,8 +3,8 @@ package membership
 
 import (
 	"guildhall/platform/access"
-	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/ratelimit"
 )
@@ -24,7 +24,7 @@ func NewModule(svc *Service) *Module { return &Module{svc} }
 func (*Module) Name() string { return "membership" }
 
 // Migrations implements module.Module.
-func (*Module) Migrations() []database.Migration { return migrations() }
+func (*Module) Migrations() []migrate.Migration { return migrations() }
 
 // byOwner is the rule of what only the owner may do.
 func byOwner() access.Rule { return access.Org(access.Owner) }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 )
 
 // ofTenant are the organizations that the person is a member of.
@@ -14,8 +15,8 @@ func ofOwner(table string) string {
 	return "(SELECT w.user_id FROM organization_owners w WHERE w.organization_id = " + table + ".organization_id)"
 }
 
-func migrations() []database.Migration {
-	return slices.Concat([]database.Migration{{
+func migrations() []migrate.Migration {
+	return slices.Concat([]migrate.Migration{{
 		ID: "202611240200_organization_organizations",
 		Up: func(driver database.Driver) []string {
 			// Every organization has an owner, checked at commit. SQLite can't add
@@ -96,16 +97,16 @@ func migrations() []database.Migration {
 			)
 		},
 	},
-		database.KeyedBy("202611250401_organization_active_status_key", "organization_active_status", "organization_id"),
-		database.KeyedBy("202611250402_organization_suspensions_key", "organization_suspensions", "organization_id"),
-		database.KeyedBy("202611250403_organization_archives_key", "organization_archives", "organization_id"),
+		migrate.KeyedBy("202611250401_organization_active_status_key", "organization_active_status", "organization_id"),
+		migrate.KeyedBy("202611250402_organization_suspensions_key", "organization_suspensions", "organization_id"),
+		migrate.KeyedBy("202611250403_organization_archives_key", "organization_archives", "organization_id"),
 	},
 		// The command line has no account.
-		database.Optional("202611252205_organization_active_status_by_nobody", "202611252206_organization_active_status_by_nobody_back",
+		migrate.Optional("202611252205_organization_active_status_by_nobody", "202611252206_organization_active_status_by_nobody_back",
 			"organization_active_status", "activated_by", "users (id)", ofOwner("organization_active_status")),
-		database.Optional("202611252207_organization_suspensions_by_nobody", "202611252208_organization_suspensions_by_nobody_back",
+		migrate.Optional("202611252207_organization_suspensions_by_nobody", "202611252208_organization_suspensions_by_nobody_back",
 			"organization_suspensions", "suspended_by", "users (id)", ofOwner("organization_suspensions")),
-		database.Optional("202611252209_organization_archives_by_nobody", "202611252210_organization_archives_by_nobody_back",
+		migrate.Optional("202611252209_organization_archives_by_nobody", "202611252210_organization_archives_by_nobody_back",
 			"organization_archives", "archived_by", "users (id)", ofOwner("organization_archives")),
 	)
 }

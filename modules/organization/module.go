@@ -3,8 +3,8 @@ package organization
 
 import (
 	"guildhall/platform/access"
-	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 )
 
@@ -23,7 +23,7 @@ func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 func (*Module) Name() string { return "organization" }
 
 // Migrations implements module.Module.
-func (*Module) Migrations() []database.Migration { return migrations() }
+func (*Module) Migrations() []migrate.Migration { return migrations() }
 
 // changingStanding is the rule of each route that changes an organization's standing.
 func changingStanding() access.Rule { return access.Org(access.Owner).WhileSuspended() }

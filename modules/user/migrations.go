@@ -4,10 +4,11 @@ import (
 	"slices"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 )
 
-func migrations() []database.Migration {
-	return slices.Concat([]database.Migration{
+func migrations() []migrate.Migration {
+	return slices.Concat([]migrate.Migration{
 		{
 			ID: "202611240100_user_accounts",
 			Up: func(database.Driver) []string {
@@ -97,14 +98,14 @@ func migrations() []database.Migration {
 				)
 			},
 		},
-		database.KeyedBy("202611250404_user_active_status_key", "user_active_status", "user_id"),
-		database.KeyedBy("202611250405_user_suspensions_key", "user_suspensions", "user_id"),
-		database.KeyedBy("202611250406_user_archives_key", "user_archives", "user_id"),
+		migrate.KeyedBy("202611250404_user_active_status_key", "user_active_status", "user_id"),
+		migrate.KeyedBy("202611250405_user_suspensions_key", "user_suspensions", "user_id"),
+		migrate.KeyedBy("202611250406_user_archives_key", "user_archives", "user_id"),
 	},
 		// The command line has no account.
-		database.Optional("202611252201_user_suspensions_by_nobody", "202611252202_user_suspensions_by_nobody_back",
+		migrate.Optional("202611252201_user_suspensions_by_nobody", "202611252202_user_suspensions_by_nobody_back",
 			"user_suspensions", "suspended_by", "users (id)", "user_id"),
-		database.Optional("202611252203_user_archives_by_nobody", "202611252204_user_archives_by_nobody_back",
+		migrate.Optional("202611252203_user_archives_by_nobody", "202611252204_user_archives_by_nobody_back",
 			"user_archives", "archived_by", "users (id)", "user_id"),
 	)
 }

@@ -4,8 +4,8 @@ package user
 
 import (
 	"guildhall/platform/access"
-	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
 )
@@ -25,7 +25,7 @@ func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 func (*Module) Name() string { return "user" }
 
 // Migrations implements module.Module.
-func (*Module) Migrations() []database.Migration { return migrations() }
+func (*Module) Migrations() []migrate.Migration { return migrations() }
 
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {

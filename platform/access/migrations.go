@@ -1,13 +1,16 @@
 package access
 
-import "guildhall/platform/database"
+import (
+	"guildhall/platform/database"
+	"guildhall/platform/migrate"
+)
 
 // Name is that of the kernel's own migrations.
 const Name = "access"
 
 // Migrations of the gate's own tables. They refer to users and sessions, which come before.
-func Migrations() []database.Migration {
-	return []database.Migration{{
+func Migrations() []migrate.Migration {
+	return []migrate.Migration{{
 		ID: "202611240500_access_platform_administrators",
 		Up: func(database.Driver) []string {
 			return []string{`CREATE TABLE platform_administrators (

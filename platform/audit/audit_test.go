@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -24,13 +25,13 @@ func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = db.Close() })
 		migrations := Migrations() // but without the guard, and without row-level security
-		migrations = []database.Migration{migrations[0], migrations[2]}
+		migrations = []migrate.Migration{migrations[0], migrations[2]}
 		for i, whole := range migrations {
 			migrations[i].Up = func(d database.Driver) []string { all := whole.Up(d); return all[:min(4, len(all))] }
 		}
-		known, err := database.Merge(database.Source{Module: Name, Migrations: migrations})
+		known, err := migrate.Merge(migrate.Source{Module: Name, Migrations: migrations})
 		if err == nil {
-			_, err = db.Migrate(ctx, known)
+			_, err = migrate.Up(ctx, db, known)
 		}
 		if err != nil {
 			t.Fatal(err)

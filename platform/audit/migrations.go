@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 )
 
 // Name is that of the trail's migrations.
@@ -12,8 +13,8 @@ const Name = "audit"
 
 // Migrations of the trail. Its events refer to no other table: they outlive what
 // they are about.
-func Migrations() []database.Migration {
-	return []database.Migration{{
+func Migrations() []migrate.Migration {
+	return []migrate.Migration{{
 		ID: "202611241300_audit_events",
 		Up: func(driver database.Driver) []string {
 			return append([]string{

@@ -21,13 +21,14 @@ import (
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
+	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
 )
 
 // Options of a backup.
 type Options struct {
 	DB         *database.DB
-	Migrations []database.Migration // of this version
+	Migrations []migrate.Migration // of this version
 	Invariants []schema.Invariant
 	Progress   func(clone.Progress)
 }

@@ -13,14 +13,15 @@ import (
 	"guildhall/platform/clone"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
+	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
 )
 
 // RestoreOptions say what is brought back to where.
 type RestoreOptions struct {
 	File       string
-	Input      io.Reader            // instead of a file
-	Migrations []database.Migration // of this version
+	Input      io.Reader           // instead of a file
+	Migrations []migrate.Migration // of this version
 	Invariants []schema.Invariant
 	// Finish changes what must not be as it was: sessions that ended since the
 	// backup must not live again. It runs before anything has its name.
@@ -117,12 +118,12 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 		return r, fmt.Errorf("read the backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	status, err := db.Status(ctx, o.Migrations)
+	status, err := migrate.StatusOf(ctx, db, o.Migrations)
 	switch {
 	case err != nil:
 		return r, fmt.Errorf("read the backup: %w", err)
 	case len(status.Unknown) > 0:
-		return r, fmt.Errorf("restore the backup: %w", database.ErrSchemaNewer)
+		return r, fmt.Errorf("restore the backup: %w", migrate.ErrSchemaNewer)
 	case len(status.Applied) == 0:
 		return r, errors.New("it is a SQLite file, but no backup of guildhall")
 	}
@@ -133,7 +134,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 	if err := db.ForgetDigest(ctx); err != nil {
 		return r, err
 	}
-	if _, err := db.Migrate(ctx, o.Migrations); err != nil {
+	if _, err := migrate.Up(ctx, db, o.Migrations); err != nil {
 		return r, fmt.Errorf("bring the backup to this version: %w", err)
 	}
 	// What the backup itself would do at a statement must not have a say.

@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 )
 
 // Progress is how far a copy is.
@@ -25,9 +26,9 @@ type Progress struct {
 // Options of a copy.
 type Options struct {
 	From, To   *database.DB
-	Migrations []database.Migration // of this version; both must have them all, the target gets them where it is empty
-	Without    []string             // tables that hold only for the server they were written on
-	Progress   func(Progress)       // called often; may be nil
+	Migrations []migrate.Migration // of this version; both must have them all, the target gets them where it is empty
+	Without    []string            // tables that hold only for the server they were written on
+	Progress   func(Progress)      // called often; may be nil
 }
 
 // Copied is a table that was copied.
@@ -128,7 +129,7 @@ func (c *copying) makeSchema(ctx context.Context) error {
 	if len(applied) > 0 {
 		return nil
 	}
-	if _, err := c.To.Migrate(ctx, c.Migrations); err != nil {
+	if _, err := migrate.Up(ctx, c.To, c.Migrations); err != nil {
 		return fmt.Errorf("make the target's schema: %w", err)
 	}
 	return nil
@@ -165,7 +166,7 @@ func (c *copying) compareSchemas(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range database.TableNames(c.Migrations, c.From.Driver()) {
+	for _, name := range migrate.TableNames(c.Migrations, c.From.Driver()) {
 		from, here := source[name]
 		to, there := target[name]
 		if !here && !there || slices.Contains(c.Without, name) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -16,7 +17,7 @@ import (
 func TestWhatCollidesAtTheCommitIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), open(t, platformtest.PostgresURL(t)+"&default_transaction_isolation=serializable")
-	if _, err := db.Migrate(ctx, []database.Migration{one}); err != nil {
+	if _, err := migrate.Up(ctx, db, []migrate.Migration{one}); err != nil {
 		t.Fatal(err)
 	}
 	var wg, met sync.WaitGroup
@@ -57,7 +58,7 @@ func isUnavailable(err error) bool {
 func TestWhatMayHaveBeenCommittedIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), open(t, platformtest.PostgresURL(t))
-	if _, err := db.Migrate(ctx, []database.Migration{one}); err != nil {
+	if _, err := migrate.Up(ctx, db, []migrate.Migration{one}); err != nil {
 		t.Fatal(err)
 	}
 	for code, want := range map[string]int{"40001": 10, "40003": 1} {

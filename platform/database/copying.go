@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"gorm.io/gorm"
 )
 
 // copyTable is there while a copy into this database is not finished. It holds
@@ -16,20 +14,13 @@ const copyTable = "guildhall_copy_in_progress"
 // ErrHalfCopied is a database into which a copy was not finished.
 var ErrHalfCopied = errors.New("a copy into this database, or a seed, was not finished: run the same `guildhall copy` (or `restore`) again, or start over with an empty database")
 
-func (d *DB) refuseHalfCopied(conn *gorm.DB) error {
-	there, err := d.hasTable(conn, copyTable)
-	if err != nil {
-		return fmt.Errorf("look for %s: %w", copyTable, err)
-	}
-	if there {
-		return ErrHalfCopied
-	}
-	return nil
-}
-
 // IsHalfCopied says whether a copy into this database was begun and not finished.
 func (d *DB) IsHalfCopied(ctx context.Context) (bool, error) {
-	return d.hasTable(d.reader.WithContext(ctx), copyTable)
+	half, err := d.hasTable(d.Conn(ctx), copyTable)
+	if err != nil {
+		return false, d.dialect.explain(ctx, fmt.Errorf("look for %s: %w", copyTable, err))
+	}
+	return half, nil
 }
 
 // What can be set aside, as two statements each: how to drop it, and how to make

@@ -15,6 +15,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/engine"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 		db, err := database.Open(context.Background(), database.Options{URL: url, Create: true, Engine: engine.Engine(os.Getenv("DATABASE_TEST_ENGINE"))})
 		if err == nil {
 			fmt.Println("migrating")
-			_, err = db.Migrate(context.Background(), []database.Migration{one, slow})
+			_, err = migrate.Up(context.Background(), db, []migrate.Migration{one, slow})
 		}
 		fmt.Println(err)
 		return
@@ -37,10 +38,10 @@ func statements(list ...string) func(database.Driver) []string {
 }
 
 var (
-	one = database.Migration{
+	one = migrate.Migration{
 		ID: "202601010000_test_one", Up: statements("CREATE TABLE one (id bigint PRIMARY KEY, at timestamptz)"), Down: statements("DROP TABLE one"),
 	}
-	slow = database.Migration{
+	slow = migrate.Migration{
 		ID: "202601020000_test_slow", Down: statements("DROP TABLE slow"),
 		Up: func(d database.Driver) []string {
 			wait := "SELECT pg_sleep(60)"
@@ -50,7 +51,7 @@ var (
 			return []string{"CREATE TABLE slow (id bigint)", wait}
 		},
 	}
-	broken = database.Migration{
+	broken = migrate.Migration{
 		ID: "202601020000_test_broken", Up: statements("CREATE TABLE two (id bigint)", "CREATE TABLE one (id bigint)"), Down: statements("DROP TABLE two"),
 	}
 )
@@ -69,7 +70,7 @@ func each(t *testing.T, test func(t *testing.T, db *database.DB, url string)) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, url string) {
 		db := open(t, url)
-		if _, err := db.Migrate(context.Background(), []database.Migration{one}); err != nil {
+		if _, err := migrate.Up(context.Background(), db, []migrate.Migration{one}); err != nil {
 			t.Fatal(err)
 		}
 		test(t, db, url)
@@ -192,24 +193,24 @@ func TestAMigrationIsWholeOrNothing(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		ctx := context.Background()
 		before, _ := db.DumpSchema(ctx)
-		if _, err := db.Migrate(ctx, []database.Migration{one, broken}); err == nil || !strings.Contains(err.Error(), broken.ID) && !strings.Contains(err.Error(), "CREATE TABLE one") {
+		if _, err := migrate.Up(ctx, db, []migrate.Migration{one, broken}); err == nil || !strings.Contains(err.Error(), broken.ID) && !strings.Contains(err.Error(), "CREATE TABLE one") {
 			t.Errorf("a broken migration: %v", err)
 		}
 		after, err := db.DumpSchema(ctx)
 		if err != nil || after != before {
 			t.Errorf("%v\n%s\n%s", err, before, after)
 		}
-		s, err := db.Status(ctx, []database.Migration{one, broken})
+		s, err := migrate.StatusOf(ctx, db, []migrate.Migration{one, broken})
 		if err != nil || len(s.Applied) != 1 || len(s.Pending) != 1 || len(s.Unknown) != 0 {
 			t.Errorf("%+v %v", s, err)
 		}
-		if _, err := db.Rollback(ctx, []database.Migration{one, broken}, 2); err == nil {
+		if _, err := migrate.Down(ctx, db, []migrate.Migration{one, broken}, 2); err == nil {
 			t.Error("rolled back more than there is")
 		}
-		if _, err := db.Migrate(ctx, []database.Migration{broken}); !errors.Is(err, database.ErrSchemaNewer) {
+		if _, err := migrate.Up(ctx, db, []migrate.Migration{broken}); !errors.Is(err, migrate.ErrSchemaNewer) {
 			t.Errorf("a newer schema: %v", err)
 		}
-		if _, err := db.Rollback(ctx, []database.Migration{one}, 1); err != nil {
+		if _, err := migrate.Down(ctx, db, []migrate.Migration{one}, 1); err != nil {
 			t.Error(err)
 		}
 		if empty, _ := db.DumpSchema(ctx); strings.TrimSpace(empty) != "" {
@@ -246,12 +247,12 @@ func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		two := database.Migration{ID: slow.ID, Up: statements("CREATE TABLE slow (id bigint)"), Down: slow.Down}
-		applied, err := db.Migrate(ctx, []database.Migration{one, two})
+		two := migrate.Migration{ID: slow.ID, Up: statements("CREATE TABLE slow (id bigint)"), Down: slow.Down}
+		applied, err := migrate.Up(ctx, db, []migrate.Migration{one, two})
 		if err != nil || len(applied) != 1 {
 			t.Fatalf("the next one: %v %v", applied, err)
 		}
-		if _, err := db.Rollback(ctx, []database.Migration{one, two}, 1); err != nil {
+		if _, err := migrate.Down(ctx, db, []migrate.Migration{one, two}, 1); err != nil {
 			t.Fatal(err)
 		}
 		if after, err := db.DumpSchema(ctx); err != nil || after != before {
@@ -331,10 +332,10 @@ func TestAMigratorGivesWay(t *testing.T) {
 	url := platformtest.PostgresURL(t)
 	db, other := open(t, url), open(t, url)
 	ctx := context.Background()
-	if _, err := db.Migrate(ctx, []database.Migration{one}); err != nil {
+	if _, err := migrate.Up(ctx, db, []migrate.Migration{one}); err != nil {
 		t.Fatal(err)
 	}
-	wider := database.Migration{
+	wider := migrate.Migration{
 		ID: "202601020000_test_wider", Up: statements("ALTER TABLE one ADD COLUMN more text"), Down: statements("ALTER TABLE one DROP COLUMN more"),
 	}
 	migrated := make(chan error, 1)
@@ -343,7 +344,7 @@ func TestAMigratorGivesWay(t *testing.T) {
 			return err
 		}
 		go func() {
-			_, err := db.Migrate(ctx, []database.Migration{one, wider})
+			_, err := migrate.Up(ctx, db, []migrate.Migration{one, wider})
 			migrated <- err
 		}()
 		for waits := int64(0); waits == 0; { // until it stands at the table
@@ -377,7 +378,7 @@ func TestClosingWaitsForNoReader(t *testing.T) {
 	path := strings.TrimPrefix(at, "sqlite://")
 	write := func() *database.DB {
 		db := open(t, at)
-		if _, err := db.Migrate(context.Background(), []database.Migration{one}); err != nil {
+		if _, err := migrate.Up(context.Background(), db, []migrate.Migration{one}); err != nil {
 			t.Fatal(err)
 		}
 		return db
@@ -424,18 +425,18 @@ func TestClosingWaitsForNoReader(t *testing.T) {
 func TestMigrationsAreMergedByTheirIds(t *testing.T) {
 	t.Parallel()
 	up := statements("SELECT 1")
-	m := func(id string) database.Migration { return database.Migration{ID: id, Up: up, Down: up} }
-	merged, err := database.Merge(
-		database.Source{Module: "b", Migrations: []database.Migration{m("202601020000_b_x")}},
-		database.Source{Module: "a", Migrations: []database.Migration{m("202601030000_a_x"), m("202601010000_a_x")}},
+	m := func(id string) migrate.Migration { return migrate.Migration{ID: id, Up: up, Down: up} }
+	merged, err := migrate.Merge(
+		migrate.Source{Module: "b", Migrations: []migrate.Migration{m("202601020000_b_x")}},
+		migrate.Source{Module: "a", Migrations: []migrate.Migration{m("202601030000_a_x"), m("202601010000_a_x")}},
 	)
 	if err != nil || merged[0].ID != "202601010000_a_x" || merged[1].ID != "202601020000_b_x" {
 		t.Errorf("%v %v", merged, err)
 	}
-	for _, bad := range [][]database.Migration{
+	for _, bad := range [][]migrate.Migration{
 		{m("202601010000_b_x")}, {m("2026_a_x")}, {m("202601010000_a_x"), m("202601010000_a_x")}, {{ID: "202601010000_a_x", Up: up}}, {m("")},
 	} {
-		if _, err := database.Merge(database.Source{Module: "a", Migrations: bad}); err == nil {
+		if _, err := migrate.Merge(migrate.Source{Module: "a", Migrations: bad}); err == nil {
 			t.Errorf("%v were merged", bad)
 		}
 	}

@@ -24,7 +24,7 @@ func (d *DB) DumpSchema(ctx context.Context) (string, error) {
 }
 
 const sqliteSchema = `SELECT COALESCE(sql, '') FROM sqlite_schema
-		WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> '` + migrationTable + `' AND sql IS NOT NULL
+		WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> '` + MigrationTable + `' AND sql IS NOT NULL
 		AND NOT (type = 'table' AND name IN ` + litestreamTables + `) ORDER BY tbl_name, type DESC, name`
 
 const postgresSchema = `
@@ -46,4 +46,4 @@ SELECT line FROM (
 	SELECT c.relname, 4, p.polname, 'POLICY ' || c.relname || '.' || p.polname || ' ' || p.polcmd::text || ' ' || pg_get_expr(p.polqual, p.polrelid)
 	FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 	WHERE c.relnamespace = 'public'::regnamespace
-) s WHERE tbl NOT IN ('` + migrationTable + `', '` + lockTable + `') ORDER BY tbl, kind, name COLLATE "C"`
+) s WHERE tbl NOT IN ('` + MigrationTable + `', '` + lockTable + `') ORDER BY tbl, kind, name COLLATE "C"`

@@ -27,6 +27,14 @@ import (
 	"guildhall/platform/sqliteurl"
 )
 
+// Driver is one of the two databases; DATABASE_URL chooses.
+type Driver string
+
+const (
+	SQLite   Driver = "sqlite"
+	Postgres Driver = "postgres"
+)
+
 // Options say where the data is.
 type Options struct {
 	URL            string
@@ -154,6 +162,9 @@ func (d *DB) ReadsStandbys() bool { return len(d.options.ReplicaURLs) > 0 }
 
 // Driver says which database this is.
 func (d *DB) Driver() Driver { return d.driver }
+
+// Engine is what speaks PostgreSQL's protocol.
+func (d *DB) Engine() engine.Engine { return d.engine }
 
 // Param is a placeholder whose type PostgreSQL is told, for hand-written SQL.
 func (d *DB) Param(sqlType string) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -84,14 +85,14 @@ func TestASearchPathWithoutASchemaIsNamed(t *testing.T) {
 			return err
 		}
 		defer d.Close()
-		there := []database.Migration{{
+		there := []migrate.Migration{{
 			ID: "202601010000_test_there",
 			Up: func(database.Driver) []string { return []string{"CREATE TABLE there (id uuid)"} }, Down: func(database.Driver) []string { return []string{"DROP TABLE there"} },
 		}}
-		if _, err := d.Migrate(context.Background(), there); err != nil {
+		if _, err := migrate.Up(context.Background(), d, there); err != nil {
 			return err
 		}
-		_, err = d.Rollback(context.Background(), there, 1)
+		_, err = migrate.Down(context.Background(), d, there, 1)
 		return err
 	}
 	statement := regexp.MustCompile(`run ((?:ALTER|GRANT) .*?)(?:, or|$)`)

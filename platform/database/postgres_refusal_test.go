@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -69,10 +70,10 @@ func (i *installation) use(more string) error {
 	if err := d.CheckTimeout(ctx); err != nil {
 		return err
 	}
-	if _, err := d.Migrate(ctx, []database.Migration{one}); err != nil {
+	if _, err := migrate.Up(ctx, d, []migrate.Migration{one}); err != nil {
 		return err
 	}
-	_, err = d.Rollback(ctx, []database.Migration{one}, 1)
+	_, err = migrate.Down(ctx, d, []migrate.Migration{one}, 1)
 	return err
 }
 
@@ -174,7 +175,7 @@ func TestTablesOfAnotherRole(t *testing.T) {
 	ctx := context.Background()
 	adminURL := platformtest.PostgresURL(t)
 	i := install(t, adminURL)
-	if _, err := open(t, adminURL).Migrate(ctx, []database.Migration{one}); err != nil {
+	if _, err := migrate.Up(ctx, open(t, adminURL), []migrate.Migration{one}); err != nil {
 		t.Fatal(err)
 	}
 	look := func() error {
@@ -183,7 +184,7 @@ func TestTablesOfAnotherRole(t *testing.T) {
 			return err
 		}
 		defer d.Close()
-		_, err = d.Status(ctx, []database.Migration{one})
+		_, err = migrate.StatusOf(ctx, d, []migrate.Migration{one})
 		return err
 	}
 	err := look()
@@ -195,7 +196,7 @@ func TestTablesOfAnotherRole(t *testing.T) {
 		t.Errorf("with them: %v", err)
 	}
 	i.exec("GRANT CREATE ON SCHEMA public TO " + i.role)
-	change := database.Migration{
+	change := migrate.Migration{
 		ID: "202601020000_test_change", Up: statements("ALTER TABLE one ADD COLUMN more bigint"), Down: statements("ALTER TABLE one DROP COLUMN more"),
 	}
 	migrate := func() error {
@@ -204,7 +205,7 @@ func TestTablesOfAnotherRole(t *testing.T) {
 			return err
 		}
 		defer d.Close()
-		_, err = d.Migrate(ctx, []database.Migration{one, change})
+		_, err = migrate.Up(ctx, d, []migrate.Migration{one, change})
 		return err
 	}
 	if err = migrate(); err == nil || !strings.Contains(err.Error(), "may change the tables in schema public") {
@@ -221,11 +222,11 @@ var helpingList = regexp.MustCompile(`run (GRANT .*)$`)
 // TestAMigrationTakesItsTime, whatever requests are given.
 func TestAMigrationTakesItsTime(t *testing.T) {
 	t.Parallel()
-	long := database.Migration{
+	long := migrate.Migration{
 		ID: "202601030000_test_long", Up: statements("SELECT pg_sleep(0.5)"), Down: statements("SELECT 1"),
 	}
 	d := open(t, platformtest.PostgresURL(t)+"&statement_timeout=300&idle_in_transaction_session_timeout=200")
-	if _, err := d.Migrate(context.Background(), []database.Migration{long}); err != nil {
+	if _, err := migrate.Up(context.Background(), d, []migrate.Migration{long}); err != nil {
 		t.Error(err)
 	}
 }

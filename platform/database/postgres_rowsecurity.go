@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"guildhall/platform/schema"
-
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
+
+	"guildhall/platform/schema"
 )
 
 // RowSecurity is what a database does with the policies of its tables.
@@ -111,12 +111,13 @@ func alterRowSecurity(tx *gorm.DB, table, how string) error {
 	return nil
 }
 
-// keepingRowSecurity runs migrations, and has the policies that they make enforced
+// KeepingRowSecurity runs migrations, and has the policies that they make enforced
 // where those before them are.
-func (d *DB) keepingRowSecurity(tx *gorm.DB, migrate func() error) error {
+func (d *DB) KeepingRowSecurity(ctx context.Context, migrate func() error) error {
 	if d.driver != Postgres {
 		return migrate()
 	}
+	tx := d.Conn(ctx)
 	before, err := rowSecurityOf(tx)
 	if err != nil {
 		return err

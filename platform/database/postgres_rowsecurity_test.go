@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
-func guarded(id, table string) database.Migration {
-	return database.Migration{
+func guarded(id, table string) migrate.Migration {
+	return migrate.Migration{
 		ID: id, Down: statements("DROP TABLE " + table),
 		Up: func(driver database.Driver) []string {
 			return append([]string{"CREATE TABLE " + table + " (organization_id uuid)"},
@@ -27,10 +28,10 @@ func TestMigrationsKeepRowSecurity(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	db := open(t, platformtest.PostgresURL(t))
-	known := []database.Migration{guarded("202601010000_test_a", "a")}
+	known := []migrate.Migration{guarded("202601010000_test_a", "a")}
 	migrate := func(on, off string) {
 		t.Helper()
-		if _, err := db.Migrate(ctx, known); err != nil {
+		if _, err := migrate.Up(ctx, db, known); err != nil {
 			t.Fatal(err)
 		}
 		r, err := db.RowSecurity(ctx)

@@ -96,7 +96,7 @@ func (d *DB) TryWriting(ctx context.Context) error {
 			return err
 		}
 		return d.InTx(ctx, func(ctx context.Context) error {
-			_, err := d.Exec(ctx, "UPDATE "+migrationTable+" SET id = id WHERE id = (SELECT MIN(id) FROM "+migrationTable+")")
+			_, err := d.Exec(ctx, "UPDATE "+MigrationTable+" SET id = id WHERE id = (SELECT MIN(id) FROM "+MigrationTable+")")
 			return err
 		})
 	case d.engine != engine.PostgreSQL && d.engine != engine.Citus:

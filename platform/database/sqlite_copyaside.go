@@ -14,10 +14,10 @@ const copiesKept = 3
 
 const asideTime = "20060102T150405.000000Z"
 
-// copyAside makes a copy of the SQLite file before its schema changes, in the
+// CopyAside makes a copy of the SQLite file before its schema changes, in the
 // transaction that is about to change it: nothing is written meanwhile, and readers,
 // of which the copy is one, see what was committed.
-func (d *DB) copyAside(ctx context.Context) error {
+func (d *DB) CopyAside(ctx context.Context) error {
 	if d.driver != SQLite || !d.options.CopyBeforeMigrating {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (d *DB) copyAside(ctx context.Context) error {
 	return nil
 }
 
-// copiesAside are those that copyAside made, the oldest first, and no other file with
+// copiesAside are those that CopyAside made, the oldest first, and no other file with
 // a similar name.
 func (d *DB) copiesAside() (paths []string, err error) {
 	entries, err := os.ReadDir(filepath.Dir(d.sqlitePath)) // by name

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -101,13 +102,13 @@ func TestManyAtOnceAreEachWholeOrNothing(t *testing.T) {
 func TestACommitThatIsRefusedIsOnesOwn(t *testing.T) {
 	t.Parallel()
 	db := open(t, platformtest.SQLiteURL(t))
-	deferred := database.Migration{
+	deferred := migrate.Migration{
 		ID: "202601030000_test_deferred", Up: statements(
 			"CREATE TABLE parent (id bigint PRIMARY KEY)",
 			"CREATE TABLE child (id bigint PRIMARY KEY, parent_id bigint REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)"),
 		Down: statements("DROP TABLE child", "DROP TABLE parent"),
 	}
-	if _, err := db.Migrate(t.Context(), []database.Migration{one, deferred}); err != nil {
+	if _, err := migrate.Up(t.Context(), db, []migrate.Migration{one, deferred}); err != nil {
 		t.Fatal(err)
 	}
 	for round := range 20 {
@@ -152,11 +153,11 @@ func TestTheWatchMissesNoCommit(t *testing.T) {
 	t.Parallel()
 	url := platformtest.SQLiteURL(t)
 	db, other := open(t, url), open(t, url)
-	marked := database.Migration{
+	marked := migrate.Migration{
 		ID: "202601030000_test_marked", Up: statements("CREATE TABLE marked (id bigint PRIMARY KEY, n bigint)", "INSERT INTO marked VALUES (1, 0)"),
 		Down: statements("DROP TABLE marked"),
 	}
-	if _, err := db.Migrate(t.Context(), []database.Migration{one, marked}); err != nil {
+	if _, err := migrate.Up(t.Context(), db, []migrate.Migration{one, marked}); err != nil {
 		t.Fatal(err)
 	}
 	const unwatched = "INSERT INTO one (id) VALUES (?)"

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestAWatchThatIsClosedIsNotSure(t *testing.T) {
 	t.Parallel()
 	db := open(t, platformtest.SQLiteURL(t))
-	if _, err := db.Migrate(context.Background(), []database.Migration{one}); err != nil {
+	if _, err := migrate.Up(context.Background(), db, []migrate.Migration{one}); err != nil {
 		t.Fatal(err)
 	}
 	watch := db.Watch(func(database.Write) bool { return false })
@@ -48,7 +49,7 @@ func watched(t *testing.T) (url string, changes func(statement string, args ...a
 	t.Helper()
 	url = platformtest.SQLiteURL(t)
 	db := open(t, url)
-	tables := database.Migration{
+	tables := migrate.Migration{
 		ID: "202601030000_test_tables",
 		Up: statements("CREATE TABLE members (id bigint PRIMARY KEY, state text, seen bigint)",
 			"CREATE TABLE grants (member bigint PRIMARY KEY REFERENCES members ON DELETE CASCADE, since bigint)",
@@ -57,7 +58,7 @@ func watched(t *testing.T) (url string, changes func(statement string, args ...a
 			"CREATE TRIGGER transferred AFTER UPDATE OF member ON visits BEGIN UPDATE owners SET member = new.member WHERE id = new.id; END"),
 		Down: statements("DROP TABLE grants"),
 	}
-	if _, err := db.Migrate(t.Context(), []database.Migration{tables}); err != nil {
+	if _, err := migrate.Up(t.Context(), db, []migrate.Migration{tables}); err != nil {
 		t.Fatal(err)
 	}
 	watch := db.Watch(func(w database.Write) bool {

@@ -12,6 +12,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/engine"
+	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
 
@@ -37,7 +38,7 @@ func tables(t testing.TB, db *database.DB) string {
 	return names
 }
 
-var three = database.Migration{
+var three = migrate.Migration{
 	ID:   "202601030000_test_three",
 	Up:   statements("CREATE TABLE three (id bigint PRIMARY KEY, n bigint)", "CREATE INDEX three_by_n ON three (n)", "ALTER TABLE three ADD COLUMN m bigint"),
 	Down: statements("ALTER TABLE three DROP COLUMN m", "DROP INDEX three_by_n", "DROP TABLE three"),
@@ -46,15 +47,15 @@ var three = database.Migration{
 func TestAnEngineThatMigratesInSteps(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), as(t, engine.CockroachDB, platformtest.PostgresURL(t))
-	all := []database.Migration{one, three}
-	applied, err := db.Migrate(ctx, all)
+	all := []migrate.Migration{one, three}
+	applied, err := migrate.Up(ctx, db, all)
 	if err != nil || len(applied) != 2 || tables(t, db) != "one three" {
 		t.Fatalf("%v %v %s", applied, err, tables(t, db))
 	}
-	if again, err := db.Migrate(ctx, all); err != nil || len(again) != 0 {
+	if again, err := migrate.Up(ctx, db, all); err != nil || len(again) != 0 {
 		t.Errorf("once more: %v %v", again, err)
 	}
-	if undone, err := db.Rollback(ctx, all, 2); err != nil || len(undone) != 2 || tables(t, db) != "" {
+	if undone, err := migrate.Down(ctx, db, all, 2); err != nil || len(undone) != 2 || tables(t, db) != "" {
 		t.Errorf("%v %v %s", undone, err, tables(t, db))
 	}
 }
@@ -66,27 +67,27 @@ func TestAStepThatWasMadeIsTakenForDone(t *testing.T) {
 	ctx, db := context.Background(), as(t, engine.YugabyteDB, platformtest.PostgresURL(t))
 	interrupted := three
 	interrupted.Up = statements(append(three.Up(database.Postgres), "SELECT 1 / 0")...)
-	if _, err := db.Migrate(ctx, []database.Migration{one, interrupted}); err == nil || tables(t, db) != "one three" {
+	if _, err := migrate.Up(ctx, db, []migrate.Migration{one, interrupted}); err == nil || tables(t, db) != "one three" {
 		t.Fatalf("%v %s", err, tables(t, db))
 	}
-	all := []database.Migration{one, three}
-	if applied, err := db.Migrate(ctx, all); err != nil || len(applied) != 1 {
+	all := []migrate.Migration{one, three}
+	if applied, err := migrate.Up(ctx, db, all); err != nil || len(applied) != 1 {
 		t.Fatalf("taken up again: %v %v", applied, err)
 	}
 	interrupted = three
 	interrupted.Down = statements("ALTER TABLE three DROP COLUMN m", "DROP INDEX three_by_n", "SELECT 1 / 0")
-	if _, err := db.Rollback(ctx, []database.Migration{one, interrupted}, 1); err == nil {
+	if _, err := migrate.Down(ctx, db, []migrate.Migration{one, interrupted}, 1); err == nil {
 		t.Fatal("nothing interrupted it")
 	}
-	if undone, err := db.Rollback(ctx, all, 1); err != nil || len(undone) != 1 || tables(t, db) != "one" {
+	if undone, err := migrate.Down(ctx, db, all, 1); err != nil || len(undone) != 1 || tables(t, db) != "one" {
 		t.Fatalf("taken up again: %v %v %s", undone, err, tables(t, db))
 	}
-	clash := database.Migration{ID: "202601040000_test_clash", Up: statements("CREATE TABLE one (id bigint)"), Down: statements("DROP TABLE one")}
-	if _, err := db.Migrate(ctx, []database.Migration{one, three, clash}); err == nil || !strings.Contains(err.Error(), "CREATE TABLE one") {
+	clash := migrate.Migration{ID: "202601040000_test_clash", Up: statements("CREATE TABLE one (id bigint)"), Down: statements("DROP TABLE one")}
+	if _, err := migrate.Up(ctx, db, []migrate.Migration{one, three, clash}); err == nil || !strings.Contains(err.Error(), "CREATE TABLE one") {
 		t.Errorf("what nobody interrupted: %v", err)
 	}
-	wrong := database.Migration{ID: "202601050000_test_wrong", Up: statements("CREATE INDEX i ON nowhere (id)"), Down: statements("DROP INDEX i")}
-	if _, err := db.Migrate(ctx, []database.Migration{one, three, wrong}); err == nil || !strings.Contains(err.Error(), "nowhere") {
+	wrong := migrate.Migration{ID: "202601050000_test_wrong", Up: statements("CREATE INDEX i ON nowhere (id)"), Down: statements("DROP INDEX i")}
+	if _, err := migrate.Up(ctx, db, []migrate.Migration{one, three, wrong}); err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("an index on nothing: %v", err)
 	}
 }
@@ -104,7 +105,7 @@ func TestOneMigratesAtATime(t *testing.T) {
 			for range 8 {
 				db := as(t, e, url)
 				wg.Go(func() {
-					ids, err := db.Migrate(context.Background(), []database.Migration{one, three})
+					ids, err := migrate.Up(context.Background(), db, []migrate.Migration{one, three})
 					if err != nil {
 						t.Error(err)
 					}
@@ -168,8 +169,8 @@ func TestAMigratorInStepsKilledInTheMiddle(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	two := database.Migration{ID: slow.ID, Up: statements("CREATE TABLE slow (id bigint)", "CREATE TABLE slower (id bigint)"), Down: slow.Down}
-	applied, err := db.Migrate(context.Background(), []database.Migration{one, two})
+	two := migrate.Migration{ID: slow.ID, Up: statements("CREATE TABLE slow (id bigint)", "CREATE TABLE slower (id bigint)"), Down: slow.Down}
+	applied, err := migrate.Up(context.Background(), db, []migrate.Migration{one, two})
 	if err != nil || len(applied) != 1 || tables(t, db) != "one slow slower" {
 		t.Errorf("the next one: %v %v %s", applied, err, tables(t, db))
 	}

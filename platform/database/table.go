@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -127,7 +126,7 @@ func (d *DB) Tables(ctx context.Context) (map[string]Table, error) {
 	}
 	tables, keys := map[string]Table{}, map[string]map[int]string{}
 	for _, c := range all {
-		if c.table == migrationTable || c.table == copyTable || c.table == digestTable {
+		if c.table == MigrationTable || c.table == copyTable || c.table == digestTable {
 			continue
 		}
 		t := tables[c.table]
@@ -177,20 +176,4 @@ func (t Table) On(other Table) Table {
 		t.Columns[i].uuid = c.uuid || other.Columns[at].uuid
 	}
 	return t
-}
-
-var createsTable = regexp.MustCompile(`(?i)^\s*CREATE TABLE (\w+)`)
-
-// TableNames are those that migrations make, by name.
-func TableNames(migrations []Migration, driver Driver) []string {
-	var names []string
-	for _, m := range migrations {
-		for _, s := range m.Up(driver) {
-			if match := createsTable.FindStringSubmatch(s); match != nil && !slices.Contains(names, match[1]) {
-				names = append(names, match[1])
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
 }

@@ -103,7 +103,7 @@ func (d postgresDialect) mayNot(ctx context.Context) error {
 		COALESCE(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
 			AND has_table_privilege(c.oid, 'DELETE'), true),
 		COALESCE(pg_has_role(c.relowner, 'USAGE'), true), COALESCE(quote_ident(pg_get_userbyid(c.relowner)), '')
-		FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = '`+migrationTable+`'
+		FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = '`+MigrationTable+`'
 		WHERE n.nspname = current_schema()`).Scan(&role, &schema, &creates, &uses, &owns, &owner)
 	switch {
 	case err != nil:

@@ -9,12 +9,13 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
+	"guildhall/platform/migrate"
 )
 
 // schema says whether there is one that the rest can be read by.
 func (o Options) schema(ctx context.Context) (findings []Finding, usable bool) {
 	const name = "schema"
-	status, err := o.DB.Status(ctx, o.Migrations)
+	status, err := migrate.StatusOf(ctx, o.DB, o.Migrations)
 	switch {
 	case errors.Is(err, database.ErrHalfCopied):
 		return []Finding{{Fail, name, err.Error(), ""}}, false

@@ -10,6 +10,7 @@ import (
 
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
 )
 
@@ -43,7 +44,7 @@ func (f Finding) String() string {
 type Options struct {
 	Config     *config.Config
 	DB         *database.DB
-	Migrations []database.Migration
+	Migrations []migrate.Migration
 	Tables     []schema.Table
 	Invariants []schema.Invariant
 	Now        func() time.Time

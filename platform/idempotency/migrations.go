@@ -1,13 +1,16 @@
 package idempotency
 
-import "guildhall/platform/database"
+import (
+	"guildhall/platform/database"
+	"guildhall/platform/migrate"
+)
 
 // Name is that of the keys' migrations.
 const Name = "idempotency"
 
 // Migrations of the keys' one table.
-func Migrations() []database.Migration {
-	return []database.Migration{{
+func Migrations() []migrate.Migration {
+	return []migrate.Migration{{
 		ID: "202611241330_idempotency_keys",
 		Up: func(database.Driver) []string {
 			return []string{

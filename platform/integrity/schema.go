@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"guildhall/platform/database"
+	"guildhall/platform/migrate"
 )
 
 // CheckSchema says in what the schema of a SQLite database is not what migrations
 // make: an index, a trigger or a table too many, too few or another.
-func CheckSchema(ctx context.Context, db *database.DB, migrations []database.Migration) error {
+func CheckSchema(ctx context.Context, db *database.DB, migrations []migrate.Migration) error {
 	is, err := db.DumpSchema(ctx)
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func firstLine(statement string) string {
 	return line
 }
 
-func freshSchema(ctx context.Context, migrations []database.Migration) (schema string, err error) {
+func freshSchema(ctx context.Context, migrations []migrate.Migration) (schema string, err error) {
 	dir, err := os.MkdirTemp("", "guildhall-schema-")
 	if err != nil {
 		return "", err
@@ -52,7 +53,7 @@ func freshSchema(ctx context.Context, migrations []database.Migration) (schema s
 		return "", err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.Migrate(ctx, migrations); err != nil {
+	if _, err := migrate.Up(ctx, db, migrations); err != nil {
 		return "", err
 	}
 	return db.DumpSchema(ctx)

@@ -2,8 +2,8 @@
 package module
 
 import (
-	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
 )
 
@@ -12,7 +12,7 @@ type Module interface {
 	// Name is the tag of its routes and part of its migrations' ids.
 	Name() string
 	// Migrations of its own tables, in any order: their ids order all modules'.
-	Migrations() []database.Migration
+	Migrations() []migrate.Migration
 	// Tables declares each of those tables; nil where it has none.
 	Tables() []schema.Table
 	// Routes declares its endpoints.

@@ -1,13 +1,16 @@
 package ratelimit
 
-import "guildhall/platform/database"
+import (
+	"guildhall/platform/database"
+	"guildhall/platform/migrate"
+)
 
 // Name is that of the limits' migrations.
 const Name = "ratelimit"
 
 // Migrations of the limits' one table.
-func Migrations() []database.Migration {
-	return []database.Migration{{
+func Migrations() []migrate.Migration {
+	return []migrate.Migration{{
 		ID: "202611241320_ratelimit_limits",
 		Up: func(database.Driver) []string {
 			return []string{

@@ -19,7 +19,7 @@ func (d *DB) alone(ctx context.Context, fn func() error) error {
 	conn := d.writer.WithContext(ctx)
 	create := "CREATE TABLE IF NOT EXISTS " + lockTable + " (id bigint NOT NULL PRIMARY KEY)"
 	err := conn.Exec(create).Error
-	if err != nil && !isDone(create, err) && !IsDuplicate(err) { // others make it at the same time
+	if err != nil && !IsAlreadyDone(create, err) && !IsDuplicate(err) { // others make it at the same time
 		return fmt.Errorf("make the lock for migrating: %w", err)
 	}
 	var lock *gorm.DB
@@ -41,9 +41,9 @@ func (d *DB) alone(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
-// isDone says that a schema change was refused because it has been made: what it
+// IsAlreadyDone says that a schema change was refused because it has been made: what it
 // makes is there already, or what it drops is gone.
-func isDone(statement string, err error) bool {
+func IsAlreadyDone(statement string, err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return false

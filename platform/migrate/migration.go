@@ -1,13 +1,11 @@
-package database
+package migrate
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+	"slices"
 
-// Driver is one of the two databases; DATABASE_URL chooses.
-type Driver string
-
-const (
-	SQLite   Driver = "sqlite"
-	Postgres Driver = "postgres"
+	"guildhall/platform/database"
 )
 
 // Migration is one step of a module's schema, shipped once and never changed.
@@ -18,8 +16,8 @@ const (
 // there are engines that undo no half of a migration (engine.MigratesInSteps).
 type Migration struct {
 	ID   string // YYYYMMDDhhmm_module_what; the order in which all modules' steps run
-	Up   func(Driver) []string
-	Down func(Driver) []string
+	Up   func(database.Driver) []string
+	Down func(database.Driver) []string
 }
 
 // KeyedBy is a migration that puts the tenant in front of a table's key, which
@@ -29,9 +27,9 @@ type Migration struct {
 //
 // PostgreSQL builds the index under a lock on this one table.
 func KeyedBy(id, table, column string) Migration {
-	key := func(columns string) func(Driver) []string {
-		return func(driver Driver) []string {
-			if driver == SQLite {
+	key := func(columns string) func(database.Driver) []string {
+		return func(driver database.Driver) []string {
+			if driver == database.SQLite {
 				return nil
 			}
 			return []string{fmt.Sprintf("ALTER TABLE %[1]s DROP CONSTRAINT %[1]s_pkey, ADD CONSTRAINT %[1]s_pkey PRIMARY KEY (%[2]s)", table, columns)}
@@ -49,9 +47,9 @@ func Optional(id, backID, table, column, references, standIn string) []Migration
 	}
 	return []Migration{{
 		ID: id,
-		Up: func(Driver) []string { return []string{alter("DROP")} },
-		Down: func(driver Driver) []string {
-			if driver == Postgres {
+		Up: func(database.Driver) []string { return []string{alter("DROP")} },
+		Down: func(driver database.Driver) []string {
+			if driver == database.Postgres {
 				return []string{alter("SET")}
 			}
 			// SQLite writes it last. A schema is compared as text, so it goes back to
@@ -65,9 +63,25 @@ func Optional(id, backID, table, column, references, standIn string) []Migration
 		},
 	}, {
 		ID: backID,
-		Up: func(Driver) []string { return nil },
-		Down: func(Driver) []string {
+		Up: func(database.Driver) []string { return nil },
+		Down: func(database.Driver) []string {
 			return []string{fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[3]s WHERE %[2]s IS NULL", table, column, standIn)}
 		},
 	}}
+}
+
+var createsTable = regexp.MustCompile(`(?i)^\s*CREATE TABLE (\w+)`)
+
+// TableNames are those that migrations make, by name.
+func TableNames(migrations []Migration, driver database.Driver) []string {
+	var names []string
+	for _, m := range migrations {
+		for _, s := range m.Up(driver) {
+			if match := createsTable.FindStringSubmatch(s); match != nil && !slices.Contains(names, match[1]) {
+				names = append(names, match[1])
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
