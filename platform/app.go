@@ -67,13 +67,10 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	}
 	log = slog.New(telemetry.LogHandler(log.Handler()))
 	storage := database.Options{
-		URL: cfg.DatabaseURL.Reveal(), Create: o.Create, MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
+		URL: cfg.DatabaseURL, ReplicaURLs: cfg.DatabaseReplicaURLs, Create: o.Create, MaxConnections: cfg.DatabaseMaxConnections, RowSecurity: cfg.DatabaseRowSecurity,
 		TransactionPooling:  cfg.DatabasePoolMode == "transaction",
 		CopyBeforeMigrating: cfg.DatabaseCopyBeforeMigrating,
 		Now:                 o.Now, Log: log, OnStatement: o.OnStatement, Engine: o.Engine,
-	}
-	for _, u := range cfg.DatabaseReplicaURLs {
-		storage.ReplicaURLs = append(storage.ReplicaURLs, u.Reveal())
 	}
 	if o.Telemetry != nil {
 		storage.Observer = o.Telemetry

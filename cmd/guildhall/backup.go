@@ -164,7 +164,7 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 	if !isRegular {
 		o.Input = in
 	}
-	if path, isFile := sqlitePath(cfg.DatabaseURL.Reveal()); isFile {
+	if path := cfg.DatabaseURL.File(); path != "" {
 		r, err := backup.ToFile(ctx, o, path)
 		done()
 		if err == nil {
@@ -172,7 +172,7 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 		}
 		return r, err
 	}
-	target, err := database.Open(ctx, database.Options{URL: cfg.DatabaseURL.Reveal(), TransactionPooling: cfg.DatabasePoolMode == "transaction"})
+	target, err := database.Open(ctx, database.Options{URL: cfg.DatabaseURL, TransactionPooling: cfg.DatabasePoolMode == "transaction"})
 	if err != nil {
 		return r, err
 	}

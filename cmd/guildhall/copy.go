@@ -19,7 +19,7 @@ import (
 	"guildhall/platform/clone"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
-	"guildhall/platform/sqliteurl"
+	"guildhall/platform/databaseurl"
 )
 
 // copyCommand moves a whole service to another database.
@@ -62,7 +62,11 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 			return err
 		}
 	}
-	source, err := database.Open(ctx, database.Options{URL: from})
+	url, err := databaseurl.Parse(from)
+	if err != nil {
+		return err
+	}
+	source, err := database.Open(ctx, database.Options{URL: url})
 	if err != nil {
 		return fmt.Errorf("open --from, which must be the server itself and no pooler: %w", err)
 	}
@@ -146,7 +150,7 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 	case url == "":
 		return "", misused("--%s is missing: sqlite://path or postgres://user@host/database", name)
 	}
-	if err := config.CheckDatabaseURL(url); err != nil {
+	if _, err := databaseurl.Parse(url); err != nil {
 		return "", fmt.Errorf("--%s %w", name, err)
 	}
 	return url, nil
@@ -154,15 +158,19 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 
 // openBare opens or makes a database that is not the configured one, with everything that
 // migrations need and nothing of the service's settings.
-func openBare(ctx context.Context, url string) (*guildhall, error) {
-	cfg := &config.Config{DatabaseURL: config.Secret(url)}
+func openBare(ctx context.Context, text string) (*guildhall, error) {
+	url, err := databaseurl.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &config.Config{DatabaseURL: url}
 	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{Create: true})
 }
 
 // sqlitePath is the file that a URL names, if it does.
 func sqlitePath(url string) (path string, isFile bool) {
-	path, err := sqliteurl.File(url)
-	return path, err == nil
+	u, err := databaseurl.Parse(url)
+	return u.File(), err == nil && u.IsSQLite()
 }
 
 // fileOf is where the file of a URL is, for people.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/platformtest"
 )
 
@@ -106,7 +107,7 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 		if onSQLite {
 			return
 		}
-		db, err := database.Open(context.Background(), database.Options{URL: empty})
+		db, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(empty)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"guildhall/platform/config"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/platformtest"
 )
 
@@ -15,7 +16,7 @@ import (
 // test on PostgreSQL.
 func throughPgBouncer(t testing.TB, cfg *config.Config) {
 	t.Helper()
-	cfg.DatabaseURL = config.Secret(platformtest.PgBouncer(t, cfg.DatabaseURL.Reveal()))
+	cfg.DatabaseURL = databaseurl.Must(platformtest.PgBouncer(t, cfg.DatabaseURL.Reveal()))
 	cfg.DatabasePoolMode = "transaction"
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"guildhall/platform/config"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/platformtest"
 )
 
@@ -154,7 +155,7 @@ func (r *replicated) guarded() {
 	s := start(t, r.primary.URL("guarded"), func(c *config.Config) {
 		underRowSecurity(t, c)
 		replica := strings.Replace(c.DatabaseURL.Reveal(), r.primary.Address(), r.standby.Address(), 1)
-		c.DatabaseReplicaURLs = []config.Secret{config.Secret(replica)}
+		c.DatabaseReplicaURLs = []databaseurl.URL{databaseurl.Must(replica)}
 	})
 	ada, eve := s.person("Ada"), s.person("Eve")
 	grace := s.person("Grace").joins(ada, false)

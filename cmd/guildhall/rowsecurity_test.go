@@ -16,6 +16,7 @@ import (
 	"guildhall/platform"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
@@ -63,7 +64,7 @@ func underRowSecurity(t testing.TB, cfg *config.Config) {
 		t.Fatal(err)
 	}
 	u.User = url.User(role)
-	cfg.DatabaseURL, cfg.MigrateOnStart = config.Secret(u.String()), false
+	cfg.DatabaseURL, cfg.MigrateOnStart = databaseurl.Must(u.String()), false
 }
 
 func rowSecurityEverywhere() bool { return os.Getenv("GUILDHALL_TEST_ROW_SECURITY") != "" }
@@ -192,14 +193,14 @@ func TestRowSecurity(t *testing.T) {
 			t.Errorf("check says %s", findings)
 		}
 	}
-	refused("superuser", func(c *config.Config) { c.DatabaseURL = config.Secret(databaseURL) })
+	refused("superuser", func(c *config.Config) { c.DatabaseURL = databaseurl.Must(databaseURL) })
 	refused("row-level security is on", func(c *config.Config) { c.DatabaseRowSecurity = false })
 	fresh := start(t, platformtest.PostgresURL(t), func(c *config.Config) { c.DatabaseRowSecurity = false })
 	refused("row-level security is off", func(c *config.Config) {
 		c.DatabaseURL, c.DatabaseRowSecurity = fresh.kernel.Config.DatabaseURL, true
 	})
 	refused("for PostgreSQL", func(c *config.Config) {
-		c.DatabaseURL, c.MigrateOnStart = config.Secret(platformtest.SQLiteURL(t)), true
+		c.DatabaseURL, c.MigrateOnStart = databaseurl.Must(platformtest.SQLiteURL(t)), true
 	})
 }
 

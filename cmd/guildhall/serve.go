@@ -17,7 +17,6 @@ import (
 
 	"guildhall/platform"
 	"guildhall/platform/config"
-	"guildhall/platform/sqliteurl"
 	"guildhall/platform/telemetry"
 )
 
@@ -67,8 +66,8 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 	if err := g.app.Prepare(ctx); err != nil {
 		return err
 	}
-	if url := cfg.DatabaseURL.Reveal(); sqliteurl.Is(url) {
-		log.Info("database", "file", fileOf(url), "new", g.DB.Made())
+	if cfg.DatabaseURL.IsSQLite() {
+		log.Info("database", "file", absolute(cfg.DatabaseURL.File()), "new", g.DB.Made())
 	}
 	private, err := listenPrivately(ctx, cfg.PrivateAddress, log)
 	if err != nil {

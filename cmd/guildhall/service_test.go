@@ -23,6 +23,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/engine"
 	"guildhall/platform/platformtest"
 	"guildhall/platform/telemetry"
@@ -111,7 +112,7 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 	t.Helper()
 	cfg := &config.Config{
 		Environment: "development", Debug: true,
-		DatabaseURL: config.Secret(databaseURL), DatabaseMaxConnections: 10, MigrateOnStart: true,
+		DatabaseURL: databaseurl.Must(databaseURL), DatabaseMaxConnections: 10, MigrateOnStart: true,
 		JWTSecretKey:        "an-access-key-for-tests-of-32-bytes-or-more",
 		JWTRefreshSecretKey: "a-refresh-key-for-tests-of-32-bytes-or-more",
 		JWTIssuer:           "guildhall", JWTAudience: "guildhall",

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"guildhall/platform/config"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/fault"
 )
 
@@ -74,7 +74,7 @@ func execute(ctx context.Context, root *cobra.Command) int {
 	if !began { // what cobra refuses is how it was called
 		status = wrongUsage
 	}
-	fmt.Fprintln(root.ErrOrStderr(), "guildhall:", config.MaskURLs(sentence(err)))
+	fmt.Fprintln(root.ErrOrStderr(), "guildhall:", databaseurl.MaskAll(sentence(err)))
 	if status == wrongUsage {
 		fmt.Fprintf(root.ErrOrStderr(), "See `%s --help`.\n", cmd.CommandPath())
 	}

@@ -17,8 +17,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/platformtest"
 	"guildhall/platform/transfer"
 )
@@ -351,7 +351,7 @@ func TestExportRefuses(t *testing.T) {
 		}
 		if s.kernel.DB.Driver() == database.Postgres {
 			// Where nothing can be written, an export can be made.
-			readOnly := config.Secret(s.kernel.Config.DatabaseURL.Reveal() + "&options=-c%20default_transaction_read_only%3Don")
+			readOnly := databaseurl.Must(s.kernel.Config.DatabaseURL.Reveal() + "&options=-c%20default_transaction_read_only%3Don")
 			s.kernel.Config.DatabaseURL = readOnly
 			s.commandIs(0, "written to", "export", ada.organization, "-o", path+"2")
 			return

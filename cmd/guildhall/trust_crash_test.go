@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/platformtest"
 )
 
@@ -199,7 +200,7 @@ func crashes(t *testing.T, what, databaseURL string, kills int, p *process, cras
 		for _, w := range writers {
 			lost = append(lost, w.check(p)...)
 		}
-		db, err := database.Open(context.Background(), database.Options{URL: databaseURL})
+		db, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(databaseURL)})
 		if err != nil {
 			t.Fatal(err)
 		}

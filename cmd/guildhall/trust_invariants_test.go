@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/integrity"
 )
 
@@ -93,7 +94,7 @@ func brokenCopy(t *testing.T, s *service, statements []string) *database.DB {
 		}
 	}
 	_ = raw.Close()
-	db, err := database.Open(s.ctx, database.Options{URL: "sqlite://" + path})
+	db, err := database.Open(s.ctx, database.Options{URL: databaseurl.Must("sqlite://" + path)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
@@ -19,7 +20,7 @@ func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
 		ctx := context.Background()
-		db, err := database.Open(ctx, database.Options{URL: databaseURL, Create: true})
+		db, err := database.Open(ctx, database.Options{URL: databaseurl.Must(databaseURL), Create: true})
 		if err != nil {
 			t.Fatal(err)
 		}

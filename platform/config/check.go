@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"guildhall/platform/sqliteurl"
+	"guildhall/platform/databaseurl"
 )
 
 // Finding is one line of the production checklist.
@@ -89,20 +89,17 @@ func (c *Config) checkSecret(name string, all []Secret) Finding {
 func (c *Config) checkDatabase() Finding {
 	const name = "DATABASE_URL"
 	switch {
-	case c.DatabaseURL == "" || c.source(name) == sourceDefault:
+	case c.DatabaseURL.IsZero() || c.source(name) == sourceDefault:
 		return Finding{OK: false, Name: name, Message: "is not set"}
-	case isSQLite(c.DatabaseURL):
-		file, err := sqliteurl.File(c.DatabaseURL.Reveal())
-		if err == nil {
-			file, err = filepath.Abs(file)
-		}
+	case c.DatabaseURL.IsSQLite():
+		file, err := filepath.Abs(c.DatabaseURL.File())
 		if err != nil {
 			return Finding{OK: false, Name: name, Message: err.Error()}
 		}
 		return Finding{OK: true, Name: name, Message: "is set: SQLite, for one process on one machine, in " + file}
-	case crossesNetworkInClear(c.DatabaseURL):
+	case c.DatabaseURL.CrossesNetworkInClear():
 		return Finding{OK: false, Name: name, Message: "is PostgreSQL on another machine without sslmode=require, verify-ca or verify-full"}
-	case mayLeadToStandby(c.DatabaseURL):
+	case c.DatabaseURL.MayLeadToStandby():
 		return Finding{OK: false, Name: name, Message: "names several servers and may lead to a standby: add target_session_attrs=read-write"}
 	}
 	return Finding{OK: true, Name: name, Message: "is set: PostgreSQL"}
@@ -111,7 +108,7 @@ func (c *Config) checkDatabase() Finding {
 func (c *Config) checkReplicas() Finding {
 	const name = "DATABASE_REPLICA_URLS"
 	for i, replica := range c.DatabaseReplicaURLs {
-		if crossesNetworkInClear(replica) {
+		if replica.CrossesNetworkInClear() {
 			return Finding{OK: false, Name: name, Message: fmt.Sprintf("number %d is on another machine without sslmode=require, verify-ca or verify-full", i+1)}
 		}
 	}
@@ -127,7 +124,7 @@ func (c *Config) checkOrigins() Finding {
 			fault = "is not https"
 		}
 		if fault != "" {
-			faults = append(faults, fmt.Sprintf("%q %s", maskURL(origin), fault))
+			faults = append(faults, fmt.Sprintf("%q %s", databaseurl.Mask(origin), fault))
 		}
 	}
 	switch {

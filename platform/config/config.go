@@ -9,6 +9,7 @@ package config
 import (
 	"time"
 
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/password"
 )
 
@@ -28,8 +29,8 @@ type Config struct {
 
 	PrivateAddress string // host:port; empty: none
 
-	DatabaseURL                 Secret   // sqlite://path, postgres://… or postgresql://…
-	DatabaseReplicaURLs         []Secret // postgres://… each
+	DatabaseURL                 databaseurl.URL   // sqlite://path, postgres://… or postgresql://…
+	DatabaseReplicaURLs         []databaseurl.URL // postgres://… each
 	DatabaseMaxConnections      int
 	DatabasePoolMode            string // session or transaction
 	DatabaseRowSecurity         bool

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/password"
-	"guildhall/platform/sqliteurl"
 )
 
 // key is one setting. The environment variable is its name, the flag and the
@@ -159,8 +159,8 @@ func (k key) defaultIn(environment, dataDir string) string {
 	if environment == development && k.dev != "" {
 		def = k.dev
 	}
-	if sqliteurl.Is(def) {
-		dataDir = sqliteurl.Escape(dataDir)
+	if databaseurl.IsSQLite(def) {
+		dataDir = databaseurl.Escape(dataDir)
 	}
 	return strings.ReplaceAll(def, "${DATA_DIR}", dataDir)
 }

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"guildhall/platform/databaseurl"
 )
 
 // originFault says why an origin may not be allowed to call from a browser, as
@@ -48,5 +50,5 @@ func isExactPort(u *url.URL) bool {
 // that anyone on the way can put a script in them.
 func isClearOrigin(origin string) bool {
 	u, err := url.Parse(origin)
-	return err != nil || u.Scheme == "http" && !isLocal(u.Host)
+	return err != nil || u.Scheme == "http" && !databaseurl.IsLocal(u.Host)
 }

@@ -3,19 +3,18 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 
-	"guildhall/platform/sqliteurl"
+	"guildhall/platform/databaseurl"
 )
 
-type replicaURLs struct{ target *[]Secret }
+type replicaURLs struct{ target *[]databaseurl.URL }
 
 func (r replicaURLs) kind() string { return "list" }
 
 func (r replicaURLs) masked() string {
 	items := make([]string, 0, len(*r.target))
 	for _, u := range *r.target {
-		items = append(items, maskURL(u.Reveal()))
+		items = append(items, u.String())
 	}
 	return jsonText(items)
 }
@@ -26,7 +25,7 @@ func (r replicaURLs) parse(text string) error {
 	if err != nil {
 		return err
 	}
-	replicas := make([]Secret, len(items))
+	replicas := make([]databaseurl.URL, len(items))
 	for i, item := range items {
 		if err := parseReplica(item, &replicas[i]); err != nil {
 			return fmt.Errorf("number %d %w", i+1, err)
@@ -38,12 +37,15 @@ func (r replicaURLs) parse(text string) error {
 
 // parseReplica takes a URL of one server: how far a standby is, is asked on one
 // connection and relied on for all of them.
-func parseReplica(text string, target *Secret) error {
-	if sqliteurl.Is(text) {
+func parseReplica(text string, target *databaseurl.URL) error {
+	if databaseurl.IsSQLite(text) {
 		return errors.New("is SQLite, which has no standbys")
 	}
-	if u, err := url.Parse(text); err == nil && len(hostsOf(u)) > 1 {
+	if err := (databaseURL{target}).parse(text); err != nil {
+		return err
+	}
+	if len(target.Hosts()) > 1 {
 		return errors.New("names several servers; give each standby a URL of its own")
 	}
-	return (databaseURL{target}).parse(text)
+	return nil
 }

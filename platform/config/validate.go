@@ -5,6 +5,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"guildhall/platform/databaseurl"
 )
 
 // validate looks at what one setting alone doesn't tell. What would be
@@ -27,15 +29,15 @@ func (c *Config) validate(problems *Problems) {
 	if c.Debug && !c.Development() {
 		problems.add("DEBUG", "is on outside development")
 	}
-	if asksForStandby(c.DatabaseURL) {
+	if c.DatabaseURL.AsksForStandby() {
 		problems.add("DATABASE_URL", "asks by target_session_attrs for a server that takes no writes; standbys are for DATABASE_REPLICA_URLS")
 	}
-	if len(c.DatabaseReplicaURLs) > 0 && isSQLite(c.DatabaseURL) {
+	if len(c.DatabaseReplicaURLs) > 0 && c.DatabaseURL.IsSQLite() {
 		problems.add("DATABASE_REPLICA_URLS", "is for PostgreSQL, and DATABASE_URL is SQLite")
 	}
 	for _, origin := range c.CORSOrigins {
 		if fault := originFault(origin); fault != "" {
-			weak("CORS_ORIGINS", "%q %s", maskURL(origin), fault)
+			weak("CORS_ORIGINS", "%q %s", databaseurl.Mask(origin), fault)
 		}
 	}
 	for _, proxy := range c.TrustedProxies {

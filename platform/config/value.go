@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/password"
 )
 
@@ -163,7 +164,7 @@ func (l list) kind() string { return "list" }
 func (l list) masked() string {
 	items := make([]string, 0, len(*l.target))
 	for _, item := range *l.target {
-		items = append(items, maskURL(item))
+		items = append(items, databaseurl.Mask(item))
 	}
 	return jsonText(items)
 }
@@ -176,7 +177,7 @@ func (l list) parse(text string) error {
 	var faults []string
 	for _, item := range items {
 		if err := l.check(item); err != nil {
-			faults = append(faults, fmt.Sprintf("%q %v", maskURL(item), err))
+			faults = append(faults, fmt.Sprintf("%q %v", databaseurl.Mask(item), err))
 		}
 	}
 	if faults != nil {

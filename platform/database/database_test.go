@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/engine"
 	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
@@ -22,7 +23,7 @@ import (
 // TestMain lets this binary be a process that migrates and is killed at it.
 func TestMain(m *testing.M) {
 	if url := os.Getenv("DATABASE_TEST_MIGRATE_SLOWLY"); url != "" {
-		db, err := database.Open(context.Background(), database.Options{URL: url, Create: true, Engine: engine.Engine(os.Getenv("DATABASE_TEST_ENGINE"))})
+		db, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(url), Create: true, Engine: engine.Engine(os.Getenv("DATABASE_TEST_ENGINE"))})
 		if err == nil {
 			fmt.Println("migrating")
 			_, err = migrate.Up(context.Background(), db, []migrate.Migration{one, slow})
@@ -58,7 +59,7 @@ var (
 
 func open(t testing.TB, url string) *database.DB {
 	t.Helper()
-	db, err := database.Open(context.Background(), database.Options{URL: url, Create: true, MaxConnections: 8})
+	db, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(url), Create: true, MaxConnections: 8})
 	if err != nil {
 		t.Fatal(err)
 	}

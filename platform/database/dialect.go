@@ -8,8 +8,8 @@ import (
 
 // dialect is what takes another mechanism on each database.
 type dialect interface {
-	// open makes the pools, for a file or a URL.
-	open(address string) error
+	// open makes the pools.
+	open() error
 	// check refuses a database that does not answer or can't be worked with.
 	check(ctx context.Context) error
 	close() error

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/platformtest"
 )
 
@@ -31,7 +32,7 @@ func TestTheObserverIsToldWithoutValues(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, url string) {
 		w := &witness{}
-		db, err := database.Open(t.Context(), database.Options{URL: url, Create: true, MaxConnections: 2, Observer: w})
+		db, err := database.Open(t.Context(), database.Options{URL: databaseurl.Must(url), Create: true, MaxConnections: 2, Observer: w})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ package database
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -22,9 +22,8 @@ import (
 
 	"gorm.io/gorm"
 
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/engine"
-	"guildhall/platform/postgresurl"
-	"guildhall/platform/sqliteurl"
 )
 
 // Driver is one of the two databases; DATABASE_URL chooses.
@@ -37,11 +36,11 @@ const (
 
 // Options say where the data is.
 type Options struct {
-	URL            string
-	File           string   // of SQLite, instead of a URL: any name
-	Create         bool     // makes the SQLite file where it is not there, and is refused otherwise
-	ReplicaURLs    []string // PostgreSQL servers that follow it; see MayLag
-	MaxConnections int      // of PostgreSQL
+	URL            databaseurl.URL
+	File           string            // of SQLite, instead of a URL: any name
+	Create         bool              // makes the SQLite file where it is not there, and is refused otherwise
+	ReplicaURLs    []databaseurl.URL // PostgreSQL servers that follow it; see MayLag
+	MaxConnections int               // of PostgreSQL
 	RowSecurity    bool
 	// TransactionPooling is a pooler between that hands each transaction to
 	// another connection of the server, as PgBouncer does in transaction mode.
@@ -93,12 +92,15 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	}
-	driver, rest, err := SQLite, o.File, error(nil)
 	if o.File == "" {
-		driver, rest, err = parseURL(o.URL)
+		o.File = o.URL.File()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL %w", err)
+	driver := SQLite
+	if o.File == "" {
+		driver = Postgres
+	}
+	if driver == Postgres && o.URL.IsZero() {
+		return nil, errors.New("DATABASE_URL is not set")
 	}
 	d := &DB{
 		driver: driver, engine: o.Engine, options: o,
@@ -108,16 +110,15 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if driver == Postgres {
 		d.dialect = postgresDialect{d}
 	}
-	err = retrying(ctx, openAttempts, func() error { return d.connect(ctx, rest) })
-	if err != nil {
+	if err := retrying(ctx, openAttempts, func() error { return d.connect(ctx) }); err != nil {
 		d.unmake()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *DB) connect(ctx context.Context, address string) error {
-	if err := d.dialect.open(address); err != nil {
+func (d *DB) connect(ctx context.Context) error {
+	if err := d.dialect.open(); err != nil {
 		return err
 	}
 	if err := d.dialect.check(ctx); err != nil {
@@ -125,19 +126,6 @@ func (d *DB) connect(ctx context.Context, address string) error {
 		return err
 	}
 	return nil
-}
-
-// parseURL tells the driver by the scheme and returns what that driver opens.
-func parseURL(raw string) (Driver, string, error) {
-	if sqliteurl.Is(raw) {
-		path, err := sqliteurl.File(raw)
-		return SQLite, path, err
-	}
-	if _, err := postgresurl.Parse(raw); err != nil {
-		return "", "", err
-	}
-	_, rest, _ := strings.Cut(raw, "://")
-	return Postgres, "postgres://" + rest, nil
 }
 
 func (d *DB) gormConfig() *gorm.Config {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"guildhall/platform/databaseurl"
+
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -16,9 +18,9 @@ import (
 	"gorm.io/gorm"
 )
 
-func (d postgresDialect) open(dsn string) error {
+func (d postgresDialect) open() error {
 	var err error
-	if d.server, d.writePool, err = d.openPool(dsn); err != nil {
+	if d.server, d.writePool, err = d.openPool(d.options.URL); err != nil {
 		return fmt.Errorf("DATABASE_URL %w", err)
 	}
 	d.readPool = d.writePool
@@ -119,10 +121,10 @@ func (d postgresDialect) pools() []Pool {
 }
 
 // openPool makes no connection yet.
-func (d *DB) openPool(dsn string) (server, *sql.DB, error) {
-	config, err := pgx.ParseConfig(dsn)
+func (d *DB) openPool(u databaseurl.URL) (server, *sql.DB, error) {
+	config, err := pgx.ParseConfig(u.Reveal())
 	if err != nil {
-		return server{}, nil, fmt.Errorf("is not a PostgreSQL URL: %w", withoutURL(err, dsn))
+		return server{}, nil, fmt.Errorf("is not a PostgreSQL URL: %w", withoutURL(err, u))
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
@@ -21,7 +22,7 @@ func TestRepeatableReadIsRefused(t *testing.T) {
 	t.Parallel()
 	url := platformtest.PostgresURL(t)
 	for setting, refused := range map[string]bool{"repeatable%20read": true, "read%20committed": false, "serializable": false} {
-		_, err := database.Open(context.Background(), database.Options{URL: url + "&default_transaction_isolation=" + setting})
+		_, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(url + "&default_transaction_isolation=" + setting)})
 		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "default_transaction_isolation") {
 			t.Errorf("%s: %v", setting, err)
 		}
@@ -43,7 +44,7 @@ func TestVersionsThatAreNotSupported(t *testing.T) {
 	} {
 		var log bytes.Buffer
 		url := platformtest.ReportingVersion(t, platformtest.PostgresURL(t), c.version, c.release, c.number)
-		db, err := database.Open(ctx, database.Options{URL: url, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		db, err := database.Open(ctx, database.Options{URL: databaseurl.Must(url), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err == nil {
 			_ = db.Close()
 		}
@@ -80,7 +81,7 @@ func TestASearchPathWithoutASchemaIsNamed(t *testing.T) {
 	exec("GRANT USAGE, CREATE ON SCHEMA public TO " + role)
 	at.User = url.User(strings.Trim(role, `"`))
 	open := func(more string) error {
-		d, err := database.Open(context.Background(), database.Options{URL: at.String() + more})
+		d, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(at.String() + more)})
 		if err != nil {
 			return err
 		}

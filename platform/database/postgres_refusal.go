@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"guildhall/platform/databaseurl"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -69,7 +71,7 @@ func (s server) severalHosts() bool {
 // code has several meanings, by the server's function (protocol field R).
 func (s server) explainRefusal(from *pgconn.PgError, connecting bool) unfit {
 	said := *from
-	said.Message = withoutSecrets(from.Message, s.config.Password)
+	said.Message = databaseurl.Redact(from.Message, s.config.Password)
 	pg := &said
 	switch pg.Code {
 	case "3D000":
@@ -203,7 +205,7 @@ func (s server) explainSilence(err error) unfit {
 		}
 	case errors.As(err, &certificate):
 		return unfit{
-			fmt.Sprintf("the certificate of %s is not trusted (%s)", s.address(), withoutSecrets(certificate.Err.Error(), s.config.Password)),
+			fmt.Sprintf("the certificate of %s is not trusted (%s)", s.address(), databaseurl.Redact(certificate.Err.Error(), s.config.Password)),
 			"write sslrootcert=FILE in the URL, with the certificate of the authority that issued it, and take the name that it is for as host",
 		}
 	case errors.As(err, &name) && name.IsNotFound:

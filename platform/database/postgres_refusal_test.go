@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
 )
@@ -59,7 +60,11 @@ func (i *installation) exec(statement string) {
 func (i *installation) use(more string) error {
 	i.t.Helper()
 	ctx := context.Background()
-	d, err := database.Open(ctx, database.Options{URL: i.at.String() + more})
+	u, err := databaseurl.Parse(i.at.String() + more)
+	if err != nil {
+		return err
+	}
+	d, err := database.Open(ctx, database.Options{URL: u})
 	if err != nil {
 		return err
 	}
@@ -179,7 +184,7 @@ func TestTablesOfAnotherRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	look := func() error {
-		d, err := database.Open(ctx, database.Options{URL: i.at.String()})
+		d, err := database.Open(ctx, database.Options{URL: databaseurl.Must(i.at.String())})
 		if err != nil {
 			return err
 		}
@@ -200,7 +205,7 @@ func TestTablesOfAnotherRole(t *testing.T) {
 		ID: "202601020000_test_change", Up: statements("ALTER TABLE one ADD COLUMN more bigint"), Down: statements("ALTER TABLE one DROP COLUMN more"),
 	}
 	migrate := func() error {
-		d, err := database.Open(ctx, database.Options{URL: i.at.String()})
+		d, err := database.Open(ctx, database.Options{URL: databaseurl.Must(i.at.String())})
 		if err != nil {
 			return err
 		}
@@ -256,7 +261,7 @@ func TestNothingListens(t *testing.T) {
 		"postgres://u:correct-horse@" + closed + "/d?sslmode=require&password=correct-battery": "nothing listens",
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		_, err := database.Open(ctx, database.Options{URL: at})
+		_, err := database.Open(ctx, database.Options{URL: databaseurl.Must(at)})
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "orse") || strings.Contains(err.Error(), "attery") {
 			t.Errorf("%s: %v, want %q", at, err, says)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"guildhall/platform/databaseurl"
 )
 
 // standby is one server that replays what the primary writes.
@@ -33,8 +35,8 @@ var (
 	errLags         = fmt.Errorf("it lags more than %s behind the primary", maxLag)
 )
 
-func (d *DB) openStandby(dsn string) (*standby, error) {
-	server, pool, err := d.openPool(dsn)
+func (d *DB) openStandby(u databaseurl.URL) (*standby, error) {
+	server, pool, err := d.openPool(u)
 	if err != nil {
 		return nil, err
 	}

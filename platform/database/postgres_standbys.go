@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"guildhall/platform/databaseurl"
+
 	"github.com/google/uuid"
 )
 
@@ -132,16 +134,13 @@ func (s *standbys) close() error {
 
 // openStandbys puts the standbys before the primary's pool, for reading. One
 // that does not answer yet is left out until it does.
-func (d *DB) openStandbys(urls []string) (*standbys, error) {
+func (d *DB) openStandbys(urls []databaseurl.URL) (*standbys, error) {
 	s := &standbys{DB: d.writePool, log: d.options.Log}
-	for i, raw := range urls {
-		_, dsn, err := parseURL(raw)
+	for i, u := range urls {
+		one, err := d.openStandby(u)
 		if err == nil {
-			var one *standby
-			if one, err = d.openStandby(dsn); err == nil {
-				s.all = append(s.all, one)
-				continue
-			}
+			s.all = append(s.all, one)
+			continue
 		}
 		for _, one := range s.all {
 			_ = one.pool.Close()

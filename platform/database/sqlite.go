@@ -14,12 +14,13 @@ import (
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 
-	"guildhall/platform/sqliteurl"
+	"guildhall/platform/databaseurl"
 )
 
 // open opens one connection that writes and several that read. Several
 // writers would only wait for each other inside SQLite, deaf to their contexts.
-func (d sqliteDialect) open(path string) error {
+func (d sqliteDialect) open() error {
+	path := d.options.File
 	if err := requireOwnLog(path); err != nil {
 		return fmt.Errorf("open the SQLite file: %w", err)
 	}
@@ -109,7 +110,7 @@ const preparedStatements = 200
 // sqliteDSN asks for the write-ahead log and for an fsync at every commit: what
 // was acknowledged survives a power cut.
 func sqliteDSN(path, extra string) string {
-	return sqliteurl.DSN(path, fmt.Sprintf("_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=%d&mode=rw&%s", preparedStatements, extra))
+	return databaseurl.DSN(path, fmt.Sprintf("_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=%d&mode=rw&%s", preparedStatements, extra))
 }
 
 // findFile looks for the file before SQLite does, which would make it: a mistyped

@@ -11,8 +11,8 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/file"
-	"guildhall/platform/sqliteurl"
 )
 
 // pagesAtOnce are copied between two looks at the context: 8 MiB.
@@ -44,7 +44,7 @@ func CopyClosedFile(ctx context.Context, from, to string) error {
 	if journal, err := os.Stat(from + "-journal"); err == nil && journal.Size() > 0 {
 		return fmt.Errorf("%s-journal lies beside it: that is no backup, but a database that somebody was writing to", from)
 	}
-	pool, err := sql.Open("sqlite3", sqliteurl.DSN(from, how))
+	pool, err := sql.Open("sqlite3", databaseurl.DSN(from, how))
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func copyFile(ctx context.Context, pool *sql.DB, path string) (err error) {
 	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return err
 	}
-	target, err := sql.Open("sqlite3", sqliteurl.DSN(path, "_synchronous=OFF"))
+	target, err := sql.Open("sqlite3", databaseurl.DSN(path, "_synchronous=OFF"))
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn) (err error) {
 
 // SealFile makes a closed database one file without a log beside it.
 func SealFile(ctx context.Context, path string) error {
-	pool, err := sql.Open("sqlite3", sqliteurl.DSN(path, ""))
+	pool, err := sql.Open("sqlite3", databaseurl.DSN(path, ""))
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func RequireUnused(ctx context.Context, path string) error {
 	if err := requireOwnLog(path); err != nil {
 		return err
 	}
-	pool, err := sql.Open("sqlite3", sqliteurl.DSN(path, "_busy_timeout=500"))
+	pool, err := sql.Open("sqlite3", databaseurl.DSN(path, "_busy_timeout=500"))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/engine"
 	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
@@ -20,7 +21,7 @@ import (
 // can go as well.
 func as(t testing.TB, e engine.Engine, url string) *database.DB {
 	t.Helper()
-	db, err := database.Open(context.Background(), database.Options{URL: url, Create: true, MaxConnections: 2, Engine: e})
+	db, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(url), Create: true, MaxConnections: 2, Engine: e})
 	if err != nil {
 		t.Fatal(err)
 	}

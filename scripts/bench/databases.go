@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/platformtest"
 	"guildhall/platform/seed"
 )
@@ -115,7 +116,7 @@ func (d databases) describe(ctx context.Context) (version string, err error) {
 }
 
 func (d databases) with(ctx context.Context, url string, do func(*database.DB) error) error {
-	db, err := database.Open(ctx, database.Options{URL: url, MaxConnections: 1})
+	db, err := database.Open(ctx, database.Options{URL: databaseurl.Must(url), MaxConnections: 1})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/databaseurl"
 	"guildhall/platform/token"
 )
 
@@ -27,7 +28,7 @@ type strangers struct {
 
 // findStrangers revives the sample data's sessions, of a database that nobody uses.
 func findStrangers(ctx context.Context, url string) ([][]byte, error) {
-	db, err := database.Open(ctx, database.Options{URL: url, MaxConnections: 1})
+	db, err := database.Open(ctx, database.Options{URL: databaseurl.Must(url), MaxConnections: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,16 @@
-package config
+package databaseurl
 
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// maskURL hides the password of a URL, in its user part and in its query (both
+// Mask hides the password of a URL, in its user part and in its query (both
 // are taken by PostgreSQL's drivers). It works on text, not on a parsed URL,
 // because what can't be parsed has to be masked too; in doubt it hides more.
-func maskURL(raw string) string {
+func Mask(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
 		return raw
@@ -24,11 +25,13 @@ func maskURL(raw string) string {
 	return scheme + "://" + credentials + rest
 }
 
+const mask = "********"
+
 var postgresURL = regexp.MustCompile(`postgres(ql)?(\+\w+)?://[^\n]*`)
 
-// MaskURLs hides the passwords of PostgreSQL's URLs in a text that somebody else
+// MaskAll hides the passwords of PostgreSQL's URLs in a text that somebody else
 // wrote, as a parser of arguments does that quotes what it does not know.
-func MaskURLs(text string) string { return postgresURL.ReplaceAllStringFunc(text, maskURL) }
+func MaskAll(text string) string { return postgresURL.ReplaceAllStringFunc(text, Mask) }
 
 func maskCredentials(s string) string {
 	user, _, hasPassword := strings.Cut(s, ":")
@@ -51,4 +54,42 @@ func maskQuery(query string) string {
 		}
 	}
 	return strings.Join(pairs, "&")
+}
+
+// fragment is how much of a secret may not be seen anywhere: a URL that is cut at
+// the wrong place leaves pieces of a password.
+const fragment = 4
+
+// Redact masks every part of a text that is a part of a secret too, as it
+// is or as URLs write it.
+func Redact(text string, secrets ...string) string {
+	hidden := make([]bool, len(text))
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		for _, s := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			size := min(len(s), fragment)
+			for i := 0; i+size <= len(text); i++ {
+				if strings.Contains(s, text[i:i+size]) {
+					for j := range size {
+						hidden[i+j] = true
+					}
+				}
+			}
+		}
+	}
+	if !slices.Contains(hidden, true) {
+		return text
+	}
+	var b strings.Builder
+	for i := range len(text) {
+		switch {
+		case !hidden[i]:
+			b.WriteByte(text[i])
+		case i == 0 || !hidden[i-1]:
+			b.WriteString(mask)
+		}
+	}
+	return b.String()
 }

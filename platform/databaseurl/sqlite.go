@@ -1,5 +1,4 @@
-// Package sqliteurl reads a URL of the kind sqlite://path, on every system.
-package sqliteurl
+package databaseurl
 
 import (
 	"errors"
@@ -12,23 +11,23 @@ import (
 	"unicode"
 )
 
-// Prefix is what such a URL begins with.
-const Prefix = "sqlite://"
+// prefix is what the URL of a SQLite file begins with.
+const prefix = "sqlite://"
 
-// Is reports whether a URL is of this kind, whatever it names.
-func Is(raw string) bool { return strings.HasPrefix(raw, Prefix) }
+// IsSQLite reports whether a URL is of this kind, whatever it names.
+func IsSQLite(raw string) bool { return strings.HasPrefix(raw, prefix) }
 
-// File returns the file that a URL names, as this system writes it. Its errors
+// fileOf returns the file that a URL names, as this system writes it. Its errors
 // read as the end of a sentence about the URL.
 //
 // Earlier versions did not decode a path. Where the file is there that they would
 // have opened, it is refused, rather than beginning another one beside it.
-func File(raw string) (string, error) {
+func fileOf(raw string) (string, error) {
 	path, err := fileOn(runtime.GOOS, raw)
 	if err != nil {
 		return "", err
 	}
-	undecoded, err := pathOn(runtime.GOOS, strings.TrimPrefix(raw, Prefix))
+	undecoded, err := pathOn(runtime.GOOS, strings.TrimPrefix(raw, prefix))
 	if err != nil || undecoded == path {
 		return path, nil //nolint:nilerr // there can be no such file
 	}
@@ -38,8 +37,8 @@ func File(raw string) (string, error) {
 	return path, nil
 }
 
-// URL names a file, whatever characters are in its path.
-func URL(path string) string { return Prefix + Escape(path) }
+// OfFile is the text of a URL that names a file, whatever characters are in its path.
+func OfFile(path string) string { return prefix + Escape(path) }
 
 // Escape writes a path, or a part of one, as it stands in a URL. Only what would end
 // it or be decoded is escaped, so that people can read it.
@@ -52,9 +51,9 @@ func Escape(path string) string {
 var drive = regexp.MustCompile(`^[/\\]*([A-Za-z]:)([/\\]|$)`)
 
 func fileOn(system, raw string) (string, error) {
-	rest, ok := strings.CutPrefix(raw, Prefix)
+	rest, ok := strings.CutPrefix(raw, prefix)
 	if !ok {
-		return "", errors.New("does not begin with " + Prefix)
+		return "", errors.New("does not begin with " + prefix)
 	}
 	encoded, query, hasQuery := rest, "", false
 	if end := strings.IndexAny(rest, "?#"); end >= 0 {
@@ -62,7 +61,7 @@ func fileOn(system, raw string) (string, error) {
 	}
 	decoded, err := url.PathUnescape(encoded)
 	if err != nil {
-		return "", fmt.Errorf("has a %% without two hexadecimal digits after it: for the file %q write %s", rest, URL(rest))
+		return "", fmt.Errorf("has a %% without two hexadecimal digits after it: for the file %q write %s", rest, OfFile(rest))
 	}
 	if strings.ContainsFunc(decoded, unicode.IsControl) {
 		return "", errors.New("has a control character in it")
@@ -74,7 +73,7 @@ func fileOn(system, raw string) (string, error) {
 	path, err := pathOn(system, decoded)
 	if err == nil && hasQuery {
 		err = fmt.Errorf("has a %c, after which there can be nothing here: for the file %q write %s, for the file %q write %s",
-			rest[len(encoded)], path, URL(decoded), rest, URL(rest))
+			rest[len(encoded)], path, OfFile(decoded), rest, OfFile(rest))
 	}
 	return path, err
 }
@@ -95,7 +94,7 @@ func pathOn(system, path string) (string, error) {
 	return path, nil
 }
 
-var errNoFile = errors.New("names no file after " + Prefix)
+var errNoFile = errors.New("names no file after " + prefix)
 
 // windowsFile takes slashes and backslashes, and the leading slashes that URLs
 // and SQLAlchemy put before a drive.
@@ -128,11 +127,11 @@ func dsnOn(system, path, options string) string {
 			path = "/" + path
 		}
 	}
-	prefix := "file:"
+	scheme := "file:"
 	if strings.HasPrefix(path, "/") {
-		prefix = "file://"
+		scheme = "file://"
 	}
-	dsn := prefix + (&url.URL{Path: path}).EscapedPath()
+	dsn := scheme + (&url.URL{Path: path}).EscapedPath()
 	if options != "" {
 		dsn += "?" + options
 	}

@@ -1,4 +1,4 @@
-package sqliteurl
+package databaseurl
 
 import (
 	"database/sql"
@@ -106,7 +106,7 @@ func TestSQLiteOpensWhatTheURLNames(t *testing.T) {
 		}
 		want := filepath.Join(t.TempDir(), name)
 		for _, slashes := range []string{"", "/", "//"} { // SQLAlchemy's absolute path has one more
-			path, err := File(Prefix + slashes + Escape(filepath.ToSlash(want)))
+			path, err := fileOf(prefix + slashes + Escape(filepath.ToSlash(want)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,15 +133,15 @@ func TestAFileOfAnEarlierVersionIsNotLeftBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	old, decoded := filepath.Join(dir, "a%20b.db"), filepath.Join(dir, "a b.db")
-	raw := Prefix + filepath.ToSlash(old)
+	raw := prefix + filepath.ToSlash(old)
 	names := func() {
 		t.Helper()
-		path, err := File(raw)
+		path, err := fileOf(raw)
 		if err == nil || !strings.Contains(err.Error(), "a%20b.db") || !strings.Contains(err.Error(), "a b.db") {
 			t.Errorf("%s, %v", path, err)
 		}
 	}
-	if path, err := File(raw); err != nil || path != decoded {
+	if path, err := fileOf(raw); err != nil || path != decoded {
 		t.Errorf("neither is there: %s, %v", path, err)
 	}
 	for _, path := range []string{old, decoded} {
@@ -150,13 +150,13 @@ func TestAFileOfAnEarlierVersionIsNotLeftBehind(t *testing.T) {
 		}
 		names()
 	}
-	if path, err := File(URL(old)); err != nil || path != old {
+	if path, err := fileOf(OfFile(old)); err != nil || path != old {
 		t.Errorf("as the message says: %s, %v", path, err)
 	}
 	if err := os.Remove(old); err != nil {
 		t.Fatal(err)
 	}
-	if path, err := File(raw); err != nil || path != decoded {
+	if path, err := fileOf(raw); err != nil || path != decoded {
 		t.Errorf("renamed: %s, %v", path, err)
 	}
 }

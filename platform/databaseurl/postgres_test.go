@@ -1,11 +1,11 @@
-package postgresurl
+package databaseurl
 
 import (
 	"strings"
 	"testing"
 )
 
-func TestURLs(t *testing.T) {
+func TestPostgresURLs(t *testing.T) {
 	t.Parallel()
 	for raw, refusal := range map[string]string{
 		"postgres://h/d":                                                           "",
@@ -49,7 +49,7 @@ func TestURLs(t *testing.T) {
 		"postgres://u:p@h/d?SSLMODE=require":       "almost sslmode",
 		"postgres://u:p@h/d?target_session_attr=x": "almost target_session_attrs",
 	} {
-		u, err := Parse(raw)
+		u, err := parsePostgres(raw)
 		switch {
 		case refusal == "" && (err != nil || u.Scheme != "postgres"):
 			t.Errorf("%s: %v", raw, err)
@@ -57,7 +57,10 @@ func TestURLs(t *testing.T) {
 			t.Errorf("%s: %v, want %q", raw, err, refusal)
 		}
 	}
-	if Is("sqlite://x") || Is("postgres:x") || !Is("postgresql+asyncpg://h") {
-		t.Error("not told apart")
+	if u := Must("postgresql+asyncpg://u:p@h/d"); u.IsSQLite() || u.Reveal() != "postgres://u:p@h/d" || u.String() != "postgres://u:********@h/d" {
+		t.Errorf("%s", u)
+	}
+	if u := Must("sqlite://a@b.db"); !u.IsSQLite() || u.File() != "a@b.db" || u.String() != "sqlite://a@b.db" {
+		t.Errorf("%s", u)
 	}
 }

@@ -1,7 +1,4 @@
-// Package postgresurl looks at a URL of PostgreSQL before any driver does. Parsers
-// disagree about a password with an @, a / or a ? in it: what one takes for a
-// password, another takes for a host, and prints. Only what all read alike passes.
-package postgresurl
+package databaseurl
 
 import (
 	"errors"
@@ -18,17 +15,14 @@ import (
 // Schemes with which such a URL begins. The last is SQLAlchemy's.
 var schemes = []string{"postgres", "postgresql", "postgresql+asyncpg"}
 
-// Is reports whether a URL is of this kind.
-func Is(raw string) bool {
-	scheme, _, found := strings.Cut(raw, "://")
-	return found && slices.Contains(schemes, scheme)
-}
-
 var badEscape = regexp.MustCompile(`%([^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|.?$)`)
 
-// Parse reads a URL. Its errors read as the end of a sentence about it and quote
-// nothing of it, for anything in it may be a part of the password.
-func Parse(raw string) (*url.URL, error) {
+// parsePostgres looks at a URL before any driver does. Parsers disagree about a password
+// with an @, a / or a ? in it: what one takes for a password, another takes for a host,
+// and prints. Only what all read alike passes.
+//
+// Its errors quote nothing of the URL, for anything in it may be a part of the password.
+func parsePostgres(raw string) (*url.URL, error) {
 	scheme, rest, _ := strings.Cut(raw, "://")
 	if !slices.Contains(schemes, scheme) {
 		return nil, errors.New("begins with none of sqlite://, postgres://, postgresql:// and postgresql+asyncpg://")
