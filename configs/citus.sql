@@ -3,8 +3,8 @@
 --
 --   psql --set ON_ERROR_STOP=1 postgres://owner@coordinator/guildhall -f configs/citus.sql
 --
--- Written by Citus's documentation and checked by scripts/engines against its
--- rules; it has never run on Citus.
+-- Written from Citus's documentation. It has never run on Citus; a test runs it on
+-- PostgreSQL, without the calls of Citus's functions.
 
 -- Foreign keys in a circle, which no order satisfies: made again below.
 ALTER TABLE organizations DROP CONSTRAINT organizations_has_owner;
