@@ -293,7 +293,7 @@ func (a *App) ready(ctx context.Context) error {
 		err = a.kernel.DB.RowSecurityAsSet(ctx)
 	}
 	if err == nil {
-		err = a.kernel.DB.Writable(ctx)
+		err = a.kernel.DB.Writable(ctx) // mutant: ready-when-writable
 	}
 	return err
 }

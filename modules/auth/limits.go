@@ -48,7 +48,7 @@ func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
 	refused := l.kept.Take(ctx,
 		ratelimit.Demand{Policy: perAddress, Key: address(ctx)},
 		ratelimit.Demand{Policy: perPair, Key: address(ctx) + " " + canonicalEmail},
-		ratelimit.Demand{Policy: perEmail, Key: canonicalEmail},
+		ratelimit.Demand{Policy: perEmail, Key: canonicalEmail}, // mutant: account-limit
 	)
 	var reached *ratelimit.Reached
 	if !errors.As(refused, &reached) || reached.Policy != perEmail {
@@ -58,7 +58,7 @@ func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(known, func(a string) bool { return ratelimit.Address(a) == address(ctx) }) {
+	if slices.ContainsFunc(known, func(a string) bool { return ratelimit.Address(a) == address(ctx) }) { // mutant: known-address
 		return nil
 	}
 	return refused

@@ -26,7 +26,7 @@ func migrations() []migrate.Migration {
 						revoked_at timestamptz,
 						revoked_reason text
 					)`,
-				`CREATE INDEX sessions_of_user ON sessions (user_id, rotated_at)`,
+				`CREATE INDEX sessions_of_user ON sessions (user_id, rotated_at)`, // mutant: session-index
 			}
 		},
 		Down: func(database.Driver) []string {

@@ -89,7 +89,7 @@ func (svc *Service) classify(ctx context.Context, sessionID, userID uuid.UUID, g
 	switch {
 	case generation == s.Generation: // without rotation, or just rotated
 		return *s, current, nil
-	case generation == s.Generation-1 && svc.now().Sub(s.RotatedAt) <= svc.options.Grace:
+	case generation == s.Generation-1 && svc.now().Sub(s.RotatedAt) <= svc.options.Grace: // mutant: refresh-grace
 		return *s, repeatedToken, nil
 	case generation < s.Generation:
 		return session{}, reusedToken, svc.endReused(ctx, userID, sessionID)

@@ -160,7 +160,7 @@ func (svc *Service) logIn(ctx context.Context, email, typed string, requested uu
 		if err := svc.hasher.VerifyAbsent(ctx, typed); err != nil {
 			return tokenView{}, err
 		}
-		return tokenView{}, svc.logInFailed(ctx, uuid.Nil, errInvalidCredentials)
+		return tokenView{}, svc.logInFailed(ctx, uuid.Nil, errInvalidCredentials) // mutant: unknown-email
 	}
 	ok, renew, err := svc.hasher.Verify(ctx, p.hash, typed)
 	if err != nil {
@@ -202,7 +202,7 @@ func (svc *Service) beginSession(ctx context.Context, p person, typed string, re
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		// Under the account's lock, so that no session begins while the account is
 		// being suspended or its password changed.
-		if err := svc.gate.LockUser(ctx, p.id); err != nil {
+		if err := svc.gate.LockUser(ctx, p.id); err != nil { // mutant: log-in-lock
 			return err
 		}
 		state, err := svc.store.logInState(ctx, p.id, svc.now())
@@ -228,7 +228,7 @@ func (svc *Service) beginSession(ctx context.Context, p person, typed string, re
 			return err
 		}
 		if s, err = svc.sessions.begin(ctx, p.id, organizationID, svc.options.SessionLifetime); err == nil {
-			svc.gate.WrittenBy(ctx, s.ID)
+			svc.gate.WrittenBy(ctx, s.ID) // mutant: first-write
 		}
 		return err
 	})

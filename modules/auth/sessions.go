@@ -34,6 +34,7 @@ func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Ses
 }
 
 const (
+	// mutant: generation-swap
 	rotateQuery = `UPDATE sessions SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
 		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
 		RETURNING organization_id, expires_at, (%s),
@@ -175,7 +176,7 @@ func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation 
 // where there is none.
 func (k *Sessions) find(ctx context.Context, id, userID uuid.UUID) (*session, error) {
 	var s session
-	err := k.db.Conn(ctx).Where("id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?", id, userID, k.now()).Take(&s).Error
+	err := k.db.Conn(ctx).Where("id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?", id, userID, k.now()).Take(&s).Error // mutant: revoked-session
 	if database.IsNotFound(err) {
 		return nil, nil
 	}

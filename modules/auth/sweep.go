@@ -15,6 +15,8 @@ const sweepBatch = 500
 
 // A session has ended when it was revoked, or else expired. Each person's last
 // one stays, and their last in an organization: it tells which they used last.
+// mutant: last-session
+// mutant: revoked-session-retention
 const forgettable = `SELECT s.id FROM sessions s WHERE COALESCE(s.revoked_at, s.expires_at) < ?
 	AND EXISTS (SELECT 1 FROM sessions later WHERE later.user_id = s.user_id AND later.rotated_at > s.rotated_at
 		AND (later.organization_id IS NOT NULL OR s.organization_id IS NULL))

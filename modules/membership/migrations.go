@@ -23,6 +23,7 @@ func migrations() []migrate.Migration {
 						PRIMARY KEY (organization_id, user_id)
 					)` + clustered,
 				`CREATE UNIQUE INDEX organization_members_of_user ON organization_members (user_id, organization_id)`,
+				// mutant: admins-are-members
 				`CREATE TABLE organization_admins (
 						organization_id uuid NOT NULL,
 						user_id uuid NOT NULL,
@@ -58,7 +59,7 @@ func migrations() []migrate.Migration {
 		ID: "202611241340_membership_row_security",
 		Up: func(driver database.Driver) []string {
 			return slices.Concat(
-				database.TenantPolicy(driver, "organization_members", "organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
+				database.TenantPolicy(driver, "organization_members", "organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser), // mutant: member-policy
 				database.TenantPolicy(driver, "organization_admins", "organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
 				database.TenantPolicy(driver, "organization_owners", "organization_id = "+database.TenantOrganization, "user_id = "+database.TenantUser),
 			)

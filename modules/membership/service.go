@@ -165,7 +165,7 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 		if oneself {
 			return svc.record(ctx, audit.MemberLeft, organizationID, userID)
 		}
-		return svc.record(ctx, audit.MemberRemoved, organizationID, userID)
+		return svc.record(ctx, audit.MemberRemoved, organizationID, userID) // mutant: removal-event
 	})
 }
 

@@ -64,6 +64,7 @@ func migrations() []migrate.Migration {
 					)`,
 					`CREATE UNIQUE INDEX user_suspensions_open_account ON user_suspensions (user_id)
 						WHERE organization_id IS NULL AND lifted_at IS NULL`,
+					// mutant: one-open-suspension
 					`CREATE UNIQUE INDEX user_suspensions_open_membership ON user_suspensions (user_id, organization_id)
 						WHERE organization_id IS NOT NULL AND lifted_at IS NULL`,
 					`CREATE TABLE user_archives (

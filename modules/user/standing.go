@@ -160,5 +160,5 @@ func (svc *Service) endSessions(ctx context.Context, s subject, reason string) e
 	if !s.isAccount() {
 		return nil
 	}
-	return svc.sessions.EndAll(ctx, s.userID, reason)
+	return svc.sessions.EndAll(ctx, s.userID, reason) // mutant: sessions-end-with-account
 }

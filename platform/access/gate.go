@@ -168,7 +168,7 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 // may know: first whether there is such an organization for them, then their
 // own standing in it, then the organization's, then their role.
 func decideOrganization(rule Rule, s Standing) error {
-	known := s.OrganizationExists && (s.Role >= Member || s.PlatformAdmin)
+	known := s.OrganizationExists && (s.Role >= Member || s.PlatformAdmin) // mutant: foreign-as-unknown
 	if !known {
 		return ErrOrganizationNotFound
 	}
@@ -220,7 +220,7 @@ func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error 
 	if err != nil {
 		return err
 	}
-	if !visible {
+	if !visible { // mutant: visible-people
 		return ErrUserNotFound
 	}
 	return refusal

@@ -40,7 +40,7 @@ func (g *Gate) Lock(ctx context.Context, organizationID, targetID uuid.UUID) (Lo
 	if !standing.SessionLive || !standing.AccountGood() {
 		return Locked{}, ErrInvalidToken
 	}
-	if err := decideOrganization(caller.rule, standing); err != nil {
+	if err := decideOrganization(caller.rule, standing); err != nil { // mutant: role-under-lock
 		return Locked{}, err
 	}
 	caller.OrganizationID, caller.PlatformAdmin, caller.Role = id, standing.PlatformAdmin, NoRole
@@ -91,7 +91,7 @@ func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organ
 // in the same round trip with PostgreSQL. SQLite has one writer.
 func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
 	lock := g.db.ForUpdate()
-	if lock == "" {
+	if lock == "" { // mutant: organization-lock
 		return nil
 	}
 	ctx = database.For(ctx, database.Tenant{OrganizationID: uuid.NullUUID{UUID: id, Valid: true}})

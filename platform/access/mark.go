@@ -49,7 +49,7 @@ func (g *Gate) WrittenBy(ctx context.Context, sessionID uuid.UUID) {
 // another of the same session holds nothing that this one still needs.
 func (g *Gate) keepCallersWrite(ctx context.Context) error {
 	if c := From(ctx); c.UserID != uuid.Nil {
-		return g.keepWrite(ctx, c.SessionID)
+		return g.keepWrite(ctx, c.SessionID) // mutant: last-write
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 // OpenSuspension is the condition that a row of user_suspensions or
 // organization_suspensions, by its alias, is in force at a time.
 func OpenSuspension(alias, now string) string {
-	return fmt.Sprintf("%[1]s.lifted_at IS NULL AND (%[1]s.suspended_until IS NULL OR %[1]s.suspended_until > %[2]s)", alias, now)
+	return fmt.Sprintf("%[1]s.lifted_at IS NULL AND (%[1]s.suspended_until IS NULL OR %[1]s.suspended_until > %[2]s)", alias, now) // mutant: suspension-end
 }
 
 // OpenArchive is the condition that a row of user_archives or organization_archives

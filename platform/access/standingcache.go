@@ -52,7 +52,7 @@ func (g *Gate) Know(tables []schema.Table) {
 
 // invalidates says whether a write may change a good standing, or what is read along
 // with it. A table that no module declares is one that decides.
-func (c *standingCache) invalidates(w database.Write) bool {
+func (c *standingCache) invalidates(w database.Write) bool { // mutant: standing-invalidation
 	tables := c.tables.Load()
 	if tables == nil {
 		return true

@@ -275,7 +275,7 @@ func (x *entry) hash(before string) string {
 		return n.UUID.String()
 	}
 	text, err := json.Marshal([]string{
-		before, x.ChainID.String(), fmt.Sprint(x.Sequence), x.ID.String(), x.OccurredAt.UTC().Format(time.RFC3339Nano), string(x.Action),
+		before, x.ChainID.String(), fmt.Sprint(x.Sequence), x.ID.String(), x.OccurredAt.UTC().Format(time.RFC3339Nano), string(x.Action), // mutant: event-chain
 		id(x.OrganizationID), id(x.UserID), id(x.ActorUserID), x.ActorRole, id(x.SessionID), x.Address, x.Client, x.RequestID, x.Details,
 	})
 	if err != nil {

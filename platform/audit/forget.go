@@ -77,10 +77,10 @@ func (t *Trail) forget(ctx context.Context, chainID uuid.UUID, before time.Time)
 	}
 	last, oldestAt := h.forgotten(), t.now()
 	for i, x := range events {
-		if err := x.follows(last); err != nil {
+		if err := x.follows(last); err != nil { // mutant: forgotten-events-verified
 			return 0, fmt.Errorf("%w: %w", errBroken, err)
 		}
-		if i == forgetBatch || !x.OccurredAt.Before(before) {
+		if i == forgetBatch || !x.OccurredAt.Before(before) { // mutant: forget-batch
 			oldestAt = x.OccurredAt
 			break
 		}

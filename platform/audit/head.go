@@ -37,6 +37,7 @@ func (h head) endsWith(at link) error {
 // lock holds the head of a chain for the rest of the transaction. Whoever adds
 // to a chain and whoever forgets of it begins here.
 func (t *Trail) lock(ctx context.Context, chainID uuid.UUID) (h head, err error) {
+	// mutant: chain-lock
 	err = t.db.Row(database.BypassQueue(ctx), "SELECT sequence, hash, first_sequence, first_hash FROM audit_chains WHERE id = ?"+t.db.ForUpdate(), chainID).
 		Scan(&h.last.sequence, &h.last.hash, &h.firstSequence, &h.firstHash)
 	return h, err

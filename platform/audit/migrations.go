@@ -141,6 +141,7 @@ func eachColumn(driver database.Driver, changes ...string) []string {
 // given up.
 func deletableOnceGivenUp(driver database.Driver) []string {
 	if driver == database.Postgres {
+		// mutant: event-deletion-postgres
 		return []string{`CREATE OR REPLACE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 			BEGIN
 				IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM audit_chains c WHERE c.id = OLD.chain_id AND c.first_sequence > OLD.sequence) THEN
@@ -151,6 +152,7 @@ func deletableOnceGivenUp(driver database.Driver) []string {
 	}
 	return []string{
 		`DROP TRIGGER audit_events_no_delete`,
+		// mutant: event-deletion-sqlite
 		`CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
 			WHEN NOT EXISTS (SELECT 1 FROM audit_chains c WHERE c.id = OLD.chain_id AND c.first_sequence > OLD.sequence)
 			BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END`,

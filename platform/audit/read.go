@@ -164,7 +164,7 @@ func (v *verification) row(rows *sql.Rows) error {
 	}
 	if !v.begun || chain != v.chain {
 		v.end()
-		v.chain, v.begun, v.head, v.at, v.isBroken = chain, true, h, h.forgotten(), false
+		v.chain, v.begun, v.head, v.at, v.isBroken = chain, true, h, h.forgotten(), false // mutant: kept-chain-start
 		v.Chains++
 		v.Forgotten += v.at.sequence
 	}

@@ -85,7 +85,7 @@ func unreachable(err error) bool {
 	return errors.As(err, &connect) || errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 		// The server died in the midst of an answer, or before the request was sent.
-		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) // mutant: lost-database
 }
 
 // isStale says whether the other connections of the pool are likely to be of no use

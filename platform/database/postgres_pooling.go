@@ -18,7 +18,7 @@ var errSharedConnections = errors.New("DATABASE_URL leads through a pooler that 
 // statement is parsed and run in one round trip, and its parameters have the types
 // that their Go types stand for.
 func poolTransactions(config *pgx.ConnConfig) {
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // mutant: pooled-statements
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
 }
 
@@ -44,7 +44,7 @@ func (d postgresDialect) checkPooling(ctx context.Context) error {
 	}
 	defer func() { _ = another.Close() }()
 	second, _, err := backend(ctx, another)
-	if err == nil && first == second {
+	if err == nil && first == second { // mutant: unannounced-pooler
 		return errSharedConnections
 	}
 	return err

@@ -122,7 +122,7 @@ func (d *DB) KeepingRowSecurity(ctx context.Context, migrate func() error) error
 	if err != nil {
 		return err
 	}
-	if err := migrate(); err != nil || len(before.On) == 0 {
+	if err := migrate(); err != nil || len(before.On) == 0 { // mutant: new-tables-policies
 		return err
 	}
 	after, err := rowSecurityOf(tx)
@@ -196,7 +196,7 @@ var errRowSecurityOn = errors.New("row-level security is on in the database: set
 // refuseFiltered is the statement by which a connection that does not tell the
 // tenant is refused what a policy would hide from it, instead of being answered as
 // if it were not there. It changes nothing while row-level security is off.
-const refuseFiltered = "SELECT set_config('row_security', 'off', %t)"
+const refuseFiltered = "SELECT set_config('row_security', 'off', %t)" // mutant: filtered-rows
 
 // wasFiltered says whether it was, by the server's function: its message is in any
 // language.

@@ -17,7 +17,7 @@ import (
 const (
 	standbyInterval = 500 * time.Millisecond // between two looks at each standby
 	standbyTimeout  = time.Second            // of a look
-	maxLag          = 5 * time.Second        // what a standby that is read from lacks at most
+	maxLag          = 5 * time.Second        // what a standby that is read from lacks at most // mutant: standby-lag
 )
 
 // Mark is a session and the number of the last transaction in which it wrote, 0

@@ -143,7 +143,7 @@ func (t *guardedTx) Rollback() error { t.conn.inTx = false; return t.Tx.Rollback
 // tell sets the tenant in the transaction that runs, if it is another one now.
 func (g *guardedConn) tell(ctx context.Context) error {
 	settings := tenantSettings(ctx)
-	if settings == g.told {
+	if settings == g.told { // mutant: statement-tenant
 		return nil
 	}
 	g.told = settings

@@ -61,7 +61,7 @@ func (d *DB) RefusesWrites() bool {
 }
 
 // takesWrites says why writes fail, if one did and they still do.
-func (d *DB) takesWrites(ctx context.Context) error {
+func (d *DB) takesWrites(ctx context.Context) error { // mutant: ready-on-full-disk
 	d.room.mu.Lock()
 	why, due := d.room.why, time.Since(d.room.tried) >= betweenTries
 	if due {

@@ -69,7 +69,7 @@ func (c *groupCommit) do(ctx context.Context, own *transaction, fn func(context.
 	// rolls back the whole group.
 	ctx = context.WithoutCancel(ctx)
 	err = c.runMember(ctx, g, own, fn)
-	<-g.done // a refusal too may rest on what another member wrote
+	<-g.done // a refusal too may rest on what another member wrote // mutant: commit-before-answer
 	if g.err != nil && g.size > 1 && Fault(g.err) == nil {
 		return errors.Join(errGroupRefused, g.err)
 	}
@@ -114,7 +114,7 @@ func (c *groupCommit) runMember(ctx context.Context, g *group, own *transaction,
 	failure := errPanicked // unless fn returns
 	defer func() {
 		if failure != nil {
-			g.rollbackMember(ctx, failure)
+			g.rollbackMember(ctx, failure) // mutant: rollback
 		}
 		c.release()
 	}()

@@ -52,7 +52,7 @@ type misplaced struct{ unfit }
 func (o *opened) check() error {
 	info, err := os.Stat(o.path)
 	switch {
-	case err == nil && os.SameFile(o.file, info) && !o.replaced.Load():
+	case err == nil && os.SameFile(o.file, info) && !o.replaced.Load(): // mutant: replaced-file
 		return o.checkBesides()
 	case errors.Is(err, fs.ErrNotExist) && !o.replaced.Load():
 		return misplaced{unfit{fmt.Sprintf("the SQLite file %s was removed or renamed while it is open", o.path), "bring it back to where it was, or stop the service"}}
@@ -212,7 +212,7 @@ func requireOwnLog(path string) error {
 		}
 	}
 	held, err := os.Stat(path + heldSuffix)
-	if err != nil || os.SameFile(file, held) {
+	if err != nil || os.SameFile(file, held) { // mutant: foreign-log
 		return nil //nolint:nilerr // nothing is known against it
 	}
 	if same, err := sameContent(path, path+heldSuffix); err != nil || same { // the directory was copied

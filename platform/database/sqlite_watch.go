@@ -120,7 +120,7 @@ func (w *Watch) Epoch() (epoch int64, sure bool) {
 	if err != nil {
 		return 0, false
 	}
-	if version != w.seen { // another process has committed
+	if version != w.seen { // another process has committed // mutant: others-changes
 		w.epoch++
 		w.seen = version
 	}
@@ -190,7 +190,7 @@ func (w *Watch) end(writer *sqlite3.SQLiteStmt, before int64, changed bool) {
 		after, err = askVersion(writer)
 		changed = after != before
 	}
-	if changed || err != nil {
+	if changed || err != nil { // mutant: own-changes
 		w.epoch++
 	}
 	w.seen = version

@@ -134,7 +134,7 @@ func (t *transaction) run(ctx context.Context, fn func(context.Context) error) e
 // Snapshot runs fn in a transaction that reads all as it is at one moment, and
 // writes nothing. SQLite's log grows for as long as it runs.
 func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context) error) error {
-	o := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead} // SQLite has no other
+	o := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead} // SQLite has no other // mutant: export-snapshot
 	return d.reader.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := d.dialect.prepareSnapshot(ctx, tx); err != nil {
 			return err

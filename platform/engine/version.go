@@ -9,7 +9,7 @@ const (
 // TooOld says that a server, by its server_version_num, is older than what is
 // supported. 0 is a server that reports none.
 func (e Engine) TooOld(number int) bool {
-	return e.isPostgreSQL() && 0 < number && number < OldestPostgreSQL*10000
+	return e.isPostgreSQL() && 0 < number && number < OldestPostgreSQL*10000 // mutant: oldest-postgresql
 }
 
 // TooNew says that a server is newer than what was tried. It is not refused:

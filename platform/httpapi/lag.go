@@ -23,7 +23,7 @@ func mayLag[I, O any](gate *access.Gate, h handler[I, O]) handler[I, O] {
 		lagging, cancel := context.WithTimeout(lagging, standbyPatience)
 		defer cancel()
 		out, err := h(lagging, in)
-		if err == nil {
+		if err == nil { // mutant: standby-fallback
 			return out, nil
 		}
 		return h(ctx, in)

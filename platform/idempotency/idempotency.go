@@ -77,6 +77,7 @@ func (k *Keys) Begin(ctx context.Context, caller, key, fingerprint string) (*Att
 		before = nil
 		now := k.now()
 		var claimed string
+		// mutant: key-claim
 		err = k.db.Row(ctx, `INSERT INTO idempotency_keys (id, fingerprint, lock, locked_until, created_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, lock = excluded.lock,
 				locked_until = excluded.locked_until, created_at = excluded.created_at, answer = NULL
@@ -114,7 +115,7 @@ func (a *Attempt) Keep(ctx context.Context, answer Answer) error {
 	if err != nil {
 		return err
 	}
-	r := a.keys.db.Conn(ctx).Exec("UPDATE idempotency_keys SET answer = ? WHERE id = ? AND lock = ?", sealed, a.id, a.lock)
+	r := a.keys.db.Conn(ctx).Exec("UPDATE idempotency_keys SET answer = ? WHERE id = ? AND lock = ?", sealed, a.id, a.lock) // mutant: answer-kept
 	if r.Error != nil {
 		return fmt.Errorf("keep an answer: %w", r.Error)
 	}

@@ -32,7 +32,7 @@ type turns struct {
 // the system; the collector alone would keep what a burst took for minutes.
 const quietAfter = 2 * time.Second
 
-func newTurns(running, waiting int) *turns {
+func newTurns(running, waiting int) *turns { // mutant: hash-queue
 	t := &turns{
 		size:   int64(running),
 		free:   semaphore.NewWeighted(int64(running)),

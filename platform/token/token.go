@@ -74,8 +74,8 @@ func newKind(typ string, key []byte, retired [][]byte) kind {
 // New returns the service.
 func New(c Config) *Service {
 	options := []jwt.ParserOption{
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience),
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), // mutant: token-method
+		jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience),       // mutant: token-audience
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
 		jwt.WithLeeway(leeway), jwt.WithTimeFunc(c.Now), jwt.WithStrictDecoding(),
 	}
@@ -116,7 +116,7 @@ func (s *Service) read(k kind, token string, claims readable) error {
 		return s.readOwn(k, rest, claims)
 	}
 	_, err := s.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
-		if t.Header["typ"] != k.typ {
+		if t.Header["typ"] != k.typ { // mutant: token-type
 			return nil, fmt.Errorf("typ is not %s", k.typ)
 		}
 		// A critical extension is one that is not understood here (RFC 7515 §4.1.11).
@@ -137,7 +137,7 @@ func (s *Service) readOwn(k kind, rest string, claims readable) error {
 	if err != nil {
 		return fmt.Errorf("signature: %w", err)
 	}
-	if err := k.verify(k.header+"."+payload, sum); err != nil {
+	if err := k.verify(k.header+"."+payload, sum); err != nil { // mutant: token-signature
 		return err
 	}
 	text, err := s.parser.DecodeSegment(payload)

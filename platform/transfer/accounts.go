@@ -98,7 +98,7 @@ func (l *load) makeAccounts(ctx context.Context, people []entry) error {
 	for _, e := range people {
 		id, address := e.id("id"), e.text("email")
 		hash := e.text("password_hash")
-		if !l.options.PasswordHashes || hash == "" {
+		if !l.options.PasswordHashes || hash == "" { // mutant: import-passwords-option
 			hash = l.hasher.Unusable()
 			l.result.WithoutPassword++
 		}

@@ -27,7 +27,7 @@ func (r *reading) beginChain(e entry) error {
 	case (first == 1) != (hash == ""):
 		return wrong("first_hash: must be null where first_sequence is 1, and only there")
 	}
-	r.chain.sequence, r.chain.hash = first-1, hash
+	r.chain.sequence, r.chain.hash = first-1, hash // mutant: archive-chain-start
 	return nil
 }
 
@@ -43,7 +43,7 @@ func (r *reading) link(e entry) error {
 	if recorded.Sequence != r.chain.sequence+1 {
 		return wrong("event %d follows event %d", recorded.Sequence, r.chain.sequence)
 	}
-	if recorded.HashAfter(r.organizationID, r.chain.hash) != recorded.Hash {
+	if recorded.HashAfter(r.organizationID, r.chain.hash) != recorded.Hash { // mutant: archive-chain
 		return wrong("event %d is not what was written", recorded.Sequence)
 	}
 	if r.count(eventLine) == 1 {

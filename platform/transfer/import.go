@@ -78,7 +78,7 @@ func (t *Transfer) unchanged(ctx context.Context, checked *reading) (Summary, er
 		return s, nil
 	case err != nil:
 		return s, fmt.Errorf("look for the organization: %w", err)
-	case hash != "" && hash == last.hash:
+	case hash != "" && hash == last.hash: // mutant: diverged-organization
 		s.Unchanged = true
 		return s, nil
 	case last.sequence < firstSequence-1:

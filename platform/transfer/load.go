@@ -131,7 +131,7 @@ func (l *load) beginTrail(ctx context.Context, e entry) error {
 // import itself behind that.
 func (l *load) continueTrail(ctx context.Context, s Summary) error {
 	err := l.db.Conn(ctx).Exec("UPDATE audit_chains SET sequence = ?, hash = ?, oldest_at = ? WHERE id = ?",
-		l.chain.sequence, l.chain.hash, cmp.Or(l.chain.oldestAt, l.reading.now), l.organizationID).Error
+		l.chain.sequence, l.chain.hash, cmp.Or(l.chain.oldestAt, l.reading.now), l.organizationID).Error // mutant: imported-chain-age
 	if err != nil {
 		return fmt.Errorf("continue the audit trail: %w", err)
 	}

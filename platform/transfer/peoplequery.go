@@ -41,6 +41,7 @@ func (x *export) peopleQuery() string {
 
 // memberHash is the password hash of a member whose account is in good standing:
 // nobody gets in elsewhere who was kept out here.
+// mutant: foreign-passwords
 var memberHash = `CASE WHEN m.user_id IS NOT NULL
 	AND EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = u.id AND a.organization_id IS NULL AND a.deactivated_at IS NULL)
 	AND NOT EXISTS (SELECT 1 FROM user_archives a WHERE a.user_id = u.id AND ` + access.OpenArchive("a") + `)

@@ -134,7 +134,7 @@ func (r *reading) end(e entry) error {
 	switch {
 	case e.value("lines") != r.number:
 		return wrong("lines: there are %d", r.number)
-	case e.value("sha256") != r.sum():
+	case e.value("sha256") != r.sum(): // mutant: archive-checksum
 		return wrong("sha256: the archive is not what was written")
 	case r.count(orgActiveLine) == 0:
 		return wrong("the organization has no line of the type %s", orgActiveLine)
