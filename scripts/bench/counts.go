@@ -12,7 +12,7 @@ import (
 
 // goldenCounts holds the statements and allocations of each request: the only
 // figures that don't depend on the machine.
-const goldenCounts = "scripts/bench/counts.golden"
+const goldenCounts = "counts.golden"
 
 // count is what one request takes.
 type count struct {
@@ -25,6 +25,7 @@ var countLine = regexp.MustCompile(`(?m)^BenchmarkRequests/(\w+)/(\S+?)(?:-\d+)?
 // countRequests runs BenchmarkRequests of cmd/guildhall.
 func countRequests(ctx context.Context) (all []count, err error) {
 	cmd := command(ctx, "go", "test", "./cmd/guildhall", "-run", "^$", "-bench", "^BenchmarkRequests$", "-benchmem", "-benchtime", "200x")
+	cmd.Dir = root
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("go test: %w: %s", err, output)
@@ -54,7 +55,7 @@ func countRequests(ctx context.Context) (all []count, err error) {
 	return all, nil
 }
 
-const goldenHead = `# What a request takes at most: go run ./scripts/bench -update writes it.
+const goldenHead = `# What a request takes at most: go -C scripts/bench run . -update writes it.
 # database, operation: statements, allocations
 `
 
