@@ -16,10 +16,10 @@ import (
 // adminCommand names platform administrators. Only the command line can: no
 // request makes one.
 func adminCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "admin", Short: "Name platform administrators, set a password"}
+	cmd := &cobra.Command{Use: "admin", Short: "Manage platform administrators and set passwords"}
 	cmd.AddCommand(createAdminCommand(),
 		&cobra.Command{
-			Use: "grant EMAIL", Short: "Make somebody a platform administrator", Args: cobra.ExactArgs(1),
+			Use: "grant EMAIL", Short: "Make a user a platform administrator", Args: cobra.ExactArgs(1),
 			RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
 				return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
 					if err := platformAdmins(g).Grant(ctx, id); err != nil {
@@ -36,8 +36,8 @@ func adminCommand() *cobra.Command {
 		revokeAdminCommand(),
 		listAdminsCommand(),
 		&cobra.Command{
-			Use: "set-password EMAIL", Short: "Set somebody's password, and end their sessions", Args: cobra.ExactArgs(1),
-			Long: "Set somebody's password, for who has none yet or lost it, end their sessions and forget the log-ins that failed\n" +
+			Use: "set-password EMAIL", Short: "Set a user's password, and end their sessions", Args: cobra.ExactArgs(1),
+			Long: "Set a user's password, for example a first or a forgotten one, end their sessions and reset their failed log-ins\n" +
 				"(as `user unlock` does). The password is read from standard input, one line.",
 			RunE: withService(setPassword),
 		},
@@ -48,9 +48,9 @@ func adminCommand() *cobra.Command {
 func revokeAdminCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use: "revoke EMAIL", Short: "Take the power from a platform administrator", Args: cobra.ExactArgs(1),
-		Long: "Take the power from a platform administrator. The last one who can log in keeps it, unless --force is given: over\n" +
-			"the API nobody could let people in or act on accounts then. Commands on the server need no administrator.",
+		Use: "revoke EMAIL", Short: "Revoke platform administrator", Args: cobra.ExactArgs(1),
+		Long: "Revoke platform administrator from a user. Revoking the last one who can log in requires --force, because nobody\n" +
+			"could then create accounts or act on them over the API. Commands on the server need no administrator.",
 		RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
 			return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
 				was, err := platformAdmins(g).Revoke(ctx, id, force)
@@ -67,7 +67,7 @@ func revokeAdminCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "also the last one who can log in")
+	cmd.Flags().BoolVar(&force, "force", false, "also revoke the last one who can log in")
 	return cmd
 }
 
@@ -109,8 +109,8 @@ func createAdminCommand() *cobra.Command {
 	var email field.Email
 	name := field.Name("Administrator")
 	cmd := &cobra.Command{
-		Use: "create EMAIL", Short: "Make an account that is a platform administrator",
-		Long: "Make an account that is a platform administrator. The password is read from standard input, one line.",
+		Use: "create EMAIL", Short: "Create an account that is a platform administrator",
+		Long: "Create an account that is a platform administrator. The password is read from standard input, one line.",
 		Args: oneParsed(&email),
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			chosen, err := readNewPassword(cmd)

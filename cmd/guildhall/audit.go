@@ -8,7 +8,7 @@ import (
 
 // auditCommand looks after the trail.
 func auditCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Check the audit trail"}
+	cmd := &cobra.Command{Use: "audit", Short: "Verify the audit log"}
 	cmd.AddCommand(verifyCommand())
 	return cmd
 }
@@ -16,9 +16,9 @@ func auditCommand() *cobra.Command {
 func verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "verify", Short: "Go through every event and say whether one was changed, removed or put in", Args: cobra.NoArgs,
-		Long: "Go through every event and say whether one was changed, removed or put in. The digest covers the last\n" +
-			"event of every chain: keep it elsewhere, for whoever can write to the whole database can forge a chain anew.",
+		Use: "verify", Short: "Detect audit events that were changed, removed or inserted", Args: cobra.NoArgs,
+		Long: "Verify every audit event, and detect events that were changed, removed or inserted. The digest covers the last\n" +
+			"event of every chain. Store it elsewhere: an attacker who can write to the whole database can rebuild a chain.",
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			v, err := g.Trail.Verify(cmd.Context())
 			if err != nil {

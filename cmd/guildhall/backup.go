@@ -53,10 +53,10 @@ func backupCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Write everything into one file, while the service runs", Args: cobra.ExactArgs(1),
-		Long: "Write everything, as it is at one moment, into one file, while the service runs. The file is a SQLite\n" +
-			"database whichever database the service has, and is gone through before it gets its name. It holds\n" +
-			"password hashes: keep it as safe as the database. With - it goes to standard output, after it has been\n" +
-			"made and gone through in TMPDIR.",
+		Long: "Write a snapshot of everything into one file, while the service runs. The file is a SQLite database, whichever\n" +
+			"database the service uses. It gets its name only after it has been verified. It contains password hashes:\n" +
+			"protect it like the database. With - the backup is made and verified in TMPDIR, and then written to standard\n" +
+			"output.",
 		RunE: withWhole(func(cmd *cobra.Command, args []string, g *guildhall) error {
 			began := time.Now()
 			taken, report, err := takeBackup(cmd, g, args[0])
@@ -102,11 +102,11 @@ func restoreCommand() *cobra.Command {
 	var unsound, asJSON bool
 	var digest contentDigest
 	cmd := &cobra.Command{
-		Use: "restore FILE", Short: "Bring a backup back, into an empty place only", Args: cobra.ExactArgs(1),
-		Long: "Bring a backup back into the database of DATABASE_URL: a SQLite file that is not there yet, or an empty\n" +
-			"PostgreSQL database. The backup is gone through first, and brought to this version's schema if it is\n" +
-			"older. Everybody is logged out: the backup does not know which sessions ended after it was taken.\n" +
-			"With - it is read from standard input.",
+		Use: "restore FILE", Short: "Restore a backup into an empty database", Args: cobra.ExactArgs(1),
+		Long: "Restore a backup into the database in DATABASE_URL: a SQLite file that does not exist, or an empty PostgreSQL\n" +
+			"database. The backup is verified first, and upgraded to this version's schema if it is older. All users are\n" +
+			"logged out, because the backup does not know which sessions ended after it was made. With - the backup is read\n" +
+			"from standard input.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			began := time.Now()
 			r, err := restore(cmd, args[0], string(digest), unsound)
@@ -128,7 +128,7 @@ func restoreCommand() *cobra.Command {
 	}
 	addJSONOf(cmd, &asJSON, "a JSON object of {digest, verified, sound, problems, audit_events, audit_digest, seconds}")
 	addParsed(cmd.Flags(), &digest, "digest", "hex", "the digest that backup printed: refuse a backup that has another")
-	cmd.Flags().BoolVar(&unsound, "unsound", false, "restore although something is wrong with the backup")
+	cmd.Flags().BoolVar(&unsound, "unsound", false, "restore even if the verification fails")
 	return cmd
 }
 

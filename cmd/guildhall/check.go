@@ -22,7 +22,7 @@ import (
 func checkCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "check", Short: "Say what stands between this configuration and production", Args: cobra.NoArgs,
+		Use: "check", Short: "List what is missing for production", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.Options{Flags: cmd.Flags(), Environ: os.Environ()})
 			if asJSON && err != nil {

@@ -26,10 +26,9 @@ import (
 func copyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "copy --from URL --to URL", Short: "Copy everything into another, empty database", Args: cobra.NoArgs,
-		Long: "Copy everything into another, empty database: SQLite to PostgreSQL, or back. URLs are as in DATABASE_URL.\n" +
-			"The source may be in use: what is copied is how it was when the copy began. What is written to it\n" +
-			"later stays behind, so stop the service first when you move. A copy that was cut off goes on when\n" +
-			"the same command is given again.",
+		Long: "Copy everything into another, empty database: SQLite to PostgreSQL, or back. URLs are as in DATABASE_URL. The\n" +
+			"source may be in use: the copy is a snapshot from when it began. To move, stop the service first, because later\n" +
+			"writes are not copied. To continue an interrupted copy, run the same command again.",
 	}
 	var asJSON bool
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return copyDatabase(cmd, asJSON) }

@@ -12,10 +12,10 @@ import (
 func doctorCommand() *cobra.Command {
 	var asJSON, strict bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Look over the data, the database, the machine and the backups", Args: cobra.NoArgs,
-		Long: "Look over the data, the database, the machine and the backups, while the service runs: what is wrong, and\n" +
-			"how to mend it. It changes nothing. The exit status is 1 where something is wrong, and with --strict 3 where\n" +
-			"there is something to warn of. For the settings there is `guildhall check`.",
+		Use: "doctor", Short: "Check the data, the database, the machine and the backups", Args: cobra.NoArgs,
+		Long: "Check the data, the database, the machine and the backups, while the service runs. It reports each problem and\n" +
+			"how to fix it, and changes nothing. The exit status is 1 if something is wrong, and with --strict 3 if there are\n" +
+			"only warnings. To check the settings, use `guildhall check`.",
 	}
 	began := false
 	examine := withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
@@ -50,6 +50,6 @@ func doctorCommand() *cobra.Command {
 		return err
 	}
 	addJSONOf(cmd, &asJSON, "a JSON array of {level, name, message, mend}")
-	cmd.Flags().BoolVar(&strict, "strict", false, "end with status 3 where there is only something to warn of")
+	cmd.Flags().BoolVar(&strict, "strict", false, "end with status 3 if there are only warnings")
 	return cmd
 }

@@ -14,8 +14,8 @@ import (
 // The kinds of commands, in the order in which help lists them.
 const (
 	ofService = "The service"
-	ofPeople  = "People and organizations"
-	ofData    = "The data as a whole"
+	ofPeople  = "Users and organizations"
+	ofData    = "All data"
 	ofProgram = "The program"
 )
 
@@ -32,7 +32,7 @@ func under(title string, commands ...*cobra.Command) []*cobra.Command {
 func helpCommand() *cobra.Command {
 	topics := map[string]func(io.Writer){"settings": printSettings, "exit-status": printExitStatuses}
 	return &cobra.Command{
-		Use: "help [COMMAND | settings | exit-status]", Short: "Show how a command is used, every setting, or the exit statuses",
+		Use: "help [COMMAND | settings | exit-status]", Short: "Show help for a command, all settings, or the exit statuses",
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (offered []string, _ cobra.ShellCompDirective) {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {

@@ -14,7 +14,7 @@ import (
 )
 
 func migrateCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "migrate", Short: "Change the database schema, or say how it stands"}
+	cmd := &cobra.Command{Use: "migrate", Short: "Change or show the version of the database schema"}
 	cmd.AddCommand(migrateUpCommand(), migrateDownCommand(), migrateStatusCommand(),
 		&cobra.Command{
 			Use: "plan", Short: "Print the SQL of every pending migration", Args: cobra.NoArgs,

@@ -18,10 +18,10 @@ import (
 // server, as userCommand about people.
 func organizationCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "organization", Short: "Look at organizations, suspend, archive and hand them over",
-		Long: "Look at organizations, suspend, archive and hand them over: with the power of a platform administrator,\n" +
-			"while the service runs, which goes by it on the next request. What is changed is in the audit trail, as done by\n" +
-			"the command line. An organization is named by its id, or by a name that only it has.",
+		Use: "organization", Short: "Show, suspend, archive and transfer organizations",
+		Long: "Show, suspend, archive and transfer organizations, with the permissions of a platform administrator, while the\n" +
+			"service runs. Changes take effect on the next request. The audit log records them as made by the command line.\n" +
+			"An organization is identified by its id, or by its name if that is unique.",
 	}
 	cmd.AddCommand(organizationListCommand(), organizationShowCommand(),
 		organizationSuspendCommand(), organizationActivateCommand(), organizationArchiveCommand(), organizationUnarchiveCommand(),
@@ -56,7 +56,7 @@ func organizationListCommand() *cobra.Command {
 	var asJSON bool
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list", Short: "List organizations, archived ones too", Args: cobra.NoArgs,
+		Use: "list", Short: "List organizations, including archived ones", Args: cobra.NoArgs,
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			match = strings.ToLower(match)
 			list := only(g.organizations.CommandLine().All(cmd.Context()), func(v organization.View) bool {
@@ -85,8 +85,8 @@ type shownOrganization struct {
 
 func organizationShowCommand() *cobra.Command {
 	return aboutOrganization(&cobra.Command{
-		Use: "show", Short: "Show an organization: standing, owner and how many members it has",
-		Long: "Show an organization: standing, owner and how many members it has. `user list --organization` lists them.",
+		Use: "show", Short: "Show an organization: status, owner and number of members",
+		Long: "Show an organization: status, owner and number of members. `user list --organization` lists the members.",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		o, err := lookAtOrganization(cmd.Context(), g, id)
 		return o, o.String(), err
@@ -131,7 +131,7 @@ func organizationSuspendCommand() *cobra.Command {
 	var reason field.Reason
 	var until deadline
 	cmd := aboutOrganization(&cobra.Command{
-		Use: "suspend", Short: "Suspend an organization, so that its owner can't lift that",
+		Use: "suspend", Short: "Suspend an organization; its owner cannot reactivate it",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.organizations.CommandLine().Suspend(cmd.Context(), id, reason, until.at)
 		return v, named(v) + " is suspended" + ending(until), err
@@ -144,7 +144,7 @@ func organizationSuspendCommand() *cobra.Command {
 
 func organizationActivateCommand() *cobra.Command {
 	return aboutOrganization(&cobra.Command{
-		Use: "activate", Short: "Lift the suspension of an organization, whoever's it is",
+		Use: "activate", Short: "End any suspension of an organization",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.organizations.CommandLine().Activate(cmd.Context(), id)
 		return v, named(v) + " is active", err
@@ -154,7 +154,7 @@ func organizationActivateCommand() *cobra.Command {
 func organizationArchiveCommand() *cobra.Command {
 	var reason field.Reason
 	cmd := aboutOrganization(&cobra.Command{
-		Use: "archive", Short: "Archive an organization: only its owner sees it then, and may restore it",
+		Use: "archive", Short: "Archive an organization: only its owner can see and restore it",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.organizations.CommandLine().Archive(cmd.Context(), id, reason)
 		return v, named(v) + " is archived", err
@@ -181,7 +181,7 @@ func organizationTransferCommand() *cobra.Command {
 	var which organizationReference
 	var who personReference
 	cmd := &cobra.Command{
-		Use: "transfer ID|NAME EMAIL|ID", Short: "Make a member the owner; the former one stays as an admin",
+		Use: "transfer ID|NAME EMAIL|ID", Short: "Make a member the owner; the former owner becomes an admin",
 		Args: cobra.MatchAll(cobra.ExactArgs(2),
 			func(cmd *cobra.Command, args []string) error { return oneParsed(&which)(cmd, args[:1]) },
 			func(cmd *cobra.Command, args []string) error { return oneParsed(&who)(cmd, args[1:]) }),

@@ -14,21 +14,21 @@ import (
 // rowSecurityCommand turns the database's second wall on and off. No migration and
 // no setting does.
 func rowSecurityCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "row-security", Short: "Have PostgreSQL itself keep organizations apart, or not"}
+	cmd := &cobra.Command{Use: "row-security", Short: "Isolate organizations inside PostgreSQL"}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "on", Short: "Turn row-level security on, as the tables' owner", Args: cobra.NoArgs,
 			Long: "Turn row-level security on, as the tables' owner, for every table that has a policy. It stays on until\n" +
-				"`guildhall row-security off`; migrations keep it. Processes that run without DATABASE_ROW_SECURITY=true\n" +
-				"answer 503 from then on: restart them with it.",
+				"`guildhall row-security off`, and migrations preserve it. Processes without DATABASE_ROW_SECURITY=true answer\n" +
+				"503 from then on: restart them with it.",
 			RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 				return setRowSecurity(cmd, g, true)
 			}),
 		},
 		&cobra.Command{
 			Use: "off", Short: "Turn row-level security off, as the tables' owner", Args: cobra.NoArgs,
-			Long: "Turn row-level security off, as the tables' owner. Processes that run with DATABASE_ROW_SECURITY=true are\n" +
-				"not ready from then on: restart them without it.",
+			Long: "Turn row-level security off, as the tables' owner. Processes with DATABASE_ROW_SECURITY=true are not ready from\n" +
+				"then on: restart them without it.",
 			RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 				return setRowSecurity(cmd, g, false)
 			}),
@@ -73,7 +73,7 @@ func setRowSecurity(cmd *cobra.Command, g *guildhall, on bool) error {
 func rowSecurityStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Say whether row-level security is on, and for which tables", Args: cobra.NoArgs,
+		Use: "status", Short: "Show whether row-level security is on, and for which tables", Args: cobra.NoArgs,
 		RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			if g.DB.Driver() != database.Postgres {
 				return database.ErrNoRowSecurity

@@ -21,9 +21,9 @@ func seedCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "seed", Short: "Fill an empty database with sample data", Args: cobra.NoArgs,
-		Long: "Fill an empty database with sample data: people, organizations and memberships, the same in each run and on\n" +
-			"either database. Everybody has the same password, which this prints. The service must not run meanwhile. A\n" +
-			"database into which this was cut off is refused by the service: start over with an empty one.",
+		Long: "Fill an empty database with sample data: users, organizations and memberships, the same in each run and on\n" +
+			"either database. All users have the same password, which this command prints. The service must not be running.\n" +
+			"The service does not start on a database in which this was interrupted: start over with an empty one.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := size.Check(); err != nil {
 				return misused("%w", err)
@@ -47,10 +47,10 @@ func seedCommand() *cobra.Command {
 		},
 	}
 	addJSONOf(cmd, &asJSON, "a JSON object of {users, organizations, memberships, seconds, first_email, last_email, password, organization_id, organization_members}")
-	cmd.Flags().Int64Var(&size.Users, "users", 1000, "people")
-	cmd.Flags().Int64Var(&size.Organizations, "organizations", 10, "organizations, of which the first has half of the members")
-	cmd.Flags().Int64Var(&size.Members, "members", 2000, "memberships in all of them")
-	cmd.Flags().StringVar(&environment, "yes-in", "", "the ENVIRONMENT in which to do it, where that is not development")
+	cmd.Flags().Int64Var(&size.Users, "users", 1000, "number of users")
+	cmd.Flags().Int64Var(&size.Organizations, "organizations", 10, "number of organizations; the first one has half of the members")
+	cmd.Flags().Int64Var(&size.Members, "members", 2000, "number of memberships in total")
+	cmd.Flags().StringVar(&environment, "yes-in", "", "the value of ENVIRONMENT, to confirm if it is not development")
 	return cmd
 }
 

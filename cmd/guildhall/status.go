@@ -23,10 +23,10 @@ const (
 // exitStatuses is what people are told of them.
 func exitStatuses() [][2]string {
 	return [][2]string{
-		{fmt.Sprint(done), "Done: the command did its work, or the service drained in full. `check` and `doctor` found nothing wrong; `doctor` may have warned."},
-		{fmt.Sprint(failed), "Failed: what was wrong stands on standard error. So do settings that are wrong, wherever they come from, and what `check` or `doctor` found to be wrong."},
-		{fmt.Sprint(wrongUsage), "Wrong usage: an unknown command or flag, a subcommand or an argument that is missing, or one that can't be read. Nothing was done."},
-		{fmt.Sprint(warned), "`doctor --strict` warned of something, and nothing is wrong yet."},
+		{fmt.Sprint(done), "Success: the command did its work, or the service drained completely. `check` and `doctor` found nothing wrong; `doctor` may have warned."},
+		{fmt.Sprint(failed), "Failure: standard error has the reason. Includes invalid settings, wherever they come from, and problems found by `check` or `doctor`."},
+		{fmt.Sprint(wrongUsage), "Usage error: an unknown command or flag, or a missing or malformed subcommand or argument. Nothing was done."},
+		{fmt.Sprint(warned), "`doctor --strict` warned, and nothing is wrong yet."},
 	}
 }
 

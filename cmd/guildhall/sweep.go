@@ -12,9 +12,9 @@ import (
 func sweepCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "sweep", Short: "Forget what is no longer kept, now, and say how much", Args: cobra.NoArgs,
-		Long: "Forget what is no longer kept, now, and say how much. The service does so by itself about every ten\n" +
-			"minutes, by the settings that end in RETENTION_DAYS and RETENTION_HOURS.",
+		Use: "sweep", Short: "Delete expired data now, and print how much", Args: cobra.NoArgs,
+		Long: "Delete expired data now, and print how much. The service does this itself about every ten minutes, according to\n" +
+			"the settings that end in RETENTION_DAYS and RETENTION_HOURS.",
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			all, err := g.app.Sweep(cmd.Context())
 			var lines []string

@@ -21,10 +21,10 @@ func exportCommand() *cobra.Command {
 	var asJSON bool
 	var options transfer.ExportOptions
 	cmd := &cobra.Command{
-		Use: "export ORGANIZATION", Short: "Write one organization into an archive that `import` reads", Args: cobra.ExactArgs(1),
-		Long: "Write one organization, named by its id or by a name that only it has, into an archive that `guildhall import`\n" +
-			"reads on another server: its people by email address, memberships, roles, standing and audit trail, as of one\n" +
-			"moment. Nothing is changed, and the service may run meanwhile.",
+		Use: "export ORGANIZATION", Short: "Write one organization to an archive for `import`", Args: cobra.ExactArgs(1),
+		Long: "Write one organization, identified by its id or by its name if that is unique, to an archive that `guildhall\n" +
+			"import` reads on another server. The archive contains a snapshot of its users by email address, memberships,\n" +
+			"roles, status and audit log. Nothing is changed, and the service may be running.",
 		RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
 			id, err := transfer.Find(cmd.Context(), g.DB, args[0])
 			if err != nil {
@@ -63,10 +63,10 @@ func exportCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write, which must not exist, or - for standard output (default ORGANIZATION_ID.jsonl.gz)")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to create (it must not exist), or - for standard output (default ORGANIZATION_ID.jsonl.gz)")
 	cmd.PreRunE = func(*cobra.Command, []string) error { return oneResult(asJSON, output) }
 	addJSONOf(cmd, &asJSON, "a JSON object of {file, organization_id, people, members, admins, events, password_hashes}")
-	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "also the password hashes of members: the archive is a secret then")
+	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "include the password hashes of members; keep the archive secret")
 	return cmd
 }
 
@@ -93,10 +93,10 @@ func importCommand() *cobra.Command {
 	var asJSON bool
 	var options transfer.ImportOptions
 	cmd := &cobra.Command{
-		Use: "import FILE", Short: "Take an organization in from an archive that `export` wrote", Args: cobra.ExactArgs(1),
-		Long: "Take an organization in from an archive that `guildhall export` wrote, or from standard input where FILE is -.\n" +
-			"All of it or nothing. Whoever has an account with an email address of the archive keeps it as it is; accounts are\n" +
-			"made for the others. Importing an archive again changes nothing.",
+		Use: "import FILE", Short: "Import an organization from an archive of `export`", Args: cobra.ExactArgs(1),
+		Long: "Import an organization from an archive that `guildhall export` wrote, or from standard input if FILE is -. The\n" +
+			"import is all or nothing. Existing accounts with an email address of the archive stay unchanged; accounts are\n" +
+			"created for the others. Importing an archive again changes nothing.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			archive, err := openArchive(cmd, args[0])
 			if err != nil {
@@ -117,8 +117,8 @@ func importCommand() *cobra.Command {
 		},
 	}
 	addJSONOf(cmd, &asJSON, "a JSON object of {organization_id, people, members, admins, events, password_hashes, dry_run, unchanged, accounts_found, accounts_made, accounts_without_password, skipped}")
-	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "say what would be done, and do nothing")
-	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "take the password hashes of the archive, for accounts that are made: only from who may choose those passwords")
+	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "report what would be done, and do nothing")
+	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "use the password hashes of the archive for new accounts; only for archives from a trusted author")
 	return cmd
 }
 

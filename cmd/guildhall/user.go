@@ -20,10 +20,10 @@ import (
 // the power of a platform administrator, by the rules of the API.
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "user", Short: "Let people in, look at them and their sessions, suspend, archive and unlock them",
-		Long: "Let people in, look at them and their sessions, suspend, archive and unlock them: with the power of a platform\n" +
-			"administrator, while the service runs, which goes by it on the next request. What is changed is in the audit\n" +
-			"trail, as done by the command line. A person is named by email address or id.",
+		Use: "user", Short: "Create, show, suspend, archive and unlock users",
+		Long: "Create, show, suspend, archive and unlock users, and manage their sessions, with the permissions of a platform\n" +
+			"administrator, while the service runs. Changes take effect on the next request. The audit log records them as\n" +
+			"made by the command line. A user is identified by email address or id.",
 	}
 	cmd.AddCommand(userListCommand(), userShowCommand(), userCreateCommand(),
 		userSuspendCommand(), userActivateCommand(), userDeactivateCommand(), userArchiveCommand(), userUnarchiveCommand(),
@@ -82,9 +82,8 @@ func userListCommand() *cobra.Command {
 	var asJSON bool
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list", Short: "List people", Args: cobra.NoArgs,
-		Long: "List people, the oldest accounts first. With --organization, their standing is that of the account and\n" +
-			"of the membership together.",
+		Use: "list", Short: "List users", Args: cobra.NoArgs,
+		Long: "List users, oldest accounts first. With --organization, the status combines the account and the membership.",
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			organizationID, err := within.findIfGiven(cmd.Context(), g)
 			if err != nil {
@@ -109,7 +108,7 @@ func userListCommand() *cobra.Command {
 func addListFlags(cmd *cobra.Command, want *standing, match *string, limit *int, asJSON *bool, matched string) {
 	addParsed(cmd.Flags(), want, "standing", "string", "only those that are "+strings.Join(standings(), ", "))
 	_ = cmd.RegisterFlagCompletionFunc("standing", cobra.FixedCompletions(standings(), cobra.ShellCompDirectiveNoFileComp))
-	cmd.Flags().StringVar(match, "match", "", "only those whose "+matched+" contains this, in upper or lower case")
+	cmd.Flags().StringVar(match, "match", "", "only those whose "+matched+" contains this, ignoring case")
 	addLimit(cmd, limit)
 	addJSON(cmd, asJSON)
 }
@@ -138,7 +137,7 @@ type shownMembership struct {
 
 func userShowCommand() *cobra.Command {
 	return aboutPerson(&cobra.Command{
-		Use: "show", Short: "Show an account: standing, organizations, sessions, and the limits that hold it up",
+		Use: "show", Short: "Show an account: status, organizations, sessions, and active rate limits",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		p, err := lookAt(cmd, g, id)
 		return p, p.String(), err
@@ -229,10 +228,10 @@ func userCreateCommand() *cobra.Command {
 	var within organizationReference
 	var withoutPassword, asJSON bool
 	cmd := &cobra.Command{
-		Use: "create EMAIL", Short: "Make an account for somebody, also where registration is closed",
-		Long: "Make an account for somebody, also where registration is closed. The password is read from standard input, one\n" +
-			"line; with --no-password nobody can log in until `admin set-password` has set one. Without --organization the\n" +
-			"person is in no organization until they found one or are added to one.",
+		Use: "create EMAIL", Short: "Create an account, even if registration is off",
+		Long: "Create an account, even if registration is off. The password is read from standard input, one line. With\n" +
+			"--no-password nobody can log in until `admin set-password` sets one. Without --organization the user is in no\n" +
+			"organization until they create one or are added to one.",
 		Args: oneParsed(&n.Email),
 	}
 	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, g *guildhall) (err error) {
@@ -264,7 +263,7 @@ func userCreateCommand() *cobra.Command {
 	addParsed(cmd.Flags(), &within, "organization", "string", "an organization that the person joins, by its id or a name that only it has")
 	addParsed(cmd.Flags(), n.Role, "role", "string", "the role there, member or admin (default member)")
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"member", "admin"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.Flags().BoolVar(&withoutPassword, "no-password", false, "make the account without a password")
+	cmd.Flags().BoolVar(&withoutPassword, "no-password", false, "create the account without a password")
 	addJSON(cmd, &asJSON)
 	required(cmd, "name")
 	return cmd
@@ -276,8 +275,8 @@ func userSuspendCommand() *cobra.Command {
 	var within organizationReference
 	cmd := aboutPerson(&cobra.Command{
 		Use: "suspend", Short: "Suspend an account, or with --organization a member there",
-		Long: "Suspend an account, or with --organization a member there. An account that is suspended can't log in, and its\n" +
-			"sessions end. `user activate` lifts it.",
+		Long: "Suspend an account, or with --organization a member there. A suspended account can't log in, and its sessions\n" +
+			"end. `user activate` ends the suspension.",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		organizationID, err := within.findIfGiven(cmd.Context(), g)
 		if err != nil {
@@ -318,7 +317,7 @@ func ending(until deadline) string {
 func userActivateCommand() *cobra.Command {
 	var within organizationReference
 	cmd := aboutPerson(&cobra.Command{
-		Use: "activate", Short: "Restore somebody's good standing: active, and any suspension lifted",
+		Use: "activate", Short: "Activate an account or a member, and end any suspension",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		organizationID, err := within.findIfGiven(cmd.Context(), g)
 		if err != nil {
@@ -335,7 +334,8 @@ func userDeactivateCommand() *cobra.Command {
 	var within organizationReference
 	cmd := aboutPerson(&cobra.Command{
 		Use: "deactivate", Short: "Deactivate an account, or with --organization a member there",
-		Long: "Deactivate an account, or with --organization a member there: as `user suspend`, without a reason and an end.",
+		Long: "Deactivate an account, or with --organization a member there: like `user suspend`, without a reason and without\n" +
+			"an end.",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		organizationID, err := within.findIfGiven(cmd.Context(), g)
 		if err != nil {
@@ -351,7 +351,7 @@ func userDeactivateCommand() *cobra.Command {
 func userArchiveCommand() *cobra.Command {
 	var reason field.Reason
 	cmd := aboutPerson(&cobra.Command{
-		Use: "archive", Short: "Archive an account, and the organizations that only this person is in",
+		Use: "archive", Short: "Archive an account, and the organizations without other members",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.users.CommandLine().Archive(cmd.Context(), id, reason)
 		return v, v.Email + " is archived", err
@@ -392,7 +392,7 @@ func userSessionsCommand() *cobra.Command {
 	var asJSON bool
 	var limit int
 	cmd := &cobra.Command{
-		Use: "sessions EMAIL|ID", Short: "List where somebody is logged in", Args: oneParsed(&who),
+		Use: "sessions EMAIL|ID", Short: "List a user's sessions", Args: oneParsed(&who),
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			id, err := who.find(cmd.Context(), g)
 			if err != nil {
@@ -415,7 +415,7 @@ func userSessionsCommand() *cobra.Command {
 
 func userEndSessionsCommand() *cobra.Command {
 	return aboutPerson(&cobra.Command{
-		Use: "end-sessions", Short: "Log somebody out everywhere",
+		Use: "end-sessions", Short: "Log a user out everywhere",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		n, err := g.auth.CommandLine().EndSessions(cmd.Context(), id)
 		return map[string]any{"user_id": id, "sessions": n}, fmt.Sprintf("%d sessions were ended", n), err
@@ -424,9 +424,9 @@ func userEndSessionsCommand() *cobra.Command {
 
 func userUnlockCommand() *cobra.Command {
 	return aboutPerson(&cobra.Command{
-		Use: "unlock", Short: "Forget the limits that are counted against somebody's email address",
-		Long: "Forget the limits that are counted against somebody's email address, so that they may try to log in again at\n" +
-			"once. What is counted against an address of the network stays, for others share it.",
+		Use: "unlock", Short: "Reset the rate limits on a user's email address",
+		Long: "Reset the rate limits on a user's email address, so that they can try to log in again. Limits on a network\n" +
+			"address remain, because other users share it.",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		if err := g.auth.CommandLine().Unlock(cmd.Context(), id); err != nil {
 			return nil, "", err

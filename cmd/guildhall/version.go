@@ -29,7 +29,8 @@ func versionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		Long: "Print the version. As JSON, also the commit, SQLite's version and the newest migration that this binary knows.",
+		Long: "Print the version. As JSON, also the commit, SQLite's version and the newest migration that this binary\n" +
+			"contains.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !asJSON {
 				fmt.Fprintln(cmd.OutOrStdout(), "guildhall", version, runtime.Version())
@@ -42,7 +43,7 @@ func versionCommand() *cobra.Command {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(thisRelease(app))
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, with all there is to know")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, with all details")
 	return cmd
 }
 
