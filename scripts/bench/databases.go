@@ -28,7 +28,7 @@ var postgresSettings = []string{"shared_buffers=512MB", "max_wal_size=4GB"}
 type store interface {
 	describe(ctx context.Context) (string, error)
 	empty(ctx context.Context, name string) (url string, err error)
-	// duplicate makes a second database of one that nobody uses.
+	// duplicate copies a database that is not in use.
 	duplicate(ctx context.Context, from, name string) (url string, err error)
 	bytes(ctx context.Context, url string) (int64, error)
 	close()

@@ -113,8 +113,8 @@ func run(ctx context.Context, args []string) (err error) {
 	return rep.write(ctx, out)
 }
 
-// temporary makes the directory of all that is left lying about, by what this
-// program starts as well; PostgreSQL's user must be able to pass through it.
+// temporary creates the directory for all files of this program and its children;
+// PostgreSQL's user must be able to enter it.
 func temporary() (string, error) {
 	dir, err := os.MkdirTemp("", "guildhall-bench-")
 	if err != nil {
@@ -123,7 +123,7 @@ func temporary() (string, error) {
 	return dir, errors.Join(os.Chmod(dir, 0o711), os.Setenv("TMPDIR", dir)) //nolint:gosec // see above
 }
 
-// command is ended with ctx together with all that it started.
+// command ends with ctx, together with all its children.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	platformtest.Apart(cmd)
@@ -134,16 +134,16 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 
 func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	databases := flags.String("databases", "sqlite,postgres", "which, by commas")
-	sizes := flags.String("sizes", "1000,100000,1000000", "users in each database")
-	connections := flags.String("connections", "1,16,64", "how many ask at once")
-	chosen := flags.String("operations", "", "only those whose name has one of these in it, by commas")
-	rounds := flags.Int("rounds", 3, "how often each is measured")
-	seconds := flags.Float64("seconds", 1, "for how long")
+	databases := flags.String("databases", "sqlite,postgres", "databases, comma-separated")
+	sizes := flags.String("sizes", "1000,100000,1000000", "users in each database, comma-separated")
+	connections := flags.String("connections", "1,16,64", "concurrent connections, comma-separated")
+	chosen := flags.String("operations", "", "only operations whose name contains one of these, comma-separated")
+	rounds := flags.Int("rounds", 3, "rounds of measurement")
+	seconds := flags.Float64("seconds", 1, "duration of each measurement")
 	flags.BoolVar(&o.short, "short", false, "one short round with 1000 users and 16 connections")
-	flags.StringVar(&o.output, "output", "", "a file to write to instead of the standard output")
-	flags.BoolVar(&o.countsOnly, "counts", false, "compare statements and allocations with "+goldenCounts+", and no more")
-	flags.BoolVar(&o.update, "update", false, "write "+goldenCounts+", and no more")
+	flags.StringVar(&o.output, "output", "", "output file instead of standard output")
+	flags.BoolVar(&o.countsOnly, "counts", false, "only compare statements and allocations with "+goldenCounts)
+	flags.BoolVar(&o.update, "update", false, "only write "+goldenCounts)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -158,14 +158,14 @@ func parse(args []string) (o options, err error) {
 		}
 		o.databases = append(o.databases, kind)
 	}
-	if o.users, err = numbers[int64](*sizes, 500); err != nil { // fewer organizations leave nobody to add
+	if o.users, err = numbers[int64](*sizes, 500); err != nil { // fewer organizations leave no user to add
 		return o, fmt.Errorf("-sizes: %w", err)
 	}
 	if o.connections, err = numbers[int](*connections, 1); err != nil {
 		return o, fmt.Errorf("-connections: %w", err)
 	}
 	if int64(slices.Max(o.connections)) > o.users[0]/2 {
-		return o, errors.New("each connection is somebody's: there must be at least twice as many users")
+		return o, errors.New("-sizes must be at least twice -connections, because each connection uses a user of its own")
 	}
 	for _, op := range operations() {
 		asked := slices.ContainsFunc(strings.Split(*chosen, ","), func(part string) bool { return strings.Contains(op.name, part) })
@@ -175,17 +175,17 @@ func parse(args []string) (o options, err error) {
 		}
 	}
 	if len(o.operations) == 0 || o.rounds < 1 || o.lasting <= 0 {
-		return o, errors.New("that measures nothing")
+		return o, errors.New("nothing to measure")
 	}
 	return o, nil
 }
 
-// numbers are read in order of size.
+// numbers parses a comma-separated list and sorts it.
 func numbers[T int | int64](list string, least T) (all []T, err error) {
 	for text := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || T(n) < least {
-			return nil, fmt.Errorf("%q is no number of %d or more", text, least)
+			return nil, fmt.Errorf("%q is not a number of at least %d", text, least)
 		}
 		all = append(all, T(n))
 	}
@@ -193,7 +193,7 @@ func numbers[T int | int64](list string, least T) (all []T, err error) {
 	return slices.Compact(all), nil
 }
 
-// build makes the binaries; the short form's is dynamic, which is sooner made.
+// build makes the binaries; the short form links dynamically, which is faster.
 func (b *bench) build(ctx context.Context) error {
 	b.guildhall, b.limit = filepath.Join(b.dir, "guildhall"), filepath.Join(b.dir, "limit")
 	ours := command(ctx, "scripts/static", b.guildhall)

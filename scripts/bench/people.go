@@ -13,7 +13,7 @@ import (
 	"guildhall/platform/seed"
 )
 
-// person is somebody who is logged in on a server.
+// person is a user who is logged in on a server.
 type person struct {
 	number          int64
 	id              string
@@ -44,7 +44,7 @@ const (
 )
 
 // admit logs in the readers, as many as there are connections at most, and
-// whoever adds and is added.
+// those who add and are added.
 func (s *server) admit(ctx context.Context, readers int) error {
 	numbers := make([]int64, readers)
 	for i := range numbers {
@@ -71,7 +71,7 @@ func (s *server) admitOthers(ctx context.Context, n int) error {
 }
 
 // admitAdders logs in owners and admins of organizations other than the largest,
-// and finds each somebody to add who is no member there.
+// and finds for each a user to add who is not a member there.
 func (s *server) admitAdders(ctx context.Context) error {
 	var numbers, organizations []int64
 	for place := range int64(3) { // the owner and two admins
@@ -97,7 +97,7 @@ func (s *server) admitAdders(ctx context.Context) error {
 		}
 	}
 	if len(s.people.adders) == 0 {
-		return fmt.Errorf("%d users in %d organizations: nobody could be added anywhere", s.size.Users, s.size.Organizations)
+		return fmt.Errorf("%d users in %d organizations: no user could be added anywhere", s.size.Users, s.size.Organizations)
 	}
 	return nil
 }
@@ -144,20 +144,20 @@ func (s *server) logInAs(ctx context.Context, number int64) (*person, error) {
 	return &person{number: number, id: t.UserID, access: t.AccessToken, refresh: t.RefreshToken}, nil
 }
 
-// renew gives everybody new tokens every ten minutes, for an access token lives
+// renew gives all users new tokens every ten minutes, because an access token lives
 // half an hour.
 func (s *server) renew(ctx context.Context) error {
 	if time.Since(s.people.renewed) < 10*time.Minute {
 		return nil
 	}
 	s.people.renewed = time.Now()
-	everybody := s.people.all()
+	users := s.people.all()
 	for _, a := range s.people.adders {
-		if !slices.Contains(everybody, a.person) {
-			everybody = append(everybody, a.person)
+		if !slices.Contains(users, a.person) {
+			users = append(users, a.person)
 		}
 	}
-	for _, p := range everybody {
+	for _, p := range users {
 		body, err := s.ask(ctx, http.MethodPost, refreshPath, "", refreshBody(p.refresh))
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 	"guildhall/platform/token"
 )
 
-// mostStrangers are more people than a server remembers: whoever comes round again
+// mostStrangers are more users than a server caches: one who comes round again
 // has been forgotten.
 const mostStrangers = 50_000
 
@@ -26,7 +26,7 @@ type strangers struct {
 	next     atomic.Int64
 }
 
-// findStrangers revives the sample data's sessions, of a database that nobody uses.
+// findStrangers reactivates the sample data's sessions in a database that is not in use.
 func findStrangers(ctx context.Context, url string) ([][]byte, error) {
 	db, err := database.Open(ctx, database.Options{URL: databaseurl.Must(url), MaxConnections: 1})
 	if err != nil {
@@ -68,7 +68,7 @@ func findStrangers(ctx context.Context, url string) ([][]byte, error) {
 	return requests, rows.Err()
 }
 
-// asStrangers has each request come from somebody else.
+// asStrangers makes each request as a different user.
 func asStrangers(_ context.Context, s *server, _, _ int) (step, error) {
 	return func(c *connection) error {
 		asked := s.strangers.requests[int(s.strangers.next.Add(1))%len(s.strangers.requests)]

@@ -58,7 +58,7 @@ func (p *person) recognise(body []byte) error {
 	return nil
 }
 
-// adding has admins add somebody and remove them, which are two answers.
+// adding makes admins add and remove a member, which are two answers.
 func adding(_ context.Context, s *server, worker, of int) (step, error) {
 	own, n := share(s.people.adders, worker, of), 0
 	return func(c *connection) error {

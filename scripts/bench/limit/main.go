@@ -1,7 +1,7 @@
 // Command limit is what guildhall is measured against (scripts/bench): it answers
 // the same requests from the same tables with nothing but Gin, golang-jwt,
 // database/sql and SQL written by hand; on SQLite writes share a commit. It
-// checks tokens and standing in full and writes the same rows, the trail
+// checks tokens and standing in full and writes the same rows, the audit log
 // included. It is no service: whatever is refused, it answers 400 without saying
 // why; it knows no limits, no logs, no metrics, no standbys, no idempotency keys.
 package main

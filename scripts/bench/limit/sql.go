@@ -154,7 +154,7 @@ func texts(postgres bool) map[string]string {
 		all["rotate"] = "WITH moved AS (" + advance + "id, user_id, organization_id, expires_at) SELECT " + standing + `, moved.organization_id, moved.expires_at, u.email, p.name
 			FROM moved CROSS JOIN LATERAL (SELECT moved.user_id, moved.id AS session_id, moved.organization_id, $1 AS now) k` + joins +
 			" JOIN user_profile p ON p.user_id = k.user_id"
-		// Whoever writes to an organization's chain holds its row here.
+		// A transaction that writes to an organization's chain locks its row here.
 		const chain = " COALESCE(c.sequence, 0), COALESCE(c.hash, '')" + parameters + joins + " LEFT JOIN audit_chains c ON c.id = k.organization_id"
 		const record = `event AS (INSERT INTO audit_events (chain_id, sequence, id, occurred_at, action, organization_id, user_id, actor_user_id, actor_role,
 				session_id, address, client, request_id, details, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15))

@@ -74,7 +74,7 @@ func (s *server) rotate(c *gin.Context, claims claims) (v session, err error) {
 	return v, nil
 }
 
-// event is one of the trail, written as guildhall's platform/audit writes it.
+// event is one audit event, written as guildhall's platform/audit writes it.
 type event struct {
 	chain, action, role, requestID string
 	organization, user             *string
