@@ -22,8 +22,8 @@ func mayLag[I, O any](gate *access.Gate, h handler[I, O]) handler[I, O] {
 		}
 		lagging, cancel := context.WithTimeout(lagging, standbyPatience)
 		defer cancel()
-		out, err := h(lagging, in)
-		if err == nil { // mutant: standby-fallback
+		out, err := h(lagging, in) // mutant: standby-fallback
+		if err == nil {
 			return out, nil
 		}
 		return h(ctx, in)
