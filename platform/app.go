@@ -166,8 +166,8 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		a.invariants = append(a.invariants, t.Invariants.All()...)
 	}
 	for _, m := range modules {
-		if r, ok := m.(module.Ruler); ok {
-			a.invariants = append(a.invariants, r.Invariants()...)
+		if c, ok := m.(module.Checker); ok {
+			a.invariants = append(a.invariants, c.Invariants()...)
 		}
 	}
 	k.Gate.Know(a.tables)

@@ -37,13 +37,19 @@ func TestATableCannotStaySilent(t *testing.T) {
 	if err := schema.Check([]schema.Table{whole}); err != nil {
 		t.Error(err)
 	}
-	refused := map[string][]schema.Table{"the same twice": {whole, whole}}
+	line, other := whole, whole
+	line.Archive, other.Name = schema.Travels(schema.Line{Type: "note", Key: "id"}), "other"
+	other.Archive = line.Archive
+	refused := map[string][]schema.Table{"the same twice": {whole, whole}, "a line twice": {line, other}}
 	for field, silence := range map[string]func(t *schema.Table){
 		"Name":    func(t *schema.Table) { t.Name = "" },
 		"Owner":   func(t *schema.Table) { t.Owner = schema.Owner{} },
 		"Archive": func(t *schema.Table) { t.Archive = schema.Archive{} },
 		"no organization": func(t *schema.Table) {
-			t.Owner, t.Archive = schema.OfPerson("user_id"), schema.Travels(schema.Line{Type: "note"})
+			t.Owner, t.Tenants, t.Archive = schema.OfPerson("user_id"), schema.Shared("a test"), schema.Travels(schema.Line{Type: "note"})
+		},
+		"optional, but required": func(t *schema.Table) {
+			t.Archive = schema.Travels(schema.Line{Type: "note", Optional: true})
 		},
 		"nobody's":   func(t *schema.Table) { t.Owner = schema.OfPerson("user_id") },
 		"Tenants":    func(t *schema.Table) { t.Tenants = schema.Tenants{} },

@@ -13,8 +13,8 @@ import (
 type Module struct{ *Service }
 
 var (
-	_ module.Module = (*Module)(nil)
-	_ module.Ruler  = (*Module)(nil)
+	_ module.Module  = (*Module)(nil)
+	_ module.Checker = (*Module)(nil)
 )
 
 // NewModule returns the module of a service.

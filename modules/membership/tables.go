@@ -40,7 +40,7 @@ func (*Module) Tables() []schema.Table {
 
 const nameAnOwner = "name an owner who is a member, by hand: INSERT INTO organization_owners (organization_id, user_id, since) VALUES ('…', '…', '2026-11-25 10:00:00+00:00')"
 
-// Invariants implements module.Ruler.
+// Invariants implements module.Checker.
 func (*Module) Invariants() []schema.Invariant {
 	return []schema.Invariant{{
 		Name:   "I1 an organization has one owner",

@@ -12,8 +12,8 @@ import (
 type Module struct{ handlers }
 
 var (
-	_ module.Module = (*Module)(nil)
-	_ module.Ruler  = (*Module)(nil)
+	_ module.Module  = (*Module)(nil)
+	_ module.Checker = (*Module)(nil)
 )
 
 // NewModule returns the module of a service.

@@ -68,7 +68,7 @@ func (*Module) Tables() []schema.Table {
 	}}
 }
 
-// Invariants implements module.Ruler.
+// Invariants implements module.Checker.
 func (*Module) Invariants() []schema.Invariant {
 	return []schema.Invariant{{
 		Name:   "I5 an account has a profile",

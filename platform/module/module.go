@@ -19,8 +19,8 @@ type Module interface {
 	Routes(r *httpapi.Router)
 }
 
-// Ruler is a module with rules that no single table of its own can state.
-type Ruler interface {
+// Checker is a module with invariants that no single table of its own can state.
+type Checker interface {
 	// Invariants that span tables.
 	Invariants() []schema.Invariant
 }

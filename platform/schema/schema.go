@@ -3,7 +3,7 @@
 // the check of integrity, the sweep, the archive of an organization, sample data.
 //
 // Three things are said elsewhere: the types of columns and the order of archive lines,
-// which follow from the database's schema, and rules that span tables (module.Ruler).
+// which follow from the database's schema, and rules that span tables (module.Checker).
 //
 // The zero value of every field is refused, so that a table cannot stay silent.
 package schema
@@ -82,23 +82,27 @@ func (s Standing) KeptByUpdate(column string) bool {
 // Check refuses tables that do not say everything, and those that are declared twice.
 func Check(tables []Table) error {
 	var faults []error
-	seen := map[string]bool{}
+	seen, lines := map[string]bool{}, map[string]bool{}
 	for _, t := range tables {
 		fault := t.fault()
-		if seen[t.Name] {
+		l, isLine := t.Archive.Line()
+		switch {
+		case seen[t.Name]:
 			fault = "is declared twice"
+		case isLine && lines[l.Type]:
+			fault = "has the same type of line as another table"
 		}
 		if fault != "" {
 			faults = append(faults, fmt.Errorf("schema: table %q %s", t.Name, fault))
 		}
-		seen[t.Name] = true
+		seen[t.Name], lines[l.Type] = true, true
 	}
 	return errors.Join(faults...)
 }
 
 // fault is the first one of the declaration.
 func (t Table) fault() string {
-	_, isLine := t.Archive.Line()
+	l, isLine := t.Archive.Line()
 	switch {
 	case t.Name == "":
 		return "has no name"
@@ -114,6 +118,8 @@ func (t Table) fault() string {
 		return "does not say whether it travels in an archive"
 	case isLine && t.Owner.organization == "":
 		return "travels in an archive, but is of no organization"
+	case l.Optional && l.Key == "":
+		return "has an optional line of which there must be one: give it a key"
 	case t.Retention.how == "":
 		return "does not say how long its rows stay"
 	case !t.Invariants.said:
