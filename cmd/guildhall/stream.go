@@ -4,14 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"guildhall/platform/file"
 )
 
 // stream is the name of standard input or output, where a command asks for a file.
@@ -73,21 +69,4 @@ func openInput(cmd *cobra.Command, name string) (in io.ReadCloser, isRegular boo
 		return nil, false, errors.Join(err, f.Close())
 	}
 	return f, info.Mode().IsRegular(), nil
-}
-
-// writeNewFile makes a file for its owner alone, with all that write writes or
-// not at all. One that is there already is left as it is.
-func writeNewFile(path string, write func(io.Writer) error) error {
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there already", path)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".guildhall-*.part")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if err := errors.Join(write(f), f.Close()); err != nil {
-		return err
-	}
-	return file.Publish(f.Name(), path)
 }

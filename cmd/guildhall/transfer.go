@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
+	"guildhall/platform/file"
 	"guildhall/platform/transfer"
 )
 
@@ -44,7 +45,7 @@ func exportCommand() *cobra.Command {
 					err = write(out)
 				}
 			} else {
-				err = writeNewFile(output, write)
+				err = file.Create(output, write)
 			}
 			if err != nil {
 				return err

@@ -4,7 +4,11 @@ package file
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Publish gives a closed file its name, in the same directory or at least on the
@@ -15,6 +19,23 @@ func Publish(from, to string) error {
 		return err
 	}
 	return rename(from, to)
+}
+
+// Create makes a file for its owner alone, with all that write writes or not at all.
+// One that exists already is left as it is.
+func Create(path string, write func(io.Writer) error) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".guildhall-*.part")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return err
+	}
+	return Publish(f.Name(), path)
 }
 
 // Read reads a file that another process may be publishing.
