@@ -66,7 +66,8 @@ func (s *standbys) QueryContext(ctx context.Context, query string, args ...any) 
 		}
 		rows, err := one.pool.QueryContext(ctx, query, args...)
 		if err != nil && !errors.Is(err, context.Canceled) {
-			s.note(ctx, one, one.leaveOut(), err)
+			one.leaveOut()
+			s.note(ctx, one, err)
 		}
 		return rows, err
 	}
@@ -104,17 +105,16 @@ func (s *standbys) look(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, one := range s.all {
 		all.Go(func() {
-			changed, err := one.look(ctx, at, cluster, written)
-			s.note(ctx, one, changed, err)
+			s.note(ctx, one, one.look(ctx, at, cluster, written))
 		})
 	}
 	all.Wait()
 }
 
-// note tells the log of a standby that comes or goes.
-func (s *standbys) note(ctx context.Context, one *standby, changed bool, err error) {
+// note logs whether a standby is in use, if that is news.
+func (s *standbys) note(ctx context.Context, one *standby, err error) {
 	switch {
-	case !changed:
+	case !one.isNews(err):
 	case err != nil:
 		s.log.WarnContext(ctx, "a standby is left out", "standby", one.server.address(), "cause", one.server.explainLook(err))
 	default:
