@@ -118,7 +118,7 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 		Limits: limits,
 		Config: cfg, DB: db, Log: log, Now: o.Now, Tokens: tokens,
 		Gate:      access.NewGate(db, tokens, o.Now),
-		Trail:     audit.New(db, o.Now),
+		Trail:     audit.New(db, o.Now, access.ActorOf),
 		Hasher:    password.New(hashing),
 		Telemetry: o.Telemetry,
 	}

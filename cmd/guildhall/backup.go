@@ -14,6 +14,7 @@ import (
 
 	"guildhall/modules/auth"
 	"guildhall/platform"
+	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/backup"
 	"guildhall/platform/database"
@@ -195,5 +196,5 @@ func backups(g *guildhall) []module.Worker {
 }
 
 func endSessions(ctx context.Context, db *database.DB) error {
-	return auth.NewSessions(db, audit.New(db, platform.Now), platform.Now).EndAllOfEveryone(database.ForAll(ctx))
+	return auth.NewSessions(db, audit.New(db, platform.Now, access.ActorOf), platform.Now).EndAllOfEveryone(database.ForAll(ctx))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform"
+	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
@@ -154,7 +155,7 @@ func record(t testing.TB, db *database.DB, trail *audit.Trail, event audit.Event
 // what is left must be a chain.
 func TestManyOldEventsGoBatchByBatch(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) })
+		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) }, access.ActorOf)
 		busy := audit.Event{Action: audit.OrganizationRenamed, OrganizationID: audit.In(uuid.New())}
 		record(t, s.kernel.DB, past, busy, 1001)
 		record(t, s.kernel.DB, s.kernel.Trail, busy, 1)
@@ -296,7 +297,7 @@ func TestForgedTrailAfterRetention(t *testing.T) {
 // old events and new ones. None is lost that was to be kept.
 func TestForgettingWhileEventsAreWritten(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) })
+		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) }, access.ActorOf)
 		organizations := make([]audit.Event, 4)
 		for i := range organizations {
 			organizations[i] = audit.Event{Action: audit.OrganizationRenamed, OrganizationID: audit.In(uuid.New())}

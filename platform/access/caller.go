@@ -61,9 +61,14 @@ type callerKey struct{}
 func With(ctx context.Context, c Caller) context.Context {
 	if !c.isNobody() {
 		ctx = database.For(ctx, database.Tenant{OrganizationID: c.OrganizationID, UserID: c.UserID, All: c.PlatformAdmin})
-		ctx = audit.ActingAs(ctx, audit.Actor{UserID: c.UserID, SessionID: c.SessionID, As: c.as()})
 	}
 	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// ActorOf is the caller as the audit log names them. It implements audit.ActorOf.
+func ActorOf(ctx context.Context) (audit.Actor, bool) {
+	c := From(ctx)
+	return audit.Actor{UserID: c.UserID, SessionID: c.SessionID, As: c.as()}, !c.isNobody()
 }
 
 // as is the power that the caller acts with, for the audit log.

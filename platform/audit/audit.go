@@ -68,23 +68,20 @@ type Actor struct {
 	As        string // owner, admin, member, platform_administrator or user
 }
 
-type actorKey struct{}
-
-// ActingAs says who acts from here on.
-func ActingAs(ctx context.Context, a Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, a)
-}
-
 // Trail is where events are written.
 type Trail struct {
 	db       *database.DB
 	now      func() time.Time
+	actor    ActorOf
 	recorded func(Action)
 }
 
-// New returns the trail of a database.
-func New(db *database.DB, now func() time.Time) *Trail {
-	return &Trail{db: db, now: now, recorded: func(Action) {}}
+// ActorOf returns who acts in a context; false if nobody is authenticated.
+type ActorOf func(ctx context.Context) (Actor, bool)
+
+// New returns the audit log of a database.
+func New(db *database.DB, now func() time.Time, actor ActorOf) *Trail {
+	return &Trail{db: db, now: now, actor: actor, recorded: func(Action) {}}
 }
 
 // OnRecorded says who is told of each event once it has been committed. It is
@@ -137,7 +134,7 @@ func (t *Trail) entryOf(ctx context.Context, e Event) (*entry, error) {
 	if len(e.Details) == 0 {
 		details = []byte("{}")
 	}
-	actor, acts := ctx.Value(actorKey{}).(Actor)
+	actor, acts := t.actor(ctx)
 	info := request.From(ctx)
 	switch {
 	case acts:

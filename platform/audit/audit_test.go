@@ -37,7 +37,7 @@ func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		trail := New(db, time.Now)
+		trail := New(db, time.Now, func(context.Context) (Actor, bool) { return Actor{}, false })
 		organization := In(uuid.New())
 		for range 5 {
 			if err := trail.Record(ctx, Event{Action: OrganizationRenamed, OrganizationID: organization}); err != nil {

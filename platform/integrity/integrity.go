@@ -63,7 +63,7 @@ func Check(ctx context.Context, db *database.DB, declared []schema.Invariant) (R
 			r.Problems = append(r.Problems, Problem{What: i.Name, Rows: rows, Remedy: cmp.Or(i.Remedy, wentAround)})
 		}
 	}
-	if r.Audit, err = audit.New(db, nil).Verify(ctx); err != nil {
+	if r.Audit, err = audit.New(db, nil, nil).Verify(ctx); err != nil {
 		return r, err
 	}
 	for _, b := range r.Audit.Broken {
