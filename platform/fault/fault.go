@@ -1,6 +1,6 @@
-// Package fault says what a refusal is, before HTTP: a kind, a stable code that
-// programs switch on, and one plain sentence for people. Anything that is not a
-// fault is an accident: it is logged with its cause and the client learns nothing.
+// Package fault defines errors that a client may see, independent of HTTP: a kind, a
+// stable code that programs switch on, and one plain sentence for people. Any other
+// error is internal: it is logged with its cause, and the client gets no details.
 package fault
 
 import (
@@ -9,39 +9,39 @@ import (
 	"time"
 )
 
-// Kind is the nature of a refusal. The HTTP status of each stands once, in httpapi.
+// Kind classifies an Error. Package httpapi maps each kind to an HTTP status.
 type Kind int
 
 const (
 	Malformed            Kind = iota + 1 // the request can't be parsed
-	Unauthenticated                      // no credential, or one that does not hold
+	Unauthenticated                      // no credential, or an invalid one
 	Forbidden                            // the caller may see it but not do this
-	NotFound                             // unknown, or foreign: the two are the same
+	NotFound                             // unknown, or not the caller's: clients can't tell which
 	MethodNotAllowed                     // the resource exists, the method does not
-	Conflict                             // it contradicts the present state
+	Conflict                             // it contradicts the current state
 	TooLarge                             // the body exceeds its limit
-	UnsupportedMediaType                 // the body is of a type that is not read
+	UnsupportedMediaType                 // the media type of the body is not supported
 	Invalid                              // well-formed, but a value is not acceptable
-	TooManyRequests                      // a limit on attempts was reached
-	Unavailable                          // the service can't do it now; try again
-	Internal                             // an accident
+	TooManyRequests                      // a rate limit was reached
+	Unavailable                          // the service can't do it now; retry later
+	Internal                             // an unexpected error
 )
 
-// Field names one value at fault: where it stands ("body.email",
-// "query.limit", "path.user_id") and what is wrong with it.
+// Field describes one invalid value: its location ("body.email", "query.limit",
+// "path.user_id") and what is wrong with it.
 type Field struct {
 	Location string `json:"location"`
 	Message  string `json:"message"`
 }
 
-// Error is a refusal. Declare each once, with New; add what one occurrence
-// knows with the With methods, which copy.
+// Error is an error that the client may see. Declare each once, with New. The With
+// methods return a copy with the details of one occurrence.
 type Error struct {
 	Kind       Kind
 	Code       string        // snake_case, stable
 	Detail     string        // one plain sentence, safe for the client
-	Fields     []Field       // the values at fault, if any
-	RetryAfter time.Duration // when to try again, for TooManyRequests and Unavailable
+	Fields     []Field       // the invalid values, if any
+	RetryAfter time.Duration // when to retry, for TooManyRequests and Unavailable
 
 	cause error
 }
@@ -59,13 +59,13 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is makes every occurrence of a refusal equal to its declaration.
+// Is makes errors.Is match every occurrence of an error with its declaration.
 func (e *Error) Is(target error) bool {
 	var t *Error
 	return errors.As(target, &t) && t.Code == e.Code && t.Kind == e.Kind
 }
 
-// WithCause keeps what the log should say and the client should not.
+// WithCause returns a copy with a cause, which is logged and not shown to the client.
 func (e *Error) WithCause(cause error) *Error {
 	c := *e
 	c.cause = cause

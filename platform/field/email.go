@@ -11,27 +11,28 @@ import (
 
 const emailProblem = Problem("must be an email address such as ada@example.com, in ASCII up to the @.")
 
-// A mailbox as RFC 5321 §4.1.2 writes it, without quoted strings and address
-// literals, which no mail provider gives out. A host without a dot is a host.
+// emailPattern matches a mailbox (RFC 5321 §4.1.2) without quoted strings and address
+// literals, which no mail provider assigns. A host name needs no dot.
 var emailPattern = regexp.MustCompile(
 	"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*" +
 		"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$")
 
-// maxEmail is in characters as given and in bytes as kept (RFC 5321 §4.5.3.1.3, less
-// the angle brackets). maxUnicodeDomain is as many characters in bytes: the cost of
-// A-labels grows with the square of their number.
+// maxEmail limits the input in characters and the stored address in bytes (RFC 5321
+// §4.5.3.1.3, less the angle brackets). maxUnicodeDomain is the size of that many
+// characters in bytes: the cost of conversion to A-labels is quadratic in the length.
 const (
 	maxEmail         = 254
 	maxUnicodeDomain = utf8.UTFMax * maxEmail
 )
 
-// Email is kept as given, a domain in Unicode as A-labels, and compared by its
-// Canonical form. Only ASCII is kept: what looks alike to people must not be two
-// accounts (CVE-2019-19844), and the two databases fold other letters differently.
+// Email is stored as given, except that a Unicode domain is stored as A-labels. It is
+// compared by its Canonical form. Only ASCII is stored: addresses that look alike must
+// not be two accounts (CVE-2019-19844), and the two databases fold the case of other
+// letters differently.
 type Email string
 
-// UnmarshalText refuses what exceeds the lengths of RFC 5321 §4.5.3.1: 64 for
-// the local part, maxEmail for the whole.
+// UnmarshalText refuses an address that exceeds the lengths of RFC 5321 §4.5.3.1: 64
+// for the local part, maxEmail for the whole.
 func (e *Email) UnmarshalText(text []byte) error {
 	given := strings.TrimSpace(string(text))
 	s := withALabels(given)
@@ -42,7 +43,7 @@ func (e *Email) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Canonical is the form that is unique and looked up.
+// Canonical returns the form that is unique among accounts and used for look-ups.
 func (e Email) Canonical() string { return canonicalEmail(string(e)) }
 
 func (Email) InlineJSONSchema() {}
@@ -54,11 +55,11 @@ func (Email) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// CanonicalEmail is what a log-in is looked up by.
+// CanonicalEmail returns the form of the email address that a log-in looks up.
 func (l Login) CanonicalEmail() string { return canonicalEmail(string(l)) }
 
-// canonicalEmail lowers ASCII letters only, in Go, because each database's
-// lower() has its own idea of the rest.
+// canonicalEmail lower-cases ASCII letters only. It does so in Go, because lower()
+// treats other letters differently in each database.
 func canonicalEmail(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -68,19 +69,19 @@ func canonicalEmail(s string) string {
 	}, withALabels(s))
 }
 
-// withALabels trims a mailbox and turns a domain in Unicode into A-labels (RFC
-// 5891 §5). A domain in ASCII stays as it is, also with a label that IDNA does not
-// know: what was kept once must be found with whichever version of Unicode. So
-// does what can't be turned; it is no Email, and nobody has it.
+// withALabels trims a mailbox and converts a Unicode domain to A-labels (RFC 5891 §5).
+// It leaves an ASCII domain as it is, even if IDNA does not accept a label: a stored
+// address must be found with any later version of Unicode. It also leaves a domain that
+// can't be converted: that is not a valid Email, so no account has it.
 func withALabels(s string) string {
 	s = strings.TrimSpace(s)
 	at := strings.LastIndexByte(s, '@')
 	domain := s[at+1:]
-	if at < 0 || isASCII(domain) || len(domain) > maxUnicodeDomain || !utf8.ValidString(domain) { // idna takes any byte
+	if at < 0 || isASCII(domain) || len(domain) > maxUnicodeDomain || !utf8.ValidString(domain) { // idna accepts any byte
 		return s
 	}
-	// Unicode 15, whose tables Go 1.26 has, takes the capital ẞ for ss and the small
-	// one for itself; later versions take both for ß (UTS #46, revision 31).
+	// Go 1.26 has the tables of Unicode 15, which map capital ẞ to ss and keep small ß.
+	// Later versions map both to ß (UTS #46, revision 31).
 	labels, err := idna.Lookup.ToASCII(strings.ReplaceAll(domain, "ẞ", "ß"))
 	if err != nil {
 		return s

@@ -1,9 +1,9 @@
-// Package field holds the types that requests are parsed into at the edge, each
-// with its own limits: what accepts a value and what documents it in OpenAPI is
-// the same type, so inside the service nothing is checked twice.
+// Package field defines the types that requests are parsed into, each with its own
+// limits. The same type validates a value and documents it in OpenAPI, so nothing
+// inside the service is validated twice.
 //
-// A type that can be refused implements encoding.TextUnmarshaler and answers a
-// Problem; JSONSchema says the same limits to the OpenAPI document.
+// A type with limits implements encoding.TextUnmarshaler, which returns a Problem for
+// an invalid value. JSONSchema states the same limits in the OpenAPI document.
 package field
 
 import (
@@ -15,7 +15,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Problem is what is wrong with a value, as the client is told.
+// Problem says what is wrong with a value. The client sees it.
 type Problem string
 
 func (p Problem) Error() string { return string(p) }
@@ -28,8 +28,8 @@ type limits struct {
 	readable readable
 }
 
-// parse refuses what neither database stores faithfully: invalid UTF-8 and NUL.
-// It returns text that people see in NFC, so that what looks the same is the same.
+// parse refuses what the databases can't store faithfully: invalid UTF-8 and NUL. It
+// normalizes text that people read to NFC, so that text that looks equal is equal.
 func (l limits) parse(text []byte) (string, error) {
 	if !utf8.Valid(text) {
 		return "", Problem("must be valid UTF-8.")
@@ -59,9 +59,10 @@ func (l limits) parse(text []byte) (string, error) {
 	return s, nil
 }
 
-// Storable refuses text that no version of the service accepted: too long or too
-// short, untrimmed where it must not be empty, or what a database does not store.
-// Data that an earlier version wrote, with other rules for what people see, passes.
+// Storable refuses text that no version of the service would have accepted: text that
+// is too long or too short, that a database can't store, or that is not trimmed although
+// it must not be empty. It accepts text that an earlier version stored, which had other
+// rules for readable characters.
 func Storable(s string, least, most int64) error {
 	problem := Problem(fmt.Sprintf("must have %d to %d characters.", least, most))
 	kept, err := limits{min: least, max: most, problem: problem, trim: least > 0}.parse([]byte(s))
@@ -71,7 +72,7 @@ func Storable(s string, least, most int64) error {
 	return err
 }
 
-// ErrSpaces is for a value that is handed over as it was stored.
+// ErrSpaces refuses a value with surrounding spaces where the stored form is expected.
 const ErrSpaces = Problem("must be written as it is stored, without spaces around it.")
 
 func (l limits) schema() jsonschema.Schema {

@@ -8,10 +8,10 @@ type Nullable[T any] struct {
 	Value *T // nil clears
 }
 
-// Null is what a decoder calls for null.
+// Null sets the value to null. A decoder calls it.
 func (n *Nullable[T]) Null() { n.Set, n.Value = true, nil }
 
-// Fill gives a decoder the place for a value.
+// Fill returns a pointer that a decoder writes the value to.
 func (n *Nullable[T]) Fill() any {
 	n.Set, n.Value = true, new(T)
 	return n.Value

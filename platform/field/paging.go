@@ -14,11 +14,11 @@ const (
 	maxOffset    = 1_000_000_000
 )
 
-// Limit is how many items a page has at most: 1 to 1,000, 100 when not asked.
+// Limit is the maximum number of items in a page: 1 to 1,000, by default 100.
 type Limit int
 
 func (l *Limit) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseUint(string(text), 10, 31) // not Atoi: it takes a sign
+	n, err := strconv.ParseUint(string(text), 10, 31) // not Atoi, which accepts a sign
 	if err != nil || n < 1 || n > maxLimit {
 		return Problem("must be a whole number from 1 to 1000.")
 	}
@@ -26,7 +26,7 @@ func (l *Limit) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// N is the limit, or the default where none was given.
+// N returns the limit, or the default if none was given.
 func (l *Limit) N() int {
 	if l == nil {
 		return defaultLimit
@@ -44,8 +44,8 @@ func (Limit) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Offset skips items; its cost grows with its size. For clients of the FastAPI
-// service: others page by cursor.
+// Offset is the number of items to skip; its cost grows with its size. It exists for
+// clients of the FastAPI service; others page by cursor.
 type Offset int
 
 func (o *Offset) UnmarshalText(text []byte) error {
@@ -67,12 +67,12 @@ func (Offset) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Cursor is the place after the last item seen. Opaque to clients.
+// Cursor is the position after the last item of a page. It is opaque to clients.
 type Cursor uuid.UUID
 
 func (c *Cursor) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
-	if err != nil || len(b) != len(c) || len(text) != base64.RawURLEncoding.EncodedLen(len(c)) { // it skips line breaks
+	if err != nil || len(b) != len(c) || len(text) != base64.RawURLEncoding.EncodedLen(len(c)) { // the decoder skips line breaks
 		return Problem("must be a cursor that a Link header gave.")
 	}
 	copy(c[:], b)

@@ -11,25 +11,25 @@ import (
 const (
 	zeroWidthNonJoiner = '\u200c'
 	zeroWidthJoiner    = '\u200d'
-	brailleBlank       = '\u2800' // a symbol without ink
+	brailleBlank       = '\u2800' // a symbol that is blank
 )
 
-// ordinary is every character of the FreeformClass (RFC 8264 §4.3): no control or
-// format character, no private use, nothing unassigned or ignorable.
+// ordinary is the set of characters in the FreeformClass (RFC 8264 §4.3), which excludes
+// control, format, private-use, unassigned and ignorable characters.
 var ordinary = precis.NewFreeform().Allowed()
 
-// readable is what text that people see must be.
+// readable says which characters a text may contain.
 type readable int
 
 const (
-	anything readable = iota // a password, say, which nobody sees
+	anything readable = iota // text that people don't read, such as a password
 	line                     // a name
 	lines                    // a biography: line breaks as well
 )
 
 // check returns what is wrong with a text in NFC. It accepts two kinds of invisible
-// characters that the FreeformClass refuses: a joiner inside a word (Persian, Hindi)
-// or an emoji, and the selector of a variant after the character that it is about.
+// characters that the FreeformClass refuses: a joiner inside a word (Persian, Hindi) or
+// an emoji, and a variation selector after the character that it modifies.
 func (r readable) check(s string) error {
 	text := []rune(s)
 	for i, c := range text {
@@ -53,7 +53,7 @@ func (r readable) check(s string) error {
 	return nil
 }
 
-// joins says whether the last character of a text can have a joiner beside it.
+// joins reports whether the last character of a text may be next to a joiner.
 func joins(text []rune) bool {
 	if n := len(text); n > 0 && unicode.Is(unicode.Variation_Selector, text[n-1]) { // of an emoji
 		text = text[:n-1]
@@ -61,20 +61,20 @@ func joins(text []rune) bool {
 	return len(text) > 0 && isVisible(text[len(text)-1]) && !unicode.IsPunct(text[len(text)-1])
 }
 
-// endsInVirama says whether a joiner after the text changes what is seen, also at the
-// end of a word (RFC 5892 appendix A.1, A.2).
+// endsInVirama reports whether a joiner after the text changes how it is displayed, even
+// at the end of a word (RFC 5892 appendix A.1, A.2).
 func endsInVirama(text []rune) bool {
 	const virama = 9 // a canonical combining class
 	return len(text) > 0 && norm.NFC.PropertiesString(string(text[len(text)-1])).CCC() == virama
 }
 
-// isVisible is false for spaces as well.
+// isVisible reports whether a character is visible. A space is not.
 func isVisible(c rune) bool {
 	return unicode.In(c, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S) && c != brailleBlank && ordinary.Contains(c)
 }
 
-// hasBase says whether there is a visible character other than marks, which only
-// change the one before them.
+// hasBase reports whether a text has a visible character that is not a mark. A mark only
+// modifies the character before it.
 func hasBase(s string) bool {
 	return strings.ContainsFunc(s, func(c rune) bool { return isVisible(c) && !unicode.IsMark(c) })
 }

@@ -1,6 +1,6 @@
 package field
 
-// All is the scope that widens a list to everything there is.
+// All is the scope of a list that is not restricted to the caller's organization.
 type All string
 
 func (a *All) UnmarshalText(text []byte) error {

@@ -30,7 +30,8 @@ func (n *Name) UnmarshalText(text []byte) error {
 	return err
 }
 
-// NameOf is a name made of another and what follows it, cut where it would be too long.
+// NameOf returns a name with a suffix. It cuts the given name if the whole would be too
+// long.
 func NameOf(given, suffix string) Name {
 	most := int(nameLimits.max) - utf8.RuneCountInString(suffix)
 	if characters := []rune(given); len(characters) > most {
@@ -44,7 +45,7 @@ func (Name) InlineJSONSchema() {}
 
 func (Name) JSONSchema() (jsonschema.Schema, error) { return nameLimits.schema(), nil }
 
-// Bio is what a person says of themselves, at most 2,000 characters.
+// Bio is a person's description of themselves: at most 2,000 characters.
 type Bio string
 
 func (b *Bio) UnmarshalText(text []byte) error {
@@ -70,15 +71,15 @@ func (Reason) InlineJSONSchema() {}
 
 func (Reason) JSONSchema() (jsonschema.Schema, error) { return reasonLimits.schema(), nil }
 
-// AvatarURL is shown by clients and never fetched by the service. Only https
-// and only public host names: another scheme would be a script in somebody's
-// page, an address in any spelling a probe of their network.
+// AvatarURL is shown by clients and never fetched by the service. It must be https with
+// a public host name: another scheme could run a script in a viewer's page, and an IP
+// address, in any notation, could probe their network.
 type AvatarURL string
 
 var (
 	printableASCII = regexp.MustCompile(`^[!-~]+$`)
-	// Two labels or more, the last of which begins with a letter (RFC 1123 §2.1):
-	// what is only digits or begins with 0x, browsers read as an IPv4 address.
+	// Two labels or more, the last of which begins with a letter (RFC 1123 §2.1).
+	// Browsers read a last label of digits, or one with 0x, as part of an IPv4 address.
 	hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]$`)
 )
 
@@ -111,8 +112,8 @@ func (AvatarURL) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Login is what a person types as their user name. Anything readable is
-// looked up, so that a malformed address and an unknown one answer alike.
+// Login is the user name at log-in. Any readable text is looked up, so that a malformed
+// address gets the same answer as an unknown one.
 type Login string
 
 func (l *Login) UnmarshalText(text []byte) error {
@@ -125,7 +126,8 @@ func (Login) InlineJSONSchema() {}
 
 func (Login) JSONSchema() (jsonschema.Schema, error) { return loginLimits.schema(), nil }
 
-// Password as typed at log-in: whatever was once accepted, here or elsewhere.
+// Password is a password at log-in. It accepts all passwords that this service, or one
+// that accounts were imported from, ever accepted.
 type Password string
 
 func (p *Password) UnmarshalText(text []byte) error {
@@ -147,15 +149,15 @@ func (Password) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// MinPassword is how many characters a chosen password has at least, counted as
-// code points in NFC (NIST SP 800-63B §3.1.1.2). MaxPassword is in bytes.
+// MinPassword is the minimum length of a new password in code points, in NFC (NIST SP
+// 800-63B §3.1.1.2). MaxPassword is the maximum in bytes.
 const (
 	MinPassword = 8
 	MaxPassword = 1024
 )
 
-// NewPassword is a password somebody chooses: any characters (NIST SP 800-63B: no
-// rules of composition).
+// NewPassword is a new password. It may have any characters (NIST SP 800-63B: no
+// composition rules).
 type NewPassword string
 
 func (p *NewPassword) UnmarshalText(text []byte) error {
@@ -170,7 +172,7 @@ func (p *NewPassword) UnmarshalText(text []byte) error {
 	return err
 }
 
-// PasswordLength counts characters as a person would: é is one, however it is encoded.
+// PasswordLength counts code points in NFC: é is one, however it is encoded.
 func PasswordLength(s string) int { return utf8.RuneCountInString(norm.NFC.String(s)) }
 
 func (NewPassword) String() string { return "[password]" }
@@ -184,7 +186,7 @@ func (NewPassword) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Credential is a token that a client hands back: opaque, at most 4,096 bytes.
+// Credential is a token that a client sends: opaque, at most 4,096 bytes.
 type Credential string
 
 func (c *Credential) UnmarshalText(text []byte) error {

@@ -8,12 +8,12 @@ import (
 	"github.com/swaggest/jsonschema-go"
 )
 
-// rfc3339 is its date-time (§5.6): time.Parse also reads shorter hours, decimal
-// commas and offsets of a day and more.
+// rfc3339 matches the date-time of RFC 3339 §5.6. time.Parse also accepts one-digit
+// hours, decimal commas and offsets of a day or more.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// Time is an instant, RFC 3339 in, UTC and microseconds inside: what both
-// databases keep.
+// Time is an instant. It is parsed from RFC 3339 and kept in UTC with microseconds, which
+// both databases can store.
 type Time struct{ time.Time }
 
 func (t *Time) UnmarshalText(text []byte) error {
@@ -25,7 +25,7 @@ func (t *Time) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Pointer to the time; nil where there is none.
+// Pointer returns a pointer to the time, or nil for a nil Time.
 func (t *Time) Pointer() *time.Time {
 	if t == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package keyring derives, from the configured secrets, the keys that seal what is
-// stored encrypted. Each purpose has keys of its own.
+// Package keyring derives encryption keys from the configured secrets. Each purpose has
+// its own keys.
 package keyring
 
 import (
@@ -13,10 +13,10 @@ import (
 	"fmt"
 )
 
-// Keyring holds the secret that is in use and those that were in use before.
+// Keyring holds the current secret and the retired ones.
 type Keyring struct{ secrets [][]byte }
 
-// New returns the keyring of a secret and of retired ones.
+// New returns a keyring of the current secret and retired ones.
 func New(secret []byte, retired ...[]byte) *Keyring {
 	return &Keyring{append([][]byte{secret}, retired...)}
 }
@@ -24,7 +24,7 @@ func New(secret []byte, retired ...[]byte) *Keyring {
 // Sealer encrypts and authenticates (AES-256-GCM).
 type Sealer struct{ ciphers []cipher.AEAD } // the first seals, all open
 
-// Sealer returns the one of a purpose. Its keys are derived by HKDF-SHA-256 (RFC 5869).
+// Sealer returns the sealer of a purpose. Its keys are derived by HKDF-SHA-256 (RFC 5869).
 func (k *Keyring) Sealer(purpose string) (*Sealer, error) {
 	s := &Sealer{}
 	for _, secret := range k.secrets {
@@ -47,9 +47,10 @@ func (k *Keyring) Sealer(purpose string) (*Sealer, error) {
 
 // ErrNotSealed is returned for text that no secret of the keyring sealed for this
 // purpose and place.
-var ErrNotSealed = errors.New("it was sealed with another secret, or changed since")
+var ErrNotSealed = errors.New("encrypted with another secret, or modified since")
 
-// Seal encrypts for a place, such as the key of a row: the text opens only there.
+// Seal encrypts text for a place, such as the key of a row. Open decrypts it only for the
+// same place.
 func (s *Sealer) Seal(text []byte, place string) (string, error) {
 	aead := s.ciphers[0]
 	nonce := make([]byte, aead.NonceSize())
@@ -59,7 +60,7 @@ func (s *Sealer) Seal(text []byte, place string) (string, error) {
 	return base64.RawStdEncoding.EncodeToString(aead.Seal(nonce, nonce, text, []byte(place))), nil
 }
 
-// Open decrypts what Seal returned for the place.
+// Open decrypts what Seal returned for the place. Anything else is ErrNotSealed.
 func (s *Sealer) Open(sealed, place string) ([]byte, error) {
 	raw, err := base64.RawStdEncoding.DecodeString(sealed)
 	if err != nil {

@@ -16,9 +16,9 @@ const (
 	keyLength  = 32
 )
 
-// Default is what new hashes are made with unless a setting says otherwise. The
-// OWASP Password Storage Cheat Sheet names five settings as equally strong;
-// BenchmarkEquallyStrong finds this one the fastest, and it takes the least memory.
+// Default holds the parameters of new hashes unless a setting overrides them. The OWASP
+// Password Storage Cheat Sheet lists five settings as equally strong. This one is the
+// fastest (BenchmarkEquallyStrong) and takes the least memory.
 var Default = Parameters{Memory: 7168, Passes: 5, Lanes: 1}
 
 // The weakest setting of OWASP's five, in KiB and KiB × passes.
@@ -27,27 +27,27 @@ const (
 	leastWork   = 5 * 7168
 )
 
-// What a stored hash may ask for. A row that came with an import, or from
-// somebody who can write to the database, must not be able to stop the service.
-// The common defaults are inside: RFC 9106's second (64 MiB, 3 passes, 4 lanes)
-// and passlib's (100 MiB, 2 passes, 8 lanes).
+// The limits on the parameters of a stored hash. A row from an import, or from an
+// attacker who can write to the database, must not be able to exhaust the service. The
+// limits allow the common defaults: RFC 9106's second (64 MiB, 3 passes, 4 lanes) and
+// passlib's (100 MiB, 2 passes, 8 lanes).
 const (
 	maxMemory  = 128 << 10 // KiB
 	maxPasses  = 10
 	maxLanes   = 16
-	maxWork    = 512 << 10 // KiB × passes, some fifteen times the default's
+	maxWork    = 512 << 10 // KiB × passes, about fifteen times the default's
 	maxEncoded = 256       // bytes of the whole string
 )
 
-// Parameters of argon2id (RFC 9106 §3.1).
+// Parameters are those of argon2id (RFC 9106 §3.1).
 type Parameters struct {
 	Memory uint32 // KiB
 	Passes uint32
 	Lanes  uint8
 }
 
-// ParseParameters reads what String writes, and refuses what is weaker than any
-// setting that OWASP lists, or costlier than Verify would accept.
+// ParseParameters parses the form that String returns. It refuses parameters that are
+// weaker than every setting that OWASP lists, or costlier than Verify accepts.
 func ParseParameters(s string) (Parameters, error) {
 	p, err := parseParameters(s)
 	switch {
@@ -59,7 +59,7 @@ func ParseParameters(s string) (Parameters, error) {
 	return p, nil
 }
 
-// String is the form that they have in a PHC string.
+// String returns the form that the parameters have in a PHC string.
 func (p Parameters) String() string {
 	return fmt.Sprintf("m=%d,t=%d,p=%d", p.Memory, p.Passes, p.Lanes)
 }
@@ -77,12 +77,12 @@ func (p Parameters) derive(password string, salt []byte, length int) []byte {
 	return argon2.IDKey([]byte(password), salt, p.Passes, p.Memory, p.Lanes, uint32(length)) //nolint:gosec // at most 64
 }
 
-// unusable is a hash that no password has.
+// unusable returns a hash that no password matches.
 func (p Parameters) unusable() argon2idHash {
-	nobody := argon2idHash{p, make([]byte, saltLength), make([]byte, keyLength)}
-	_, _ = rand.Read(nobody.salt) // never fails: it ends the program instead
-	_, _ = rand.Read(nobody.key)
-	return nobody
+	h := argon2idHash{p, make([]byte, saltLength), make([]byte, keyLength)}
+	_, _ = rand.Read(h.salt) // never fails: it crashes the program instead
+	_, _ = rand.Read(h.key)
+	return h
 }
 
 func (a argon2idHash) matches(password string) bool {
@@ -94,24 +94,24 @@ func (a argon2idHash) outdated(now Parameters) bool {
 	return a.Parameters != now || len(a.salt) != saltLength || len(a.key) != keyLength
 }
 
-// turnMemory in KiB is what one turn may take. It is that of the hashes which
-// earlier versions stored, so that those take one turn as well.
+// turnMemory is the memory of one turn in KiB. Hashes that earlier versions stored need
+// this much, so they take one turn as well.
 const turnMemory = 19456
 
-// turns keeps the sum of memory within turnMemory for each, and counts the cores
-// that lanes occupy.
+// turns returns how many turns the hash takes: enough for its memory, at turnMemory each,
+// and at least one for each lane, which occupies a core.
 func (a argon2idHash) turns() int {
 	return max(int((a.Memory+turnMemory-1)/turnMemory), int(a.Lanes))
 }
 
-// encode as a PHC string: github.com/P-H-C/phc-string-format.
+// encode returns the PHC string: github.com/P-H-C/phc-string-format.
 func (a argon2idHash) encode() string {
 	return fmt.Sprintf("$argon2id$v=%d$%s$%s$%s", argon2.Version, a.Parameters,
 		base64.RawStdEncoding.EncodeToString(a.salt), base64.RawStdEncoding.EncodeToString(a.key))
 }
 
-// parseArgon2id takes exactly what encode writes, with other parameters: a
-// string that could be read in two ways is refused.
+// parseArgon2id accepts exactly the form that encode returns, with any parameters within
+// the limits. It refuses a string that could be read in two ways.
 func parseArgon2id(encoded string) (argon2idHash, error) {
 	if len(encoded) > maxEncoded {
 		return argon2idHash{}, fmt.Errorf("%w: too long", errUnreadable)
@@ -153,7 +153,7 @@ func parseParameters(s string) (Parameters, error) {
 	return Parameters{memory, passes, uint8(lanes)}, nil //nolint:gosec // at most maxLanes
 }
 
-// number reads a decimal without sign or leading zeros.
+// number parses a decimal without sign or leading zeros.
 func number(s, prefix string, low, high uint32) (uint32, bool) {
 	digits, ok := strings.CutPrefix(s, prefix)
 	if !ok {
@@ -166,8 +166,8 @@ func number(s, prefix string, low, high uint32) (uint32, bool) {
 	return uint32(n), uint32(n) >= low && uint32(n) <= high
 }
 
-// decode refuses what encodes differently: Go's decoder lets line breaks and
-// stray bits pass.
+// decode refuses text that is not what the encoder writes for the same bytes: Go's decoder
+// accepts line breaks and stray bits.
 func decode(s string, low, high int) ([]byte, bool) {
 	b, err := base64.RawStdEncoding.DecodeString(s)
 	if err != nil || len(b) < low || len(b) > high || base64.RawStdEncoding.EncodeToString(b) != s {

@@ -11,17 +11,17 @@ const (
 	bcryptLength = 60 // of the whole string
 	bcryptInput  = 72 // bytes of a password that bcrypt reads
 
-	// Each step doubles the time; 12 is common and takes a quarter of a second,
-	// 14 a second. 31 would hold a core for a day.
+	// Each step doubles the time. 12 is common and takes a quarter of a second, 14 takes
+	// a second, and 31 would occupy a core for a day.
 	minBcryptCost = 4
 	maxBcryptCost = 14
 )
 
-// bcryptHash is one that the former service wrote.
+// bcryptHash is a hash that the former service stored.
 type bcryptHash string
 
-// parseBcrypt checks the whole shape, because x/crypto ignores what follows
-// the sixtieth byte and does not look at the version's letter.
+// parseBcrypt checks the whole format, because x/crypto ignores all bytes after the
+// sixtieth and does not check the letter of the version.
 func parseBcrypt(encoded string) (bcryptHash, error) {
 	if len(encoded) != bcryptLength || !strings.Contains("aby", encoded[2:3]) || encoded[3] != '$' || encoded[6] != '$' {
 		return "", fmt.Errorf("%w: not a bcrypt hash of the kinds 2a, 2b and 2y", errUnreadable)
@@ -46,8 +46,8 @@ func isBcryptBase64(c byte) bool {
 }
 
 func (b bcryptHash) matches(password string) bool {
-	// bcrypt ends its key with a NUL and repeats it, so that "a" and "a\x00a"
-	// are the same to it. No hash was ever made of a password with a NUL.
+	// bcrypt terminates its key with a NUL and repeats it, so that "a" and "a\x00a" have
+	// the same hash. No stored hash is that of a password with a NUL.
 	hasNUL := strings.IndexByte(password, 0) >= 0
 	read := password[:min(len(password), bcryptInput)]
 	err := bcrypt.CompareHashAndPassword([]byte(b), []byte(read))

@@ -8,16 +8,16 @@ import (
 	"guildhall/platform/field"
 )
 
-// common holds one password a line, in lower case and in the order of bytes.
-// It is searched where it lies in the binary: no copy, no map, no start-up work.
+// common has one password per line, in lower case and in byte order. It is searched in
+// place in the binary: no copy, no map, no work at start-up.
 //
 //go:embed common.txt
 var common string
 
-// Check says what is wrong with a password that somebody chooses, in a sentence
-// that may be shown to them, or "" if nothing is. The email is the account's.
-// There are no rules of composition (NIST SP 800-63B §3.1.1.2): length, and
-// nothing that is guessed first.
+// Check returns what is wrong with a new password, in a sentence for the user, or "" if it
+// is acceptable. The email is the account's. It refuses a password that is too short or
+// too long, a common one, and the email address. It has no composition rules (NIST SP
+// 800-63B §3.1.1.2).
 func Check(password, email string) (problem string) {
 	if err := new(field.NewPassword).UnmarshalText([]byte(password)); err != nil {
 		return err.Error()
@@ -31,7 +31,7 @@ func Check(password, email string) (problem string) {
 	return ""
 }
 
-// isEmail needs no length for the local part: a shorter one than a password was
+// isEmail needs no minimum length for the local part: a password that is too short was
 // refused before.
 func isEmail(password, email string) bool {
 	email = field.Login(email).CanonicalEmail()
@@ -41,8 +41,8 @@ func isEmail(password, email string) bool {
 
 func isCommon(password string) bool {
 	word := strings.ToLower(password)
-	// The first byte of the list whose line is not before the word: byte
-	// positions are searched, each standing for the line that it is in.
+	// Search the byte positions of the list, each of which stands for the line that it is
+	// in, for the first line that is not before the word.
 	at := sort.Search(len(common), func(i int) bool { return lineAt(i) >= word })
 	return at < len(common) && lineAt(at) == word
 }

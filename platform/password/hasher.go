@@ -1,9 +1,8 @@
-// Package password turns passwords into hashes that are safe to store, verifies
-// them, and refuses the ones that everybody guesses first.
+// Package password hashes and verifies passwords, and refuses common ones.
 //
-// A hash costs tens of milliseconds of a core and megabytes, on purpose. So no
-// more run at once than the machine has cores for, few wait, and the rest are
-// refused at once (OWASP: a hash function is a way to exhaust a server).
+// A hash deliberately costs tens of milliseconds of a core and megabytes of memory. So
+// that attackers can't exhaust the server (OWASP), the number of concurrent hashes is
+// limited by cores and memory, few callers may wait, and the rest are refused at once.
 package password
 
 import (
@@ -18,27 +17,26 @@ import (
 
 // Options of a Hasher. The zero value is right for a server.
 type Options struct {
-	// Parameters are what new hashes are made with. Zero: Default.
+	// Parameters are those of new hashes. Zero: Default.
 	Parameters Parameters
-	// Concurrency is how many hashes run at once, each on a core and in at most
-	// 19 MiB; one that asks for more counts as several.
-	// 0: one for each core (GOMAXPROCS), and no more than a third of the memory
-	// that Go may take (GOMEMLIMIT) is enough for.
+	// Concurrency is how many hashes run at once, each on a core and in at most 19 MiB.
+	// A hash that needs more counts as several.
+	// 0: one for each core (GOMAXPROCS), within a third of the memory limit (GOMEMLIMIT).
 	Concurrency int
 	// Queue is how many callers may wait for a turn; the next is refused.
 	// 0: 32 for each that runs, about a second of waiting. Negative: none.
 	Queue int
-	// Timed is told of each hash that was made when it was asked for and how long
-	// it waited for its turn; or nil.
+	// Timed is called after each hash with the time of the call and how long it waited
+	// for its turn. It may be nil.
 	Timed func(ctx context.Context, asked time.Time, waited time.Duration)
 }
 
-// Hasher makes and verifies password hashes. It is safe for concurrent use, and
-// one process needs one: the limits are the Hasher's.
+// Hasher computes and verifies password hashes. It is safe for concurrent use. A process
+// should have one, because each Hasher has its own limits.
 type Hasher struct {
 	parameters Parameters
 	turns      *turns
-	absent     string // what nobody's password is compared with
+	absent     string // the hash that VerifyAbsent compares with
 }
 
 // New returns a Hasher.
@@ -57,20 +55,20 @@ func New(o Options) *Hasher {
 	return &Hasher{parameters: o.Parameters, turns: turns, absent: o.Parameters.unusable().encode()}
 }
 
-// affordable is how many hashes may run at once on so many cores, within a limit
-// of bytes. The rest of the memory is for requests, and for hashes that have been
-// computed and not collected yet.
+// affordable returns how many hashes may run at once, given the number of cores and the
+// memory limit in bytes. Two thirds of the memory are for requests and for the garbage of
+// finished hashes.
 func affordable(cores int, limit int64) int {
 	return max(1, int(min(int64(cores), limit/3/(turnMemory<<10))))
 }
 
-// Hash returns the PHC string to store for the password, with a salt of its own.
-// It answers fault.Unavailable "hashing_busy" when too many wait already, and
-// the context's error when that ends before the turn comes; so do the other two.
+// Hash returns the PHC string to store for the password, with a random salt. Like Verify
+// and VerifyAbsent, it returns ErrBusy if too many callers wait already, and the
+// context's error if the context ends before the caller's turn.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	var encoded string
 	salt := make([]byte, saltLength)
-	_, _ = rand.Read(salt) // never fails: it ends the program instead
+	_, _ = rand.Read(salt) // never fails: it crashes the program instead
 	turns := argon2idHash{Parameters: h.parameters}.turns()
 	err := h.turns.take(ctx, turns, func() { encoded = h.parameters.hash(password, salt).encode() })
 	if err != nil {
@@ -79,15 +77,15 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return encoded, nil
 }
 
-// Verify says whether the password is the one that was hashed: with argon2id,
-// as Hash writes it or with other parameters within reason, or with the bcrypt
-// of the former service. renew asks the caller to store a new Hash of this
-// password, because the stored one is not what Hash would write today; it is
-// never true unless ok is. A stored hash that can't be read is an error.
+// Verify reports whether the password matches a stored hash: an argon2id hash with
+// parameters within the limits, or a bcrypt hash of the former service. renew asks the
+// caller to store a new Hash of this password, because the stored one has other
+// parameters than Hash uses now. renew is true only if ok is. A stored hash that can't be
+// parsed is an error.
 //
-// bcrypt sees no more than 72 bytes, and the former service cut what was longer
-// in silence. Such a person is let in with the password they chose, of which
-// the first 72 bytes decide; renewing ends that, for all bytes count from then.
+// bcrypt uses only the first 72 bytes of a password, and the former service silently
+// truncated longer ones. Such a password is accepted if its first 72 bytes match. From
+// the renewal on, all bytes count.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, renew bool, err error) {
 	stored, err := parse(encoded)
 	if err != nil {
@@ -100,35 +98,34 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, rene
 	return ok, ok && stored.outdated(h.parameters), nil
 }
 
-// VerifyAbsent does what Verify does, for an account that does not exist, so
-// that the time an answer takes does not tell (ASVS 6.3.8). There is nothing to
-// learn from it but that hashing was possible.
+// VerifyAbsent does the work of Verify for an account that does not exist, so that the
+// response time does not reveal whether it exists (ASVS 6.3.8). It returns an error only
+// if hashing was not possible.
 //
-// An account whose hash is a bcrypt one, or was made with other parameters, takes
-// as long as that says, until its first log-in renews it.
+// An account with a bcrypt hash, or a hash with other parameters, takes a different time
+// until its first log-in renews the hash.
 func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 	_, _, err := h.Verify(ctx, h.absent, password)
 	return err
 }
 
-// Unusable returns a hash that no password has, for an account without one. It has
-// the parameters of a new hash and is verified like any other, so that a log-in takes
-// as long.
+// Unusable returns a hash that no password matches, for an account without a password. It
+// has the parameters of a new hash, so that a log-in takes as long as with any other.
 func (h *Hasher) Unusable() string { return h.parameters.unusable().encode() }
 
-// HashWithSalt is the hash for sample data, which must be the same each time: who
-// knows the salt can have guessed before. No person's is ever made with it.
+// HashWithSalt returns a reproducible hash for sample data. Never use it for a real
+// account: with a known salt, an attacker can compute hashes in advance.
 func HashWithSalt(password string, salt []byte) string { return Default.hash(password, salt).encode() }
 
-// Readable says whether Verify could read a hash, and would not be kept busy by
-// it for longer than by others.
+// Readable returns an error for a hash that Verify would refuse, because it can't be
+// parsed or costs too much.
 func Readable(encoded string) error {
 	_, err := parse(encoded)
 	return err
 }
 
-// Ready refuses where a hash would be: for whoever has something to do first
-// that should not be done in vain.
+// Ready returns ErrBusy if Hash and Verify would return it now. Call it before other work
+// that would be wasted.
 func (h *Hasher) Ready() error {
 	if h.turns.full() {
 		h.turns.refused.Add(1)
@@ -137,24 +134,26 @@ func (h *Hasher) Ready() error {
 	return nil
 }
 
-// Stats is how busy a Hasher is now, and how often it has refused.
+// Stats are the current load of a Hasher and the number of its refusals.
 type Stats struct {
 	Running  int   // hashes being computed
 	Waiting  int   // callers waiting for a turn
 	Rejected int64 // callers refused since the start, because too many waited
 }
 
-// Stats costs a few atomic reads; the numbers need not be of the same instant.
+// Stats returns the current numbers. It costs a few atomic reads; the numbers may be of
+// slightly different instants.
 func (h *Hasher) Stats() Stats { return h.turns.stats() }
 
-// storedHash is a hash as it was read from the database.
+// storedHash is a parsed hash from the database.
 type storedHash interface {
 	matches(password string) bool // in constant time, given equal lengths
-	outdated(now Parameters) bool // it is not what Hash would write with these
-	turns() int                   // how many ordinary hashes its cost is worth
+	outdated(now Parameters) bool // whether Hash would write another kind of hash now
+	turns() int                   // its cost, in turns of ordinary hashes
 }
 
-// errUnreadable is what every malformed hash wraps. No error repeats the hash.
+// errUnreadable is wrapped by the error for every malformed hash. No error contains the
+// hash.
 var errUnreadable = errors.New("unreadable password hash")
 
 func parse(encoded string) (storedHash, error) {

@@ -12,12 +12,12 @@ import (
 	"guildhall/platform/fault"
 )
 
-// ErrBusy is the refusal while too many wait already.
+// ErrBusy is returned while too many callers wait already.
 var ErrBusy = fault.New(fault.Unavailable, "hashing_busy",
 	"The service is busy with other log-ins. Please try again in a moment.").WithRetryAfter(time.Second)
 
-// turns lets a fixed number of hashes run, in the order they came, and a fixed
-// number wait.
+// turns limits how many hashes run at once and how many callers wait. Waiting callers
+// run in the order of their arrival.
 type turns struct {
 	size    int64
 	free    *semaphore.Weighted
@@ -25,11 +25,11 @@ type turns struct {
 	running atomic.Int64
 	refused atomic.Int64
 	quiet   *time.Timer
-	timed   func(ctx context.Context, asked time.Time, waited time.Duration) // nil: nobody asks
+	timed   func(ctx context.Context, asked time.Time, waited time.Duration) // may be nil
 }
 
-// quietAfter is how long nobody must have hashed before the memory goes back to
-// the system; the collector alone would keep what a burst took for minutes.
+// quietAfter is how long the hasher must be idle before its memory is returned to the
+// operating system. The garbage collector alone would keep a burst's memory for minutes.
 const quietAfter = 2 * time.Second
 
 func newTurns(running, waiting int) *turns { // mutant: hash-queue
@@ -43,8 +43,8 @@ func newTurns(running, waiting int) *turns { // mutant: hash-queue
 	return t
 }
 
-// take runs work when n turns are free. Work worth more turns than there are
-// takes them all.
+// take runs work when n turns are free. Work that needs more turns than exist takes all
+// of them. It returns ErrBusy if too many callers wait already.
 func (t *turns) take(ctx context.Context, n int, work func()) error {
 	select {
 	case t.places <- struct{}{}:
@@ -72,7 +72,7 @@ func (t *turns) take(ctx context.Context, n int, work func()) error {
 	return nil
 }
 
-// full says whether a caller would be refused now.
+// full reports whether a caller would be refused now.
 func (t *turns) full() bool { return len(t.places) == cap(t.places) }
 
 func (t *turns) stats() Stats {

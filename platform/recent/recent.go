@@ -1,10 +1,11 @@
-// Package recent remembers what was used of late, and no more than so much.
+// Package recent provides a bounded map that keeps the most recently used entries.
 package recent
 
 import "sync"
 
-// Map keeps the entries that were used since it last filled up, and those of the
-// time before; the rest is forgotten. It is safe for concurrent use.
+// Map has two generations of entries. When the current one is full, it becomes the
+// previous one, and the entries of the old previous one are dropped. Finding an entry
+// moves it to the current generation. A Map is safe for concurrent use.
 type Map[K comparable, V any] struct {
 	most int
 
@@ -12,10 +13,10 @@ type Map[K comparable, V any] struct {
 	young, old map[K]V
 }
 
-// New returns a map of at most twice so many entries.
+// New returns a map with at most the given number of entries in each generation.
 func New[K comparable, V any](most int) *Map[K, V] { return &Map[K, V]{most: most} }
 
-// Find returns what was kept last under a key.
+// Find returns the value of a key.
 func (m *Map[K, V]) Find(key K) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -29,7 +30,7 @@ func (m *Map[K, V]) Find(key K) (V, bool) {
 	return v, found
 }
 
-// Keep puts something under a key, in the place of what is there.
+// Keep sets the value of a key.
 func (m *Map[K, V]) Keep(key K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Peers are those at the other end of a connection that are trusted.
+// Peers are the addresses of trusted proxies.
 type Peers []netip.Prefix
 
-// PeersOf reads addresses and CIDR ranges that the configuration has checked.
+// PeersOf parses addresses and CIDR ranges, which the configuration has validated.
 func PeersOf(list []string) (all Peers) {
 	for _, text := range list {
 		if p, err := netip.ParsePrefix(text); err == nil {
@@ -20,7 +20,7 @@ func PeersOf(list []string) (all Peers) {
 	return all
 }
 
-// Include says whether the peer of a connection, HOST:PORT, is one of them.
+// Include reports whether the peer of a connection, as HOST:PORT, is one of them.
 func (p Peers) Include(peer string) bool {
 	address, err := netip.ParseAddrPort(peer)
 	return err == nil && slices.ContainsFunc(p, func(one netip.Prefix) bool { return one.Contains(address.Addr().Unmap()) })

@@ -1,5 +1,5 @@
-// Package request is what the context of a request carries besides the caller:
-// its id, who sent it from where, and the headers of its answer.
+// Package request stores information about an HTTP request in its context: its id, the
+// client's address and User-Agent, and the headers of its response.
 package request
 
 import (
@@ -9,38 +9,39 @@ import (
 	"unicode"
 )
 
-// Info is about one request. Outside of any, as on the command line, it is empty.
+// Info describes one request. It is empty outside of a request, as on the command line.
 type Info struct {
 	ID      string // X-Request-ID
-	Address string // of the client: the peer's, or what a trusted proxy says of it
-	Client  string // what it calls itself (User-Agent), at most 255 characters
+	Address string // of the client: the peer's, or the one that a trusted proxy reports
+	Client  string // the User-Agent, at most 255 characters
 
 	header http.Header
 }
 
 type key struct{}
 
-// With keeps the information for whoever serves the request.
+// With returns a context with the information, which From returns.
 func With(ctx context.Context, info Info, header http.Header) context.Context {
 	info.Client = printable(info.Client)
 	info.header = header
 	return context.WithValue(ctx, key{}, info)
 }
 
-// From finds it.
+// From returns the information of the request.
 func From(ctx context.Context) Info {
 	info, _ := ctx.Value(key{}).(Info)
 	return info
 }
 
-// SetHeader sets a header of the answer, whatever it will be.
+// SetHeader sets a header of the response, whether it succeeds or fails.
 func SetHeader(ctx context.Context, name, value string) {
 	if h := From(ctx).header; h != nil {
 		h.Set(name, value)
 	}
 }
 
-// printable keeps what both databases store and a terminal shows as it is.
+// printable keeps the characters that both databases can store and a terminal prints
+// unchanged.
 func printable(s string) string {
 	if len(s) <= 255 && plain(s) {
 		return s
@@ -57,7 +58,7 @@ func printable(s string) string {
 	return s
 }
 
-// plain says that there is nothing but what ASCII prints, as nearly always.
+// plain reports whether a text is printable ASCII, the common case.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {

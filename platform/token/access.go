@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Access is what a valid access token says.
+// Access holds the claims of a valid access token.
 type Access struct {
 	UserID         uuid.UUID
 	SessionID      uuid.UUID
@@ -19,9 +19,9 @@ type Access struct {
 	ExpiresAt      time.Time
 }
 
-// IssueAccess signs an access token that lasts for the configured time, and
-// never beyond notAfter, the end of the session. Times are cut to the second.
-// A session that has ended and an id that is nil are errors.
+// IssueAccess signs an access token with the configured lifetime, which never exceeds
+// notAfter, the end of the session. Times are truncated to the second. It refuses a
+// session that has ended and an id that is nil.
 func (s *Service) IssueAccess(userID, sessionID uuid.UUID, organizationID uuid.NullUUID, notAfter time.Time) (token string, expiresAt time.Time, err error) {
 	now := s.now()
 	if !notAfter.After(now) {
@@ -59,8 +59,8 @@ func (s *Service) IssueAccess(userID, sessionID uuid.UUID, organizationID uuid.N
 	return token, seconds(claims.ExpiresAt), nil
 }
 
-// ParseAccess reads an access token. Whatever is wrong with it, the error is
-// ErrInvalid.
+// ParseAccess verifies an access token and returns its claims. It returns ErrInvalid for
+// any token that is not valid.
 func (s *Service) ParseAccess(token string) (Access, error) {
 	key := digest(sha256.Sum256([]byte(token)))
 	if a, found := s.seen.Find(key); found && a.within(s.now()) {
@@ -73,7 +73,7 @@ func (s *Service) ParseAccess(token string) (Access, error) {
 	return a, err
 }
 
-// within leaves the leeway to the parser.
+// within reports whether the token is valid at a time, without the parser's leeway.
 func (a Access) within(now time.Time) bool {
 	return now.Before(a.ExpiresAt) && !now.Before(a.IssuedAt)
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// latest is the last second of the year 9999: beyond it, times can't be written
-// and time.Unix at last wraps round.
+// latest is the last second of the year 9999. Later times can't be formatted, and much
+// later ones overflow time.Unix.
 const latest = 253402300799
 
-// common is what both kinds of token claim (RFC 7519 §4.1, and sid). Times are
-// whole seconds. Every one of them is required.
+// common holds the claims that both kinds of token have (RFC 7519 §4.1, and sid). All
+// are required. Times are whole seconds.
 type common struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
@@ -45,10 +45,10 @@ func (c common) identity() (user, session uuid.UUID, err error) {
 	return user, session, nil
 }
 
-// accessClaims and refreshClaims have an UnmarshalJSON because encoding/json,
-// which golang-jwt uses, takes the last of a repeated claim and does not mind
-// the case of its name. Claims that we don't know are ignored (RFC 7519 §4), so
-// that replicas of two versions can run side by side.
+// accessClaims and refreshClaims have an UnmarshalJSON because encoding/json, which
+// golang-jwt uses, accepts the last of a repeated claim and ignores the case of its name.
+// Unknown claims are ignored (RFC 7519 §4), so that replicas of two versions can run
+// side by side.
 type accessClaims struct {
 	common
 	OrganizationID *string `json:"organization_id,omitempty"`
@@ -76,7 +76,7 @@ func date(seconds int64) (*jwt.NumericDate, error) {
 	return &jwt.NumericDate{Time: time.Unix(seconds, 0)}, nil
 }
 
-// parseID takes the canonical form alone; uuid.Parse takes several others.
+// parseID accepts only the canonical form; uuid.Parse accepts several others.
 func parseID(s string) (uuid.UUID, error) {
 	id, err := uuid.Parse(s)
 	if err != nil {

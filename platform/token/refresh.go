@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Refresh is what a valid refresh token says. It has authority only while the
-// session's row says that this generation is the live one.
+// Refresh holds the claims of a valid refresh token. The token is accepted only while
+// its generation is the current one in the session's row.
 type Refresh struct {
 	UserID     uuid.UUID
 	SessionID  uuid.UUID
@@ -20,18 +20,19 @@ type Refresh struct {
 }
 
 // IssueRefresh signs the refresh token of one generation of a session. The same
-// arguments always give the same string, so that a client that lost the answer
-// can be given it again without its having been stored. Times are cut to the
-// second; the clock is not asked.
+// arguments always give the same string, so that a client that lost the response can get
+// the same token again although it was not stored. Times are truncated to the second;
+// the clock is not read. It refuses a nil id, a generation below 1, and an expiry that
+// is not after the issue.
 func (s *Service) IssueRefresh(userID, sessionID uuid.UUID, generation int64, issuedAt, expiresAt time.Time) (string, error) {
 	if userID == uuid.Nil || sessionID == uuid.Nil {
 		return "", errors.New("issue refresh token: an id is nil")
 	}
 	if generation < 1 {
-		return "", errors.New("issue refresh token: there is no such generation")
+		return "", errors.New("issue refresh token: the generation is not positive")
 	}
 	if !expiresAt.After(issuedAt) {
-		return "", errors.New("issue refresh token: it ends before it begins")
+		return "", errors.New("issue refresh token: it expires before it is issued")
 	}
 	session := sessionID.String()
 	return s.sign(s.refresh, &refreshClaims{
@@ -49,8 +50,8 @@ func (s *Service) IssueRefresh(userID, sessionID uuid.UUID, generation int64, is
 	})
 }
 
-// ParseRefresh reads a refresh token. Whatever is wrong with it, the error is
-// ErrInvalid.
+// ParseRefresh verifies a refresh token and returns its claims. It returns ErrInvalid for
+// any token that is not valid.
 func (s *Service) ParseRefresh(token string) (Refresh, error) {
 	var c refreshClaims
 	if err := s.read(s.refresh, token, &c); err != nil {

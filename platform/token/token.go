@@ -1,5 +1,5 @@
-// Package token signs and reads the two tokens of a session: a short-lived
-// access token (RFC 9068's typ) and a refresh token. It is the only importer of
+// Package token signs and verifies the two tokens of a session: a short-lived access
+// token (with the typ of RFC 9068) and a refresh token. Only this package imports
 // golang-jwt.
 package token
 
@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	leeway    = 30 * time.Second // of clocks between replicas
+	leeway    = 30 * time.Second // for clock skew between replicas
 	maxLength = 4096             // bytes
 )
 
-// ErrInvalid is every reason not to accept a token; the cause is for the log.
+// ErrInvalid is returned for every token that is not accepted. Its cause is for the log.
 var ErrInvalid = errors.New("invalid token")
 
 func invalid(cause error) error { return fmt.Errorf("%w: %w", ErrInvalid, cause) }
@@ -29,7 +29,7 @@ func invalid(cause error) error { return fmt.Errorf("%w: %w", ErrInvalid, cause)
 // Config of the service.
 type Config struct {
 	AccessKey, RefreshKey []byte
-	// Keys that signed before: what they signed is accepted until it ends.
+	// Keys that signed before the rotation: their tokens are accepted until they expire.
 	RetiredAccessKeys, RetiredRefreshKeys [][]byte
 
 	Issuer, Audience string
@@ -37,7 +37,7 @@ type Config struct {
 	Now              func() time.Time
 }
 
-// Service signs and reads tokens. It is safe for concurrent use.
+// Service signs and verifies tokens. It is safe for concurrent use.
 type Service struct {
 	access, refresh  kind
 	issuer, audience string
@@ -45,21 +45,21 @@ type Service struct {
 	now              func() time.Time
 	parser           *jwt.Parser
 	validator        *jwt.Validator
-	// Access tokens that were found valid, by their digest: what a token says and
-	// its signature never change. The clock is looked at each time, and whether the
-	// session still holds is not the token's to say, here as elsewhere.
+	// seen caches valid access tokens by their digest: the claims and the signature of a
+	// token never change. Its times are checked on each use. Whether the session is still
+	// live is checked elsewhere.
 	seen *recent.Map[digest, Access]
 }
 
 type digest [sha256.Size]byte
 
-// kind of token. RFC 8725 §3.11 and §3.12: one kind is never taken for another,
-// by its typ and by its key.
+// kind is a kind of token. Its typ and its key ensure that one kind is never accepted as
+// another (RFC 8725 §3.11, §3.12).
 type kind struct {
 	typ    string
 	keys   [][]byte // the first signs, all verify
 	accept jwt.VerificationKeySet
-	header string // of the tokens that sign makes, encoded
+	header string // of the tokens that sign returns, encoded
 }
 
 func newKind(typ string, key []byte, retired [][]byte) kind {
@@ -109,8 +109,8 @@ func (s *Service) read(k kind, token string, claims readable) error {
 	if len(token) > maxLength {
 		return fmt.Errorf("longer than %d bytes", maxLength)
 	}
-	if strings.ContainsAny(token, "\r\n") { // which encoding/base64 skips
-		return errors.New("holds a line break")
+	if strings.ContainsAny(token, "\r\n") { // encoding/base64 skips them
+		return errors.New("contains a line break")
 	}
 	if rest, ok := strings.CutPrefix(token, k.header+"."); ok {
 		return s.readOwn(k, rest, claims)
@@ -119,18 +119,18 @@ func (s *Service) read(k kind, token string, claims readable) error {
 		if t.Header["typ"] != k.typ { // mutant: token-type
 			return nil, fmt.Errorf("typ is not %s", k.typ)
 		}
-		// A critical extension is one that is not understood here (RFC 7515 §4.1.11).
+		// No critical extension is supported (RFC 7515 §4.1.11).
 		if _, ok := t.Header["crit"]; ok {
-			return nil, errors.New("crit is not understood")
+			return nil, errors.New("crit is not supported")
 		}
 		return k.accept, nil
 	})
 	return err
 }
 
-// readOwn reads a token whose header is the one that sign writes, byte for byte.
-// The parser would decode it as JSON into a map, which takes a third of its time
-// (BenchmarkParseAccess), and the claims before it knows that they are signed.
+// readOwn reads a token whose header is exactly the one that sign writes. The parser
+// would decode the header as JSON into a map, which takes a third of its time
+// (BenchmarkParseAccess), and would decode the claims before it verifies the signature.
 func (s *Service) readOwn(k kind, rest string, claims readable) error {
 	payload, signature, _ := strings.Cut(rest, ".")
 	sum, err := s.parser.DecodeSegment(signature)
