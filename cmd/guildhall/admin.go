@@ -13,8 +13,7 @@ import (
 	"guildhall/platform/field"
 )
 
-// adminCommand names platform administrators. Only the command line can: no
-// request makes one.
+// adminCommand manages platform administrators. No API request can create one.
 func adminCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "admin", Short: "Manage platform administrators and set passwords"}
 	cmd.AddCommand(createAdminCommand(),
@@ -25,7 +24,7 @@ func adminCommand() *cobra.Command {
 					if err := platformAdmins(g).Grant(ctx, id); err != nil {
 						return err
 					}
-					left, err := shutOut(ctx, g, id)
+					left, err := loginObstacles(ctx, g, id)
 					if err != nil {
 						return err
 					}
@@ -125,6 +124,6 @@ func createAdminCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	addParsed(cmd.Flags(), &name, "name", "string", `the person's name (default "Administrator")`)
+	addParsed(cmd.Flags(), &name, "name", "string", `the user's name (default "Administrator")`)
 	return cmd
 }

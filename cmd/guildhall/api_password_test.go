@@ -36,7 +36,7 @@ func TestASetPasswordLetsThemIn(t *testing.T) {
 			logIn(here).is(401)
 		}
 		logIn(here).is(429)
-		set("no log-in that failed counts any more")
+		set("their failed log-ins reset")
 		logIn(here).is(200)
 		lastEvent(root, ada.path(), "password.changed")
 		lastEvent(root, ada.path(), "user.unlocked")

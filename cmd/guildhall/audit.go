@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// auditCommand looks after the trail.
+// auditCommand groups the commands on the audit log.
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "Verify the audit log"}
 	cmd.AddCommand(verifyCommand())
@@ -24,11 +24,11 @@ func verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			told := fmt.Sprintf("%d events in %d chains, %d forgotten before them, digest %s", v.Events, v.Chains, v.Forgotten, v.Digest)
+			summary := fmt.Sprintf("%d events in %d chains, %d deleted before them, digest %s", v.Events, v.Chains, v.Forgotten, v.Digest)
 			for _, b := range v.Broken {
-				told += "\n" + b
+				summary += "\n" + b
 			}
-			if err := answerWith(cmd, asJSON, v, told); err != nil {
+			if err := answerWith(cmd, asJSON, v, summary); err != nil {
 				return err
 			}
 			if len(v.Broken) > 0 {

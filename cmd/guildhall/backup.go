@@ -22,8 +22,8 @@ import (
 	"guildhall/platform/module"
 )
 
-// gone is what --json prints of a backup that was gone through.
-type gone struct {
+// verification is what --json prints about a verified backup.
+type verification struct {
 	Digest      string              `json:"digest"`
 	Sound       bool                `json:"sound"`
 	Problems    []integrity.Problem `json:"problems"`
@@ -32,22 +32,22 @@ type gone struct {
 	Seconds     float64             `json:"seconds"`
 }
 
-func goneThrough(digest string, r integrity.Report, began time.Time) gone {
+func verificationOf(digest string, r integrity.Report, began time.Time) verification {
 	problems := append([]integrity.Problem{}, r.Problems...)
-	return gone{digest, len(problems) == 0, problems, r.Audit.Events, r.Audit.Digest, since(began)}
+	return verification{digest, len(problems) == 0, problems, r.Audit.Events, r.Audit.Digest, since(began)}
 }
 
 // backupReport is what `backup --json` prints.
 type backupReport struct {
 	File  string `json:"file"`
 	Bytes int64  `json:"bytes"`
-	gone
+	verification
 }
 
 // restoreReport is what `restore --json` prints.
 type restoreReport struct {
 	Verified bool `json:"verified"`
-	gone
+	verification
 }
 
 func backupCommand() *cobra.Command {
@@ -58,15 +58,15 @@ func backupCommand() *cobra.Command {
 			"database the service uses. It gets its name only after it has been verified. It contains password hashes:\n" +
 			"protect it like the database. With - the backup is made and verified in TMPDIR, and then written to standard\n" +
 			"output.",
-		RunE: withWhole(func(cmd *cobra.Command, args []string, g *guildhall) error {
+		RunE: withComplete(func(cmd *cobra.Command, args []string, g *guildhall) error {
 			began := time.Now()
 			taken, report, err := takeBackup(cmd, g, args[0])
 			if err != nil && (!asJSON || !errors.Is(err, backup.ErrUnsound)) {
 				return err
 			}
-			r := backupReport{taken.Path, taken.Bytes, goneThrough(taken.Digest, taken.Found, began)}
-			told := fmt.Sprintf("%s: %d bytes in %.3fs; %s\nits contents have the digest %s", r.File, r.Bytes, r.Seconds, sound(taken.Found), r.Digest)
-			return errors.Join(err, answerOn(report, asJSON, r, told))
+			r := backupReport{taken.Path, taken.Bytes, verificationOf(taken.Digest, taken.Found, began)}
+			summary := fmt.Sprintf("%s: %d bytes in %.3fs; %s\ncontent digest %s", r.File, r.Bytes, r.Seconds, sound(taken.Found), r.Digest)
+			return errors.Join(err, answerOn(report, asJSON, r, summary))
 		}),
 	}
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return oneResult(asJSON, args[0]) }
@@ -74,7 +74,8 @@ func backupCommand() *cobra.Command {
 	return cmd
 }
 
-// takeBackup makes one, and says where to report it: standard output may be the backup.
+// takeBackup writes a backup, and returns the writer for the report: standard output may
+// be the backup itself.
 func takeBackup(cmd *cobra.Command, g *guildhall, path string) (taken backup.Taken, report io.Writer, err error) {
 	o := backup.Options{DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants()}
 	var done func()
@@ -96,7 +97,7 @@ func takeBackup(cmd *cobra.Command, g *guildhall, path string) (taken backup.Tak
 }
 
 func sound(r integrity.Report) string {
-	return fmt.Sprintf("nothing wrong with the file, the invariants or %d audit events (digest %s)", r.Audit.Events, r.Audit.Digest)
+	return fmt.Sprintf("the file, the invariants and %d audit events are valid (digest %s)", r.Audit.Events, r.Audit.Digest)
 }
 
 func restoreCommand() *cobra.Command {
@@ -114,26 +115,26 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report := restoreReport{r.Verified, goneThrough(r.Digest, r.Found, began)}
+			report := restoreReport{r.Verified, verificationOf(r.Digest, r.Found, began)}
 			if !r.Verified {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning: the backup has no digest, as one of an earlier version: whether it was altered since can't be told")
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: an earlier version wrote this backup, without a digest: changes to it since then can't be detected")
 			}
-			told := fmt.Sprintf("restored in %.3fs; everybody has to log in again", report.Seconds)
+			summary := fmt.Sprintf("restored in %.3fs; all users have to log in again", report.Seconds)
 			if err := r.Found.Err(); err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), err)
 			} else {
-				told = sound(r.Found) + "\n" + told
+				summary = sound(r.Found) + "\n" + summary
 			}
-			return answerWith(cmd, asJSON, report, told)
+			return answerWith(cmd, asJSON, report, summary)
 		},
 	}
 	addJSONOf(cmd, &asJSON, "a JSON object of {digest, verified, sound, problems, audit_events, audit_digest, seconds}")
-	addParsed(cmd.Flags(), &digest, "digest", "hex", "the digest that backup printed: refuse a backup that has another")
+	addParsed(cmd.Flags(), &digest, "digest", "hex", "the digest that backup printed: refuse a backup with a different one")
 	cmd.Flags().BoolVar(&unsound, "unsound", false, "restore even if the verification fails")
 	return cmd
 }
 
-// contentDigest is one that backup prints.
+// contentDigest is a digest as `backup` prints it.
 type contentDigest string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -169,7 +170,7 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 		r, err := backup.ToFile(ctx, o, path)
 		done()
 		if err == nil {
-			sayMade(cmd.ErrOrStderr(), path)
+			reportCreated(cmd.ErrOrStderr(), path)
 		}
 		return r, err
 	}
@@ -182,7 +183,8 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 	return backup.ToDatabase(ctx, o, target)
 }
 
-// backups makes the configured backups while the service runs.
+// backups returns the worker that makes scheduled backups while the service runs, if
+// BACKUP_DIR is set.
 func backups(g *guildhall) []module.Worker {
 	if g.Config.BackupDir == "" {
 		return nil

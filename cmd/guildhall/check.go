@@ -18,7 +18,7 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// checkCommand is the production checklist, made executable.
+// checkCommand runs the production checklist.
 func checkCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -44,7 +44,7 @@ func checkCommand() *cobra.Command {
 				return err
 			}
 			if failed > 0 {
-				return fmt.Errorf("%d thing(s) stand between this configuration and production", failed)
+				return fmt.Errorf("%d problem(s) to fix before production", failed)
 			}
 			return nil
 		},
@@ -53,7 +53,8 @@ func checkCommand() *cobra.Command {
 	return cmd
 }
 
-// problemsIn settings that can't be loaded at all are findings like the others.
+// problemsIn converts the error of settings that can't be loaded into findings, so that
+// --json prints them like the others.
 func problemsIn(err error) []config.Finding {
 	var problems config.Problems
 	if !errors.As(err, &problems) {
@@ -66,7 +67,8 @@ func problemsIn(err error) []config.Finding {
 	return findings
 }
 
-// checkStorage looks at the database itself.
+// checkStorage checks the database: connection, write access, schema, row-level security
+// and the retention of the audit log.
 func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	const database, schema = "database", "schema"
 	g, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
@@ -102,24 +104,24 @@ func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
 	return findings
 }
 
-// checkBackups tries whether scheduled backups could be written.
+// checkBackups checks whether the service can write scheduled backups.
 func checkBackups(cfg *config.Config) config.Finding {
 	const name = "BACKUP_DIR"
 	if cfg.BackupDir == "" {
-		return config.Finding{OK: true, Name: name, Message: "is none: make backups by `guildhall backup`"}
+		return config.Finding{OK: true, Name: name, Message: "is not set: make backups with `guildhall backup`"}
 	}
 	there, err := backup.TryDir(cfg.BackupDir)
 	switch {
 	case err != nil:
 		return config.Finding{Name: name, Message: "can't be written to: " + err.Error()}
 	case !there:
-		return config.Finding{OK: true, Name: name, Message: "is not there yet: the service will make it"}
+		return config.Finding{OK: true, Name: name, Message: "does not exist yet: the service will create it"}
 	default:
 		return config.Finding{OK: true, Name: name, Message: "can be written to"}
 	}
 }
 
-// openAPICommand prints the document of this very binary.
+// openAPICommand prints the OpenAPI document of this binary.
 func openAPICommand() *cobra.Command {
 	var yaml bool
 	cmd := &cobra.Command{

@@ -34,35 +34,34 @@ func root() *cobra.Command {
 	for _, title := range []string{ofService, ofPeople, ofData, ofProgram} {
 		cmd.AddGroup(&cobra.Group{ID: title, Title: title})
 	}
-	cmd.AddCommand(under(ofService,
+	cmd.AddCommand(inGroup(ofService,
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
 		migrateCommand(), rowSecurityCommand(), checkCommand(), doctorCommand(), sweepCommand())...)
-	cmd.AddCommand(under(ofPeople, userCommand(), organizationCommand(), adminCommand(), auditCommand())...)
-	cmd.AddCommand(under(ofData, backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand())...)
-	cmd.AddCommand(under(ofProgram, openAPICommand(), manCommand(), versionCommand())...)
+	cmd.AddCommand(inGroup(ofPeople, userCommand(), organizationCommand(), adminCommand(), auditCommand())...)
+	cmd.AddCommand(inGroup(ofData, backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand())...)
+	cmd.AddCommand(inGroup(ofProgram, openAPICommand(), manCommand(), versionCommand())...)
 	return cmd
 }
 
-// completeFiles has a shell offer files for the flags that name one, and for
-// nothing else.
+// completeFiles makes shell completion offer file names only for the flags that take one.
 func completeFiles(cmd *cobra.Command) {
 	cmd.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	files := cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
 	cmd.PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Name == "config" || strings.HasSuffix(f.Name, "-file") {
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, files) // fails for a flag that isn't there
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, files) // fails only for a flag that does not exist
 		}
 	})
 }
 
-// load reads the configuration and sets up the log it asks for.
+// load reads the configuration and creates the log that it configures.
 func load(cmd *cobra.Command) (*config.Config, *slog.Logger, error) {
 	cfg, err := config.Load(config.Options{Flags: cmd.Flags(), Environ: os.Environ()})
 	if err != nil {
 		return nil, nil, err
 	}
 	log := newLog(cfg)
-	heedMemoryLimit(log)
+	applyMemoryLimit(log)
 	return cfg, log, nil
 }
 
@@ -76,11 +75,12 @@ func newLog(cfg *config.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }
 
-// onDatabase is a command that needs the database.
+// onDatabase is the body of a command that needs the database.
 type onDatabase func(cmd *cobra.Command, args []string, g *guildhall) error
 
-// withWhole is withApp on a database into which no copy was cut off.
-func withWhole(run onDatabase) func(*cobra.Command, []string) error {
+// withComplete is withApp for a complete database. It refuses one into which a copy was
+// interrupted.
+func withComplete(run onDatabase) func(*cobra.Command, []string) error {
 	return withApp(func(cmd *cobra.Command, args []string, g *guildhall) error {
 		half, err := g.DB.IsHalfCopied(cmd.Context())
 		if err != nil {
@@ -93,10 +93,10 @@ func withWhole(run onDatabase) func(*cobra.Command, []string) error {
 	})
 }
 
-// withService is withWhole on a schema that the service could run on, for what
-// works on people and organizations beside it.
+// withService is withComplete for commands on users and organizations, which may run while
+// the service does. It refuses a schema that the service could not run on.
 func withService(run onDatabase) func(*cobra.Command, []string) error {
-	return withWhole(func(cmd *cobra.Command, args []string, g *guildhall) error {
+	return withComplete(func(cmd *cobra.Command, args []string, g *guildhall) error {
 		if err := g.app.Current(cmd.Context()); err != nil {
 			return err
 		}
@@ -104,22 +104,27 @@ func withService(run onDatabase) func(*cobra.Command, []string) error {
 	})
 }
 
-// sayMade tells of a new database: whoever meant another one notices here.
-func sayMade(out io.Writer, path string) { fmt.Fprintln(out, "made a new database:", absolute(path)) }
+// reportCreated prints the path of a new database, so that an operator who meant another
+// one notices.
+func reportCreated(out io.Writer, path string) {
+	fmt.Fprintln(out, "created a new database:", absolute(path))
+}
 
-// withApp runs a command that needs a database that is there.
+// withApp runs a command on an existing database. It refuses a SQLite file that does not
+// exist.
 func withApp(run onDatabase) func(*cobra.Command, []string) error {
 	return onOpened(func(*config.Config) bool { return false }, run)
 }
 
-// withNew is withApp for what begins a database: a SQLite file that is not there
-// is made.
+// withNew is withApp for commands that may start a new database: it creates a missing
+// SQLite file.
 func withNew(run onDatabase) func(*cobra.Command, []string) error {
 	return onOpened(func(*config.Config) bool { return true }, run)
 }
 
-// withFilled is withNew for what fills a database with a schema that the service
-// could run on, which it gets here where it is empty and MIGRATE_ON_START is set.
+// withFilled is for commands that fill a database. It refuses a schema that the service could
+// not run on. If MIGRATE_ON_START is set, it creates a missing SQLite file and migrates an
+// empty database.
 func withFilled(run onDatabase) func(*cobra.Command, []string) error {
 	return onOpened(migratesOnStart, func(cmd *cobra.Command, args []string, g *guildhall) error {
 		if err := g.app.Usable(cmd.Context()); err != nil {
@@ -129,8 +134,8 @@ func withFilled(run onDatabase) func(*cobra.Command, []string) error {
 	})
 }
 
-// migratesOnStart says who may begin a database by serving or filling it: without
-// a schema it would be left empty.
+// migratesOnStart reports whether serving or filling may create a missing SQLite file.
+// Without migrations the new file would stay empty.
 func migratesOnStart(cfg *config.Config) bool { return cfg.MigrateOnStart }
 
 func onOpened(mayCreate func(*config.Config) bool, run onDatabase) func(*cobra.Command, []string) error {
@@ -145,7 +150,7 @@ func onOpened(mayCreate func(*config.Config) bool, run onDatabase) func(*cobra.C
 		}
 		defer g.DB.Close()
 		if g.DB.Made() {
-			sayMade(cmd.ErrOrStderr(), g.DB.Path())
+			reportCreated(cmd.ErrOrStderr(), g.DB.Path())
 		}
 		ctx, err := g.Gate.AdmitCommandLine(cmd.Context(), access.PlatformAdminOnly(), access.Request{})
 		if err != nil {

@@ -22,7 +22,7 @@ import (
 	"guildhall/platform/databaseurl"
 )
 
-// copyCommand moves a whole service to another database.
+// copyCommand copies all data to another database.
 func copyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "copy --from URL --to URL", Short: "Copy everything into another, empty database", Args: cobra.NoArgs,
@@ -50,10 +50,10 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 		return err
 	}
 	if from == to {
-		return misused("--from and --to are the same database")
+		return usageError("--from and --to are the same database")
 	}
 	if isMissingFile(from) {
-		return fmt.Errorf("--from names a file that is not there: %s", fileOf(from))
+		return fmt.Errorf("the file in --from does not exist: %s", fileOf(from))
 	}
 	ctx := cmd.Context()
 	if path, isFile := sqlitePath(to); isFile && !isMissingFile(to) {
@@ -67,16 +67,16 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 	}
 	source, err := database.Open(ctx, database.Options{URL: url})
 	if err != nil {
-		return fmt.Errorf("open --from, which must be the server itself and no pooler: %w", err)
+		return fmt.Errorf("open --from, which must be the server itself, not a pooler: %w", err)
 	}
 	defer source.Close()
 	target, err := openBare(ctx, to)
 	if err != nil {
-		return fmt.Errorf("open --to, which must be the server itself and no pooler: %w", err)
+		return fmt.Errorf("open --to, which must be the server itself, not a pooler: %w", err)
 	}
 	defer target.DB.Close()
 	if target.DB.Made() {
-		sayMade(cmd.ErrOrStderr(), target.DB.Path())
+		reportCreated(cmd.ErrOrStderr(), target.DB.Path())
 	}
 	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: target.app.Migrations(), Without: access.OfOneServer()})
 }
@@ -96,13 +96,13 @@ func (r copyReport) String() string {
 	}
 	again := ""
 	if r.Resumed {
-		again = ", going on with a copy that was cut off"
+		again = ", continuing an interrupted copy"
 	}
 	fmt.Fprintf(&b, "copied and compared %d rows in %d tables in %.1fs%s", r.Rows, len(r.Tables), r.Seconds, again)
 	return b.String()
 }
 
-// copyAll copies and says what it did.
+// copyAll copies all tables and prints a report.
 func copyAll(cmd *cobra.Command, asJSON bool, o clone.Options) error {
 	ctx := cmd.Context()
 	began := time.Now()
@@ -111,7 +111,7 @@ func copyAll(cmd *cobra.Command, asJSON bool, o clone.Options) error {
 	result, err := clone.Copy(ctx, o)
 	done()
 	if err != nil && ctx.Err() != nil {
-		return errors.New("the copy was cut off: give the same command again to go on with it")
+		return errors.New("the copy was interrupted: run the same command again to continue it")
 	}
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 	}
 	switch {
 	case url != "" && file != "":
-		return "", misused("--%s and --%s-file are both given", name, name)
+		return "", usageError("--%s and --%s-file are both given", name, name)
 	case file != "":
 		in, _, err := openInput(cmd, file)
 		if err != nil {
@@ -147,7 +147,7 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 		}
 		url = strings.TrimSpace(string(content))
 	case url == "":
-		return "", misused("--%s is missing: sqlite://path or postgres://user@host/database", name)
+		return "", usageError("--%s is missing: sqlite://path or postgres://user@host/database", name)
 	}
 	if _, err := databaseurl.Parse(url); err != nil {
 		return "", fmt.Errorf("--%s %w", name, err)
@@ -155,8 +155,8 @@ func urlOf(cmd *cobra.Command, name string) (string, error) {
 	return url, nil
 }
 
-// openBare opens or makes a database that is not the configured one, with everything that
-// migrations need and nothing of the service's settings.
+// openBare opens a database other than the configured one, and creates a missing SQLite
+// file. It has all that migrations need, and ignores the service's settings.
 func openBare(ctx context.Context, text string) (*guildhall, error) {
 	url, err := databaseurl.Parse(text)
 	if err != nil {
@@ -166,13 +166,13 @@ func openBare(ctx context.Context, text string) (*guildhall, error) {
 	return open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{Create: true})
 }
 
-// sqlitePath is the file that a URL names, if it does.
+// sqlitePath returns the SQLite file that a URL names. isFile is false for other URLs.
 func sqlitePath(url string) (path string, isFile bool) {
 	u, err := databaseurl.Parse(url)
 	return u.File(), err == nil && u.IsSQLite()
 }
 
-// fileOf is where the file of a URL is, for people.
+// fileOf returns the absolute path of a URL's SQLite file, for messages.
 func fileOf(url string) string {
 	path, _ := sqlitePath(url)
 	return absolute(path)
@@ -185,8 +185,7 @@ func absolute(path string) string {
 	return path
 }
 
-// isMissingFile says whether a URL names a SQLite file that is not there, which
-// opening would make.
+// isMissingFile reports whether a URL names a SQLite file that does not exist.
 func isMissingFile(url string) bool {
 	path, isFile := sqlitePath(url)
 	if !isFile {

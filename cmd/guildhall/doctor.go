@@ -18,7 +18,7 @@ func doctorCommand() *cobra.Command {
 			"only warnings. To check the settings, use `guildhall check`.",
 	}
 	began := false
-	examine := withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+	examine := withComplete(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 		began = true
 		findings := doctor.Examine(cmd.Context(), doctor.Options{Config: g.Config, DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants(), Tables: g.app.Tables(), Now: g.Now})
 		if asJSON {
@@ -35,15 +35,15 @@ func doctorCommand() *cobra.Command {
 		}
 		switch {
 		case count[doctor.Fail] > 0:
-			return fmt.Errorf("%d thing(s) are wrong", count[doctor.Fail])
+			return fmt.Errorf("%d problem(s) found", count[doctor.Fail])
 		case strict && count[doctor.Warn] > 0:
-			return withStatus{fmt.Errorf("%d thing(s) to warn of", count[doctor.Warn]), warned}
+			return withStatus{fmt.Errorf("%d warning(s)", count[doctor.Warn]), warned}
 		}
 		return nil
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		err := examine(cmd, args)
-		if err != nil && !began && asJSON { // whoever reads the findings is to find this one as well
+		if err != nil && !began && asJSON { // a script that reads the findings must see this one too
 			finding := doctor.Finding{Level: doctor.Fail, Name: "start", Message: err.Error()}
 			err = errors.Join(err, printJSON(cmd.OutOrStdout(), []doctor.Finding{finding}))
 		}

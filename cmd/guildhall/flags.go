@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// parsedFlag is a flag that is read as requests are, before the command begins:
-// what can't be read is wrong usage.
+// parsedFlag is a flag with the same parsing as a field of a request. It is parsed before
+// the command runs, so that an invalid value is a usage error.
 type parsedFlag struct {
 	into       encoding.TextUnmarshaler
 	kind, text string
@@ -23,12 +23,12 @@ func (f *parsedFlag) Set(text string) error {
 	return f.into.UnmarshalText([]byte(text))
 }
 
-// addParsed registers one; kind is what help calls its value.
+// addParsed registers a parsedFlag. Help shows kind as the type of its value.
 func addParsed(flags *pflag.FlagSet, into encoding.TextUnmarshaler, name, kind, usage string) {
 	flags.Var(&parsedFlag{into: into, kind: kind}, name, usage)
 }
 
-// oneParsed takes one argument, which is read as requests are.
+// oneParsed takes exactly one argument, with the same parsing as a field of a request.
 func oneParsed(into encoding.TextUnmarshaler) cobra.PositionalArgs {
 	return cobra.MatchAll(cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
 		if err := into.UnmarshalText([]byte(args[0])); err != nil {

@@ -11,7 +11,7 @@ import (
 	"guildhall/platform/config"
 )
 
-// The kinds of commands, in the order in which help lists them.
+// The groups of commands, in the order in which help lists them.
 const (
 	ofService = "The service"
 	ofPeople  = "Users and organizations"
@@ -19,16 +19,16 @@ const (
 	ofProgram = "The program"
 )
 
-// under puts commands under one of these titles.
-func under(title string, commands ...*cobra.Command) []*cobra.Command {
+// inGroup puts commands into the group with a title.
+func inGroup(title string, commands ...*cobra.Command) []*cobra.Command {
 	for _, c := range commands {
 		c.GroupID = title
 	}
 	return commands
 }
 
-// helpCommand shows how a command is used, and what all have in common: the
-// settings, which would bury a command's own flags, and the exit statuses.
+// helpCommand shows the usage of a command, or one of two topics that all commands share:
+// the settings, which would bury a command's own flags, and the exit statuses.
 func helpCommand() *cobra.Command {
 	topics := map[string]func(io.Writer){"settings": printSettings, "exit-status": printExitStatuses}
 	return &cobra.Command{
@@ -55,7 +55,7 @@ func helpCommand() *cobra.Command {
 			}
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return misused("there is no help about %q", strings.Join(args, " "))
+				return usageError("no help topic %q", strings.Join(args, " "))
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
@@ -63,7 +63,7 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// printHelp shows a command's own flags and nothing of the settings.
+// printHelp shows a command's own flags, without the settings.
 func printHelp(cmd *cobra.Command, _ []string) {
 	out := cmd.OutOrStdout()
 	about := strings.TrimSpace(cmd.Long)
@@ -84,7 +84,7 @@ func printHelp(cmd *cobra.Command, _ []string) {
 	fmt.Fprintln(out, "\nEvery setting is a flag as well: see `guildhall help settings`.")
 }
 
-// printCommands lists what is below a command, under titles where it has some.
+// printCommands lists the subcommands, under the titles of their groups.
 func printCommands(out io.Writer, cmd *cobra.Command) {
 	list := func(title, group string) {
 		for _, c := range cmd.Commands() {

@@ -1,5 +1,5 @@
-// Guildhall keeps users, organizations and the roles between them, as one
-// self-hosted binary.
+// Command guildhall is a self-hosted service for users, organizations and the roles
+// between them, in one binary.
 package main
 
 import (

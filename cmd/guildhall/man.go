@@ -12,7 +12,7 @@ import (
 	"guildhall/platform/config"
 )
 
-// manCommand prints the manual, made of the commands and settings themselves.
+// manCommand prints the manual page, generated from the commands and settings.
 func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "man", Short: "Print the manual page, for man", Args: cobra.NoArgs,
@@ -28,13 +28,13 @@ func manCommand() *cobra.Command {
 	}
 }
 
-// manual is a page in the making, in the macros of man(7).
+// manual builds a page in the macros of man(7).
 type manual struct{ bytes.Buffer }
 
 func writeManual(w io.Writer, root *cobra.Command, r release) error {
 	var m manual
 	date, _, _ := strings.Cut(r.CommittedAt, "T")
-	if date == "" { // built without its history: that of the newest migration
+	if date == "" { // built without git: use the date of the newest migration
 		date = r.Schema[:4] + "-" + r.Schema[4:6] + "-" + r.Schema[6:8]
 	}
 	fmt.Fprintf(&m, ".TH GUILDHALL 8 \"%s\" \"guildhall %s\" \"System administration\"\n", date, r.Version)
@@ -43,11 +43,11 @@ func writeManual(w io.Writer, root *cobra.Command, r release) error {
 	m.section("SYNOPSIS")
 	fmt.Fprint(&m, ".B guildhall\n[\\fIcommand\\fR] [\\fIflags\\fR]\n")
 	m.section("DESCRIPTION")
-	m.text("Without a command, guildhall serves. It needs nothing else: its data is in an SQLite file, or in PostgreSQL where DATABASE_URL says so. Every command takes every setting, as a flag too.")
+	m.text("Without a command, guildhall runs the service. It needs nothing else: it stores its data in a SQLite file, or in PostgreSQL if DATABASE_URL names one. Every command accepts every setting, also as a flag.")
 	m.section("COMMANDS")
 	m.commands(root)
 	m.section("SETTINGS")
-	m.text("From flags, then the environment, then a .env file in the working directory, then the YAML file, then defaults. NAME_FILE in place of NAME reads the value from a file, which is the place for secrets. A setting that is wrong stops the start, and all faults are named at once.")
+	m.text("From flags, then the environment, then a .env file in the working directory, then the YAML file, then defaults. NAME_FILE in place of NAME reads the value from a file: use it for secrets. The service does not start with invalid settings, and reports all of them at once.")
 	for _, s := range config.Describe() {
 		m.entry(s.Name, ", --"+s.Flag+" "+s.Kind, s.Usage)
 	}
@@ -67,14 +67,13 @@ func writeManual(w io.Writer, root *cobra.Command, r release) error {
 
 func (m *manual) section(title string) { fmt.Fprint(m, ".SH "+title+"\n") }
 
-// entry is a term, what it takes, and what it means.
+// entry writes a term, the value that it takes, and its description.
 func (m *manual) entry(term, takes, means string) {
 	fmt.Fprint(m, ".TP\n\\fB"+roff(term)+"\\fR"+roff(takes)+"\n")
 	m.text(means)
 }
 
-// text fills lines, whose ends mean nothing to man, to a width that editors and
-// linters like.
+// text wraps lines at a width that editors and linters accept. man ignores line ends.
 func (m *manual) text(s string) {
 	const width = 72
 	line := ""
@@ -93,7 +92,7 @@ func (m *manual) commands(parent *cobra.Command) {
 		switch {
 		case c.Hidden || c.Name() == "help":
 		case c.Name() == "completion":
-			m.entry("completion bash|fish|powershell|zsh", "", c.Short+". Its --help says where to put it.")
+			m.entry("completion bash|fish|powershell|zsh", "", c.Short+". Its --help says how to install it.")
 		case c.HasSubCommands():
 			m.commands(c)
 		default:
@@ -118,7 +117,7 @@ func (m *manual) command(c *cobra.Command) {
 	})
 }
 
-// roff keeps text from being taken for a request or an escape.
+// roff escapes text, so that man reads no part of it as a request or an escape.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
@@ -134,12 +133,12 @@ type manualSection struct {
 
 var sections = []manualSection{
 	{"FILES", [][2]string{
-		{"configs/guildhall.yaml", "Settings, where the file is there; --config or GUILDHALL_CONFIG names another, which must be."},
+		{"configs/guildhall.yaml", "Settings, if the file exists. --config or GUILDHALL_CONFIG names another file, which must exist."},
 		{".env", "Settings, in the working directory."},
-		{"data/guildhall.db", "The SQLite database in development, with its log (-wal, -shm) and, while the service runs, a second name of it (-open) beside it. DATABASE_URL names another."},
-		{"data/jwt_secret_key, data/jwt_refresh_secret_key", "The secrets made on first start in development."},
+		{"data/guildhall.db", "The SQLite database in development, with its log (-wal, -shm) and, while the service runs, a second link to it (-open) in the same directory. DATABASE_URL names another file."},
+		{"data/jwt_secret_key, data/jwt_refresh_secret_key", "The secrets that the first start in development creates."},
 	}},
 	{"SIGNALS", [][2]string{
-		{"SIGTERM, SIGINT", "Drain: /readyz answers 503 at once, requests are taken for DRAIN_DELAY_SECONDS more, and those under way have DRAIN_TIMEOUT_SECONDS to finish. A second one ends the process at once."},
+		{"SIGTERM, SIGINT", "Drain: /readyz answers 503 at once, the service accepts requests for another DRAIN_DELAY_SECONDS, and those in progress have DRAIN_TIMEOUT_SECONDS to finish. A second signal ends the process at once."},
 	}},
 }

@@ -8,20 +8,20 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// ofLimit is the part of a container's memory that Go may use before it collects
-// garbage more often. The rest is for what Go does not count: SQLite's memory and the
-// program's own pages.
-const ofLimit = 0.75
+// memoryRatio is the part of a container's memory limit that becomes Go's memory limit:
+// near it, Go collects garbage more often. The rest is for memory that Go does not count:
+// SQLite's and the program's own pages.
+const memoryRatio = 0.75
 
-// leastLimit is what Go needs to run at all: below it, Go would only collect garbage.
-const leastLimit = 32 << 20
+// minMemoryLimit is the least that Go needs to run: below it, Go would only collect garbage.
+const minMemoryLimit = 32 << 20
 
-// heedMemoryLimit tells Go the memory limit of a container or a unit (a cgroup's
-// memory.max). The kernel enforces it by killing the process. GOMEMLIMIT takes
+// applyMemoryLimit sets Go's memory limit from that of the container or unit (the cgroup's
+// memory.max), which the kernel enforces by killing the process. GOMEMLIMIT takes
 // precedence.
-func heedMemoryLimit(log *slog.Logger) {
-	_, err := memlimit.Set(memlimit.WithRatio(ofLimit), memlimit.WithMin(leastLimit))
+func applyMemoryLimit(log *slog.Logger) {
+	_, err := memlimit.Set(memlimit.WithRatio(memoryRatio), memlimit.WithMin(minMemoryLimit))
 	if err != nil && !errors.Is(err, memlimit.ErrNoCgroup) && !errors.Is(err, memlimit.ErrCgroupsNotSupported) && !errors.Is(err, fs.ErrNotExist) {
-		log.Warn("the limit of memory can't be found out: set GOMEMLIMIT", "cause", err)
+		log.Warn("cannot read the memory limit of the container: set GOMEMLIMIT", "cause", err)
 	}
 }

@@ -34,7 +34,7 @@ const (
 	rolledBack = "rolled_back"
 )
 
-// migrationState is how `migrate --json` shows one.
+// migrationState is a migration in the output of `migrate --json`.
 type migrationState struct {
 	ID    string `json:"id"`
 	State string `json:"state"`
@@ -105,7 +105,7 @@ func migrateDownCommand() *cobra.Command {
 	return cmd
 }
 
-// report says what was done, also where it then failed.
+// report prints the migrations that were applied or rolled back, also if a later one failed.
 func report(cmd *cobra.Command, asJSON bool, list []migrationState, err error) error {
 	if printed := printMigrations(cmd, asJSON, list); printed != nil || err != nil {
 		return errors.Join(err, printed)

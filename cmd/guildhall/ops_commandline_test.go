@@ -252,7 +252,7 @@ func TestOrganizationsByCommand(t *testing.T) {
 		ada.post(ada.org("/suspend"), because()).is(403, "insufficient_role")
 		c.fails(1, "already owns", "organization", "transfer", ada.organization, bob.id)
 		c.fails(1, "not a member", "organization", "transfer", ada.organization, root.id)
-		c.fails(1, "nobody has the email address", "organization", "transfer", ada.organization, "nobody@example.com")
+		c.fails(1, "no user has the email address", "organization", "transfer", ada.organization, "nobody@example.com")
 
 		c.ok("organization", "archive", ada.organization, "--reason", "The project has ended.")
 		ada.get(ada.org("")).is(404, "organization_not_found")
@@ -420,7 +420,7 @@ func TestUnlockByCommand(t *testing.T) {
 		if fmt.Sprint(held) != "[log-in 192.0.2.1 log-in 2001:db8::/64]" {
 			t.Errorf("held up by %q", held)
 		}
-		if out := c.ok("user", "show", ada.email); !strings.Contains(out, "hold them up: 2") || !strings.Contains(out, "192.0.2.1") {
+		if out := c.ok("user", "show", ada.email); !strings.Contains(out, "active rate limits: 2") || !strings.Contains(out, "192.0.2.1") {
 			t.Errorf("shown:\n%s", out)
 		}
 		if left := c.object("user", "unlock", ada.email)["limits"].([]any); len(left) != 0 {
@@ -464,7 +464,7 @@ func TestCommandsForOperatorsRefuse(t *testing.T) {
 	unknown := uuid.NewString()
 	for _, sub := range []string{"show", "sessions", "end-sessions", "unlock", "activate", "deactivate", "unarchive"} {
 		c.fails(1, "There is no such user.", "user", sub, unknown)
-		c.fails(1, "nobody has the email address nobody@example.com", "user", sub, "nobody@example.com")
+		c.fails(1, "no user has the email address nobody@example.com", "user", sub, "nobody@example.com")
 		c.fails(2, "neither an email address nor the id", "user", sub, "ada")
 		c.fails(2, "1 arg", "user", sub)
 	}

@@ -228,7 +228,7 @@ func TestCopyRefuses(t *testing.T) {
 		}
 		_ = other.kernel.DB.Close()
 		refused("unfinished copy", "--from", to, "--to", "sqlite://"+filepath.Join(dir, "new.db"))
-		if out, status := run(t, dir, nil, "copy", "--from", from, "--to", to); status != 0 || !strings.Contains(out, "going on with") {
+		if out, status := run(t, dir, nil, "copy", "--from", from, "--to", to); status != 0 || !strings.Contains(out, "continuing an interrupted copy") {
 			t.Errorf("going on: %d\n%s", status, out)
 		}
 	})

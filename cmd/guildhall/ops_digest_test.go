@@ -159,7 +159,7 @@ func TestADatabaseThatWasABackupCanBeBackedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, status := separately(t, "", dir, inProduction("sqlite://"+filepath.Join(dir, "to.db")), "restore", stopped)
-	if status != 0 || !strings.Contains(errs, "has no digest") {
+	if status != 0 || !strings.Contains(errs, "without a digest") {
 		t.Errorf("%d\n%s%s", status, out, errs)
 	}
 }

@@ -296,7 +296,7 @@ func TestLitestreamsTablesAreNotOurs(t *testing.T) {
 	s.commandIs(0, "every invariant holds", "doctor")
 	dir := t.TempDir()
 	file, restored := filepath.Join(dir, "backup.db"), "sqlite://"+filepath.Join(dir, "restored.db")
-	s.commandIs(0, "nothing wrong", "backup", file)
+	s.commandIs(0, "audit events are valid", "backup", file)
 	if out, status := run(t, dir, inProduction(restored), "restore", file); status != 0 {
 		t.Fatalf("restore: %d\n%s", status, out)
 	}

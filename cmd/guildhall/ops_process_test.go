@@ -612,7 +612,7 @@ func TestManyProcessesMigrateOnce(t *testing.T) {
 			wg.Go(func() { outs[i], statuses[i] = run(t, dir, inProduction(databaseURL), "migrate", "up") })
 		}
 		wg.Wait()
-		all := regexp.MustCompile(`(?m)^made a new database: .*\n`).ReplaceAllString(strings.Join(outs, ""), "")
+		all := regexp.MustCompile(`(?m)^created a new database: .*\n`).ReplaceAllString(strings.Join(outs, ""), "")
 		for i, status := range statuses {
 			if status != 0 {
 				t.Errorf("%d: %d\n%s", i, status, outs[i])

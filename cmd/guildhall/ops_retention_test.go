@@ -393,14 +393,14 @@ func TestSweepCommand(t *testing.T) {
 		events := s.verified().Events
 		dir := t.TempDir()
 		out, status := run(t, dir, inProduction(databaseURL), "sweep")
-		if status != 0 || !strings.Contains(out, "sessions: 1 forgotten\n") || !strings.Contains(out, "idempotency keys: 1 forgotten\n") || !strings.Contains(out, "audit events: 0 forgotten\n") {
+		if status != 0 || !strings.Contains(out, "sessions: 1 deleted\n") || !strings.Contains(out, "idempotency keys: 1 deleted\n") || !strings.Contains(out, "audit events: 0 deleted\n") {
 			t.Errorf("%d\n%s", status, out)
 		}
 		environ := inProduction(databaseURL, "AUDIT_RETENTION_DAYS=39")
-		if out, status := run(t, dir, environ, "sweep"); status != 0 || !strings.Contains(out, fmt.Sprintf("audit events: %d forgotten\n", events)) {
+		if out, status := run(t, dir, environ, "sweep"); status != 0 || !strings.Contains(out, fmt.Sprintf("audit events: %d deleted\n", events)) {
 			t.Errorf("%d\n%s", status, out)
 		}
-		if out, status := run(t, dir, environ, "audit", "verify"); status != 0 || !strings.HasPrefix(out, fmt.Sprintf("0 events in 3 chains, %d forgotten before them", events)) {
+		if out, status := run(t, dir, environ, "audit", "verify"); status != 0 || !strings.HasPrefix(out, fmt.Sprintf("0 events in 3 chains, %d deleted before them", events)) {
 			t.Errorf("%d\n%s", status, out)
 		}
 		for _, bad := range []string{"SESSION_RETENTION_DAYS=0", "IDEMPOTENCY_KEY_RETENTION_HOURS=721", "AUDIT_RETENTION_DAYS=-1", "AUDIT_RETENTION_DAYS=1.5"} {

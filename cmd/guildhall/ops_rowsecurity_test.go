@@ -311,7 +311,7 @@ func TestRowSecurityIsNotLostByForgettingASetting(t *testing.T) {
 		t.Errorf("%d are left:\n%s", s.count(on), out)
 	}
 	c.ok("migrate", "up")
-	if out := c.ok("row-security", "off"); out != "row-level security is off already\n" {
+	if out := c.ok("row-security", "off"); out != "row-level security is already off\n" {
 		t.Error(out)
 	}
 	c.ok("audit", "verify")

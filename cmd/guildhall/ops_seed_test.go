@@ -148,8 +148,8 @@ func TestSeedRefuses(t *testing.T) {
 			t.Errorf("17 members: %d\n%s", status, out)
 		}
 		production := inProduction(databaseURL, "MIGRATE_ON_START=true")
-		refused(production, "say --yes-in production")
-		refused(production, "say --yes-in production", "--yes-in", "development")
+		refused(production, "add --yes-in production")
+		refused(production, "add --yes-in production", "--yes-in", "development")
 		if !strings.HasPrefix(databaseURL, "postgres") && !isMissingFile(databaseURL) {
 			t.Error("what was refused made a file")
 		}

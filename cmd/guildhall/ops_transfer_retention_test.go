@@ -51,7 +51,7 @@ func TestATrailWhoseBeginningIsForgotten(t *testing.T) {
 		into := func(s *service, archive string, events, forgotten int) {
 			t.Helper()
 			s.commandIs(0, "was imported", "import", archive)
-			s.commandIs(0, fmt.Sprintf("%d events in 2 chains, %d forgotten before them", events, forgotten), "audit", "verify")
+			s.commandIs(0, fmt.Sprintf("%d events in 2 chains, %d deleted before them", events, forgotten), "audit", "verify")
 			again(s, 0, "nothing was changed")
 		}
 		// The import is an event, and Ada's account has one.

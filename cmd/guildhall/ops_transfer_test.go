@@ -209,7 +209,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 				t.Errorf("a dry run changed %v to %v", untouched, now)
 			}
 			out := s.commandIs(0, "was imported: people 6, members 4, admins 1", "import", archive, "--with-password-hashes")
-			if !strings.Contains(out, "accounts: 1 were here, 5 are new") || !strings.Contains(out, "\n3 of the new have no password yet") {
+			if !strings.Contains(out, "accounts: 1 existed, 5 are new") || !strings.Contains(out, "\n3 of the new accounts have no password yet") {
 				t.Errorf("it said %s", out)
 			}
 			if got := s.belongings(g.owner.organization); fmt.Sprint(got) != fmt.Sprint(want) {

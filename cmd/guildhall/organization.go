@@ -14,8 +14,8 @@ import (
 	"guildhall/platform/field"
 )
 
-// organizationCommand is what an operator does about organizations, on the
-// server, as userCommand about people.
+// organizationCommand groups an operator's commands on organizations, as userCommand does
+// for users.
 func organizationCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "organization", Short: "Show, suspend, archive and transfer organizations",
@@ -29,8 +29,8 @@ func organizationCommand() *cobra.Command {
 	return cmd
 }
 
-// aboutOrganization is aboutPerson for organizations.
-func aboutOrganization(cmd *cobra.Command, act func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
+// commandOnOrganization is commandOnPerson for organizations.
+func commandOnOrganization(cmd *cobra.Command, act func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (result any, summary string, err error)) *cobra.Command {
 	var asJSON bool
 	var which organizationReference
 	cmd.Use += " ID|NAME"
@@ -40,11 +40,11 @@ func aboutOrganization(cmd *cobra.Command, act func(cmd *cobra.Command, g *guild
 		if err != nil {
 			return err
 		}
-		result, told, err := act(cmd, g, id)
+		result, summary, err := act(cmd, g, id)
 		if err != nil {
 			return err
 		}
-		return answerWith(cmd, asJSON, result, told)
+		return answerWith(cmd, asJSON, result, summary)
 	})
 	addJSON(cmd, &asJSON)
 	return cmd
@@ -59,11 +59,11 @@ func organizationListCommand() *cobra.Command {
 		Use: "list", Short: "List organizations, including archived ones", Args: cobra.NoArgs,
 		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			match = strings.ToLower(match)
-			list := only(g.organizations.CommandLine().All(cmd.Context()), func(v organization.View) bool {
+			list := filter(g.organizations.CommandLine().All(cmd.Context()), func(v organization.View) bool {
 				return (want == "" || want == organizationsStanding(v)) && strings.Contains(strings.ToLower(v.Name), match)
 			})
 			const columns = "%-36s  %-9s  %-20s  %s"
-			return printList(cmd.OutOrStdout(), asJSON, limit, list, fmt.Sprintf(columns, "ID", "STANDING", "FOUNDED", "NAME"), func(v organization.View) string {
+			return printList(cmd.OutOrStdout(), asJSON, limit, list, fmt.Sprintf(columns, "ID", "STANDING", "CREATED", "NAME"), func(v organization.View) string {
 				return fmt.Sprintf(columns, v.ID, organizationsStanding(v), moment(v.CreatedAt), v.Name)
 			})
 		}),
@@ -76,7 +76,8 @@ func organizationsStanding(v organization.View) standing {
 	return standingOf(v.IsActive, v.IsSuspended, v.IsArchived)
 }
 
-// shownOrganization is all that can be told of one, but for the list of its members.
+// shownOrganization is everything that `organization show` prints. It omits the list of
+// members.
 type shownOrganization struct {
 	organization.Details
 	Owner   membership.View `json:"owner"`
@@ -84,16 +85,16 @@ type shownOrganization struct {
 }
 
 func organizationShowCommand() *cobra.Command {
-	return aboutOrganization(&cobra.Command{
+	return commandOnOrganization(&cobra.Command{
 		Use: "show", Short: "Show an organization: status, owner and number of members",
 		Long: "Show an organization: status, owner and number of members. `user list --organization` lists the members.",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
-		o, err := lookAtOrganization(cmd.Context(), g, id)
+		o, err := loadOrganization(cmd.Context(), g, id)
 		return o, o.String(), err
 	})
 }
 
-func lookAtOrganization(ctx context.Context, g *guildhall, id uuid.UUID) (o shownOrganization, err error) {
+func loadOrganization(ctx context.Context, g *guildhall, id uuid.UUID) (o shownOrganization, err error) {
 	if o.Details, err = g.organizations.CommandLine().Show(ctx, id); err != nil {
 		return o, err
 	}
@@ -104,7 +105,7 @@ func lookAtOrganization(ctx context.Context, g *guildhall, id uuid.UUID) (o show
 func (o shownOrganization) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "id\t%s\nname\t%s\nfounded\t%s\n", o.ID, onLine(o.Name), moment(o.CreatedAt))
+	fmt.Fprintf(w, "id\t%s\nname\t%s\ncreated\t%s\n", o.ID, onLine(o.Name), moment(o.CreatedAt))
 	fmt.Fprintf(w, "standing\t%s\n", o.standing())
 	fmt.Fprintf(w, "owner\t%s, %s (%s)\nmembers\t%d\n", onLine(o.Owner.Name), o.Owner.Email, o.Owner.ID, o.Members)
 	_ = w.Flush()
@@ -130,7 +131,7 @@ func named(v organization.View) string { return fmt.Sprintf("%s (%s)", onLine(v.
 func organizationSuspendCommand() *cobra.Command {
 	var reason field.Reason
 	var until deadline
-	cmd := aboutOrganization(&cobra.Command{
+	cmd := commandOnOrganization(&cobra.Command{
 		Use: "suspend", Short: "Suspend an organization; its owner cannot reactivate it",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.organizations.CommandLine().Suspend(cmd.Context(), id, reason, until.at)
@@ -143,7 +144,7 @@ func organizationSuspendCommand() *cobra.Command {
 }
 
 func organizationActivateCommand() *cobra.Command {
-	return aboutOrganization(&cobra.Command{
+	return commandOnOrganization(&cobra.Command{
 		Use: "activate", Short: "End any suspension of an organization",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.organizations.CommandLine().Activate(cmd.Context(), id)
@@ -153,7 +154,7 @@ func organizationActivateCommand() *cobra.Command {
 
 func organizationArchiveCommand() *cobra.Command {
 	var reason field.Reason
-	cmd := aboutOrganization(&cobra.Command{
+	cmd := commandOnOrganization(&cobra.Command{
 		Use: "archive", Short: "Archive an organization: only its owner can see and restore it",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.organizations.CommandLine().Archive(cmd.Context(), id, reason)
@@ -166,10 +167,10 @@ func organizationArchiveCommand() *cobra.Command {
 
 func organizationUnarchiveCommand() *cobra.Command {
 	var reason field.Reason
-	cmd := aboutOrganization(&cobra.Command{
+	cmd := commandOnOrganization(&cobra.Command{
 		Use: "unarchive", Short: "Restore an archived organization",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
-		v, err := g.organizations.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
+		v, err := g.organizations.CommandLine().Unarchive(cmd.Context(), id, ifGiven(cmd, &reason))
 		return v, named(v) + " is restored", err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to its admins")

@@ -12,8 +12,7 @@ import (
 	"unicode"
 )
 
-// checkedOutput remembers that something could not be written, for the commands that
-// do not look.
+// checkedOutput keeps the first error of a write, because many commands do not check it.
 type checkedOutput struct {
 	io.Writer
 	err error
@@ -27,7 +26,7 @@ func (o *checkedOutput) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// printJSON is for what scripts read.
+// printJSON writes indented JSON.
 func printJSON(out io.Writer, v any) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetIndent("", "  ")
@@ -35,9 +34,8 @@ func printJSON(out io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
-// printList writes a list as it is read, and holds no more than an item of it: a
-// line each below the headings, or a JSON array. It ends after limit items, if
-// that is not 0.
+// printList writes a list while it reads it, with only one item in memory: a line for each
+// item below the headings, or a JSON array. It stops after limit items, unless limit is 0.
 func printList[T any](out io.Writer, asJSON bool, limit int, items iter.Seq2[T, error], headings string, line func(T) string) error {
 	w := bufio.NewWriter(out)
 	n := 0
@@ -82,9 +80,9 @@ func printItem[T any](w io.Writer, asJSON, first bool, item T, headings string, 
 	return err
 }
 
-// forTerminal replaces what would move the cursor or hide text: an earlier version
-// accepted names with such characters, and whoever chose one does not act on the
-// operator's terminal. Joiners stay for emoji and words.
+// forTerminal replaces characters that would move the cursor or hide text, so that no user's
+// name controls the operator's terminal. An earlier version accepted such names. Joiners
+// stay, because emoji and some scripts need them.
 func forTerminal(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c == '\n' || c == '\t' || c == '\u200c' || c == '\u200d' || unicode.IsGraphic(c) {
@@ -94,13 +92,14 @@ func forTerminal(s string) string {
 	}, s)
 }
 
-// onLine keeps what people wrote from making lines of its own among ours.
+// onLine replaces line breaks and tabs in users' text, so that it adds no lines or columns
+// to the output.
 func onLine(s string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ").Replace(s)
 }
 
-// only passes those on that are wanted.
-func only[T any](items iter.Seq2[T, error], wanted func(T) bool) iter.Seq2[T, error] {
+// filter passes on the wanted items, and all errors.
+func filter[T any](items iter.Seq2[T, error], wanted func(T) bool) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for item, err := range items {
 			if (err != nil || wanted(item)) && !yield(item, err) {
@@ -110,8 +109,8 @@ func only[T any](items iter.Seq2[T, error], wanted func(T) bool) iter.Seq2[T, er
 	}
 }
 
-// all collects a list that is short.
-func all[T any](items iter.Seq2[T, error]) ([]T, error) {
+// collect reads a short list into memory.
+func collect[T any](items iter.Seq2[T, error]) ([]T, error) {
 	list := []T{}
 	for item, err := range items {
 		if err != nil {
@@ -122,12 +121,13 @@ func all[T any](items iter.Seq2[T, error]) ([]T, error) {
 	return list, nil
 }
 
-// since is for what scripts read: seconds, to the millisecond.
+// since returns the elapsed seconds for JSON, to the millisecond.
 func since(began time.Time) float64 { return time.Since(began).Round(time.Millisecond).Seconds() }
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// standing is a word for what the API shows in three members.
+// standing is one word for is_active, is_suspended and is_archived, the three members that
+// the API has.
 type standing string
 
 const (
@@ -165,7 +165,7 @@ func (s *standing) UnmarshalText(text []byte) error {
 	return fmt.Errorf("must be one of %v", standings())
 }
 
-// explained is how a reason is told.
+// explained formats a standing with its times and its reason.
 func explained(what, reason string, at time.Time, until *time.Time) string {
 	if until != nil {
 		return fmt.Sprintf("%s since %s, until %s: %s", what, moment(at), moment(*until), onLine(reason))

@@ -22,11 +22,11 @@ func setPassword(cmd *cobra.Command, args []string, g *guildhall) error {
 		if err := g.auth.CommandLine().SetPassword(ctx, id, chosen); err != nil {
 			return err
 		}
-		left, err := shutOut(ctx, g, id)
+		left, err := loginObstacles(ctx, g, id)
 		if err != nil {
 			return err
 		}
-		return answerWith(cmd, false, nil, args[0]+" has a new password; their sessions are ended, and no log-in that failed counts any more"+left)
+		return answerWith(cmd, false, nil, args[0]+" has a new password; their sessions were ended, and their failed log-ins reset"+left)
 	})
 }
 

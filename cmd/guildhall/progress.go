@@ -10,11 +10,12 @@ import (
 	"guildhall/platform/clone"
 )
 
-// lineInterval is between two lines of progress where there is no terminal.
+// lineInterval is the time between two lines of progress without a terminal.
 const lineInterval = 5 * time.Second
 
-// showProgress tells how far a copy is: a bar with rows, rate and time left on a
-// terminal, elsewhere a line now and then. It is called often.
+// showProgress returns a function that shows the progress of a copy, and one that ends the
+// display. On a terminal it draws a bar with rows, rate and time left; elsewhere it prints a
+// line every lineInterval.
 func showProgress(out io.Writer) (show func(clone.Progress), done func()) {
 	if isTerminal(out) {
 		return progressOnTerminal(out)

@@ -18,7 +18,7 @@ import (
 	"guildhall/platform/transfer"
 )
 
-// personReference is EMAIL or ID on the command line.
+// personReference is an EMAIL|ID argument.
 type personReference struct {
 	email string
 	id    uuid.UUID
@@ -33,13 +33,13 @@ func (r *personReference) UnmarshalText(text []byte) error {
 	}
 	id, err := uuid.Parse(string(text))
 	if err != nil || len(text) != len(id.String()) {
-		return fmt.Errorf("is neither an email address nor the id of a person")
+		return fmt.Errorf("is neither an email address nor a user id")
 	}
 	r.id = id
 	return nil
 }
 
-// find returns the id of a person who exists.
+// find returns the user's id, or an error if there is no such user.
 func (r *personReference) find(ctx context.Context, g *guildhall) (uuid.UUID, error) {
 	if r.email != "" {
 		return findAccount(ctx, g, r.email)
@@ -47,29 +47,30 @@ func (r *personReference) find(ctx context.Context, g *guildhall) (uuid.UUID, er
 	return r.id, g.Gate.CheckUserExists(ctx, r.id)
 }
 
-// findAccount returns the id of the person with an email address.
+// findAccount returns the id of the user with an email address, or an error if there is none.
 func findAccount(ctx context.Context, g *guildhall, email string) (uuid.UUID, error) {
 	id, err := platformAdmins(g).Find(ctx, field.Login(email).CanonicalEmail())
 	if access.ErrUserNotFound.Is(err) {
-		return id, fmt.Errorf("nobody has the email address %s", email)
+		return id, fmt.Errorf("no user has the email address %s", email)
 	}
 	return id, err
 }
 
-// organizationReference is the id of an organization, or a name that only it has.
+// organizationReference is the id of an organization, or its name if that is unique.
 type organizationReference string
 
-// UnmarshalText refuses nothing at all, as from a variable that is not set: what is
-// meant for one organization must not be done to all.
+// UnmarshalText refuses an empty text, as from an unset shell variable: a command meant for
+// one organization must not act on all of them.
 func (r *organizationReference) UnmarshalText(text []byte) error {
-	*r = organizationReference(norm.NFC.String(strings.TrimSpace(string(text)))) // as names are kept
+	*r = organizationReference(norm.NFC.String(strings.TrimSpace(string(text)))) // as names are stored
 	if *r == "" {
 		return fmt.Errorf("names no organization")
 	}
 	return nil
 }
 
-// find returns its id. Whether there is one of the id is for the gate to say.
+// find returns the id. It does not check that an organization with a given id exists: the
+// gate does.
 func (r organizationReference) find(ctx context.Context, g *guildhall) (uuid.UUID, error) {
 	id, err := transfer.Find(ctx, g.DB, string(r))
 	if err != nil {
@@ -78,7 +79,7 @@ func (r organizationReference) find(ctx context.Context, g *guildhall) (uuid.UUI
 	return id, nil
 }
 
-// findIfGiven is for a flag that was perhaps not given.
+// findIfGiven is find for an optional flag: without one it returns null.
 func (r organizationReference) findIfGiven(ctx context.Context, g *guildhall) (uuid.NullUUID, error) {
 	if r == "" {
 		return uuid.NullUUID{}, nil
@@ -89,7 +90,7 @@ func (r organizationReference) findIfGiven(ctx context.Context, g *guildhall) (u
 
 var days = regexp.MustCompile(`^([0-9]{1,5})d$`)
 
-// deadline is a time, or how long from now.
+// deadline is a time, given as such or as a duration from now.
 type deadline struct{ at *field.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -111,16 +112,16 @@ func (d *deadline) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// required is for flags without which a command makes no sense.
+// required marks flags as mandatory.
 func required(cmd *cobra.Command, flags ...string) {
 	for _, name := range flags {
 		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // there is no such flag
+			panic(err) // the flag does not exist
 		}
 	}
 }
 
-// atLeastOne is a number of things.
+// atLeastOne is a positive number.
 type atLeastOne int
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -11,8 +11,8 @@ import (
 	"guildhall/platform/database"
 )
 
-// rowSecurityCommand turns the database's second wall on and off. No migration and
-// no setting does.
+// rowSecurityCommand turns row-level security on and off: the second check of isolation,
+// inside PostgreSQL. No migration and no setting turns it on.
 func rowSecurityCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "row-security", Short: "Isolate organizations inside PostgreSQL"}
 	cmd.AddCommand(
@@ -21,7 +21,7 @@ func rowSecurityCommand() *cobra.Command {
 			Long: "Turn row-level security on, as the tables' owner, for every table that has a policy. It stays on until\n" +
 				"`guildhall row-security off`, and migrations preserve it. Processes without DATABASE_ROW_SECURITY=true answer\n" +
 				"503 from then on: restart them with it.",
-			RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			RunE: withComplete(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 				return setRowSecurity(cmd, g, true)
 			}),
 		},
@@ -29,7 +29,7 @@ func rowSecurityCommand() *cobra.Command {
 			Use: "off", Short: "Turn row-level security off, as the tables' owner", Args: cobra.NoArgs,
 			Long: "Turn row-level security off, as the tables' owner. Processes with DATABASE_ROW_SECURITY=true are not ready from\n" +
 				"then on: restart them without it.",
-			RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			RunE: withComplete(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 				return setRowSecurity(cmd, g, false)
 			}),
 		},
@@ -55,10 +55,10 @@ func setRowSecurity(cmd *cobra.Command, g *guildhall, on bool) error {
 	}
 	out := cmd.OutOrStdout()
 	if len(changed) == 0 {
-		fmt.Fprintf(out, "row-level security is %s already\n", state)
+		fmt.Fprintf(out, "row-level security is already %s\n", state)
 		return nil
 	}
-	fmt.Fprintf(out, "row-level security is %s, for these tables since now:\n", state)
+	fmt.Fprintf(out, "row-level security is now %s for these tables:\n", state)
 	for _, table := range changed {
 		fmt.Fprintln(out, " ", table)
 	}
@@ -74,7 +74,7 @@ func rowSecurityStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show whether row-level security is on, and for which tables", Args: cobra.NoArgs,
-		RunE: withWhole(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+		RunE: withComplete(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 			if g.DB.Driver() != database.Postgres {
 				return database.ErrNoRowSecurity
 			}

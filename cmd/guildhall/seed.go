@@ -14,7 +14,7 @@ import (
 	"guildhall/platform/seeding"
 )
 
-// seedCommand makes sample data.
+// seedCommand fills an empty database with sample data.
 func seedCommand() *cobra.Command {
 	var size seed.Size
 	var environment string
@@ -26,7 +26,7 @@ func seedCommand() *cobra.Command {
 			"The service does not start on a database in which this was interrupted: start over with an empty one.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := size.Check(); err != nil {
-				return misused("%w", err)
+				return usageError("%w", err)
 			}
 			cfg, _, err := load(cmd)
 			if err != nil {
@@ -54,17 +54,17 @@ func seedCommand() *cobra.Command {
 	return cmd
 }
 
-// maySeed refuses where accounts with a password that everybody knows could be
-// made by mistake.
+// maySeed refuses an environment other than development without --yes-in, because the
+// password of the sample data is public.
 func maySeed(cfg *config.Config, environment string) error {
 	if cfg.Development() || environment == cfg.Environment {
 		return nil
 	}
-	return fmt.Errorf("ENVIRONMENT is %[1]s, and whoever knows the password of the sample data could log in: say --yes-in %[1]s if you mean it", cfg.Environment)
+	return fmt.Errorf("ENVIRONMENT is %[1]s, and the password of the sample data is public: to confirm, add --yes-in %[1]s", cfg.Environment)
 }
 
-// seedReport is what `seed --json` prints; the organization is the largest, and the
-// first person's.
+// seedReport is what `seed --json` prints. The organization is the largest, and the first
+// user owns it.
 type seedReport struct {
 	Users               int64     `json:"users"`
 	Organizations       int64     `json:"organizations"`
@@ -83,15 +83,15 @@ func fill(cmd *cobra.Command, g *guildhall, size seed.Size, asJSON bool) error {
 	err := seeding.Fill(cmd.Context(), seeding.Options{DB: g.DB, Tables: g.app.Tables(), Size: size, Progress: show})
 	done()
 	if err != nil && cmd.Context().Err() != nil {
-		return errors.New("the seed was cut off: start over with an empty database")
+		return errors.New("the seed was interrupted: start over with an empty database")
 	}
 	if err != nil {
 		return err
 	}
 	_, largest := size.MembersOf(0)
 	r := seedReport{size.Users, size.Organizations, size.Members, since(began), seed.Email(0), seed.Email(size.Users - 1), seed.Password, seed.OrganizationID(0), largest}
-	return answerWith(cmd, asJSON, r, fmt.Sprintf(`%d users, %d organizations and %d memberships made in %.1fs
-Everybody, from %s to %s, has the password %s
+	return answerWith(cmd, asJSON, r, fmt.Sprintf(`%d users, %d organizations and %d memberships created in %.1fs
+All users, from %s to %s, have the password %s
 %[5]s owns %[8]s, the largest organization, with %[9]d members. Start the service, and log in:
 
   curl -s localhost:%[10]d/api/v1/auth/token -d username=%[5]s -d password=%[7]s`,

@@ -22,7 +22,7 @@ import (
 
 func serve(cmd *cobra.Command, _ []string) (err error) {
 	ctx := cmd.Context()
-	surviveLostReader()
+	ignoreSIGPIPE()
 	cfg, log, err := load(cmd)
 	if err != nil {
 		return err
@@ -80,17 +80,17 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	listening = true
 	announce(cmd, cfg, listener.Addr())
-	go debug.FreeOSMemory() // what the start left behind
+	go debug.FreeOSMemory() // return the memory that only the start needed
 	return g.app.Run(ctx, listener, private, backups(g)...)
 }
 
-// surviveLostReader keeps the process alive when whoever reads its output is gone
-// (guildhall | head -1). Go ends a process at the next line that it prints, unless it
-// asks for the signal (os/signal, "SIGPIPE"). Nobody has to look at it: the write
-// fails as well. Windows never sends it.
-func surviveLostReader() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+// ignoreSIGPIPE keeps the process alive when the reader of its output exits
+// (guildhall | head -1). By default Go ends the process at the next line that it prints
+// (os/signal, "SIGPIPE"). Nothing reads the channel, because the write fails as well.
+// Windows never sends the signal.
+func ignoreSIGPIPE() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// listenPrivately returns nil where no address is configured.
+// listenPrivately listens on PRIVATE_ADDRESS. It returns nil if none is configured.
 func listenPrivately(ctx context.Context, address string, log *slog.Logger) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
@@ -103,7 +103,8 @@ func listenPrivately(ctx context.Context, address string, log *slog.Logger) (net
 	return listener, nil
 }
 
-// announce tells a person who just started the service what they need next.
+// announce prints the addresses and the data directory in development, for a developer who
+// just started the service.
 func announce(cmd *cobra.Command, cfg *config.Config, address net.Addr) {
 	if !cfg.Development() {
 		return

@@ -20,7 +20,7 @@ const (
 	warned     = 3
 )
 
-// exitStatuses is what people are told of them.
+// exitStatuses returns each status with its description, for help and the manual.
 func exitStatuses() [][2]string {
 	return [][2]string{
 		{fmt.Sprint(done), "Success: the command did its work, or the service drained completely. `check` and `doctor` found nothing wrong; `doctor` may have warned."},
@@ -38,8 +38,8 @@ type withStatus struct {
 
 func (e withStatus) Unwrap() error { return e.error }
 
-// misused refuses arguments or flags that can't be meant.
-func misused(format string, args ...any) error {
+// usageError returns an error that ends the process with the status for wrong usage.
+func usageError(format string, args ...any) error {
 	return withStatus{fmt.Errorf(format, args...), wrongUsage}
 }
 
@@ -66,12 +66,12 @@ func execute(ctx context.Context, root *cobra.Command) int {
 	case err == nil && out.err == nil:
 		return done
 	case err == nil:
-		began, err = true, fmt.Errorf("the output is not whole: %w", out.err)
+		began, err = true, fmt.Errorf("the output is incomplete: %w", out.err)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		err = errors.New("interrupted")
 	}
 	status := statusOf(err)
-	if !began { // what cobra refuses is how it was called
+	if !began { // cobra refused the arguments
 		status = wrongUsage
 	}
 	fmt.Fprintln(root.ErrOrStderr(), "guildhall:", databaseurl.MaskAll(sentence(err)))
@@ -88,8 +88,8 @@ func everyCommand(c *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
-// withoutSubcommand is what a command does that only has others below it: a
-// script that forgets which must not go on as if it had been done.
+// withoutSubcommand runs a command that only groups others. It is a usage error, so that a
+// script that omits the subcommand does not continue as if it had succeeded.
 func withoutSubcommand(cmd *cobra.Command, args []string) error {
 	var names []string
 	for _, c := range cmd.Commands() {
@@ -102,9 +102,9 @@ func withoutSubcommand(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	if len(args) == 0 {
-		return misused("%s needs a subcommand, one of: %s", cmd.CommandPath(), all)
+		return usageError("%s needs a subcommand, one of: %s", cmd.CommandPath(), all)
 	}
-	return misused("%s has no subcommand %q; it has: %s", cmd.CommandPath(), args[0], all)
+	return usageError("%s has no subcommand %q; it has: %s", cmd.CommandPath(), args[0], all)
 }
 
 func statusOf(err error) int {
@@ -119,8 +119,7 @@ func statusOf(err error) int {
 	return failed
 }
 
-// sentence is what a person is told of an error: of a refusal, what the API
-// answers.
+// sentence formats an error for standard error. For a refusal it is what the API answers.
 func sentence(err error) string {
 	var refusal *fault.Error
 	if !errors.As(err, &refusal) {

@@ -10,18 +10,18 @@ import (
 	"golang.org/x/term"
 )
 
-// stream is the name of standard input or output, where a command asks for a file.
+// stream names standard input or output in place of a file.
 const stream = "-"
 
-// oneResult refuses --json where standard output is the file.
+// oneResult refuses --json if the file goes to standard output too.
 func oneResult(asJSON bool, file string) error {
 	if asJSON && file == stream {
-		return misused("--json and - both want standard output: name a file, or do without --json")
+		return usageError("--json and - both write to standard output: name a file, or omit --json")
 	}
 	return nil
 }
 
-// standardInput refuses a terminal: nobody types a file.
+// standardInput returns standard input. It refuses a terminal, because the input is a file.
 func standardInput(cmd *cobra.Command) (io.Reader, error) {
 	in := cmd.InOrStdin()
 	if isTerminal(in) {
@@ -30,7 +30,7 @@ func standardInput(cmd *cobra.Command) (io.Reader, error) {
 	return in, nil
 }
 
-// standardOutput is for what a terminal can't show.
+// standardOutput returns standard output for binary data. It refuses a terminal.
 func standardOutput(cmd *cobra.Command) (io.Writer, error) {
 	out := cmd.OutOrStdout()
 	under := out
@@ -48,7 +48,7 @@ func isTerminal(file any) bool {
 	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is small
 }
 
-// openInput opens a file, or standard input. What isRegular can be read twice.
+// openInput opens a file, or standard input for -. A regular file can be read twice.
 func openInput(cmd *cobra.Command, name string) (in io.ReadCloser, isRegular bool, err error) {
 	if name == stream {
 		in, err := standardInput(cmd)

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// sweepCommand does once what the service does every few minutes.
+// sweepCommand deletes expired data once, as the service does every few minutes.
 func sweepCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -19,7 +19,7 @@ func sweepCommand() *cobra.Command {
 			all, err := g.app.Sweep(cmd.Context())
 			var lines []string
 			for _, s := range all {
-				lines = append(lines, fmt.Sprintf("%s: %d forgotten", s.Kind, s.Rows))
+				lines = append(lines, fmt.Sprintf("%s: %d deleted", s.Kind, s.Rows))
 			}
 			return errors.Join(err, answerWith(cmd, asJSON, all, strings.Join(lines, "\n")))
 		}),

@@ -51,7 +51,7 @@ func exportCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), exported{output, s})
+				return printJSON(cmd.OutOrStdout(), exportReport{output, s})
 			}
 			out := cmd.ErrOrStderr() // standard output may be the archive
 			fmt.Fprintf(out, "%s: people %d, members %d, admins %d, events %d\n", s.OrganizationID, s.People, s.Members, s.Admins, s.Events)
@@ -71,14 +71,14 @@ func exportCommand() *cobra.Command {
 	return cmd
 }
 
-// exported is what `export --json` prints.
-type exported struct {
+// exportReport is what `export --json` prints.
+type exportReport struct {
 	File string `json:"file"`
 	transfer.Summary
 }
 
-// imported is what `import --json` prints.
-type imported struct {
+// importReport is what `import --json` prints.
+type importReport struct {
 	transfer.Summary
 	DryRun          bool  `json:"dry_run"`
 	Unchanged       bool  `json:"unchanged"`
@@ -89,7 +89,7 @@ type imported struct {
 	Skipped []string `json:"skipped"` // types of lines
 }
 
-// importCommand takes an organization in.
+// importCommand imports an organization from an archive.
 func importCommand() *cobra.Command {
 	var asJSON bool
 	var options transfer.ImportOptions
@@ -110,7 +110,7 @@ func importCommand() *cobra.Command {
 					return fmt.Errorf("nothing was imported: %w", err)
 				}
 				if asJSON {
-					return printJSON(cmd.OutOrStdout(), imported{s, options.DryRun, s.Unchanged, s.Found, s.Made, s.WithoutPassword, append([]string{}, s.Skipped...)})
+					return printJSON(cmd.OutOrStdout(), importReport{s, options.DryRun, s.Unchanged, s.Found, s.Made, s.WithoutPassword, append([]string{}, s.Skipped...)})
 				}
 				reportImport(cmd.OutOrStdout(), s, options)
 				return nil
@@ -125,10 +125,10 @@ func importCommand() *cobra.Command {
 
 func reportImport(out io.Writer, s transfer.Summary, o transfer.ImportOptions) {
 	for _, kind := range s.Skipped {
-		fmt.Fprintf(out, "lines of the type %q were skipped: a later version of guildhall wrote them, and this one does not know them\n", kind)
+		fmt.Fprintf(out, "lines of the type %q were skipped: a later version of guildhall wrote them, and this version does not know the type\n", kind)
 	}
 	if s.Unchanged {
-		fmt.Fprintf(out, "%s is here already, with all that the archive holds: nothing was changed\n", s.OrganizationID)
+		fmt.Fprintf(out, "%s already exists with everything in the archive: nothing was changed\n", s.OrganizationID)
 		return
 	}
 	was := "was imported"
@@ -136,17 +136,17 @@ func reportImport(out io.Writer, s transfer.Summary, o transfer.ImportOptions) {
 		was = "would be imported"
 	}
 	fmt.Fprintf(out, "%s %s: people %d, members %d, admins %d, events %d\n", s.OrganizationID, was, s.People, s.Members, s.Admins, s.Events)
-	fmt.Fprintf(out, "accounts: %d were here, %d are new\n", s.Found, s.Made)
+	fmt.Fprintf(out, "accounts: %d existed, %d are new\n", s.Found, s.Made)
 	if s.WithoutPassword > 0 {
-		fmt.Fprintf(out, "%d of the new have no password yet: `guildhall admin set-password EMAIL` sets one\n", s.WithoutPassword)
+		fmt.Fprintf(out, "%d of the new accounts have no password yet: `guildhall admin set-password EMAIL` sets one\n", s.WithoutPassword)
 	}
 	if s.Hashes > 0 && !o.PasswordHashes {
-		fmt.Fprintln(out, "the archive has password hashes, which only --with-password-hashes takes")
+		fmt.Fprintln(out, "the archive has password hashes, which were not used: --with-password-hashes uses them for new accounts")
 	}
 }
 
-// openArchive returns a file that can be read twice: standard input and pipes
-// are copied first, into a file that nobody else reads.
+// openArchive returns a file that can be read twice. It first copies standard input and
+// pipes into a private temporary file.
 func openArchive(cmd *cobra.Command, name string) (io.ReadSeekCloser, error) {
 	source, isRegular, err := openInput(cmd, name)
 	if err != nil {
@@ -160,7 +160,7 @@ func openArchive(cmd *cobra.Command, name string) (io.ReadSeekCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = os.Remove(spool.Name()) // Windows removes no open file: Close does
+	_ = os.Remove(spool.Name()) // Windows can't remove an open file: Close removes it
 	if _, err = io.Copy(spool, source); err == nil {
 		_, err = spool.Seek(0, io.SeekStart)
 	}
@@ -172,7 +172,7 @@ func openArchive(cmd *cobra.Command, name string) (io.ReadSeekCloser, error) {
 	return archive, nil
 }
 
-// spooled is a file that does not outlive its use.
+// spooled is a temporary file that Close removes.
 type spooled struct{ *os.File }
 
 func (s spooled) Close() error {

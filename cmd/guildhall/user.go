@@ -16,8 +16,8 @@ import (
 	"guildhall/platform/field"
 )
 
-// userCommand is what an operator does about people, on the server. It acts with
-// the power of a platform administrator, by the rules of the API.
+// userCommand groups an operator's commands on users. They run on the server with the
+// permissions of a platform administrator, under the rules of the API.
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "user", Short: "Create, show, suspend, archive and unlock users",
@@ -31,9 +31,9 @@ func userCommand() *cobra.Command {
 	return cmd
 }
 
-// aboutPerson makes a command that acts on one. With --json it prints what act
-// returns, else the sentence that told makes of it.
-func aboutPerson(cmd *cobra.Command, act func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (result any, told string, err error)) *cobra.Command {
+// commandOnPerson adds the EMAIL|ID argument and --json to a command that acts on one user.
+// The command prints the result of act as JSON, or else its summary.
+func commandOnPerson(cmd *cobra.Command, act func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (result any, summary string, err error)) *cobra.Command {
 	var who personReference
 	var asJSON bool
 	cmd.Use += " EMAIL|ID"
@@ -43,11 +43,11 @@ func aboutPerson(cmd *cobra.Command, act func(cmd *cobra.Command, g *guildhall, 
 		if err != nil {
 			return err
 		}
-		result, told, err := act(cmd, g, id)
+		result, summary, err := act(cmd, g, id)
 		if err != nil {
 			return err
 		}
-		return answerWith(cmd, asJSON, result, told)
+		return answerWith(cmd, asJSON, result, summary)
 	})
 	addJSON(cmd, &asJSON)
 	return cmd
@@ -57,21 +57,22 @@ func addJSON(cmd *cobra.Command, asJSON *bool) {
 	addJSONOf(cmd, asJSON, "JSON, with the members that the API has")
 }
 
-// addJSONOf is addJSON for what the API does not have.
+// addJSONOf is addJSON for output that the API does not have.
 func addJSONOf(cmd *cobra.Command, asJSON *bool, members string) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print "+members)
 }
 
-func answerWith(cmd *cobra.Command, asJSON bool, result any, told string) error {
-	return answerOn(cmd.OutOrStdout(), asJSON, result, told)
+func answerWith(cmd *cobra.Command, asJSON bool, result any, summary string) error {
+	return answerOn(cmd.OutOrStdout(), asJSON, result, summary)
 }
 
-// answerOn is answerWith where standard output may be taken.
-func answerOn(out io.Writer, asJSON bool, result any, told string) error {
+// answerOn is answerWith on another writer, because the command may write its file to
+// standard output.
+func answerOn(out io.Writer, asJSON bool, result any, summary string) error {
 	if asJSON {
 		return printJSON(out, result)
 	}
-	_, err := fmt.Fprintln(out, forTerminal(told))
+	_, err := fmt.Fprintln(out, forTerminal(summary))
 	return err
 }
 
@@ -90,7 +91,7 @@ func userListCommand() *cobra.Command {
 				return err
 			}
 			match = strings.ToLower(match)
-			people := only(g.users.CommandLine().All(cmd.Context(), organizationID), func(v user.View) bool {
+			people := filter(g.users.CommandLine().All(cmd.Context(), organizationID), func(v user.View) bool {
 				return (want == "" || want == personsStanding(v)) &&
 					(strings.Contains(strings.ToLower(v.Email), match) || strings.Contains(strings.ToLower(v.Name), match))
 			})
@@ -100,7 +101,7 @@ func userListCommand() *cobra.Command {
 			})
 		}),
 	}
-	addParsed(cmd.Flags(), &within, "organization", "string", "only members of this one, by its id or a name that only it has")
+	addParsed(cmd.Flags(), &within, "organization", "string", "only members of this organization, by its id, or by its name if that is unique")
 	addListFlags(cmd, &want, &match, &limit, &asJSON, "email address or name")
 	return cmd
 }
@@ -121,7 +122,7 @@ func personsStanding(v user.View) standing {
 	return standingOf(v.IsActive, v.IsSuspended, v.IsArchived)
 }
 
-// shownPerson is all that can be told of somebody.
+// shownPerson is everything that `user show` prints.
 type shownPerson struct {
 	user.Details
 	Organizations []shownMembership `json:"organizations"`
@@ -136,15 +137,15 @@ type shownMembership struct {
 }
 
 func userShowCommand() *cobra.Command {
-	return aboutPerson(&cobra.Command{
+	return commandOnPerson(&cobra.Command{
 		Use: "show", Short: "Show an account: status, organizations, sessions, and active rate limits",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
-		p, err := lookAt(cmd, g, id)
+		p, err := loadPerson(cmd, g, id)
 		return p, p.String(), err
 	})
 }
 
-func lookAt(cmd *cobra.Command, g *guildhall, id uuid.UUID) (p shownPerson, err error) {
+func loadPerson(cmd *cobra.Command, g *guildhall, id uuid.UUID) (p shownPerson, err error) {
 	ctx := cmd.Context()
 	if p.Details, err = g.users.CommandLine().Show(ctx, id); err != nil {
 		return p, err
@@ -160,7 +161,7 @@ func lookAt(cmd *cobra.Command, g *guildhall, id uuid.UUID) (p shownPerson, err 
 		}
 		p.Organizations = append(p.Organizations, shownMembership{o, within})
 	}
-	if p.Sessions, err = all(g.auth.CommandLine().Sessions(ctx, id)); err != nil {
+	if p.Sessions, err = collect(g.auth.CommandLine().Sessions(ctx, id)); err != nil {
 		return p, err
 	}
 	p.Limits, err = g.auth.CommandLine().Limits(ctx, id)
@@ -173,7 +174,7 @@ func (p shownPerson) String() string {
 	fmt.Fprintf(w, "id\t%s\nemail\t%s\nname\t%s\nregistered\t%s\n", p.ID, p.Email, onLine(p.Name), moment(p.CreatedAt))
 	fmt.Fprintf(w, "standing\t%s\n", p.standing())
 	if p.IsPlatformAdministrator {
-		fmt.Fprintf(w, "power\tplatform administrator\n")
+		fmt.Fprintf(w, "role\tplatform administrator\n")
 	}
 	_ = w.Flush()
 	table := func(title string, n int, headings string, line func(i int) string) {
@@ -188,7 +189,7 @@ func (p shownPerson) String() string {
 		}
 		_ = w.Flush()
 	}
-	table("organizations", len(p.Organizations), "ID\tROLE\tJOINED\tORGANIZATION\tTHEY ARE\tNAME", func(i int) string {
+	table("organizations", len(p.Organizations), "ID\tROLE\tJOINED\tORGANIZATION\tMEMBERSHIP\tNAME", func(i int) string {
 		o := p.Organizations[i]
 		there := string(standingOf(o.Within.IsActive, o.Within.IsSuspended, false))
 		if s := o.Within.Suspension; s != nil {
@@ -197,7 +198,7 @@ func (p shownPerson) String() string {
 		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", o.ID, o.Role, moment(*o.JoinedAt), standingOf(o.IsActive, o.IsSuspended, o.IsArchived), there, onLine(o.Name))
 	})
 	table("sessions", len(p.Sessions), sessionHeadings, func(i int) string { return strings.Join(sessionColumns(p.Sessions[i]), "\t") })
-	table("limits that hold them up", len(p.Limits), "LIMIT\tFROM\tSECONDS LEFT", func(i int) string {
+	table("active rate limits", len(p.Limits), "LIMIT\tFROM\tSECONDS LEFT", func(i int) string {
 		l := p.Limits[i]
 		return fmt.Sprintf("%s\t%s\t%d", l.Name, orAnywhere(l.Address), l.RetryAfter)
 	})
@@ -236,7 +237,7 @@ func userCreateCommand() *cobra.Command {
 	}
 	cmd.RunE = withService(func(cmd *cobra.Command, _ []string, g *guildhall) (err error) {
 		if cmd.Flags().Changed("role") && within == "" {
-			return misused("--role needs --organization: the role is in an organization")
+			return usageError("--role needs --organization: the role is in an organization")
 		}
 		if n.OrganizationID, err = within.findIfGiven(cmd.Context(), g); err != nil {
 			return err
@@ -250,18 +251,18 @@ func userCreateCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		told := v.Email + " has an account: " + v.ID.String()
+		summary := v.Email + " has an account: " + v.ID.String()
 		if n.OrganizationID.Valid {
-			told += "\nThey are in the organization " + n.OrganizationID.UUID.String() + "."
+			summary += "\nThey are in the organization " + n.OrganizationID.UUID.String() + "."
 		}
 		if withoutPassword {
-			told += "\nIt has no password yet: set one with `guildhall admin set-password " + v.Email + "`."
+			summary += "\nIt has no password yet: set one with `guildhall admin set-password " + v.Email + "`."
 		}
-		return answerWith(cmd, asJSON, v, told)
+		return answerWith(cmd, asJSON, v, summary)
 	})
-	addParsed(cmd.Flags(), &n.Name, "name", "string", "the person's name")
-	addParsed(cmd.Flags(), &within, "organization", "string", "an organization that the person joins, by its id or a name that only it has")
-	addParsed(cmd.Flags(), n.Role, "role", "string", "the role there, member or admin (default member)")
+	addParsed(cmd.Flags(), &n.Name, "name", "string", "the user's name")
+	addParsed(cmd.Flags(), &within, "organization", "string", "an organization that the user joins, by its id, or by its name if that is unique")
+	addParsed(cmd.Flags(), n.Role, "role", "string", "the role in the organization, member or admin (default member)")
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"member", "admin"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&withoutPassword, "no-password", false, "create the account without a password")
 	addJSON(cmd, &asJSON)
@@ -273,7 +274,7 @@ func userSuspendCommand() *cobra.Command {
 	var reason field.Reason
 	var until deadline
 	var within organizationReference
-	cmd := aboutPerson(&cobra.Command{
+	cmd := commandOnPerson(&cobra.Command{
 		Use: "suspend", Short: "Suspend an account, or with --organization a member there",
 		Long: "Suspend an account, or with --organization a member there. A suspended account can't log in, and its sessions\n" +
 			"end. `user activate` ends the suspension.",
@@ -297,7 +298,7 @@ func addUntil(cmd *cobra.Command, until *deadline) {
 }
 
 func addWithin(cmd *cobra.Command, within *organizationReference) {
-	addParsed(cmd.Flags(), within, "organization", "string", "the standing in this organization, by its id or a name that only it has, and not that of the account")
+	addParsed(cmd.Flags(), within, "organization", "string", "act on the membership in this organization and not on the account; by its id, or by its name if that is unique")
 }
 
 func where(organizationID uuid.NullUUID) string {
@@ -316,7 +317,7 @@ func ending(until deadline) string {
 
 func userActivateCommand() *cobra.Command {
 	var within organizationReference
-	cmd := aboutPerson(&cobra.Command{
+	cmd := commandOnPerson(&cobra.Command{
 		Use: "activate", Short: "Activate an account or a member, and end any suspension",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		organizationID, err := within.findIfGiven(cmd.Context(), g)
@@ -332,7 +333,7 @@ func userActivateCommand() *cobra.Command {
 
 func userDeactivateCommand() *cobra.Command {
 	var within organizationReference
-	cmd := aboutPerson(&cobra.Command{
+	cmd := commandOnPerson(&cobra.Command{
 		Use: "deactivate", Short: "Deactivate an account, or with --organization a member there",
 		Long: "Deactivate an account, or with --organization a member there: like `user suspend`, without a reason and without\n" +
 			"an end.",
@@ -350,7 +351,7 @@ func userDeactivateCommand() *cobra.Command {
 
 func userArchiveCommand() *cobra.Command {
 	var reason field.Reason
-	cmd := aboutPerson(&cobra.Command{
+	cmd := commandOnPerson(&cobra.Command{
 		Use: "archive", Short: "Archive an account, and the organizations without other members",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		v, err := g.users.CommandLine().Archive(cmd.Context(), id, reason)
@@ -363,18 +364,18 @@ func userArchiveCommand() *cobra.Command {
 
 func userUnarchiveCommand() *cobra.Command {
 	var reason field.Reason
-	cmd := aboutPerson(&cobra.Command{
+	cmd := commandOnPerson(&cobra.Command{
 		Use: "unarchive", Short: "Restore an archived account; its organizations stay archived",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
-		v, err := g.users.CommandLine().Unarchive(cmd.Context(), id, given(cmd, &reason))
+		v, err := g.users.CommandLine().Unarchive(cmd.Context(), id, ifGiven(cmd, &reason))
 		return v, v.Email + " is restored", err
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators")
 	return cmd
 }
 
-// given is a reason that need not be.
-func given(cmd *cobra.Command, reason *field.Reason) *field.Reason {
+// ifGiven returns an optional reason, or nil if the flag was not given.
+func ifGiven(cmd *cobra.Command, reason *field.Reason) *field.Reason {
 	if !cmd.Flags().Changed("reason") {
 		return nil
 	}
@@ -414,7 +415,7 @@ func userSessionsCommand() *cobra.Command {
 }
 
 func userEndSessionsCommand() *cobra.Command {
-	return aboutPerson(&cobra.Command{
+	return commandOnPerson(&cobra.Command{
 		Use: "end-sessions", Short: "Log a user out everywhere",
 	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
 		n, err := g.auth.CommandLine().EndSessions(cmd.Context(), id)
@@ -423,7 +424,7 @@ func userEndSessionsCommand() *cobra.Command {
 }
 
 func userUnlockCommand() *cobra.Command {
-	return aboutPerson(&cobra.Command{
+	return commandOnPerson(&cobra.Command{
 		Use: "unlock", Short: "Reset the rate limits on a user's email address",
 		Long: "Reset the rate limits on a user's email address, so that they can try to log in again. Limits on a network\n" +
 			"address remain, because other users share it.",
@@ -435,13 +436,14 @@ func userUnlockCommand() *cobra.Command {
 		if err != nil {
 			return nil, "", err
 		}
-		out, err := shutOut(cmd.Context(), g, id)
-		return map[string]any{"user_id": id, "limits": left}, "nothing is counted against them any more" + out, err
+		out, err := loginObstacles(cmd.Context(), g, id)
+		return map[string]any{"user_id": id, "limits": left}, "the rate limits on their email address were reset" + out, err
 	})
 }
 
-// shutOut has a line for each reason why somebody can't log in who was just helped.
-func shutOut(ctx context.Context, g *guildhall, id uuid.UUID) (told string, err error) {
+// loginObstacles returns a line for each reason why a user still can't log in after a command
+// that was meant to let them.
+func loginObstacles(ctx context.Context, g *guildhall, id uuid.UUID) (summary string, err error) {
 	var p shownPerson
 	if p.Details, err = g.users.CommandLine().Show(ctx, id); err != nil {
 		return "", err
@@ -451,11 +453,11 @@ func shutOut(ctx context.Context, g *guildhall, id uuid.UUID) (told string, err 
 		if s == archived {
 			lifts = "unarchive"
 		}
-		told += fmt.Sprintf("\nbut they can't log in: the account is %s\n`guildhall user %s %s` changes that", p.standing(), lifts, p.Email)
+		summary += fmt.Sprintf("\nbut they can't log in: the account is %s\n`guildhall user %s %s` changes that", p.standing(), lifts, p.Email)
 	}
 	left, err := g.auth.CommandLine().Limits(ctx, id)
 	for _, l := range left {
-		told += fmt.Sprintf("\nbut nobody gets in from %s for another %d s: too many tried", orAnywhere(l.Address), l.RetryAfter)
+		summary += fmt.Sprintf("\nbut log-ins from %s are refused for another %d s: too many attempts", orAnywhere(l.Address), l.RetryAfter)
 	}
-	return told, err
+	return summary, err
 }

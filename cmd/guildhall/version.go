@@ -12,17 +12,17 @@ import (
 	"guildhall/platform/database"
 )
 
-// release is what `guildhall version --json` prints, for whoever compares what
-// runs with what should run.
+// release is what `guildhall version --json` prints, to compare the running version with the
+// expected one.
 type release struct {
 	Version     string `json:"version"`
-	Commit      string `json:"commit,omitempty"`       // where it was built from a working copy
+	Commit      string `json:"commit,omitempty"`       // only if built from a git working copy
 	CommittedAt string `json:"committed_at,omitempty"` // RFC 3339
-	Modified    bool   `json:"modified"`               // by what was not committed
+	Modified    bool   `json:"modified"`               // the working copy had uncommitted changes
 	Go          string `json:"go"`
 	Platform    string `json:"platform"`
 	SQLite      string `json:"sqlite"`
-	Schema      string `json:"schema"` // the newest migration it knows
+	Schema      string `json:"schema"` // the newest migration in this binary
 }
 
 func versionCommand() *cobra.Command {

@@ -14,7 +14,7 @@ import (
 	"guildhall/platform/module"
 )
 
-// services are what the modules do, for routes and commands alike.
+// services holds the modules' services, which routes and commands share.
 type services struct {
 	auth          *auth.Service
 	users         *user.Service
@@ -22,8 +22,8 @@ type services struct {
 	memberships   *membership.Service
 }
 
-// wire builds the services and their modules. It is the only place that knows them
-// all. Each service gets the parts of the kernel that it uses and, through interfaces
+// wire builds the services and their modules. It is the only place that knows all of
+// them. Each service gets the parts of the kernel that it uses and, through interfaces
 // that it declares itself, the other services.
 func wire(k *platform.Kernel) (services, []module.Module) {
 	cfg := k.Config
@@ -54,7 +54,7 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 	}
 }
 
-// guildhall is the whole program on its database: the kernel, the services, and the
+// guildhall is the whole program with an open database: the kernel, the services, and the
 // app that serves them.
 type guildhall struct {
 	*platform.Kernel
