@@ -14,7 +14,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// actions are those of a list of events, the oldest first.
+// actions returns the actions in a list of events, oldest first.
 func actions(a answer) (all []string) {
 	a.t.Helper()
 	for _, e := range a.is(200).list() {
@@ -24,8 +24,8 @@ func actions(a answer) (all []string) {
 	return all
 }
 
-// TestEveryChangeIsOnTheTrail: each writes one event, with who did it as what,
-// to whom and from where, in the list of those whom it concerns.
+// TestEveryChangeIsOnTheTrail makes each change and checks its one event: actor, role,
+// subject and address, in the audit log of everyone that it concerns.
 func TestEveryChangeIsOnTheTrail(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace, oz := s.person("Ada"), s.person("Grace"), s.operator("Oz")
@@ -114,7 +114,7 @@ func TestEveryChangeIsOnTheTrail(t *testing.T) {
 	})
 }
 
-// verified asserts that every chain is whole.
+// verified asserts that every chain of the audit log verifies.
 func (s *service) verified() audit.Verified {
 	s.t.Helper()
 	v, err := s.kernel.Trail.Verify(s.ctx)
@@ -124,8 +124,8 @@ func (s *service) verified() audit.Verified {
 	return v
 }
 
-// TestRefusedAttemptsAreOnTheTrail, with who tried what; but a stranger leaves
-// nothing in the trail of an organization that they are not in.
+// TestRefusedAttemptsAreOnTheTrail checks that a refused request is recorded with its
+// actor and action, but that a stranger adds nothing to the audit log of an organization.
 func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -179,7 +179,7 @@ func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
 	})
 }
 
-// TestWhoMayReadTheTrail and how it is narrowed and paged.
+// TestWhoMayReadTheTrail checks who may read the audit log, and its filters and pages.
 func TestWhoMayReadTheTrail(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, oz := s.person("Ada"), s.operator("Oz")
@@ -246,8 +246,8 @@ func TestWhoMayReadTheTrail(t *testing.T) {
 	})
 }
 
-// TestTheTrailAndTheChangeAreOne: what fails leaves no event, and where no event
-// can be written nothing changes.
+// TestTheTrailAndTheChangeAreOne checks that a change and its event share a transaction:
+// a failed change leaves no event, and without its event nothing changes.
 func TestTheTrailAndTheChangeAreOne(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")
@@ -278,13 +278,13 @@ func TestTheTrailAndTheChangeAreOne(t *testing.T) {
 	})
 }
 
-// failuresIgnored is a test that goes on whatever is wrong.
+// failuresIgnored is a test that ignores failures.
 type failuresIgnored struct{ testing.TB }
 
 func (*failuresIgnored) Errorf(string, ...any) {}
 
-// TestForgedTrail: an event that was changed, removed or put in shows, and the
-// database refuses all of it to whoever does not lift its guard first.
+// TestForgedTrail checks that verification detects an event that was changed, removed or
+// inserted, and that the database refuses all of these until its triggers are dropped.
 func TestForgedTrail(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {

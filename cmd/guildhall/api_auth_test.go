@@ -17,7 +17,7 @@ import (
 
 const form = "application/x-www-form-urlencoded"
 
-// logIn by JSON.
+// logIn logs in with a JSON body.
 func (s *service) logIn(email, password string, more ...string) answer {
 	s.t.Helper()
 	body := map[string]any{"username": email, "password": password}
@@ -27,7 +27,7 @@ func (s *service) logIn(email, password string, more ...string) answer {
 	return s.do("POST", "/api/v1/auth/token", "", body)
 }
 
-// claims of a token, unverified.
+// claims decodes a token without verifying it.
 func claims(t testing.TB, token string) (header, payload map[string]any) {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -46,7 +46,7 @@ func claims(t testing.TB, token string) (header, payload map[string]any) {
 	return header, payload
 }
 
-// count runs a query for one number.
+// count runs a query that returns one number.
 func (s *service) count(query string, args ...any) (n int) {
 	s.t.Helper()
 	if err := s.kernel.DB.Row(everything, query, args...).Scan(&n); err != nil {
@@ -55,7 +55,7 @@ func (s *service) count(query string, args ...any) (n int) {
 	return n
 }
 
-// exec changes the database behind the service's back.
+// exec changes the database directly, without the service.
 func (s *service) exec(statement string, args ...any) {
 	s.t.Helper()
 	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
@@ -151,8 +151,8 @@ func TestRegistrationCanBeClosed(t *testing.T) {
 	}, func(c *config.Config) { c.EnableRegistration = false })
 }
 
-// TestAnEmailsDomainMayBeInUnicode: it is kept as A-labels, and whoever writes it
-// in either way means the same account.
+// TestAnEmailsDomainMayBeInUnicode checks that a domain is stored as A-labels, and that
+// both spellings mean the same account.
 func TestAnEmailsDomainMayBeInUnicode(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		register := func(email string) answer {

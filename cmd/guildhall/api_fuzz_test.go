@@ -16,7 +16,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// fuzzWorld is one service with people in it, whom fuzzed requests may act as.
+// fuzzWorld is one service with users whom fuzzed requests may act as.
 type fuzzWorld struct {
 	s          *service
 	people     []*actor
@@ -58,7 +58,7 @@ func newFuzzWorld(t testing.TB) *fuzzWorld {
 	return w
 }
 
-// request makes one request from the document: mostly of good values, some not.
+// request builds one request from the document: mostly with valid values, some invalid.
 func (w *fuzzWorld) request(r *rand.Rand, extra string) {
 	pick := func() string {
 		if extra != "" && r.IntN(4) == 0 {
@@ -140,9 +140,9 @@ func printable(r rune) rune {
 	return r
 }
 
-// FuzzRequests sends what the OpenAPI document says, spoilt here and there, as
-// everybody. Whatever comes, the contract holds (s.do sees to that): no 5xx, a
-// proper problem, an answer as documented.
+// FuzzRequests sends requests from the OpenAPI document with invalid parts, as every
+// user. The contract must hold, which s.do checks: no 5xx, a valid problem, a documented
+// answer.
 func FuzzRequests(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed, hostile[seed])

@@ -35,7 +35,8 @@ func TestPathsAndMethods(t *testing.T) {
 	})
 }
 
-// TestAllowListsWhatIsAnswered: HEAD where there is GET, OPTIONS where there is CORS.
+// TestAllowListsWhatIsAnswered checks the methods in Allow: HEAD where GET is, OPTIONS
+// where CORS applies.
 func TestAllowListsWhatIsAnswered(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t), func(c *config.Config) { c.CORSOrigins = nil })
@@ -46,8 +47,8 @@ func TestAllowListsWhatIsAnswered(t *testing.T) {
 	}
 }
 
-// TestTheRootSaysWhereToGoOn: a browser in development to the documentation,
-// everybody else to the OpenAPI document.
+// TestTheRootSaysWhereToGoOn checks that the root redirects a browser in development to
+// the documentation, and all other clients to the OpenAPI document.
 func TestTheRootSaysWhereToGoOn(t *testing.T) {
 	t.Parallel()
 	for _, debug := range []bool{true, false} {
@@ -109,7 +110,7 @@ func TestHealth(t *testing.T) {
 	})
 }
 
-// TestADiskThatIsFull: SQLite is not let grow any further.
+// TestADiskThatIsFull prevents SQLite's file from growing.
 func TestADiskThatIsFull(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -140,7 +141,7 @@ func TestADiskThatIsFull(t *testing.T) {
 	ada.post("/organizations", body("name", "x")).is(201)
 }
 
-// TestPostgresThatGoesAway loses and finds the way to it.
+// TestPostgresThatGoesAway cuts the connection to PostgreSQL and restores it.
 func TestPostgresThatGoesAway(t *testing.T) {
 	t.Parallel()
 	if pgBouncerEverywhere() {
@@ -270,8 +271,8 @@ func TestCORSIsByExactOrigin(t *testing.T) {
 	}
 }
 
-// TestAListedOriginMaySendAnyHeader: a front end with tracing sends headers that
-// are none of ours.
+// TestAListedOriginMaySendAnyHeader checks that an allowed origin may send headers that
+// the service does not know, such as those of a front end with tracing.
 func TestAListedOriginMaySendAnyHeader(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -394,7 +395,8 @@ func TestDocumentationPages(t *testing.T) {
 	off.do("GET", "/openapi.json", "", nil).is(200)
 }
 
-// TestTheLogHasTheClientsAddress as TRUSTED_PROXIES sees it, unless it must not.
+// TestTheLogHasTheClientsAddress checks that the log has the client's address according
+// to TRUSTED_PROXIES, unless a setting omits it.
 func TestTheLogHasTheClientsAddress(t *testing.T) {
 	t.Parallel()
 	url := platformtest.SQLiteURL(t)

@@ -22,7 +22,7 @@ type creation struct {
 	body        map[string]any
 }
 
-// creations are one for each route that creates.
+// creations returns one creation for each route that creates something.
 func (s *service) creations() []creation {
 	s.t.Helper()
 	ada := s.person("Ada")
@@ -54,8 +54,9 @@ func (s *service) create(c creation, headers ...string) answer {
 	return s.do("POST", httpapi.BasePath+c.path, c.token, c.body, headers...)
 }
 
-// TestARepeatedCreationIsAnsweredAsTheFirst, once for each key: the same bytes,
-// nothing created again, and another body refused.
+// TestARepeatedCreationIsAnsweredAsTheFirst repeats each creation with its key: the
+// answer has the same bytes and nothing is created again. Another body with the key is
+// refused.
 func TestARepeatedCreationIsAnsweredAsTheFirst(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		for _, c := range s.creations() {
@@ -102,8 +103,8 @@ func TestARepeatedCreationIsAnsweredAsTheFirst(t *testing.T) {
 	})
 }
 
-// TestKeysAreTheirCallers: the same key of two people is two keys, and what is
-// kept tells nothing to whoever reads the table.
+// TestKeysAreTheirCallers checks that the same key of two callers is two keys, and that
+// the stored rows reveal nothing to a reader of the table.
 func TestKeysAreTheirCallers(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")
@@ -133,7 +134,7 @@ func TestKeysAreTheirCallers(t *testing.T) {
 	})
 }
 
-// TestARefusalIsNotKept: what was refused can be tried again with the same key.
+// TestARefusalIsNotKept checks that a refused request can be repeated with the same key.
 func TestARefusalIsNotKept(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -149,8 +150,8 @@ func TestARefusalIsNotKept(t *testing.T) {
 	})
 }
 
-// TestCreationsAtOnceWithOneKey: one is carried out; the others are told to wait,
-// or get its answer.
+// TestCreationsAtOnceWithOneKey sends concurrent requests with one key: one is executed.
+// The others are refused until it has finished, or get its answer.
 func TestCreationsAtOnceWithOneKey(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		for _, c := range s.creations() {
@@ -185,8 +186,8 @@ func TestCreationsAtOnceWithOneKey(t *testing.T) {
 	})
 }
 
-// TestAnAnswerLostAfterTheCommit: the client goes away, or the process dies, in
-// the very moment in which the creation is committed.
+// TestAnAnswerLostAfterTheCommit disconnects the client, or kills the process, at the
+// moment when the creation commits.
 func TestAnAnswerLostAfterTheCommit(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		for _, c := range s.creations() {
@@ -222,7 +223,7 @@ func TestAnAnswerLostAfterTheCommit(t *testing.T) {
 	})
 }
 
-// deaf is a client that has gone.
+// deaf is a client that has disconnected: every write to it fails.
 type deaf struct{ header http.Header }
 
 func (d *deaf) Header() http.Header { return d.header }
@@ -231,7 +232,8 @@ func (*deaf) WriteHeader(int) {}
 
 func (*deaf) Write([]byte) (int, error) { return 0, errors.New("nobody listens") }
 
-// TestAnotherSecretReadsNoAnswer that was kept under the one before.
+// TestAnotherSecretReadsNoAnswer checks that a changed secret can't decrypt answers that
+// were stored under the previous one.
 func TestAnotherSecretReadsNoAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.do("POST", "/api/v1/auth/register", "", body("email", "new@example.com", "password", password, "name", "New"), "Idempotency-Key", "a-registration").is(201)
@@ -244,7 +246,8 @@ func TestAnotherSecretReadsNoAnswer(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsGivenAgainForAsLongAsConfigured, and the document says how long.
+// TestAnAnswerIsGivenAgainForAsLongAsConfigured checks how long an answer is stored, and
+// that the document says it.
 func TestAnAnswerIsGivenAgainForAsLongAsConfigured(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")

@@ -22,7 +22,7 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// inputRoute is a route with what the document says of it.
+// inputRoute is a route with its operation in the document.
 type inputRoute struct {
 	httpapi.Route
 	relative  string // below the base path, as goodBodies names it
@@ -47,16 +47,16 @@ func (s *service) inputRoutes() []inputRoute {
 	return all
 }
 
-// inputPath fills in the ids.
+// inputPath replaces the parameters of a path with ids.
 func (r inputRoute) inputPath(organization, user string) string {
 	return strings.NewReplacer(":organization_id", organization, ":user_id", user, ":session_id", user).Replace(r.Path)
 }
 
-// ofSelf says whether a route acts on the caller's own account alone.
+// ofSelf reports whether a route acts only on the caller's own account.
 func (r inputRoute) ofSelf() bool { return r.Rule.String() == "self" }
 
-// inputContents is every row of every table, so that a change is seen as well
-// as an insertion.
+// inputContents returns every row of every table, so that changes are detected as well as
+// insertions.
 func (s *service) inputContents(tables ...string) map[string][]string {
 	s.t.Helper()
 	all := map[string][]string{}
@@ -96,7 +96,7 @@ func (s *service) inputContents(tables ...string) map[string][]string {
 	return all
 }
 
-// inputUntouched runs bad requests and sees that they have written nothing.
+// inputUntouched runs bad requests and asserts that they have written nothing.
 func (s *service) inputUntouched(try func()) {
 	s.t.Helper()
 	before := s.inputContents()
@@ -109,7 +109,7 @@ func (s *service) inputUntouched(try func()) {
 	}
 }
 
-// inputLocations are those that a problem names.
+// inputLocations returns the locations that a problem names.
 func inputLocations(a answer) []string {
 	var p struct {
 		Errors []struct{ Location, Message string }
@@ -125,7 +125,7 @@ func inputLocations(a answer) []string {
 	return all
 }
 
-// names asserts that the values at fault are these and no others.
+// names asserts that a problem names exactly these values.
 func inputNames(a answer, want ...string) {
 	a.t.Helper()
 	a.is(422, "validation_failed")
@@ -137,7 +137,7 @@ func inputNames(a answer, want ...string) {
 	}
 }
 
-// inputStream is a body whose length nobody says beforehand.
+// inputStream is a body without a Content-Length.
 type inputStream struct{ io.Reader }
 
 func (s *service) inputChunked(method, path, token, contentType string, size int) answer {
@@ -163,8 +163,8 @@ func (inputSpaces) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestInputBodiesByTheDocument: what the document says of a body (required or
-// not, which media types, which members) is what the service does.
+// TestInputBodiesByTheDocument checks bodies against the document: whether one is
+// required, its media types and its members.
 func TestInputBodiesByTheDocument(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.operator("Ada")
@@ -293,7 +293,7 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 	})
 }
 
-// TestInputQueriesByTheDocument spoils every parameter of every query.
+// TestInputQueriesByTheDocument sends invalid values of every query parameter.
 func TestInputQueriesByTheDocument(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.operator("Ada")
@@ -378,8 +378,8 @@ func inputNoID(text, id string) string {
 	return strings.NewReplacer("ID", id, "BARE", strings.ReplaceAll(id, "-", ""), "SHORT", id[:35], "NODASH", strings.Replace(id, "-", "0", 1)).Replace(text)
 }
 
-// TestInputIdsOnEveryRoute: what is no id is 422 wherever an id stands, and says
-// so only to somebody who is signed in.
+// TestInputIdsOnEveryRoute checks that an invalid id is answered with 422 in every place,
+// but only to callers who are logged in.
 func TestInputIdsOnEveryRoute(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.operator("Ada")
@@ -459,8 +459,9 @@ func TestInputIdsOnEveryRoute(t *testing.T) {
 	})
 }
 
-// TestInputIdsOfNobody: an id that is well-formed and nobody's is unknown,
-// whatever its version, also to those who may do everything; all answer alike.
+// TestInputIdsOfNobody checks that an id that is valid but unassigned is unknown,
+// whatever its UUID version, also for a platform administrator, and that all such answers
+// are alike.
 func TestInputIdsOfNobody(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -506,7 +507,8 @@ func TestInputIdsOfNobody(t *testing.T) {
 	})
 }
 
-// TestInputFormOfLogIn: a form is read as strictly, but for what OAuth asks.
+// TestInputFormOfLogIn checks that a log-in form is parsed as strictly as JSON, except
+// where OAuth requires otherwise.
 func TestInputFormOfLogIn(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -557,7 +559,8 @@ func TestInputFormOfLogIn(t *testing.T) {
 	})
 }
 
-// TestInputLimitsOfTheRest are those of values that TestLimitsOfValues leaves out.
+// TestInputLimitsOfTheRest checks the limits of values that TestLimitsOfValues leaves
+// out.
 func TestInputLimitsOfTheRest(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -630,8 +633,8 @@ func TestInputLimitsOfTheRest(t *testing.T) {
 	})
 }
 
-// TestInputTextIsKeptAsGiven: what is accepted comes back the same from either
-// database, in NFC; what people could not see is refused and changes nothing.
+// TestInputTextIsKeptAsGiven checks that accepted text comes back unchanged from both
+// databases, in NFC, and that invisible characters are refused without any change.
 func TestInputTextIsKeptAsGiven(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")
@@ -691,7 +694,7 @@ func TestInputTextIsKeptAsGiven(t *testing.T) {
 	})
 }
 
-// TestInputOnePath has other spellings of paths, none of which is another way in.
+// TestInputOnePath requests other spellings of paths. None may reach a route.
 func TestInputOnePath(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -719,8 +722,8 @@ func TestInputOnePath(t *testing.T) {
 	})
 }
 
-// TestInputCredentials: whatever stands in the header, it is 401 with a
-// challenge that RFC 6750 §3 allows, and never part of the answer.
+// TestInputCredentials sends invalid Authorization headers: each is answered with 401 and
+// a challenge that RFC 6750 §3 allows, and the answer never repeats the header.
 func TestInputCredentials(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -766,8 +769,8 @@ func TestInputCredentials(t *testing.T) {
 	})
 }
 
-// FuzzInputRaw sends bytes instead of what the document says: any method, any
-// path, any headers, any body, as the one who may do everything.
+// FuzzInputRaw sends arbitrary methods, paths, headers and bodies as a platform
+// administrator, without following the document.
 func FuzzInputRaw(f *testing.F) {
 	w := newFuzzWorld(f)
 	operator := w.people[len(w.people)-1]

@@ -10,7 +10,8 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// good bodies of every route that reads one, to be spoilt.
+// goodBodies are valid bodies of every route that reads one. Tests invalidate parts of
+// them.
 func goodBodies(ada, grace *actor) map[string]map[string]any {
 	return map[string]map[string]any{
 		"POST /auth/register":                                     body("email", "new@example.com", "password", password, "name", "New", "organization_name", "New"),
@@ -37,7 +38,7 @@ func goodBodies(ada, grace *actor) map[string]map[string]any {
 	}
 }
 
-// tables and how many rows each has.
+// tables returns the number of rows of each table.
 func (s *service) rows() string {
 	s.t.Helper()
 	var all []string
@@ -51,8 +52,9 @@ func (s *service) rows() string {
 	return strings.Join(all, ", ")
 }
 
-// TestBadBodiesEverywhere spoils the body of every route in every way: the
-// contract's status and code, the value at fault named, and nothing written.
+// TestBadBodiesEverywhere invalidates the body of every route in every way, and checks
+// the contract's status and code, the location in the problem, and that nothing was
+// written.
 func TestBadBodiesEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.operator("Ada") // who may call everything

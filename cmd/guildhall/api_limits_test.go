@@ -60,8 +60,8 @@ func TestGuessingIsSlowedDownForTheGuesserAlone(t *testing.T) {
 	}, limited)
 }
 
-// TestSpellingsShareALimit: case, space and the alphabet of the domain make no
-// second email address.
+// TestSpellingsShareALimit checks that case, space and the alphabet of the domain do not
+// make another email address with its own rate limit.
 func TestSpellingsShareALimit(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -76,9 +76,9 @@ func TestSpellingsShareALimit(t *testing.T) {
 	}, limited)
 }
 
-// TestGuessingFromEverywhere: of two hundred guesses from as many addresses a
-// hundred are looked at. The victim keeps their sessions, and can log in from
-// where they have been logged in.
+// TestGuessingFromEverywhere guesses two hundred times from as many addresses: only a
+// hundred are checked. The victim keeps their sessions, and can log in from addresses
+// where they logged in before.
 func TestGuessingFromEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.actorOf(s.from("203.0.113.50:1", "POST", "/api/v1/auth/register", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201))
@@ -107,8 +107,8 @@ func TestGuessingFromEverywhere(t *testing.T) {
 	}, limited)
 }
 
-// TestLimitsHoldInParallelAndUnderAFlood: a hundred at once are no more than one
-// after the other, and ten thousand other names make room for nobody.
+// TestLimitsHoldInParallelAndUnderAFlood checks that a hundred concurrent attempts count
+// as much as sequential ones, and that ten thousand other names evict no limit.
 func TestLimitsHoldInParallelAndUnderAFlood(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		var looked atomic.Int64
@@ -134,7 +134,8 @@ func TestLimitsHoldInParallelAndUnderAFlood(t *testing.T) {
 	}, limited)
 }
 
-// TestLimitsOutliveTheProcess and hold for all of those on one database.
+// TestLimitsOutliveTheProcess checks that rate limits survive a restart and apply to all
+// processes on one database.
 func TestLimitsOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -175,7 +176,8 @@ func TestAForwardedAddressIsBelievedOfTrustedProxiesOnly(t *testing.T) {
 	}, limited, func(c *config.Config) { c.TrustedProxies = []string{"10.0.0.0/8"} })
 }
 
-// TestAProxyThatIsNotTrustedIsNamedOnce, whatever it sends afterwards.
+// TestAProxyThatIsNotTrustedIsNamedOnce checks that the log names an untrusted proxy only
+// once.
 func TestAProxyThatIsNotTrustedIsNamedOnce(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		warnings := func() []string {
@@ -213,8 +215,8 @@ func TestProxiesThatSayItInAnotherWay(t *testing.T) {
 	}
 }
 
-// TestOtherLimits: registration by address, password change and member adding by
-// person, refresh by session; each leaves others alone.
+// TestOtherLimits checks the limits on registration by address, on password changes and
+// member additions by user, and on refreshes by session. Each affects no others.
 func TestOtherLimits(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")

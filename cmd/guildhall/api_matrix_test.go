@@ -11,14 +11,15 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// The columns of the matrix: who asks, and how they and the organization stand.
+// The columns of the matrix: the caller's role, and the standing of the caller and of the
+// organization.
 var (
 	matrixWho      = []string{"nobody", "outsider", "member", "admin", "owner", "operator"}
 	matrixStanding = []string{"good", "suspended there", "account suspended", "organization suspended", "organization archived"}
 )
 
-// bodies that are well-formed for each route, so that the answer is about who
-// asks. TARGET is a plain member whom nobody in the matrix is.
+// bodies are well-formed for each route, so that the answer depends only on the caller.
+// TARGET is a plain member who is no caller in the matrix.
 var matrixBodies = map[string]string{
 	"POST /auth/register":                                     `{"email":"x","password":"x","name":"x"}`,
 	"POST /auth/token":                                        `{"username":"nobody@example.com","password":"wrong password"}`,
@@ -38,10 +39,9 @@ var matrixBodies = map[string]string{
 	"POST /organizations/:organization_id/transfer-ownership": `{"new_owner_user_id":"TARGET"}`,
 }
 
-// TestMatrix asks every route as everybody in every standing. What each is
-// answered stands in a file that a person can review; both databases give it.
-// Each answer is got in a world of its own, rolled back after it, so that no
-// cell depends on another.
+// TestMatrix calls every route as every role in every standing, on both databases, and
+// compares the answers with a golden file that a person can review. Each request runs in
+// its own transaction that is rolled back, so that no cell depends on another.
 func TestMatrix(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		w := newMatrixWorld(s)
@@ -80,7 +80,7 @@ func trimLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// matrixWorld is an organization with one person in each role.
+// matrixWorld is an organization with one user in each role.
 type matrixWorld struct {
 	s                *service
 	people           map[string]*actor
@@ -106,8 +106,8 @@ func newMatrixWorld(s *service) *matrixWorld {
 
 var errRollBack = errors.New("roll back")
 
-// ask answers with the status and, for a refusal, the code. Everything happens
-// in one transaction that is rolled back.
+// ask returns the status and, for a refusal, the code. It runs in one transaction that is
+// rolled back.
 func (w *matrixWorld) ask(method, path, about, who, standing string) string {
 	asker := w.people[who]
 	cell := "-"
@@ -134,7 +134,7 @@ func (w *matrixWorld) ask(method, path, about, who, standing string) string {
 	return cell
 }
 
-// set brings about the standing, or says that there is no such case.
+// set sets a standing. It returns false if the standing is impossible.
 func (w *matrixWorld) set(ctx context.Context, asker *actor, who, standing string) bool {
 	owner := w.people["owner"]
 	do := func(method, path, body string) bool {

@@ -188,8 +188,8 @@ func TestPermissions(t *testing.T) {
 	})
 }
 
-// TestThereIsAlwaysOneOwner lets transfers, removals and demotions meet. The
-// schema and the lock together must leave one owner, who is a member.
+// TestThereIsAlwaysOneOwner runs transfers, removals and demotions concurrently. The
+// schema and the lock together must leave exactly one owner, who is a member.
 func TestThereIsAlwaysOneOwner(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")

@@ -10,7 +10,7 @@ import (
 
 func newEmail() string { return fmt.Sprintf("new.%d@example.com", people.Add(1)) }
 
-// eventsOf are the words for what happened, the newest first.
+// eventsOf returns the actions in an audit log, newest first.
 func (a *actor) eventsOf(path string) (actions []string) {
 	a.s.t.Helper()
 	for _, e := range a.get(path + "/audit-events").is(200).list() {
@@ -19,7 +19,8 @@ func (a *actor) eventsOf(path string) (actions []string) {
 	return actions
 }
 
-// TestLettingPeopleIn by a platform administrator, where registration is closed.
+// TestLettingPeopleIn checks that a platform administrator can create accounts while
+// registration is off.
 func TestLettingPeopleIn(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		root, ada := s.operator("Root"), s.person("Ada")

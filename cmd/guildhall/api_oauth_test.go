@@ -14,7 +14,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// form of what an OAuth client sends.
+// form posts a form as an OAuth client does.
 func (s *service) form(path string, pairs ...string) answer {
 	s.t.Helper()
 	values := url.Values{}
@@ -24,7 +24,7 @@ func (s *service) form(path string, pairs ...string) answer {
 	return s.do("POST", "/api/v1"+path, "", values.Encode(), "Content-Type", form)
 }
 
-// TestGoOAuthClient: golang.org/x/oauth2 logs in, and its TokenSource refreshes
+// TestGoOAuthClient logs in with golang.org/x/oauth2, whose TokenSource refreshes
 // whenever the access token has expired.
 func TestGoOAuthClient(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
@@ -81,7 +81,7 @@ func TestGoOAuthClient(t *testing.T) {
 	})
 }
 
-// refusedTo asserts what a person sees who uses golang.org/x/oauth2.
+// refusedTo asserts the error that a user of golang.org/x/oauth2 sees.
 func refusedTo(t *testing.T, err error, status int, code, description string) {
 	t.Helper()
 	var refused *oauth2.RetrieveError
@@ -90,8 +90,8 @@ func refusedTo(t *testing.T, err error, status int, code, description string) {
 	}
 }
 
-// TestRefreshAtTheTokenEndpoint: one token may be presented at either route, as a
-// form or as JSON; rotation, grace and reuse are the same.
+// TestRefreshAtTheTokenEndpoint refreshes at both routes, with a form and with JSON:
+// rotation, grace period and reuse detection are the same.
 func TestRefreshAtTheTokenEndpoint(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ways := []func(token string) answer{
@@ -134,7 +134,8 @@ func TestRefreshAtTheTokenEndpoint(t *testing.T) {
 	})
 }
 
-// TestRefreshesShareOneLimit whichever way they come.
+// TestRefreshesShareOneLimit checks that both routes and both formats count towards one
+// rate limit.
 func TestRefreshesShareOneLimit(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -162,8 +163,9 @@ func TestRefreshesShareOneLimit(t *testing.T) {
 	}, limited)
 }
 
-// TestErrorsForOAuthClients: a form is answered as RFC 6749 has it, beside our own
-// members; the same as JSON has a problem alone, and the same status and code.
+// TestErrorsForOAuthClients checks that a form's error has the members of RFC 6749 beside
+// those of the problem, and that the same request as JSON gets only the problem, with the
+// same status and code.
 func TestErrorsForOAuthClients(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		operator, ada := s.operator("Operator"), s.person("Ada")

@@ -31,7 +31,8 @@ var (
 	routerErr  error
 )
 
-// checkDocumented holds every answer of the test suite against the document.
+// checkDocumented compares an answer with the document. Every answer in the test suite
+// passes through it.
 func checkDocumented(t testing.TB, app *platform.App, method, path string, a answer) {
 	t.Helper()
 	routerOnce.Do(func() {
@@ -66,7 +67,7 @@ func checkDocumented(t testing.TB, app *platform.App, method, path string, a ans
 	}
 }
 
-// document of the running service.
+// document returns the OpenAPI document of the running service.
 func (s *service) document() (*openapi3.T, []byte) {
 	s.t.Helper()
 	raw, err := s.app.API().JSON()
@@ -99,7 +100,8 @@ func TestOpenAPIDocumentIsValid(t *testing.T) {
 	s.do("GET", "/openapi.yaml", "", nil).is(200)
 }
 
-// TestRouteTable is the security review in one screen.
+// TestRouteTable writes the access rules of all routes on one page, for a security
+// review.
 func TestRouteTable(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -137,7 +139,7 @@ func TestSchemaGoesUpDownAndUpAgain(t *testing.T) {
 	})
 }
 
-// golden compares with a file in testdata, or rewrites it with -update.
+// golden compares a text with a file in testdata, or rewrites the file with -update.
 func golden(t testing.TB, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".golden")

@@ -9,8 +9,8 @@ import (
 	"guildhall/platform/access"
 )
 
-// TestTheLastOperatorIsKept, who can log in; and of several that are revoked at once,
-// one.
+// TestTheLastOperatorIsKept checks that the last platform administrator who can log in
+// can't be revoked, also if several are revoked at the same time.
 func TestTheLastOperatorIsKept(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c, root, second := s.atServer(), s.operator("Root"), s.operator("Second")

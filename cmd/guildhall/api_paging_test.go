@@ -10,8 +10,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// crowd puts people into the organization, and the person into organizations,
-// without the cost of registering them.
+// crowd creates users as members of the owner's organization, and other organizations
+// with the owner as a member. It writes to the database, because registering them would
+// be slow.
 func (s *service) crowd(owner *actor, people, organizations int) {
 	s.t.Helper()
 	now := s.kernel.Now()
@@ -72,7 +73,7 @@ func (s *service) crowd(owner *actor, people, organizations int) {
 
 var nextPattern = regexp.MustCompile(`^<(/api/v1/[^>]*)>; rel="next"$`)
 
-// walk follows the Link headers from a path on and returns the ids of each page.
+// walk follows the Link headers from a path, and returns the ids of each page.
 func walk(a *actor, path string, between func(page int)) (pages [][]string) {
 	a.s.t.Helper()
 	for next := "/api/v1" + path; next != ""; {

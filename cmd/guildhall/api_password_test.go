@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestASetPasswordLetsThemIn: whoever is told a new password can log in with it at
-// once, though too many wrong ones were tried; and where not, the command says why.
+// TestASetPasswordLetsThemIn checks that a user can log in with their new password at
+// once, even after too many wrong ones, and that the command reports if they can't.
 func TestASetPasswordLetsThemIn(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c, root, ada := s.atServer(), s.operator("Root"), s.person("Ada")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestUnknownParametersAreRefusedEverywhere: who mistypes a filter is told, and not
-// answered as if there were none.
+// TestUnknownParametersAreRefusedEverywhere checks that a mistyped filter is refused, and
+// not ignored.
 func TestUnknownParametersAreRefusedEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.operator("Ada") // who may call everything

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// eventDetails are those of the last event of a kind.
+// eventDetails returns the details of the last event with an action.
 func (a *actor) eventDetails(path, action string) map[string]any {
 	a.s.t.Helper()
 	events := a.get(path + "/audit-events?limit=1&action=" + action).is(200).list()
@@ -17,9 +17,9 @@ func (a *actor) eventDetails(path, action string) map[string]any {
 	return events[0]["details"].(map[string]any)
 }
 
-// TestReasonsAreForThoseWhoCouldGiveThem: an account's suspension is explained to
-// platform administrators alone, a member's to the admins of the organization, an
-// organization's to its admins.
+// TestReasonsAreForThoseWhoCouldGiveThem checks who sees the reason of a suspension: for
+// an account only platform administrators, for a member and for an organization the
+// admins of the organization.
 func TestReasonsAreForThoseWhoCouldGiveThem(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		const secret, inHouse, unpaid = "Reported by the police.", "Rude to customers.", "Unpaid invoices."
@@ -114,7 +114,8 @@ func TestReasonsAreForThoseWhoCouldGiveThem(t *testing.T) {
 	})
 }
 
-// TestAnOperatorIsToldOfTheScope where the active organization is not what they mean.
+// TestAnOperatorIsToldOfTheScope checks that the error mentions "scope": "account" if a
+// platform administrator names a user who is not in their active organization.
 func TestAnOperatorIsToldOfTheScope(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		root, ada := s.operator("Root"), s.person("Ada")

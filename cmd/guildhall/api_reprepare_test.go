@@ -11,10 +11,10 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestSQLitePreparesNoStatementAgain runs every statement of the endpoints with
-// one set of values after the other. Where the planner looks at a value, SQLite
-// prepares the statement anew for each, which takes longer than the statement:
-// the parameters then belong in a table of one row that the rest joins.
+// TestSQLitePreparesNoStatementAgain runs every statement of the endpoints with several
+// sets of values. If the planner depends on a value, SQLite prepares the statement again
+// for each value, which takes longer than running it. The fix is to put the parameters
+// into a one-row table that the rest joins.
 func TestSQLitePreparesNoStatementAgain(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -36,8 +36,8 @@ func TestSQLitePreparesNoStatementAgain(t *testing.T) {
 
 const values = 5
 
-// repreparations is SQLITE_STMTSTATUS_REPREPARE after a few runs, of which writes
-// are refused. The driver keeps it to itself.
+// repreparations returns SQLITE_STMTSTATUS_REPREPARE after a few runs. Writes are
+// refused. The driver does not expose the counter.
 func repreparations(t *testing.T, conn driver.Conn, text string) int64 {
 	t.Helper()
 	stmt, err := conn.Prepare(text)

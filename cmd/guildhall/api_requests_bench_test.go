@@ -13,9 +13,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// BenchmarkRequests counts what each request takes of what does not depend on the
-// machine: SQL statements, allocations and bytes, of the service as it is by
-// default, in production. scripts/bench holds them to its golden file.
+// BenchmarkRequests counts what each request takes independently of the machine: SQL
+// statements, allocations and bytes, with the default production settings. scripts/bench
+// compares them with its golden file.
 func BenchmarkRequests(b *testing.B) {
 	for _, database := range []struct {
 		name string
@@ -30,8 +30,7 @@ func BenchmarkRequests(b *testing.B) {
 	}
 }
 
-// counted is a service whose clock goes on by itself, so that nobody comes to a
-// limit.
+// counted is a service whose clock advances by itself, so that no rate limit is reached.
 type counted struct{ *service }
 
 func newCounted(b *testing.B, databaseURL string) *counted {
@@ -39,8 +38,7 @@ func newCounted(b *testing.B, databaseURL string) *counted {
 	return &counted{asInProduction(b, databaseURL, slog.New(slog.NewJSONHandler(io.Discard, nil)), false, "JWT_ACCESS_TOKEN_EXPIRE_MINUTES=43200")}
 }
 
-// countedRequest is made over and over, each time by what next says, and then
-// undone.
+// countedRequest is repeated: next builds each request, and undo reverts its effect.
 type countedRequest struct {
 	name   string
 	status int
@@ -88,7 +86,7 @@ func (c *counted) requests() []countedRequest {
 
 func (c *counted) answered(body []byte) answer { return answer{t: c.t, body: body} }
 
-// count leaves out of its figures what making the request takes, and undoing it.
+// count excludes from its figures the cost of building the request and of undoing it.
 func (c *counted) count(b *testing.B, r countedRequest) {
 	w := &written{header: http.Header{}}
 	handler := c.app.API()
@@ -127,7 +125,7 @@ func (c *counted) count(b *testing.B, r countedRequest) {
 	b.ReportMetric(float64(statements)/float64(b.N), "statements/op")
 }
 
-// written is where an answer goes, again and again.
+// written is a reusable response writer.
 type written struct {
 	header http.Header
 	body   bytes.Buffer

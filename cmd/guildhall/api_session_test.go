@@ -262,8 +262,8 @@ func TestSwitchOrganization(t *testing.T) {
 	})
 }
 
-// TestSessionsThatAPersonSees: when, from where and with what; each can be ended
-// and none of somebody else's.
+// TestSessionsThatAPersonSees checks the list of a user's sessions: times, address and
+// client. A user can end each of their own sessions, and none of another user's.
 func TestSessionsThatAPersonSees(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, eve := s.person("Ada"), s.person("Eve")
@@ -303,8 +303,8 @@ func TestSessionsThatAPersonSees(t *testing.T) {
 	})
 }
 
-// TestOldSessionsAreSwept, but for each person's last: it remembers their
-// organization. None that is live goes.
+// TestOldSessionsAreSwept checks that ended sessions are deleted, except each user's last
+// one, which stores their organization. No live session is deleted.
 func TestOldSessionsAreSwept(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")
@@ -330,8 +330,8 @@ func TestOldSessionsAreSwept(t *testing.T) {
 	})
 }
 
-// TestEndedSessionsGoAfterTheirRetention, counted from their end: a revocation,
-// or else the expiry. What remembers somebody's organization stays.
+// TestEndedSessionsGoAfterTheirRetention checks that retention counts from the revocation
+// or else the expiry. The session that stores a user's organization remains.
 func TestEndedSessionsGoAfterTheirRetention(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")

@@ -15,8 +15,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestStatementsPerRequest holds every endpoint to a number of SQL statements
-// that does not grow with how much there is.
+// TestStatementsPerRequest checks that the number of SQL statements of each endpoint does
+// not grow with the amount of data, and stays below a maximum.
 func TestStatementsPerRequest(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -36,9 +36,10 @@ func TestStatementsPerRequest(t *testing.T) {
 	})
 }
 
-// TestWhatOthersDoLeavesTheGateItsMemory, on SQLite: who registers, logs in, founds
-// an organization or adds a member changes nobody else's standing, so that the next
-// request of somebody known takes no statement. What may change it is looked up.
+// TestWhatOthersDoLeavesTheGateItsMemory checks the gate's cache on SQLite: a
+// registration, a log-in, a new organization or a new member changes no other user's
+// standing, so the next request of a cached user takes no statement. Changes that may
+// affect it invalidate the cache.
 func TestWhatOthersDoLeavesTheGateItsMemory(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -67,10 +68,10 @@ func TestWhatOthersDoLeavesTheGateItsMemory(t *testing.T) {
 	}
 }
 
-// TestNoStatementReadsAWholeTable asks the databases how they would run what the
-// endpoints run. What is scanned is a page cut before or a row of parameters,
-// never a table. PostgreSQL is told that tables are large, and to scan only where
-// no index would do.
+// TestNoStatementReadsAWholeTable checks the databases' plans for the statements of the
+// endpoints. Only a page that was already limited, or a row of parameters, may be
+// scanned, never a table. PostgreSQL is configured to assume large tables, and to scan
+// one only if no index would do.
 func TestNoStatementReadsAWholeTable(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -96,8 +97,8 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 	})
 }
 
-// enlarge has PostgreSQL believe that each table has a million rows a page, so that
-// a plan does not rest on what it happens to know of the few that are there.
+// enlarge makes PostgreSQL assume a million rows per page for each table, so that a plan
+// does not depend on the statistics of the few existing rows.
 func enlarge(t testing.TB, databaseURL string) {
 	t.Helper()
 	superuser, err := sql.Open("pgx", databaseURL)
@@ -111,7 +112,7 @@ func enlarge(t testing.TB, databaseURL string) {
 	}
 }
 
-// eachText goes through the statements that were run, of which there must be many.
+// eachText visits the statements that were run. It fails if there were few.
 func (s *service) eachText(visit func(text string)) {
 	s.t.Helper()
 	visited := 0
@@ -134,7 +135,7 @@ var (
 	parameter     = regexp.MustCompile(`\$(\d+)`)
 )
 
-// plan is how the database would run a statement.
+// plan returns the database's plan for a statement.
 func (s *service) plan(text string) (steps []string) {
 	s.t.Helper()
 	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
@@ -184,7 +185,7 @@ type measured struct {
 	statements, most int64
 }
 
-// measure makes requests that leave everything as it was.
+// measure makes requests that change nothing in the end.
 func (s *service) measure(ada, grace *actor) (all []measured) {
 	s.t.Helper()
 	one := func(most int64, name string, do func() answer) answer {

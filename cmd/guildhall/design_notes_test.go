@@ -28,7 +28,7 @@ import (
 	"guildhall/platform/transfer"
 )
 
-// notes is a module with one table, about which nothing is written elsewhere.
+// notes is a module with one table that no other code mentions.
 type notes struct{ kernel *platform.Kernel }
 
 func (notes) Name() string           { return "notes" }
@@ -78,7 +78,7 @@ func (n notes) sweep(ctx context.Context) (swept int64, err error) {
 	return swept, err
 }
 
-// withNotes is the service with one more module.
+// withNotes builds the service with the notes module added.
 func withNotes(t testing.TB, k *platform.Kernel) *platform.App {
 	t.Helper()
 	_, modules := wire(k)
@@ -89,7 +89,7 @@ func withNotes(t testing.TB, k *platform.Kernel) *platform.App {
 	return app
 }
 
-// takingNotes is a service with notes, on a new database.
+// takingNotes is a service with notes on a new database.
 func takingNotes(t testing.TB, databaseURL string, change ...func(*config.Config)) *service {
 	t.Helper()
 	s := start(t, databaseURL, change...)
@@ -120,7 +120,7 @@ func (s *service) note(author *actor, text string) (id string) {
 	return id
 }
 
-// noted is every note, as text.
+// noted returns every note, as text.
 func noted(t testing.TB, db *database.DB) (all []string) {
 	t.Helper()
 	rows, err := db.Conn(everything).Raw("SELECT id, organization_id, author_id, text FROM notes ORDER BY id").Rows()
@@ -138,15 +138,15 @@ func noted(t testing.TB, db *database.DB) (all []string) {
 	return all
 }
 
-// eachTakingNotes is each with the module.
+// eachTakingNotes is each with the notes module.
 func eachTakingNotes(t *testing.T, test func(t *testing.T, s *service)) {
 	t.Helper()
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) { test(t, takingNotes(t, databaseURL)) })
 }
 
-// TestANewTableTravels with its organization to a server that knows it, between any
-// two databases. One that does not know it says so, and takes the rest.
+// TestANewTableTravels exports an organization with notes and imports it, between any two
+// databases. A server without the module reports the unknown lines and imports the rest.
 func TestANewTableTravels(t *testing.T) {
 	eachTakingNotes(t, func(t *testing.T, source *service) {
 		ada, eve := source.person("Ada"), source.person("Eve")
@@ -196,7 +196,7 @@ func TestANewTableTravels(t *testing.T) {
 	})
 }
 
-// TestANewTableIsCopied from either database to either.
+// TestANewTableIsCopied copies the table between any two databases.
 func TestANewTableIsCopied(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		source := takingNotes(t, from)
@@ -216,8 +216,8 @@ func TestANewTableIsCopied(t *testing.T) {
 	})
 }
 
-// TestANewTableIsLookedAfter: the doctor names what breaks its invariant, and old
-// rows are swept.
+// TestANewTableIsLookedAfter checks that doctor reports a violation of the table's
+// invariant, and that old rows are deleted.
 func TestANewTableIsLookedAfter(t *testing.T) {
 	eachTakingNotes(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -250,7 +250,8 @@ func TestANewTableIsLookedAfter(t *testing.T) {
 	})
 }
 
-// TestANewTableIsKeptApart under row-level security, which was on before it came.
+// TestANewTableIsKeptApart adds the table while row-level security is on, and checks that
+// it isolates the notes.
 func TestANewTableIsKeptApart(t *testing.T) {
 	t.Parallel()
 	s := takingNotes(t, platformtest.PostgresURL(t), func(c *config.Config) { underRowSecurity(t, c) })
@@ -267,7 +268,7 @@ func TestANewTableIsKeptApart(t *testing.T) {
 	}
 }
 
-// TestANewTableGetsSampleData, which breaks no invariant.
+// TestANewTableGetsSampleData checks that the table's sample data breaks no invariant.
 func TestANewTableGetsSampleData(t *testing.T) {
 	eachTakingNotes(t, func(t *testing.T, s *service) {
 		s.asOwner()

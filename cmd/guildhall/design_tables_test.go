@@ -8,7 +8,8 @@ import (
 	"guildhall/platform/schema"
 )
 
-// TestEveryTableIsDeclared, once, by the module whose migrations make it.
+// TestEveryTableIsDeclared checks that each table is declared once, by the module whose
+// migrations create it.
 func TestEveryTableIsDeclared(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		there, err := s.kernel.DB.Tables(s.ctx)

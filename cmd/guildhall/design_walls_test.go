@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestWalls keeps the design: who may import whom.
+// TestWalls checks the design's rules on which package may import which.
 func TestWalls(t *testing.T) {
 	t.Parallel()
 	output, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports " "}}`, "guildhall/...").Output()

@@ -29,10 +29,10 @@ import (
 	"guildhall/platform/telemetry"
 )
 
-// everything is the context of what a test looks up itself, whoever's it is.
+// everything is a context that sees the rows of all tenants, for a test's own queries.
 var everything = database.ForAll(context.Background())
 
-// service is the whole service, running on a database of its own.
+// service is the whole service, running on its own database.
 type service struct {
 	t          testing.TB
 	kernel     *platform.Kernel
@@ -45,8 +45,7 @@ type service struct {
 	skew       atomic.Int64 // what the clock is ahead, in nanoseconds
 }
 
-// asInProduction is a migrated service in this process, with the settings that it
-// has in production.
+// asInProduction starts a migrated service in this process, with production settings.
 func asInProduction(t testing.TB, databaseURL string, log *slog.Logger, metrics bool, more ...string) *service {
 	t.Helper()
 	settings := append([]string{"ENABLE_REGISTRATION=true", "MIGRATE_ON_START=true"}, more...)
@@ -107,7 +106,7 @@ func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *se
 	return startOn(t, "", databaseURL, change...)
 }
 
-// startOn takes PostgreSQL for another engine.
+// startOn starts a service that treats PostgreSQL as another engine.
 func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*config.Config)) *service {
 	t.Helper()
 	cfg := &config.Config{
@@ -154,10 +153,10 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 	return s
 }
 
-// later moves the service's clock.
+// later advances the service's clock.
 func (s *service) later(d time.Duration) { s.skew.Add(int64(d)) }
 
-// answer is what a client got.
+// answer is the response that a client received.
 type answer struct {
 	t       testing.TB
 	request string
@@ -210,7 +209,7 @@ func (s *service) do(method, path, token string, body any, headers ...string) an
 	return a
 }
 
-// checkContract asserts what holds for every answer there is.
+// checkContract asserts the rules that hold for every answer.
 func (a answer) checkContract() {
 	a.t.Helper()
 	if a.header.Get("X-Request-ID") == "" {
@@ -247,10 +246,11 @@ func (a answer) checkContract() {
 	}
 }
 
-// oauthText is what RFC 6749 §5.2 allows in an error_description.
+// oauthText matches the characters that RFC 6749 §5.2 allows in an error_description.
 var oauthText = regexp.MustCompile(`^[\x20\x21\x23-\x5b\x5d-\x7e]+$`)
 
-// byOAuthClient says whether a form is sent to one of the two routes that take one.
+// byOAuthClient reports whether a request is a form to one of the two routes that accept
+// one.
 func byOAuthClient(r *http.Request) bool {
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
@@ -270,8 +270,8 @@ func (a answer) is(status int, code ...string) answer {
 	return a
 }
 
-// oneWins makes n requests at once and expects that one of them is answered with
-// the first status and all others with the second.
+// oneWins makes n concurrent requests, and asserts that one gets the first status and all
+// others the second.
 func oneWins(t testing.TB, n, won, lost int, ask func(i int) answer) {
 	t.Helper()
 	statuses := make([]int, n)
@@ -321,7 +321,7 @@ func (a answer) str(path string) string {
 	return fmt.Sprint(v)
 }
 
-// actor is somebody with an account, logged in.
+// actor is a user who is logged in.
 type actor struct {
 	s                          *service
 	id, email, access, refresh string
@@ -332,7 +332,7 @@ const password = "tr0ub4dor & 3 horses"
 
 var people atomic.Int64
 
-// person registers somebody.
+// person registers a user.
 func (s *service) person(name string) *actor {
 	s.t.Helper()
 	email := fmt.Sprintf("%s.%d@example.com", strings.ToLower(name), people.Add(1))
@@ -347,7 +347,7 @@ func (s *service) actorOf(a answer) *actor {
 	}
 }
 
-// operator registers somebody and makes them a platform administrator.
+// operator registers a user and makes them a platform administrator.
 func (s *service) operator(name string) *actor {
 	s.t.Helper()
 	a := s.person(name)

@@ -14,7 +14,7 @@ import (
 	"guildhall/platform/transfer"
 )
 
-// unpacked are the lines of an archive.
+// unpacked returns the lines of an archive.
 func unpacked(t testing.TB, archive []byte) []string {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(archive))
@@ -28,7 +28,7 @@ func unpacked(t testing.TB, archive []byte) []string {
 	return strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
 }
 
-// packed is the archive of a content.
+// packed returns an archive with a content.
 func packed(content []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -39,9 +39,9 @@ func packed(content []byte) []byte {
 
 var passwordHash = regexp.MustCompile(`"password_hash":"[^"]*"`)
 
-// TestAnArchiveOfVersion1 is imported and, exported again, has the same lines in the
-// same order, byte for byte. testdata/archive.v1.jsonl was written before the tables
-// declared their lines.
+// TestAnArchiveOfVersion1 imports an archive and exports it again: it must have the same
+// lines in the same order, byte for byte. testdata/archive.v1.jsonl was written before
+// tables declared their lines.
 func TestAnArchiveOfVersion1(t *testing.T) {
 	content, err := os.ReadFile("testdata/archive.v1.jsonl")
 	if err != nil {

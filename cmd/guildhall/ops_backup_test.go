@@ -21,8 +21,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestABackupBringsEverythingBack restores to either database, whichever the
-// backup is of.
+// TestABackupBringsEverythingBack restores a backup of each database to each database.
 func TestABackupBringsEverythingBack(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
@@ -69,8 +68,8 @@ func TestABackupBringsEverythingBack(t *testing.T) {
 	})
 }
 
-// counter is a client that counts up in two places, one after the other, so that
-// a file that mixes two moments shows.
+// counter is a client that increments two values one after the other, so that a backup
+// that mixes two moments is detected.
 type counter struct {
 	id, access, organization string
 	acknowledged, asked      atomic.Int64
@@ -91,7 +90,7 @@ func (c *counter) run(p *process, stop *atomic.Bool) {
 	}
 }
 
-// TestTrustBackups takes backups in the middle of a storm and restores each.
+// TestTrustBackups makes backups under a heavy write load and restores each.
 func TestTrustBackups(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -234,7 +233,8 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 	})
 }
 
-// TestAnUnsoundBackupIsNotTakenForGood: it is kept under another name.
+// TestAnUnsoundBackupIsNotTakenForGood checks that a backup that fails verification gets
+// another name.
 func TestAnUnsoundBackupIsNotTakenForGood(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -253,7 +253,8 @@ func TestAnUnsoundBackupIsNotTakenForGood(t *testing.T) {
 	})
 }
 
-// TestAnOlderBackupIsBroughtToThisVersion: the schema of the version before.
+// TestAnOlderBackupIsBroughtToThisVersion restores a backup with the schema of the
+// previous version.
 func TestAnOlderBackupIsBroughtToThisVersion(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, to string) {
@@ -274,8 +275,8 @@ func TestAnOlderBackupIsBroughtToThisVersion(t *testing.T) {
 	})
 }
 
-// TestScheduledBackups: one is made when it is due, by one of two processes that
-// share the directory, and the oldest go.
+// TestScheduledBackups checks that only one of two processes that share the directory
+// makes a backup when it is due, and that the oldest ones are deleted.
 func TestScheduledBackups(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -323,8 +324,8 @@ func TestScheduledBackups(t *testing.T) {
 	})
 }
 
-// TestBackupUnderRowSecurity: by the role that it binds, and back into a database
-// where it is on, by the owner of the tables.
+// TestBackupUnderRowSecurity makes a backup as the role that row-level security binds,
+// and restores it as the tables' owner into a database where row-level security is on.
 func TestBackupUnderRowSecurity(t *testing.T) {
 	t.Parallel()
 	var service string
@@ -357,7 +358,7 @@ func TestBackupUnderRowSecurity(t *testing.T) {
 	}
 }
 
-// countAs is count with no more than a context may see.
+// countAs is count with the rows that a context may see.
 func (s *service) countAs(ctx context.Context, query string) (n int) {
 	s.t.Helper()
 	if err := s.kernel.DB.Row(ctx, query).Scan(&n); err != nil {
@@ -366,7 +367,7 @@ func (s *service) countAs(ctx context.Context, query string) (n int) {
 	return n
 }
 
-// TestBackupThatIsGivenUp leaves nothing behind.
+// TestBackupThatIsGivenUp checks that an interrupted backup leaves no files.
 func TestBackupThatIsGivenUp(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.person("Ada")
@@ -385,8 +386,8 @@ func TestBackupThatIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestRestoreReplacesNothing: what appears at the place while a restore runs is
-// not overwritten, and what lies beside it is not taken for a part of it.
+// TestRestoreReplacesNothing checks that a restore does not overwrite a file that appears
+// at its target while it runs, and does not use files beside the target.
 func TestRestoreReplacesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -417,7 +418,7 @@ func TestRestoreReplacesNothing(t *testing.T) {
 	}
 }
 
-// TestABackupMayHaveAnyName, also one that means something in a URL.
+// TestABackupMayHaveAnyName uses names with characters that have a meaning in a URL.
 func TestABackupMayHaveAnyName(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -448,8 +449,8 @@ func TestABackupMayHaveAnyName(t *testing.T) {
 	})
 }
 
-// TestAClockThatWasWrongStopsNoBackups: names from the future, and files that are
-// no backups, count for nothing.
+// TestAClockThatWasWrongStopsNoBackups checks that names from the future, and files that
+// are not backups, are ignored.
 func TestAClockThatWasWrongStopsNoBackups(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -468,7 +469,8 @@ func TestAClockThatWasWrongStopsNoBackups(t *testing.T) {
 	}
 }
 
-// TestABackupThatFailsIsSeen by whoever looks: in the log, the metrics and by the doctor.
+// TestABackupThatFailsIsSeen checks that the log, the metrics and doctor report a failed
+// backup.
 func TestABackupThatFailsIsSeen(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -503,8 +505,8 @@ func TestABackupThatFailsIsSeen(t *testing.T) {
 	})
 }
 
-// TestADirectoryThatTakesNoBackups is named before one is due: check fails, and the
-// service serves all the same.
+// TestADirectoryThatTakesNoBackups checks that an unwritable directory is reported before
+// a backup is due: check fails, but the service starts.
 func TestADirectoryThatTakesNoBackups(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

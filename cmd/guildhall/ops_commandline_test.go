@@ -21,8 +21,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// atServer runs commands beside a service, on its database, as processes of their
-// own.
+// atServer runs commands as separate processes on the database of a running service.
 type atServer struct {
 	t       testing.TB
 	dir     string
@@ -33,7 +32,8 @@ func (s *service) atServer(more ...string) atServer {
 	return atServer{s.t, s.t.TempDir(), s.environ(more...)}
 }
 
-// ok runs a command that does its work and says nothing on standard error.
+// ok runs a command that must succeed and print nothing to standard error. It returns
+// standard output.
 func (c atServer) ok(args ...string) string {
 	c.t.Helper()
 	out, errs, status := separately(c.t, "", c.dir, c.environ, args...)
@@ -43,7 +43,7 @@ func (c atServer) ok(args ...string) string {
 	return out
 }
 
-// fails runs one that is refused, for a reason that stands on standard error.
+// fails runs a command that must fail with a status and a reason on standard error.
 func (c atServer) fails(status int, says string, args ...string) {
 	c.t.Helper()
 	out, errs, got := separately(c.t, "", c.dir, c.environ, args...)
@@ -71,7 +71,7 @@ func (c atServer) list(args ...string) (l []map[string]any) {
 	return l
 }
 
-// holds says whether an object has all that the API answers, as the API does.
+// holds asserts that an object has every member of the API's answer, with the same value.
 func holds(t testing.TB, object map[string]any, api answer) {
 	t.Helper()
 	for name, want := range api.object() {
@@ -81,8 +81,8 @@ func holds(t testing.TB, object map[string]any, api answer) {
 	}
 }
 
-// lastEvent of a kind in an account's trail, or an organization's, was just done,
-// by the command line and nobody with an account.
+// lastEvent asserts that the last event of a kind in an audit log was just recorded for
+// the command line, without an account as its actor.
 func lastEvent(root *actor, path, action string) {
 	root.s.t.Helper()
 	events := root.get(path + "/audit-events?limit=1&action=" + action).is(200).list()
@@ -93,8 +93,8 @@ func lastEvent(root *actor, path, action string) {
 
 func (a *actor) path() string { return "/users/" + a.id }
 
-// TestPeopleByCommand: what a command does beside a running service is true for
-// that service's very next request.
+// TestPeopleByCommand checks that a running service sees the effect of a command on its
+// next request.
 func TestPeopleByCommand(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c, root := s.atServer(), s.operator("Root")
@@ -199,7 +199,7 @@ func TestPeopleByCommand(t *testing.T) {
 	})
 }
 
-// own is the organization that somebody made when they registered.
+// own returns the organization that a person created by registering.
 func (a *actor) own(t testing.TB) string {
 	t.Helper()
 	var id string
@@ -284,7 +284,8 @@ func TestOrganizationsByCommand(t *testing.T) {
 	})
 }
 
-// TestListsByCommand are read a page at a time, and can be cut and narrowed.
+// TestListsByCommand checks that lists are read a page at a time, and their --limit and
+// filters.
 func TestListsByCommand(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c, ada := s.atServer(), s.person("Ada")
@@ -322,10 +323,8 @@ func TestListsByCommand(t *testing.T) {
 	})
 }
 
-// TestUnlockByCommand: guesses are forgotten for whoever is held up by them, and
-// nobody else.
-// TestAnEmptyOrganizationIsWrongUsage: a variable that is not set does not widen to
-// the account what is meant for one organization.
+// TestAnEmptyOrganizationIsWrongUsage checks that an empty --organization, as from an
+// unset shell variable, does not apply the command to the whole account.
 func TestAnEmptyOrganizationIsWrongUsage(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, at := s.person("Ada"), s.atServer()
@@ -343,7 +342,8 @@ func TestAnEmptyOrganizationIsWrongUsage(t *testing.T) {
 	})
 }
 
-// TestAReasonStaysOnItsLine: an owner can't forge what an operator reads.
+// TestAReasonStaysOnItsLine checks that an owner's text can't forge lines of the output
+// that an operator reads.
 func TestAReasonStaysOnItsLine(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, at := s.person("Ada"), s.atServer()
@@ -354,8 +354,8 @@ func TestAReasonStaysOnItsLine(t *testing.T) {
 	})
 }
 
-// TestCommandsThatReadLeaveTheSchemaAlone: where it is not this version's they say so,
-// whatever MIGRATE_ON_START is.
+// TestCommandsThatReadLeaveTheSchemaAlone checks that reading commands report another
+// version's schema instead of migrating it, regardless of MIGRATE_ON_START.
 func TestCommandsThatReadLeaveTheSchemaAlone(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -379,8 +379,8 @@ func TestCommandsThatReadLeaveTheSchemaAlone(t *testing.T) {
 	})
 }
 
-// TestNamesDoNotActOnTheTerminal: one with an escape sequence or a line break, as an
-// earlier version accepted it, is shown and does nothing.
+// TestNamesDoNotActOnTheTerminal shows a name with an escape sequence or a line break, as
+// an earlier version accepted it: it must have no effect on the terminal.
 func TestNamesDoNotActOnTheTerminal(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.asOwner()
@@ -398,6 +398,8 @@ func TestNamesDoNotActOnTheTerminal(t *testing.T) {
 	})
 }
 
+// TestUnlockByCommand checks that `user unlock` resets the rate limits on one user's
+// email address, and nobody else's.
 func TestUnlockByCommand(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c, root := s.atServer(), s.operator("Root")
@@ -447,7 +449,7 @@ func TestUnlockByCommand(t *testing.T) {
 	}, limited)
 }
 
-// guess6 is guess with a wrong password, from an address of either kind.
+// guess6 is guess with a wrong password, from an IPv4 or IPv6 address.
 func (s *service) guess6(email, address string) answer {
 	s.t.Helper()
 	if strings.Contains(address, ":") {
@@ -456,7 +458,8 @@ func (s *service) guess6(email, address string) answer {
 	return s.guess(email, "a wrong guess", address)
 }
 
-// TestCommandsForOperatorsRefuse what is not there or can't be meant.
+// TestCommandsForOperatorsRefuse checks that commands refuse unknown users and
+// organizations, and invalid arguments.
 func TestCommandsForOperatorsRefuse(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -497,8 +500,8 @@ func TestCommandsForOperatorsRefuse(t *testing.T) {
 	atServer{t, nowhere.dir, inProduction("sqlite://nothing.db")}.fails(1, "migrations are pending", "user", "list")
 }
 
-// TestCommandsUnderRowSecurity see and change all that there is, as the role that
-// the database binds.
+// TestCommandsUnderRowSecurity checks that commands see and change all organizations, as
+// the role that row-level security binds.
 func TestCommandsUnderRowSecurity(t *testing.T) {
 	t.Parallel()
 	if rowSecurityEverywhere() {
@@ -537,9 +540,9 @@ func TestCommandsUnderRowSecurity(t *testing.T) {
 	bob.get("/auth/me").is(401)
 }
 
-// TestNobodyIsFilledInOnTheWayBack: what the command line did has no account to
-// refer to, which the version before can't keep. The schema is the same, to the
-// letter, as before.
+// TestNobodyIsFilledInOnTheWayBack rolls back the migration that allows rows without an
+// actor. The previous version can't store what the command line did without one, so the
+// rollback fills one in. The schema must be identical to the previous version's.
 func TestNobodyIsFilledInOnTheWayBack(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.asOwner()
@@ -598,7 +601,8 @@ func TestNobodyIsFilledInOnTheWayBack(t *testing.T) {
 	})
 }
 
-// TestWhatTheCommandLineDidTravels: an archive that refers to nobody is read back.
+// TestWhatTheCommandLineDidTravels exports and imports rows that the command line wrote,
+// which refer to no account as their actor.
 func TestWhatTheCommandLineDidTravels(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c := s.atServer()
@@ -626,7 +630,8 @@ func TestWhatTheCommandLineDidTravels(t *testing.T) {
 	})
 }
 
-// The owner of the tables is bound as well, and goes back with the setting or without.
+// The owner of the tables is bound as well, and the rollback works with the setting or
+// without.
 func TestNobodyIsFilledInUnderRowSecurity(t *testing.T) {
 	t.Parallel()
 	for _, setting := range []string{"true", "false"} {
@@ -651,8 +656,9 @@ func emptyLike(t testing.TB, driver database.Driver) string {
 	return platformtest.SQLiteURL(t)
 }
 
-// TestTheCommandLineIsNobodyWithAnAccount: a rule about oneself does not mean it,
-// and a context that passed no gate is not it.
+// TestTheCommandLineIsNobodyWithAnAccount checks that a rule about the caller's own
+// account never matches the command line, and that a context that passed no gate is not
+// the command line.
 func TestTheCommandLineIsNobodyWithAnAccount(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")

@@ -16,7 +16,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// fromEachToEach runs a test from either database to either.
+// fromEachToEach runs a test for each pair of source and target databases.
 func fromEachToEach(t *testing.T, test func(t *testing.T, from, to string)) {
 	t.Helper()
 	t.Parallel()
@@ -31,7 +31,7 @@ func fromEachToEach(t *testing.T, test func(t *testing.T, from, to string)) {
 	}
 }
 
-// town is a service in which something of everything has happened.
+// town is a service with data of every kind.
 func town(t testing.TB, s *service) (ada, grace *actor) {
 	t.Helper()
 	ada = s.person("Ada")
@@ -48,7 +48,7 @@ func town(t testing.TB, s *service) (ada, grace *actor) {
 	return ada, grace
 }
 
-// same asserts that people find everything as they left it.
+// same asserts that users find all their data unchanged.
 func (s *service) same(before *service, ada, grace *actor) {
 	s.t.Helper()
 	there := func(a *actor) *actor { b := *a; b.s = s; return &b }
@@ -113,8 +113,8 @@ func TestCopyTakesEverythingAlong(t *testing.T) {
 	})
 }
 
-// TestCopyGoesOn cuts a copy off wherever it says how far it is, with the source
-// written to in between.
+// TestCopyGoesOn interrupts a copy at each report of progress, and changes the source in
+// between.
 func TestCopyGoesOn(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
@@ -234,8 +234,8 @@ func TestCopyRefuses(t *testing.T) {
 	})
 }
 
-// TestCopySeesWhatIsNotTheSame: a row that changes on the way, or a time that is
-// none, is no copy.
+// TestCopySeesWhatIsNotTheSame checks that a copy fails if a row changes on the way, or
+// if a time is invalid.
 func TestCopySeesWhatIsNotTheSame(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, to string) {

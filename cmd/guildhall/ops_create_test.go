@@ -20,10 +20,10 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// beginDatabases are the commands that may make one, and nothing else may.
+// beginDatabases are the only commands that may create a database.
 var beginDatabases = []string{"copy", "import", "migrate up", "restore", "seed", "serve"}
 
-// argumentsFor are arguments for what a command's usage asks for.
+// argumentsFor returns valid arguments for a command's usage line.
 func argumentsFor(t *testing.T, c *cobra.Command, values map[string]string) (args []string) {
 	t.Helper()
 	usage, _, _ := strings.Cut(c.Use, "[") // what follows may be left out
@@ -42,8 +42,8 @@ func argumentsFor(t *testing.T, c *cobra.Command, values map[string]string) (arg
 	return args
 }
 
-// TestOnlyWhatBeginsADatabaseMakesOne: at a path that was mistyped, or on an empty
-// PostgreSQL database, every other command says so and leaves nothing.
+// TestOnlyWhatBeginsADatabaseMakesOne runs each command with a mistyped path and on an
+// empty PostgreSQL database: the others must report it and create nothing.
 func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 	t.Parallel()
 	source := platformtest.SQLiteURL(t)
@@ -118,7 +118,7 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 	})
 }
 
-// TestARefusedDatabaseLeavesNoFile.
+// TestARefusedDatabaseLeavesNoFile checks that an invalid URL creates no file.
 func TestARefusedDatabaseLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

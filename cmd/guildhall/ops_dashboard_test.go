@@ -16,7 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// expressions are those of the dashboard and of the rules, by where they stand.
+// expressions returns the expressions of the dashboard and the alert rules, by their
+// place.
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
 	read := func(name string) []byte {
@@ -57,7 +58,7 @@ func expressions(t *testing.T) map[string]string {
 	return all
 }
 
-// known are the labels that each metric has, by the names of its samples.
+// known returns the labels of each metric, by the names of its samples.
 type known map[string]map[string]bool
 
 func (k known) learn(s scrape) {
@@ -79,8 +80,8 @@ func (k known) learn(s scrape) {
 	}
 }
 
-// TestDashboardAndRulesAreAboutRealMetrics holds every name in the files that we
-// give to operators to what the service serves.
+// TestDashboardAndRulesAreAboutRealMetrics compares every name in the dashboard and the
+// alert rules with the metrics that the service exposes.
 func TestDashboardAndRulesAreAboutRealMetrics(t *testing.T) {
 	t.Parallel()
 	served := known{
@@ -124,7 +125,7 @@ func TestDashboardAndRulesAreAboutRealMetrics(t *testing.T) {
 	}
 }
 
-// faults are the names in an expression that nothing has.
+// faults returns the names in an expression that no metric has.
 func (k known) faults(text string, asked map[string]bool) (faults []string) {
 	parsed, err := metricsql.Parse(text)
 	if err != nil {

@@ -30,8 +30,8 @@ func TestVersionAsJSON(t *testing.T) {
 	}
 }
 
-// TestCompletionInBash types the beginning of a command into a bash that has
-// read the script. What bash-completion does for it stands in the first line.
+// TestCompletionInBash types the beginning of a command into a bash that has loaded the
+// completion script. Its first line defines what bash-completion would.
 func TestCompletionInBash(t *testing.T) {
 	t.Parallel()
 	const ask = `_init_completion() { words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}; }
@@ -83,7 +83,8 @@ func TestCompletionInBash(t *testing.T) {
 	}
 }
 
-// TestTheManualLeavesNothingOut: man's own linters read it in scripts/deploy-check.
+// TestTheManualLeavesNothingOut checks that the manual has every setting and command.
+// scripts/deploy-check runs man's own linters on it.
 func TestTheManualLeavesNothingOut(t *testing.T) {
 	t.Parallel()
 	out, status := run(t, t.TempDir(), nil, "man")

@@ -13,7 +13,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// alter changes a SQLite file that nobody has open.
+// alter changes a SQLite file that no process has open.
 func alter(t *testing.T, file, statement string) {
 	t.Helper()
 	raw, err := sql.Open("sqlite3", "file:"+file+"?_foreign_keys=off")
@@ -28,7 +28,7 @@ func alter(t *testing.T, file, statement string) {
 	}
 }
 
-// TestAnAlteredBackupIsNotRestored: whichever column of whichever table, one at a time.
+// TestAnAlteredBackupIsNotRestored alters one column of one table at a time.
 func TestAnAlteredBackupIsNotRestored(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
@@ -77,7 +77,7 @@ func TestAnAlteredBackupIsNotRestored(t *testing.T) {
 	})
 }
 
-// TestEveryColumnCounts in the digest of a backup.
+// TestEveryColumnCounts checks that each column changes the digest of a backup.
 func TestEveryColumnCounts(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -139,8 +139,8 @@ func sumOf(t *testing.T, file string) string {
 	return sum
 }
 
-// TestADatabaseThatWasABackupCanBeBackedUp: whoever put the file in place by hand
-// keeps no digest that no longer holds.
+// TestADatabaseThatWasABackupCanBeBackedUp starts the service on a backup file that was
+// put in place by hand: the service must remove its digest, which is no longer valid.
 func TestADatabaseThatWasABackupCanBeBackedUp(t *testing.T) {
 	t.Parallel()
 	from := platformtest.SQLiteURL(t)

@@ -17,7 +17,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// examined is what the doctor finds, "level name: message" each.
+// examined returns doctor's findings, each as "level name: message".
 func examined(s *service, change ...func(*config.Config)) string {
 	cfg := *s.kernel.Config
 	for _, c := range change {
@@ -137,8 +137,8 @@ func TestTheDoctorByCommand(t *testing.T) {
 	})
 }
 
-// TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges: as it was, once for all
-// processes that migrate at the same time.
+// TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges checks that the copy has the old
+// content, and that processes that migrate at the same time make only one.
 func TestASQLiteFileIsCopiedAsideBeforeItsSchemaChanges(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -19,9 +19,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// unsupported is something that an engine rejects or does differently from
-// PostgreSQL according to its documentation, as of November 2026; none of it was
-// run. No statement of ours may use it. Patterns match normal(statement).
+// unsupported is a feature that an engine rejects, or implements differently from
+// PostgreSQL, according to its documentation as of November 2026 (not tested on the
+// engine). No statement of ours may use it. Patterns match normal(statement).
 type unsupported struct {
 	engine  engine.Engine
 	what    string
@@ -211,8 +211,8 @@ func TestCitusScript(t *testing.T) {
 	}
 }
 
-// TestNewMigrationsChangeOneThing: those since 2026-11-25 have one statement in each
-// direction, for the engines that do not roll schema changes back.
+// TestNewMigrationsChangeOneThing checks that migrations since 2026-11-25 have one
+// statement in each direction, because some engines do not roll schema changes back.
 func TestNewMigrationsChangeOneThing(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))

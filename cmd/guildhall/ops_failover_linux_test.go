@@ -16,7 +16,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// creation asks for an organization under a key, once.
+// creation creates an organization once, with an idempotency key.
 func (c client) creation(p *process, name, key string) answer {
 	r, err := http.NewRequest("POST", p.base+"/api/v1/organizations", strings.NewReader(fmt.Sprintf(`{"name":%q}`, name)))
 	if err != nil {
@@ -38,9 +38,9 @@ func (c client) creation(p *process, name, key string) answer {
 	return answer{t: p.t, request: "POST /api/v1/organizations", status: resp.StatusCode, header: resp.Header, body: content}
 }
 
-// TestTrustFailover: the primary is killed while two processes write, and its
-// synchronous standby is promoted. Both processes find it by their URL, every
-// creation that was acknowledged is there, and none is there twice.
+// TestTrustFailover kills the primary while two processes write, and promotes its
+// synchronous standby. Both processes must find it by their URL. Every acknowledged
+// creation must exist, and none twice.
 func TestTrustFailover(t *testing.T) {
 	t.Parallel()
 	primary := platformtest.NewServer(t, "", "max_wal_senders=4")
@@ -118,7 +118,7 @@ func TestTrustFailover(t *testing.T) {
 		"%d requests refused and asked again; healthy %d ms after pg_ctl promote", refused.Load(), took.Milliseconds())
 }
 
-// organizations are the names of all those of the client, page by page.
+// organizations returns the names of all the client's organizations, page by page.
 func (c client) organizations(t testing.TB, p *process) (names []string) {
 	t.Helper()
 	for offset := 0; ; offset += 1000 {

@@ -15,7 +15,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// document runs a command with --json and reads the one document that it prints.
+// document runs a command with --json and decodes the one document that it prints.
 func document[T any](t *testing.T, environ []string, want int, args ...string) (result T) {
 	t.Helper()
 	out, errs, status := separately(t, "", t.TempDir(), environ, append(args, "--json")...)
@@ -37,7 +37,8 @@ type (
 	list   = []map[string]any
 )
 
-// hasMembers, and no others: scripts rely on their names.
+// hasMembers asserts that an object has exactly these members, because scripts rely on
+// their names.
 func hasMembers(t *testing.T, of object, names string) {
 	t.Helper()
 	is, want := slices.Sorted(maps.Keys(of)), strings.Fields(names)
@@ -128,7 +129,7 @@ func TestNewDatabasesAsJSON(t *testing.T) {
 	}
 }
 
-// TestJSONIsDocumented: help and the guide name every member.
+// TestJSONIsDocumented checks that help and configs/README.md name every member.
 func TestJSONIsDocumented(t *testing.T) {
 	t.Parallel()
 	counted := 0
@@ -159,7 +160,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	}
 }
 
-// TestThePlanIsSQL, with no statement that is none.
+// TestThePlanIsSQL checks that the plan has only SQL statements.
 func TestThePlanIsSQL(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {

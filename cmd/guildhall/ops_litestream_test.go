@@ -20,7 +20,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// litestream is the real one, as configs/litestream.yml has it but for the places.
+// litestream is the real program with configs/litestream.yml, except for its paths.
 type litestream struct {
 	t               testing.TB
 	program, config string
@@ -86,7 +86,7 @@ func (l *litestream) kill() {
 	l.running = nil
 }
 
-// restore brings what was replicated so far to a new file.
+// restore writes what was replicated so far to a new file.
 func (l *litestream) restore() (string, error) {
 	file := filepath.Join(l.t.TempDir(), "restored.db")
 	if out, err := exec.Command(l.program, "restore", "-config", l.config, "-o", file, l.database).CombinedOutput(); err != nil {
@@ -115,7 +115,7 @@ func (l *litestream) synced(names map[string]bool) string {
 	return ""
 }
 
-// namesIn are those of the organizations in a file that nobody has open.
+// namesIn returns the names of the organizations in a file that no process has open.
 func namesIn(t testing.TB, file string) map[string]bool {
 	t.Helper()
 	db, err := database.Open(context.Background(), database.Options{File: file})
@@ -150,9 +150,9 @@ func without(all, these map[string]bool) (missing []string) {
 
 const litestreamWriters = 4
 
-// writeOrganizations makes them with a few clients at once, "ROUND CLIENT NUMBER" each,
-// until the service is gone or each has made most. It calls halfway when half of them
-// are made, and returns how many were acknowledged to each client.
+// writeOrganizations creates organizations with a few concurrent clients, named "ROUND
+// CLIENT NUMBER", until the service ends or each client has created most. It calls
+// halfway after half of them, and returns how many were acknowledged to each client.
 func writeOrganizations(p *process, token, round string, most int, halfway func()) [litestreamWriters]int {
 	var acknowledged [litestreamWriters]int
 	var all atomic.Int64
@@ -193,10 +193,9 @@ func addNames(to map[string]bool, round string, acknowledged [litestreamWriters]
 	}
 }
 
-// TestLitestream: what was replicated before both processes were killed is there
-// after a restore, and of what came later nothing without what came before it.
-// `guildhall restore` makes a service of the file, without sessions, and
-// replication goes on from there.
+// TestLitestream kills both processes and restores. Everything that was replicated before
+// must exist, and of later writes a prefix without gaps. `guildhall restore` turns the
+// file into a service without sessions, and replication continues from there.
 func TestLitestream(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -285,8 +284,9 @@ func TestLitestream(t *testing.T) {
 	p.stop()
 }
 
-// TestLitestreamsTablesAreNotOurs: a file that Litestream replicates is looked
-// over, backed up and restored like any other; a trigger on them is somebody else's.
+// TestLitestreamsTablesAreNotOurs checks that doctor, backup and restore work on a file
+// with Litestream's tables, and that doctor reports any other foreign object, such as a
+// trigger on them.
 func TestLitestreamsTablesAreNotOurs(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))

@@ -10,8 +10,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// limitedTo is a new cgroup with a limit of memory, as a container has one, of
-// either version.
+// limitedTo creates a cgroup (v1 or v2) with a memory limit, like that of a container.
 func limitedTo(t *testing.T, bytes string) (procs string) {
 	t.Helper()
 	name := "guildhall-test-" + uuid.NewString()
@@ -32,7 +31,8 @@ func limitedTo(t *testing.T, bytes string) (procs string) {
 	return ""
 }
 
-// TestTheLimitOfAContainerIsHeeded, found by itself; GOMEMLIMIT goes before it.
+// TestTheLimitOfAContainerIsHeeded checks that the service detects the limit of its
+// cgroup, and that GOMEMLIMIT takes precedence.
 func TestTheLimitOfAContainerIsHeeded(t *testing.T) {
 	t.Parallel()
 	procs := limitedTo(t, "268435456")

@@ -7,8 +7,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestTheLimitOfMemoryIsHeeded: as GOMEMLIMIT says, which goes before a container's.
-// Log-ins of more people at once than there is memory for are served or shed.
+// TestTheLimitOfMemoryIsHeeded sets GOMEMLIMIT, which takes precedence over a container's
+// limit. Concurrent log-ins beyond the memory limit are answered or shed.
 func TestTheLimitOfMemoryIsHeeded(t *testing.T) {
 	t.Parallel()
 	environ := inProduction(platformtest.SQLiteURL(t), "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true", "PASSWORD_HASH_QUEUE=1", "GOMEMLIMIT=48MiB")

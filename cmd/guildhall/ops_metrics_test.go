@@ -20,7 +20,7 @@ import (
 
 var privately = regexp.MustCompile(`private_address["=:]+([0-9.:]+)`)
 
-// private is the URL of what is for the operator alone.
+// private returns the URL of the private listener.
 func (p *process) private(path string) string {
 	p.t.Helper()
 	p.says("private_address")
@@ -57,8 +57,8 @@ func (p *process) scrape() scrape {
 	return families
 }
 
-// value is that of the one series with these labels, "name=value" each; of a
-// histogram it is the count. It is -1 where there is no such series.
+// value returns the value of the one series with these labels, each as "name=value"; for
+// a histogram, its count. It returns -1 if there is no such series.
 func (s scrape) value(name string, labels ...string) float64 {
 	for _, m := range s[name].GetMetric() {
 		var has []string
@@ -80,7 +80,7 @@ func (s scrape) value(name string, labels ...string) float64 {
 	return -1
 }
 
-// withMetrics serves on each database with metrics, and has everything happen that
+// withMetrics runs a service with metrics on each database, and causes every event that
 // is counted.
 func withMetrics(t *testing.T, test func(t *testing.T, p *process, ada answer)) {
 	t.Helper()
@@ -161,8 +161,8 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	})
 }
 
-// TestThePrivateListener holds the operator's own to their own door, open until
-// the last request has been answered.
+// TestThePrivateListener checks that the operator's endpoints are only on the private
+// listener, which stays open until the last request has been answered.
 func TestThePrivateListener(t *testing.T) {
 	t.Parallel()
 	p := serveProcess(t, t.TempDir(), "PORT=0", "LOG_FORMAT=json", "PRIVATE_ADDRESS=127.0.0.1:0", "DRAIN_DELAY_SECONDS=3", "JWT_SECRET_KEY="+oneSecret)

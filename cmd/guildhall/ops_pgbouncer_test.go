@@ -11,9 +11,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// throughPgBouncer puts the real PgBouncer, in transaction mode and with three
-// connections, before the database. GUILDHALL_TEST_PGBOUNCER does that to every
-// test on PostgreSQL.
+// throughPgBouncer connects the service through the real PgBouncer, in transaction mode
+// with three connections. GUILDHALL_TEST_PGBOUNCER does that for every test on
+// PostgreSQL.
 func throughPgBouncer(t testing.TB, cfg *config.Config) {
 	t.Helper()
 	cfg.DatabaseURL = databaseurl.Must(platformtest.PgBouncer(t, cfg.DatabaseURL.Reveal()))
@@ -22,9 +22,9 @@ func throughPgBouncer(t testing.TB, cfg *config.Config) {
 
 func pgBouncerEverywhere() bool { return os.Getenv("GUILDHALL_TEST_PGBOUNCER") != "" }
 
-// TestBehindPgBouncer: migrations, every endpoint and what collides, on
-// connections that change hands with each transaction; with row-level security,
-// whose settings must not outlive one, as well.
+// TestBehindPgBouncer runs migrations, every endpoint and concurrent conflicts on
+// connections that change with each transaction, also with row-level security, whose
+// settings must not outlive a transaction.
 func TestBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	for name, changes := range map[string][]func(testing.TB, *config.Config){
@@ -68,7 +68,8 @@ func TestBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// TestPgBouncerThatWasNotAnnounced stops the start, and not some requests.
+// TestPgBouncerThatWasNotAnnounced checks that the service refuses to start behind a
+// pooler without the setting, instead of failing some requests.
 func TestPgBouncerThatWasNotAnnounced(t *testing.T) {
 	t.Parallel()
 	pooled := platformtest.PgBouncer(t, platformtest.PostgresURL(t))
@@ -84,8 +85,7 @@ func TestPgBouncerThatWasNotAnnounced(t *testing.T) {
 	p.stop()
 }
 
-// TestBackupAndRestoreBehindPgBouncer: a server is restored through the pooler
-// that it is used through.
+// TestBackupAndRestoreBehindPgBouncer backs up and restores through the pooler.
 func TestBackupAndRestoreBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.PostgresURL(t), func(c *config.Config) { throughPgBouncer(t, c) })

@@ -19,7 +19,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// piped is guildhall with a pipe for its output, which is read until it listens.
+// piped starts guildhall with a pipe for its output, and reads it until the service
+// listens.
 func piped(t *testing.T, cmd *exec.Cmd, output, reader *os.File) (base, private string, rest *bufio.Reader) {
 	t.Helper()
 	cmd.Stdout, cmd.Stderr = output, output
@@ -59,7 +60,8 @@ func end(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// TestServingSurvivesTheLossOfItsLogsReader as in guildhall | head -1.
+// TestServingSurvivesTheLossOfItsLogsReader closes the reader of the log, as in guildhall
+// | head -1.
 func TestServingSurvivesTheLossOfItsLogsReader(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		dir := t.TempDir()
@@ -105,7 +107,8 @@ func TestAnotherCommandEndsWithItsReader(t *testing.T) {
 	}
 }
 
-// TestTheLogSaysWhatItLacks when it has a reader again.
+// TestTheLogSaysWhatItLacks checks that the log reports how many lines were lost once it
+// has a reader again.
 func TestTheLogSaysWhatItLacks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -154,7 +157,8 @@ func TestTheLogSaysWhatItLacks(t *testing.T) {
 	end(t, cmd)
 }
 
-// TestOutputThatIsNotWholeIsAFailure: a script that keeps it on a full disk is told.
+// TestOutputThatIsNotWholeIsAFailure checks that a command fails if its output can't be
+// written because the disk is full.
 func TestOutputThatIsNotWholeIsAFailure(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -178,7 +182,8 @@ func TestOutputThatIsNotWholeIsAFailure(t *testing.T) {
 	}
 }
 
-// TestAReaderOfABackupThatEndsEarly leaves nothing on the disk.
+// TestAReaderOfABackupThatEndsEarly checks that no files are left if the reader of a
+// streamed backup exits early.
 func TestAReaderOfABackupThatEndsEarly(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.person("Ada")
@@ -204,7 +209,7 @@ func TestAReaderOfABackupThatEndsEarly(t *testing.T) {
 	})
 }
 
-// terminal opens a new one.
+// terminal opens a new pseudo-terminal.
 func terminal(t *testing.T) *os.File {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -227,7 +232,8 @@ func terminal(t *testing.T) *os.File {
 	return f
 }
 
-// TestNoFileGoesToATerminalOrComesFromOne.
+// TestNoFileGoesToATerminalOrComesFromOne checks that commands refuse a terminal in place
+// of a file.
 func TestNoFileGoesToATerminalOrComesFromOne(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.SQLiteURL(t)

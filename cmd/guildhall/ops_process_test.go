@@ -31,7 +31,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestMain makes this binary be guildhall where a test starts it as that.
+// TestMain runs guildhall in place of the tests if a test started this binary as
+// guildhall.
 func TestMain(m *testing.M) {
 	switch os.Getenv("GUILDHALL_TEST_AS_GUILDHALL") {
 	case "":
@@ -72,7 +73,7 @@ const (
 	anotherSecret = "Zb3xYw6qNk0tMd5oCe8gKh2zUvRf9jAa"
 )
 
-// command is guildhall in a directory, with nothing of this process's environment.
+// command returns guildhall in a directory, with none of this process's environment.
 func command(dir string, environ []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Dir = dir
@@ -80,7 +81,7 @@ func command(dir string, environ []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run lets a command end and returns what it printed and its exit status.
+// run runs a command and returns what it printed and its exit status.
 func run(t testing.TB, dir string, environ []string, args ...string) (output string, status int) {
 	t.Helper()
 	return runWith(t, "", dir, environ, args...)
@@ -145,8 +146,8 @@ func serveCommand(t testing.TB, cmd *exec.Cmd) *process {
 	return nil
 }
 
-// says waits until the log has the texts. What a process has written before an answer
-// may be read after it.
+// says waits until the log contains the texts. Output that a process wrote before an
+// answer may arrive after it.
 func (p *process) says(texts ...string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -365,7 +366,7 @@ func TestDatabaseURLsThatAreWrong(t *testing.T) {
 	}
 }
 
-// TestNoPartOfThePasswordIsPrinted by any command, however the URL is given and wrong.
+// TestNoPartOfThePasswordIsPrinted gives invalid URLs in every way to every command.
 func TestNoPartOfThePasswordIsPrinted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -411,7 +412,8 @@ func TestNoPartOfThePasswordIsPrinted(t *testing.T) {
 	hidden(p.out.String(), "a standby")
 }
 
-// TestASearchPathThatIsWrong is named by whatever opens the database.
+// TestASearchPathThatIsWrong checks that every command that opens the database reports
+// it.
 func TestASearchPathThatIsWrong(t *testing.T) {
 	t.Parallel()
 	environ := inProduction(platformtest.PostgresURL(t)+"&search_path=pg_catalog,public", "MIGRATE_ON_START=true")
@@ -423,7 +425,8 @@ func TestASearchPathThatIsWrong(t *testing.T) {
 	}
 }
 
-// TestWhatPostgreSQLRefuses is said by whatever meets it, with what helps.
+// TestWhatPostgreSQLRefuses checks that every command reports what PostgreSQL refused,
+// and how to fix it.
 func TestWhatPostgreSQLRefuses(t *testing.T) {
 	t.Parallel()
 	adminURL, dir := platformtest.PostgresURL(t), t.TempDir()
@@ -472,7 +475,8 @@ func TestWhatPostgreSQLRefuses(t *testing.T) {
 	p.says("default_transaction_read_only is on")
 }
 
-// TestAnEncodingThatIsNotUTF8 is refused by whatever opens the database.
+// TestAnEncodingThatIsNotUTF8 checks that every command that opens the database refuses
+// it.
 func TestAnEncodingThatIsNotUTF8(t *testing.T) {
 	t.Parallel()
 	dir, adminURL := t.TempDir(), platformtest.PostgresURL(t)
@@ -741,7 +745,7 @@ func sameJSON(t testing.TB, a, b string) bool {
 	return fmt.Sprint(x) == fmt.Sprint(y)
 }
 
-// A crash in the middle of a write loses nothing that was acknowledged.
+// A crash during a write loses nothing that was acknowledged.
 func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

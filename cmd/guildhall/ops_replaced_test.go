@@ -9,7 +9,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// replacing is a service on a SQLite file, and a sound file to put in its place.
+// replacing is a service on a SQLite file, and a valid file to put in its place.
 type replacing struct {
 	*process
 	t          *testing.T
@@ -45,7 +45,7 @@ func (r *replacing) logIn() answer {
 	return r.do("POST", "/api/v1/auth/token", "", body("username", "c@example.com", "password", password))
 }
 
-// besides are the files whose names begin with the database's.
+// besides returns the files whose names begin with the database's.
 func (r *replacing) besides() string {
 	entries, err := filepath.Glob(r.path + "*")
 	if err != nil {
@@ -57,8 +57,8 @@ func (r *replacing) besides() string {
 	return strings.Join(entries, " ")
 }
 
-// TestAFileThatIsReplacedUnderAService: nothing is acknowledged that is not in the
-// file that has the name, and nothing that was is lost.
+// TestAFileThatIsReplacedUnderAService checks that the service acknowledges only writes
+// to the file that has the name, and that no acknowledged write is lost.
 func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	t.Parallel()
 	r := newReplacing(t)
@@ -92,7 +92,8 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	}
 }
 
-// TestAFileThatIsRemovedUnderAService is missed at once, and found again.
+// TestAFileThatIsRemovedUnderAService checks that the service notices at once that its
+// file is missing, and that it is back.
 func TestAFileThatIsRemovedUnderAService(t *testing.T) {
 	t.Parallel()
 	r := newReplacing(t)
@@ -110,8 +111,8 @@ func TestAFileThatIsRemovedUnderAService(t *testing.T) {
 	r.stop()
 }
 
-// TestALogThatIsRemovedUnderAService: SQLite would write on to it, and what it holds
-// would be gone after a crash.
+// TestALogThatIsRemovedUnderAService removes the write-ahead log. SQLite would continue
+// to write to it, and a crash would lose those writes.
 func TestALogThatIsRemovedUnderAService(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{"-wal", "-shm"} {
@@ -142,7 +143,8 @@ func TestALogThatIsRemovedUnderAService(t *testing.T) {
 	}
 }
 
-// TestALogThatBelongsToAnotherFile is not applied to the one beside it.
+// TestALogThatBelongsToAnotherFile checks that a write-ahead log is not applied to a file
+// that it does not belong to.
 func TestALogThatBelongsToAnotherFile(t *testing.T) {
 	t.Parallel()
 	killed := func(t *testing.T) *replacing {

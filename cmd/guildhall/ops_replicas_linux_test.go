@@ -36,7 +36,7 @@ func (r *replicated) do(method, path, token string, b map[string]any) answer {
 	return r.processes[0].do(method, "/api/v1"+path, token, b)
 }
 
-// eventually asks until it is so.
+// eventually waits until a condition holds.
 func (r *replicated) eventually(what string, so func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
@@ -146,8 +146,8 @@ func TestTrustStandby(t *testing.T) {
 	counts.report(t, "a standby is killed, starts, hangs, is promoted", "postgres", "the primary answers instead")
 }
 
-// guarded is a service on the same servers whose role is bound by
-// policies, on the standby as well.
+// guarded starts a service on the same servers as a role that row-level security binds,
+// on the standby as well.
 func (r *replicated) guarded() {
 	t := r.t
 	t.Helper()
@@ -176,8 +176,8 @@ func (r *replicated) guarded() {
 	})
 }
 
-// underLoad has readers and writers at both processes while something happens to
-// the standby. Who wrote must read it.
+// underLoad reads and writes at both processes while something happens to the standby. A
+// client that wrote must read its own write.
 func (r *replicated) underLoad(writer, reader client, organization string, during func()) *tally {
 	var counts tally
 	var stop atomic.Bool

@@ -8,8 +8,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// memory is what a running guildhall holds of it, in KiB: now, and at most so
-// far, which is 0 where the system does not count it.
+// memory returns the resident memory of a running guildhall in KiB: now, and the peak,
+// which is 0 if the system does not count it.
 func (p *process) memory() (now, most int) {
 	p.t.Helper()
 	info, err := p.resources().MemoryInfo()
@@ -19,7 +19,7 @@ func (p *process) memory() (now, most int) {
 	return int(info.RSS >> 10), platformtest.MostResident(p.cmd.Process.Pid) //nolint:gosec // no process is that large
 }
 
-// descriptors is how many files and sockets it has open.
+// descriptors returns the number of open files and sockets.
 func (p *process) descriptors() int {
 	p.t.Helper()
 	n, err := p.resources().NumFDs()

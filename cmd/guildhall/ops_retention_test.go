@@ -29,7 +29,7 @@ func keepingEvents(days time.Duration) func(*config.Config) {
 	return func(c *config.Config) { c.AuditRetention = days * day }
 }
 
-// swept sweeps and says how many of each kind were forgotten.
+// swept runs the sweep and returns how many rows of each kind were deleted.
 func (s *service) swept() map[string]int64 {
 	s.t.Helper()
 	all, err := s.app.Sweep(s.ctx)
@@ -43,7 +43,7 @@ func (s *service) swept() map[string]int64 {
 	return rows
 }
 
-// refused carries out what the database is to refuse.
+// refused runs a statement that the database must refuse.
 func (s *service) refused(statement, because string) {
 	s.t.Helper()
 	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error { return s.kernel.DB.Conn(ctx).Exec(statement).Error })
@@ -52,14 +52,14 @@ func (s *service) refused(statement, because string) {
 	}
 }
 
-// back logs somebody in again.
+// back logs an actor in again.
 func (s *service) back(a *actor) *actor {
 	s.t.Helper()
 	return s.actorOf(s.logIn(a.email, password).is(200))
 }
 
-// TestOldAuditEventsAreForgotten: each list ends where retention cut, the rest is
-// still a whole chain, and what comes next goes on from it.
+// TestOldAuditEventsAreForgotten checks that retention deletes the oldest events of each
+// list, that the rest still verifies, and that new events continue the chain.
 func TestOldAuditEventsAreForgotten(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")
@@ -123,7 +123,7 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 	}, keepingEvents(90))
 }
 
-// TestAuditEventsAreKeptForEver where nothing else is asked for.
+// TestAuditEventsAreKeptForEver checks the default: no event is deleted.
 func TestAuditEventsAreKeptForEver(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.person("Ada")
@@ -135,7 +135,7 @@ func TestAuditEventsAreKeptForEver(t *testing.T) {
 	})
 }
 
-// record writes the same event often, in one transaction.
+// record writes the same event n times in one transaction.
 func record(t testing.TB, db *database.DB, trail *audit.Trail, event audit.Event, n int) {
 	t.Helper()
 	err := db.InTx(everything, func(ctx context.Context) error {
@@ -151,8 +151,8 @@ func record(t testing.TB, db *database.DB, trail *audit.Trail, event audit.Event
 	}
 }
 
-// TestManyOldEventsGoBatchByBatch, and none that stands behind a younger one:
-// what is left must be a chain.
+// TestManyOldEventsGoBatchByBatch checks that old events are deleted in batches, and that
+// none behind a younger one is deleted, because the rest must be a chain.
 func TestManyOldEventsGoBatchByBatch(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) }, access.ActorOf)
@@ -172,8 +172,8 @@ func TestManyOldEventsGoBatchByBatch(t *testing.T) {
 	}, keepingEvents(90))
 }
 
-// TestOnlyWhatTheHeadGaveUpCanBeDeleted: the database refuses every deletion but
-// that, whoever asks, and every change.
+// TestOnlyWhatTheHeadGaveUpCanBeDeleted checks that the database refuses every change,
+// and every deletion of events that the head of the chain still counts.
 func TestOnlyWhatTheHeadGaveUpCanBeDeleted(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -213,9 +213,9 @@ func (s *service) verify() audit.Verified {
 	return v
 }
 
-// TestForgedTrailAfterRetention: what was forgotten hides nothing, in the events
-// that are kept or in what their head says of those that aren't. Of a broken
-// chain nothing more is forgotten, and of the others as ever.
+// TestForgedTrailAfterRetention checks that verification detects changes to the remaining
+// events, and to what their head says about deleted ones. Nothing more is deleted from a
+// broken chain; other chains are unaffected.
 func TestForgedTrailAfterRetention(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.asOwner()
@@ -293,8 +293,8 @@ func TestForgedTrailAfterRetention(t *testing.T) {
 	}, keepingEvents(90))
 }
 
-// TestForgettingWhileEventsAreWritten: several replicas sweep while others write,
-// old events and new ones. None is lost that was to be kept.
+// TestForgettingWhileEventsAreWritten runs sweeps on several replicas while others write
+// old and new events. No event that must remain is deleted.
 func TestForgettingWhileEventsAreWritten(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		past := audit.New(s.kernel.DB, func() time.Time { return s.kernel.Now().Add(-91 * day) }, access.ActorOf)
@@ -349,8 +349,8 @@ func TestForgettingWhileEventsAreWritten(t *testing.T) {
 	}, keepingEvents(90))
 }
 
-// TestRetentionOfAnOlderDatabase: a trail from before there was any is swept like
-// another, and a rollback brings the old guard back, which lets nothing go.
+// TestRetentionOfAnOlderDatabase checks that retention works on an audit log from before
+// it existed, and that a rollback restores the old trigger, which allows no deletion.
 func TestRetentionOfAnOlderDatabase(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.asOwner()
@@ -376,8 +376,8 @@ func TestRetentionOfAnOlderDatabase(t *testing.T) {
 	}, keepingEvents(90))
 }
 
-// TestSweepCommand forgets at once and says how much, by the settings of the
-// environment.
+// TestSweepCommand checks that `sweep` deletes according to the settings of the
+// environment, and prints how much.
 func TestSweepCommand(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -412,8 +412,8 @@ func TestSweepCommand(t *testing.T) {
 	})
 }
 
-// TestRetentionUnderRowSecurity: a service whose role may delete nothing of the
-// trail says so at once; the tables' owner sweeps instead.
+// TestRetentionUnderRowSecurity checks that a service whose role may not delete audit
+// events reports it at the start, and that the tables' owner can run the sweep instead.
 func TestRetentionUnderRowSecurity(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.PostgresURL(t)
@@ -444,7 +444,8 @@ func TestRetentionUnderRowSecurity(t *testing.T) {
 	s.verified()
 }
 
-// ownedBy hands the tables to a role that is no superuser and returns its URL.
+// ownedBy makes a role without superuser rights the owner of the tables, and returns its
+// URL.
 func ownedBy(t testing.TB, databaseURL string) string {
 	t.Helper()
 	u, err := url.Parse(databaseURL)

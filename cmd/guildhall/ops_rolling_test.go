@@ -16,8 +16,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// haproxy is the real one before some replicas. It asks /readyz of each, and
-// sends no request a second time.
+// haproxy is the real HAProxy in front of some replicas. It checks /readyz of each, and
+// does not repeat requests.
 type haproxy struct {
 	t    *testing.T
 	base string
@@ -99,9 +99,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestTrustRollingRestartBehindHAProxy: three replicas are stopped and started
-// one after the other, while clients read and create. None hears of it, and each
-// creation is carried out once.
+// TestTrustRollingRestartBehindHAProxy restarts three replicas one after the other, while
+// clients read and create. No request fails, and each creation is executed once.
 func TestTrustRollingRestartBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	databaseURL, dir := platformtest.PostgresURL(t), t.TempDir()

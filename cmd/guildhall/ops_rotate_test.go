@@ -6,8 +6,8 @@ import (
 	"guildhall/platform/config"
 )
 
-// TestSecretsAreRotatedAndNobodyIsLoggedOut: what the secrets before signed and
-// encrypted is accepted while they are in the list, and no longer.
+// TestSecretsAreRotatedAndNobodyIsLoggedOut checks that tokens and stored answers of
+// previous secrets are accepted exactly while these secrets are in the list.
 func TestSecretsAreRotatedAndNobodyIsLoggedOut(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		again := []string{"Idempotency-Key", "k"}

@@ -21,9 +21,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// underRowSecurity migrates the database as its owner and has the service run as
-// a role that row-level security binds. GUILDHALL_TEST_ROW_SECURITY does that to
-// every test on PostgreSQL.
+// underRowSecurity migrates the database as its owner, and runs the service as a role
+// that row-level security binds. GUILDHALL_TEST_ROW_SECURITY does that for every test on
+// PostgreSQL.
 func underRowSecurity(t testing.TB, cfg *config.Config) {
 	t.Helper()
 	cfg.DatabaseRowSecurity = true
@@ -69,15 +69,15 @@ func underRowSecurity(t testing.TB, cfg *config.Config) {
 
 func rowSecurityEverywhere() bool { return os.Getenv("GUILDHALL_TEST_ROW_SECURITY") != "" }
 
-// asOwner skips a test that changes the schema, where the service's role may not.
+// asOwner skips a test that changes the schema if the service's role may not.
 func (s *service) asOwner() {
 	if s.kernel.Config.DatabaseRowSecurity {
 		s.t.Skip("the role that row-level security binds does not own the tables")
 	}
 }
 
-// TestRowSecurity: a query that forgets its tenant gets nothing, one that names
-// another's neither, and nothing can be written into another's.
+// TestRowSecurity checks that a query without a tenant, or with another tenant, returns
+// nothing, and that nothing can be written for another tenant.
 func TestRowSecurity(t *testing.T) {
 	t.Parallel()
 	if rowSecurityEverywhere() {
@@ -204,8 +204,8 @@ func TestRowSecurity(t *testing.T) {
 	})
 }
 
-// TestATableWithoutAPolicyIsNoticed: no table of ours is without a policy or a
-// reason, and one that is stops the start, check and doctor.
+// TestATableWithoutAPolicyIsNoticed checks that each of our tables has a policy or a
+// reason for none, and that start, check and doctor report one that has neither.
 func TestATableWithoutAPolicyIsNoticed(t *testing.T) {
 	t.Parallel()
 	if rowSecurityEverywhere() {
@@ -253,7 +253,8 @@ func TestATableWithoutAPolicyIsNoticed(t *testing.T) {
 	}
 }
 
-// TestTrustRowSecurityCost compares requests with and without, in turns.
+// TestTrustRowSecurityCost compares requests with row-level security and without, in
+// turns.
 func TestTrustRowSecurityCost(t *testing.T) {
 	t.Parallel()
 	if rowSecurityEverywhere() {
@@ -276,8 +277,8 @@ func TestTrustRowSecurityCost(t *testing.T) {
 	}
 }
 
-// TestRowSecurityIsNotLostByForgettingASetting: only `row-security off` turns it off,
-// and whoever may not says so.
+// TestRowSecurityIsNotLostByForgettingASetting checks that only `row-security off` turns
+// it off, and that a role without permission gets an error.
 func TestRowSecurityIsNotLostByForgettingASetting(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.PostgresURL(t)
@@ -320,8 +321,8 @@ func TestRowSecurityIsNotLostByForgettingASetting(t *testing.T) {
 	}
 }
 
-// TestRowSecurityIsTurnedOnUnderARunningService that has no use for it: nobody is
-// answered as if there were nothing.
+// TestRowSecurityIsTurnedOnUnderARunningService turns it on under a service without the
+// setting: the service must not answer as if there were no data.
 func TestRowSecurityIsTurnedOnUnderARunningService(t *testing.T) {
 	t.Parallel()
 	if rowSecurityEverywhere() {
@@ -392,7 +393,8 @@ func TestRowSecurityIsTurnedOnUnderARunningService(t *testing.T) {
 	}
 }
 
-// TestRowSecurityOnSQLite is refused, and named.
+// TestRowSecurityOnSQLite checks that SQLite refuses row-level security with an error
+// that names it.
 func TestRowSecurityOnSQLite(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))

@@ -17,7 +17,7 @@ import (
 	"guildhall/platform/seeding"
 )
 
-// seeded is a database that `guildhall seed` filled.
+// seeded fills a database with `guildhall seed`.
 func seeded(t testing.TB, databaseURL string, size seed.Size, environ ...string) {
 	t.Helper()
 	out, status := run(t, t.TempDir(), append(environ, "DATABASE_URL="+databaseURL),
@@ -27,7 +27,7 @@ func seeded(t testing.TB, databaseURL string, size seed.Size, environ ...string)
 	}
 }
 
-// allRows of a database, as both kinds give them.
+// allRows returns all rows of a database, in a form that both kinds of database share.
 func allRows(t testing.TB, db *database.DB) map[string]string {
 	t.Helper()
 	tables, err := db.Tables(everything)
@@ -160,7 +160,8 @@ func TestSeedRefuses(t *testing.T) {
 	})
 }
 
-// TestASeedThatIsCutOff leaves nothing that the service starts on.
+// TestASeedThatIsCutOff checks that the service does not start on a database in which a
+// seed was interrupted.
 func TestASeedThatIsCutOff(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.asOwner()

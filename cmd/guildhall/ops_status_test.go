@@ -13,7 +13,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// separately is run with what is printed on either stream.
+// separately is run with standard output and standard error apart.
 func separately(t testing.TB, input, dir string, environ []string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	cmd := command(dir, environ, args...)
@@ -25,8 +25,9 @@ func separately(t testing.TB, input, dir string, environ []string, args ...strin
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// TestWrongUsageIsStatus2: nothing is done, nothing is printed that a script
-// could take for a result, and a person is told what there is.
+// TestWrongUsageIsStatus2 checks that wrong usage does nothing, prints nothing to
+// standard output that a script could use as a result, and says on standard error what is
+// valid.
 func TestWrongUsageIsStatus2(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -62,8 +63,8 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 	}
 }
 
-// TestNoCommandIsOnlyATitle: whatever has commands below it and does nothing by
-// itself says so, the ones that are yet to come included.
+// TestNoCommandIsOnlyATitle checks that every command that only groups others, including
+// future ones, refuses to run without a subcommand.
 func TestNoCommandIsOnlyATitle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -93,7 +94,7 @@ func TestNoCommandIsOnlyATitle(t *testing.T) {
 	}
 }
 
-// everyLeaf visits each command that does something, whatever is yet to come included.
+// everyLeaf visits each command that does something, including future ones.
 func everyLeaf(visit func(path []string, c *cobra.Command)) {
 	cmd := root()
 	cmd.InitDefaultHelpCmd()
@@ -105,8 +106,8 @@ func everyLeaf(visit func(path []string, c *cobra.Command)) {
 	})
 }
 
-// TestNoCommandTakesMoreThanItAsksFor: what stands too much on a line may be the
-// mistyped half of another command.
+// TestNoCommandTakesMoreThanItAsksFor checks that excess arguments are refused: they may
+// be part of another command that was mistyped.
 func TestNoCommandTakesMoreThanItAsksFor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -126,8 +127,8 @@ func TestNoCommandTakesMoreThanItAsksFor(t *testing.T) {
 	}
 }
 
-// TestHelpIsShort: a command's help has its own flags, and none of the settings,
-// which have a page of their own and still work everywhere.
+// TestHelpIsShort checks that a command's help has its own flags and no settings. These
+// have their own page and still work with every command.
 func TestHelpIsShort(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -158,8 +159,8 @@ func TestHelpIsShort(t *testing.T) {
 	}
 }
 
-// TestExitStatusesAreDocumented: in the help and the manual, as they are, and in
-// the operator's guide.
+// TestExitStatusesAreDocumented checks that help, the manual and configs/README.md list
+// the exit statuses.
 func TestExitStatusesAreDocumented(t *testing.T) {
 	t.Parallel()
 	help, status := run(t, t.TempDir(), nil, "help", "exit-status")
@@ -179,7 +180,8 @@ func TestExitStatusesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestTheDoctorsWarningsHaveAStatus, where that is asked for: without, they are no failure.
+// TestTheDoctorsWarningsHaveAStatus checks that warnings have their own exit status with
+// --strict, and are no failure without.
 func TestTheDoctorsWarningsHaveAStatus(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.SQLiteURL(t)

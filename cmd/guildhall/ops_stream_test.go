@@ -9,7 +9,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestABackupGoesThroughAPipe, from either database to either.
+// TestABackupGoesThroughAPipe backs up and restores through a pipe, between any two
+// databases.
 func TestABackupGoesThroughAPipe(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
@@ -44,8 +45,8 @@ func TestABackupGoesThroughAPipe(t *testing.T) {
 	})
 }
 
-// TestNothingUnsoundGoesThroughAPipe: whoever keeps what arrives must not take it
-// for a backup.
+// TestNothingUnsoundGoesThroughAPipe checks that a backup that fails verification writes
+// nothing to the pipe.
 func TestNothingUnsoundGoesThroughAPipe(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -61,8 +62,8 @@ func TestNothingUnsoundGoesThroughAPipe(t *testing.T) {
 	})
 }
 
-// TestTheOtherStreams: an organization along through a pipe, and a URL with a
-// password that no file holds.
+// TestTheOtherStreams imports an organization from a pipe, and reads a URL with a
+// password from standard input.
 func TestTheOtherStreams(t *testing.T) {
 	t.Parallel()
 	from, to := platformtest.SQLiteURL(t), platformtest.SQLiteURL(t)

@@ -9,8 +9,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// asker makes one request, over and over, of a service on SQLite that measures
-// itself or not.
+// asker returns a function that makes one request to a service on SQLite, with or without
+// metrics.
 func asker(t testing.TB, metrics bool) (ask func()) {
 	t.Helper()
 	s := asInProduction(t, platformtest.SQLiteURL(t), slog.New(slog.DiscardHandler), metrics)
@@ -25,13 +25,13 @@ func asker(t testing.TB, metrics bool) (ask func()) {
 	}
 }
 
-// tracing asks for traces that go nowhere: spans are made, and then lost.
+// tracing turns traces on, without a receiver: spans are created and then discarded.
 func tracing(t testing.TB, sampler string) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 	t.Setenv("OTEL_TRACES_SAMPLER", sampler)
 }
 
-// BenchmarkTelemetry is one request with each of them, in one run.
+// BenchmarkTelemetry measures one request with each kind of telemetry, in one run.
 func BenchmarkTelemetry(b *testing.B) {
 	for _, c := range []struct {
 		name, sampler string

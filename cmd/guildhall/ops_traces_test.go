@@ -19,7 +19,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// receiver takes traces as a collector does (OTLP over HTTP).
+// receiver collects traces like a collector (OTLP over HTTP).
 type receiver struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -55,7 +55,7 @@ func receive(t *testing.T) *receiver {
 	return r
 }
 
-// settings are those of a service that exports to the receiver.
+// settings returns the settings of a service that exports to the receiver.
 func (r *receiver) settings(databaseURL string, more ...string) []string {
 	return inProduction(databaseURL, append([]string{
 		"MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true",
@@ -72,7 +72,7 @@ func attribute(s *otlp.Span, key string) string {
 	return ""
 }
 
-// tree writes a trace as names, each with those below it in brackets.
+// tree formats a trace as names, each followed by its children in brackets.
 func (r *receiver) tree(parent *otlp.Span) string {
 	var below []string
 	for _, s := range r.spans {
@@ -86,7 +86,7 @@ func (r *receiver) tree(parent *otlp.Span) string {
 	return parent.Name + "(" + strings.Join(slices.Compact(below), " ") + ")"
 }
 
-// of finds the span of the request with an id.
+// of returns the span of the request with an id.
 func (r *receiver) of(t *testing.T, requestID string) *otlp.Span {
 	t.Helper()
 	for _, s := range r.spans {
@@ -151,7 +151,8 @@ func TestTracesNest(t *testing.T) {
 	})
 }
 
-// TestWhoseTraceIsContinued tells a proxy's traceparent from anybody's.
+// TestWhoseTraceIsContinued checks that the traceparent of a trusted proxy is continued,
+// and that of any other client is not.
 func TestWhoseTraceIsContinued(t *testing.T) {
 	t.Parallel()
 	const parent, trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "0af7651916cd43dd8448eb211c80319c"
@@ -224,7 +225,8 @@ func TestWhatTheEnvironmentAsksOfTraces(t *testing.T) {
 	}
 }
 
-// TestEveryLineOfARequestHasItsID looks at all that is logged on the way.
+// TestEveryLineOfARequestHasItsID checks that every log line of a request has its request
+// id.
 func TestEveryLineOfARequestHasItsID(t *testing.T) {
 	t.Parallel()
 	p := serveProcess(t, t.TempDir(), "PORT=0", "LOG_FORMAT=json", "LOG_LEVEL=debug")

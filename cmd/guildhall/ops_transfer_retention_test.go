@@ -9,7 +9,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// sweptBefore sweeps as some days ago, and says how many events were forgotten.
+// sweptBefore runs the sweep as of some days ago, and returns how many events were
+// deleted.
 func (s *service) sweptBefore(days time.Duration) int64 {
 	s.t.Helper()
 	s.later(-days * day)
@@ -17,9 +18,10 @@ func (s *service) sweptBefore(days time.Duration) int64 {
 	return s.swept()["audit events"]
 }
 
-// TestATrailWhoseBeginningIsForgotten is taken along from where it begins, goes
-// on, and is forgotten further there. What was imported can be imported again,
-// whatever either side has forgotten, as long as it can be told.
+// TestATrailWhoseBeginningIsForgotten exports an audit log whose first events were
+// deleted by retention. The import continues it, and retention continues on the new
+// server. The archive can be imported again, whichever events either side has deleted, as
+// long as both can be compared.
 func TestATrailWhoseBeginningIsForgotten(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		// Ada's organization has an event of 300, one of 200 and one of 100 days ago.

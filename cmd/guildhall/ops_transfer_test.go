@@ -23,7 +23,7 @@ import (
 	"guildhall/platform/transfer"
 )
 
-// environ is what a command needs to work on the service's database.
+// environ returns the environment of a command on the service's database.
 func (s *service) environ(more ...string) []string {
 	if s.kernel.Config.DatabaseRowSecurity {
 		more = append(more, "DATABASE_ROW_SECURITY=true")
@@ -31,7 +31,7 @@ func (s *service) environ(more ...string) []string {
 	return inProduction(s.kernel.Config.DatabaseURL.Reveal(), more...)
 }
 
-// command runs one on the service's database.
+// command runs a command on the service's database.
 func (s *service) command(input string, args ...string) (string, int) {
 	s.t.Helper()
 	return runWith(s.t, input, s.t.TempDir(), s.environ(), args...)
@@ -46,7 +46,7 @@ func (s *service) commandIs(want int, says string, args ...string) string {
 	return out
 }
 
-// guild is an organization in which much has happened.
+// guild is an organization with a long history.
 type guild struct {
 	owner, admin, member, suspended, former, operator, stranger *actor
 }
@@ -83,8 +83,8 @@ func (s *service) export(organization string, flags ...string) string {
 	return path
 }
 
-// belongings are the rows of an organization's tables, with an email address in place of each
-// person, so that two databases can be compared.
+// belongings returns the rows of an organization's tables, with an email address in place
+// of each user, so that two databases can be compared.
 func (s *service) belongings(organization string) map[string][]string {
 	s.t.Helper()
 	emails := map[string]string{}
@@ -117,7 +117,7 @@ func (s *service) belongings(organization string) map[string][]string {
 	return all
 }
 
-// table is what a query finds, as text.
+// table returns the result of a query, as text.
 func (s *service) table(query string, args ...any) [][]string {
 	s.t.Helper()
 	rows, err := s.kernel.DB.Conn(everything).Raw(query, args...).Rows()
@@ -153,7 +153,7 @@ func (s *service) table(query string, args ...any) [][]string {
 	return found
 }
 
-// sizes of all tables: what changes when anything is written.
+// sizes returns the sizes of all tables, which change with any insertion.
 func (s *service) sizes() map[string]int {
 	sizes := map[string]int{}
 	for table := range s.schema() {
@@ -162,7 +162,7 @@ func (s *service) sizes() map[string]int {
 	return sizes
 }
 
-// schema is the columns of every table.
+// schema returns the columns of every table.
 func (s *service) schema() map[string][]string {
 	query := "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
 	if s.kernel.DB.Driver() == database.SQLite {
@@ -186,9 +186,9 @@ func targets(t *testing.T, test func(t *testing.T, s *service)) {
 	}
 }
 
-// TestAnOrganizationIsTakenAlong between any two databases: people log in there
-// with the password they had, roles and standing hold, and so do the invariants
-// and the trail.
+// TestAnOrganizationIsTakenAlong exports and imports an organization between any two
+// databases: users can log in with their passwords; roles, standing, invariants and the
+// audit log are preserved.
 func TestAnOrganizationIsTakenAlong(t *testing.T) {
 	each(t, func(t *testing.T, source *service) {
 		g := newGuild(source)
@@ -292,7 +292,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 	})
 }
 
-// sameContent says whether two files unpack to the same.
+// sameContent reports whether two archives unpack to the same content.
 func sameContent(a, b []byte) bool {
 	unpack := func(packed []byte) ([]byte, error) {
 		r, err := gzip.NewReader(bytes.NewReader(packed))
@@ -306,7 +306,7 @@ func sameContent(a, b []byte) bool {
 	return err == nil && otherErr == nil && bytes.Equal(one, other)
 }
 
-// TestAnArchiveHoldsEveryColumn of the tables that travel.
+// TestAnArchiveHoldsEveryColumn checks every column of the exported tables.
 func TestAnArchiveHoldsEveryColumn(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		there := s.schema()
@@ -324,7 +324,8 @@ func TestAnArchiveHoldsEveryColumn(t *testing.T) {
 	})
 }
 
-// TestExportRefuses what it can't write whole, and leaves nothing.
+// TestExportRefuses checks that an export that can't be complete fails and leaves no
+// file.
 func TestExportRefuses(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, eve := s.person("Ada"), s.person("Eve")
@@ -365,7 +366,7 @@ func TestExportRefuses(t *testing.T) {
 	})
 }
 
-// hookedWriter does something once, when the first bytes are written.
+// hookedWriter calls a function once, before the first bytes are written.
 type hookedWriter struct {
 	bytes.Buffer
 	once sync.Once
@@ -377,7 +378,8 @@ func (w *hookedWriter) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-// TestAnExportIsOfOneMoment: what happens while it is written is not in it.
+// TestAnExportIsOfOneMoment checks that an export is a snapshot: it has no changes from
+// while it was written.
 func TestAnExportIsOfOneMoment(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")
@@ -392,7 +394,7 @@ func TestAnExportIsOfOneMoment(t *testing.T) {
 	})
 }
 
-// TestImportRefuses what does not fit into the database that is here.
+// TestImportRefuses checks that an import refuses what conflicts with the existing data.
 func TestImportRefuses(t *testing.T) {
 	each(t, func(t *testing.T, source *service) {
 		ada := source.person("Ada")
@@ -427,8 +429,8 @@ func TestImportRefuses(t *testing.T) {
 	})
 }
 
-// TestAnArchiveThatWasCutOffWritesNothing, wherever it was cut, and neither does
-// one in which a byte was changed.
+// TestAnArchiveThatWasCutOffWritesNothing checks that an archive that was truncated
+// anywhere, or in which a byte was changed, imports nothing.
 func TestAnArchiveThatWasCutOffWritesNothing(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -470,8 +472,8 @@ func TestAnArchiveThatWasCutOffWritesNothing(t *testing.T) {
 	})
 }
 
-// TestAnImportThatIsKilled at any moment has written all or nothing, and can be
-// run again.
+// TestAnImportThatIsKilled checks that an import that is killed at any moment has written
+// all or nothing, and can be repeated.
 func TestAnImportThatIsKilled(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		source := start(t, platformtest.SQLiteURL(t))
@@ -505,7 +507,8 @@ func TestAnImportThatIsKilled(t *testing.T) {
 	})
 }
 
-// TestImportsAtOnce: one imports, the other finds that it has been done.
+// TestImportsAtOnce runs two imports of one archive concurrently: one imports, the other
+// finds the result unchanged.
 func TestImportsAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		source := start(t, platformtest.SQLiteURL(t))
@@ -530,8 +533,8 @@ func TestImportsAtOnce(t *testing.T) {
 	})
 }
 
-// TestSetPassword gives somebody a password from the command line, and takes
-// every session that there was.
+// TestSetPassword sets a user's password from the command line, and ends all their
+// sessions.
 func TestSetPassword(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")

@@ -11,8 +11,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestBackupsBetweenVersions restores what each version of PostgreSQL backed up into
-// each of them and into SQLite, and SQLite's into each, and copies likewise.
+// TestBackupsBetweenVersions restores the backups of each version of PostgreSQL into each
+// version and into SQLite, and SQLite's into each, and copies likewise.
 // scripts/versions-check says where their programs are.
 func TestBackupsBetweenVersions(t *testing.T) {
 	t.Parallel()

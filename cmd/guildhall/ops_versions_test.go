@@ -8,8 +8,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestAnOldPostgreSQLIsRefused, by whatever opens it, in the same words. Where the
-// server is not old itself it says that it is.
+// TestAnOldPostgreSQLIsRefused checks that every command refuses an old server with the
+// same message. If the test's server is not old, it reports an old version.
 func TestAnOldPostgreSQLIsRefused(t *testing.T) {
 	t.Parallel()
 	old, sqlite := platformtest.PostgresURL(t), platformtest.SQLiteURL(t)

@@ -15,8 +15,8 @@ import (
 
 var copiedTable = regexp.MustCompile(`(?m)^\w+ +\d+ rows  digest \w+$`)
 
-// TestTrustCopyKilled kills a copy again and again, until one gets through: from
-// SQLite to PostgreSQL and from there to SQLite, which is then what it was.
+// TestTrustCopyKilled kills a copy again and again until one finishes: from SQLite to
+// PostgreSQL, and from there to SQLite, which must then equal the source.
 func TestTrustCopyKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -20,7 +20,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// try is do where the service may die meanwhile: status 0 is no answer.
+// try is do for a service that may die during the request: status 0 means no answer.
 func (p *process) try(method, path, token string, b any) answer {
 	encoded, err := json.Marshal(b)
 	if err != nil {
@@ -47,15 +47,15 @@ func (p *process) try(method, path, token string, b any) answer {
 	return answer{t: p.t, request: method + " " + path, status: resp.StatusCode, header: resp.Header, body: content}
 }
 
-// fact is a value that one client alone writes: what was acknowledged last, and
-// what it asked for since without an answer.
+// fact is a value that only one client writes: the last acknowledged one, and the one
+// that it requested since without an answer.
 type fact struct{ acknowledged, asked string }
 
 func (f fact) holds(found string) bool {
 	return found == f.acknowledged || f.asked != "" && found == f.asked
 }
 
-// writer is a client that keeps a ledger of what it was told.
+// writer is a client that records what was acknowledged.
 type writer struct {
 	id, access, refresh, organization, friend string
 	name, bio, member                         fact
@@ -110,7 +110,7 @@ func (w *writer) write(p *process, r *rand.Rand, stop *atomic.Bool) {
 	}
 }
 
-// check compares the ledger with what is there, and begins it anew.
+// check compares the recorded values with the service's, and starts a new record.
 func (w *writer) check(p *process) (lost []string) {
 	miss := func(format string, args ...any) { lost = append(lost, fmt.Sprintf(format, args...)) }
 	a := p.try("POST", "/api/v1/auth/refresh", "", body("refresh_token", w.refresh))
@@ -165,8 +165,8 @@ func newWriters(t *testing.T, p *process) []*writer {
 	return writers
 }
 
-// crashes has writers at work, lets crash happen in the midst of it and checks
-// everything afterwards.
+// crashes runs writers, causes crashes while they write, and checks everything
+// afterwards.
 func crashes(t *testing.T, what, databaseURL string, kills int, p *process, crash func() *process) {
 	t.Helper()
 	seed := trustSeed(t)
@@ -222,9 +222,9 @@ func crashes(t *testing.T, what, databaseURL string, kills int, p *process, cras
 
 var crashEnvironment = []string{"MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true", "RATE_LIMIT_ENABLED=false", "JWT_REFRESH_GRACE_SECONDS=60"}
 
-// TestTrustKilled kills guildhall with SIGKILL while it writes. That shows what
-// the process held back, not what the kernel did: only a power cut would tell
-// synchronous=FULL from NORMAL.
+// TestTrustKilled kills guildhall with SIGKILL while it writes. That detects writes that
+// the process had acknowledged too early, but not those that only the kernel had: only a
+// power failure would distinguish synchronous=FULL from NORMAL.
 func TestTrustKilled(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {

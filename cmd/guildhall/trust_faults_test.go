@@ -17,8 +17,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// tally is what clients were answered while something went wrong. To be refused
-// is right: 503, with a code that says why and when to try again.
+// tally counts the answers that clients got during a fault. The correct refusal is 503,
+// with a code that says why and with Retry-After.
 type tally struct {
 	fine, refused, wrong atomic.Int64
 	mu                   sync.Mutex
@@ -50,7 +50,7 @@ func (c *tally) report(t testing.TB, what, database, remarks string, args ...any
 	figure(t, what, database, int(total), int(c.wrong.Load()), 0, "%d requests refused with 503; %s", c.refused.Load(), fmt.Sprintf(remarks, args...))
 }
 
-// client is somebody who reads and writes.
+// client is a user who reads and writes.
 type client struct{ id, access string }
 
 func (p *process) client(email string) client {
@@ -65,7 +65,7 @@ func (c client) write(p *process) answer {
 	return p.try("PATCH", "/api/v1/users/"+c.id+"/profile", c.access, body("bio", "b"))
 }
 
-// underLoad has eight connections at work while something happens.
+// underLoad runs eight connections while something happens.
 func (c client) underLoad(p *process, during func()) *tally {
 	var counts tally
 	var stop atomic.Bool
@@ -87,8 +87,8 @@ func (c client) underLoad(p *process, during func()) *tally {
 	return &counts
 }
 
-// TestTrustDryPool: two connections for sixty-four clients, and a table that
-// somebody else has locked.
+// TestTrustDryPool runs sixty-four clients on two connections, and locks a table from
+// another session.
 func TestTrustDryPool(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.PostgresURL(t), func(c *config.Config) { c.DatabaseMaxConnections = 2 })
@@ -133,8 +133,8 @@ func TestTrustDryPool(t *testing.T) {
 	locked.report(t, "16 clients before a locked table", "postgres", "each when its time was up; the next is fine")
 }
 
-// TestTrustStalledClients: sockets that send a byte now and then hold nobody up,
-// and are cut off.
+// TestTrustStalledClients opens sockets that send a byte now and then: they must not
+// delay other clients, and must be closed.
 func TestTrustStalledClients(t *testing.T) {
 	t.Parallel()
 	p := serveProcess(t, t.TempDir(), inProduction(platformtest.SQLiteURL(t), crashEnvironment...)...)
@@ -197,8 +197,8 @@ func TestTrustStalledClients(t *testing.T) {
 		n, cut.Load(), int(took.Seconds()), slowest.Milliseconds())
 }
 
-// TestTrustRollingRestart: two replicas behind a proxy, each stopped and started
-// under load; no request is lost.
+// TestTrustRollingRestart restarts two replicas behind a proxy, one after the other,
+// under load. No request is lost.
 func TestTrustRollingRestart(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.PostgresURL(t)
@@ -223,8 +223,8 @@ func TestTrustRollingRestart(t *testing.T) {
 	counts.report(t, "rolling restart of two replicas", "postgres", "%d restarts", 2*size(1, 5))
 }
 
-// balancer is a proxy that asks /readyz and sends requests where it is fine, as
-// nginx or Caddy would.
+// balancer is a proxy that checks /readyz and sends requests to ready replicas, as nginx
+// or Caddy would.
 type balancer struct {
 	backends []atomic.Pointer[backend]
 	next     atomic.Int64
@@ -236,7 +236,7 @@ type backend struct {
 	healthy atomic.Bool
 }
 
-// balance serves the replicas by one address.
+// balance starts a balancer for the replicas.
 func balance(t testing.TB, replicas []*process) (*balancer, *process) {
 	t.Helper()
 	b := &balancer{backends: make([]atomic.Pointer[backend], len(replicas))}

@@ -15,7 +15,7 @@ import (
 
 var described = sync.OnceValues(describe)
 
-// invariants returns what is not true of a database.
+// invariants returns the invariants that a database violates.
 func invariants(t testing.TB, db *database.DB) (broken []string) {
 	t.Helper()
 	app, err := described()
@@ -32,8 +32,8 @@ func invariants(t testing.TB, db *database.DB) (broken []string) {
 	return broken
 }
 
-// TestTheInvariantsAreWatched: each query finds what breaks it. Constraints that
-// make most of it impossible are taken out first.
+// TestTheInvariantsAreWatched checks that each invariant's query finds a violation. It
+// first drops the constraints that prevent most of them.
 func TestTheInvariantsAreWatched(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		if s.kernel.DB.Driver() != database.SQLite {
@@ -71,8 +71,8 @@ func TestTheInvariantsAreWatched(t *testing.T) {
 	})
 }
 
-// brokenCopy is the service's database with statements carried out that it would
-// refuse.
+// brokenCopy returns a copy of the service's database, changed by statements that its
+// constraints would refuse.
 func brokenCopy(t *testing.T, s *service, statements []string) *database.DB {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "broken.db")

@@ -11,19 +11,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// position is a place in a request where an id stands, and whose id.
+// position is a place in a request for an id, and what the id names.
 type position struct{ in, name, kind string }
 
-// kinds says of every uuid in the document what it names. One that is missing
-// fails the crawl, so that no new route is left out.
+// kinds maps every uuid in the document to what it names. A missing one fails the crawl,
+// so that no new route is left out.
 var kinds = map[string]string{
 	"organization_id": "organization", "X-Organization-ID": "organization",
 	"user_id": "user", "new_owner_user_id": "user", "actor_user_id": "user",
 	"session_id": "session",
 }
 
-// meant is where somebody else's id is meant to have an effect: any account can
-// be added to an organization, so adding tells whether it exists.
+// meant lists where another tenant's id may have an effect: any account can be added to
+// an organization, so adding reveals whether it exists.
 var meant = map[string]bool{"addMember body user_id": true}
 
 func (s *service) positions(r inputRoute) (all []position) {
@@ -52,7 +52,7 @@ func (s *service) positions(r inputRoute) (all []position) {
 	return all
 }
 
-// tenant is an organization with people of every role and standing.
+// tenant is an organization with users of every role and standing.
 type tenant struct {
 	owner, admin, member, suspended, inactive *actor
 }
@@ -72,8 +72,8 @@ func (s *service) tenant(name string) tenant {
 	return t
 }
 
-// probe makes one request with an id in each of the positions given, the
-// caller's own in all others.
+// probe makes one request with the given ids in the given positions, and the caller's own
+// in all others.
 func (s *service) probe(r inputRoute, caller *actor, good map[string]any, given map[position]string) answer {
 	s.t.Helper()
 	path, headers, query := r.Path, []string{}, []string{}
@@ -107,7 +107,7 @@ func (s *service) probe(r inputRoute, caller *actor, good map[string]any, given 
 	return s.do(r.Method, path, caller.access, sent, headers...)
 }
 
-// seen is an answer without what differs from request to request.
+// seen returns an answer without the parts that differ from request to request.
 func (a answer) seen(ids ...string) string {
 	var pairs []string
 	for _, id := range append(ids, a.header.Get("X-Request-ID")) {
@@ -123,9 +123,9 @@ func (a answer) seen(ids ...string) string {
 	return strings.NewReplacer(pairs...).Replace(fmt.Sprint(a.status, " ", headers, " ", string(a.body)))
 }
 
-// TestTrustIsolation: from the document, every operation, called by a stranger in
-// every role and standing with another tenant's ids in every place that takes
-// one, is answered as for an id that does not exist.
+// TestTrustIsolation calls every operation of the document as a stranger in every role
+// and standing, with another tenant's id in each position. The answer must be the same as
+// for an id that does not exist.
 func TestTrustIsolation(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		a, b := s.tenant("A"), s.tenant("B")
@@ -218,8 +218,8 @@ func TestTrustIsolation(t *testing.T) {
 	})
 }
 
-// mentioning are all rows that hold one of the texts. Failed log-ins are left
-// out: they are the victim's to see.
+// mentioning returns all rows that contain one of the texts. It omits failed log-ins,
+// which the victim may see.
 func (s *service) mentioning(texts []string) (rows []string) {
 	s.t.Helper()
 	for table, all := range s.inputContents("audit_events", "idempotency_keys", "rate_limits") {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// The model is what the contract says of roles and standing, written a second
-// time and as plainly as can be: maps in memory, one request after the other.
+// The model is a second implementation of the contract's rules on roles and standing, as
+// simple as possible: maps in memory, one request after the other.
 
 const (
 	none = iota
@@ -90,7 +90,7 @@ func (v verdict) String() string { return strings.TrimSpace(fmt.Sprint(v.status,
 
 var fine = verdict{200, ""}
 
-// rule is who may, as the contract's table says it.
+// rule is an operation's permission, as in the contract's table.
 type rule struct {
 	about     string // organization, active, over, self, selfOrOperator, acquaintance, operator, signedIn
 	min       int
@@ -98,7 +98,7 @@ type rule struct {
 	archived  bool
 }
 
-// in decides about an organization that the request acts in.
+// in decides on a request within an organization.
 func (m *model) in(r rule, u *modelUser, o *modelOrganization) verdict {
 	role := m.role(o, u.id)
 	switch {
@@ -120,7 +120,7 @@ func (m *model) in(r rule, u *modelUser, o *modelOrganization) verdict {
 	return fine
 }
 
-// sees says whether a person may know of another.
+// sees reports whether a user may know of another.
 func (m *model) sees(u *modelUser, other string) bool {
 	if m.users[other] == nil {
 		return false
@@ -136,7 +136,8 @@ func (m *model) sees(u *modelUser, other string) bool {
 	return false
 }
 
-// about is a refusal about a person, to those who may know of them.
+// about returns a refusal that concerns another user, or user_not_found if the caller may
+// not know of them.
 func (m *model) about(u *modelUser, other string, v verdict) verdict {
 	if !m.sees(u, other) {
 		return verdict{404, "user_not_found"}
@@ -144,8 +145,8 @@ func (m *model) about(u *modelUser, other string, v verdict) verdict {
 	return v
 }
 
-// admit is what the gate says. The active organization that is left is returned:
-// one that a token carries may have been lost.
+// admit models the gate. It returns the resulting active organization: a token's may have
+// been lost.
 func (m *model) admit(r rule, c *modelClient, path, target string) (verdict, *modelOrganization) {
 	u := c.user
 	if !c.live || !m.accountGood(u) {
@@ -188,7 +189,7 @@ func (m *model) admit(r rule, c *modelClient, path, target string) (verdict, *mo
 	return fine, left
 }
 
-// over is acting on somebody's role or standing in an organization.
+// over decides on a change of another user's role or standing in an organization.
 func (m *model) over(u *modelUser, o *modelOrganization, target string) verdict {
 	mine := none
 	if m.memberGood(o, u.id) {
@@ -207,7 +208,7 @@ func (m *model) over(u *modelUser, o *modelOrganization, target string) verdict 
 	return fine
 }
 
-// endSessions is what happens to the clients of an account that may not act.
+// endSessions logs out the clients of an account that may no longer act.
 func (m *model) endSessions(userID string, but *modelClient) {
 	for _, c := range m.clients {
 		if c.user.id == userID && c != but {
@@ -216,7 +217,7 @@ func (m *model) endSessions(userID string, but *modelClient) {
 	}
 }
 
-// operation is one request and what it should do.
+// operation is one request and its expected effect.
 type operation struct {
 	name, method, path string
 	body               any
@@ -227,7 +228,7 @@ type operation struct {
 	after func(a answer)
 }
 
-// random picks what a client does next.
+// random chooses a client's next operation.
 func (m *model) random(r *rand.Rand, c *modelClient) operation {
 	ids := slices.Sorted(maps.Keys(m.organizations))
 	people := slices.Sorted(maps.Keys(m.users))

@@ -14,7 +14,7 @@ import (
 	"guildhall/platform/database"
 )
 
-// modelWorld is a service, the model of it, and sixteen clients.
+// modelWorld is a service, its model, and sixteen clients.
 type modelWorld struct {
 	*model
 	s       *service
@@ -52,7 +52,7 @@ func newModelWorld(t *testing.T, s *service) *modelWorld {
 	return w
 }
 
-// read makes a model say what the database says.
+// read sets a model to the state of the database.
 func (w *modelWorld) read(m *model) {
 	w.t.Helper()
 	db := w.s.kernel.DB
@@ -127,7 +127,7 @@ func (w *modelWorld) read(m *model) {
 	each("SELECT user_id FROM user_archives WHERE restored_at IS NULL", 1, func(v []string) { m.users[v[0]].archived = true })
 }
 
-// describe is everything that a model says, to be compared.
+// describe returns the whole state of a model as text, for comparison.
 func (m *model) describe() []string {
 	var all []string
 	state := func(s *modelSuspension) string {
@@ -168,7 +168,8 @@ func (w *modelWorld) note(op operation, a answer) {
 	}
 }
 
-// oneByOne has the model judge every answer: status and code.
+// oneByOne sends requests one after the other, and compares each answer with the model:
+// status and code.
 func (w *modelWorld) oneByOne(r *rand.Rand, n int) {
 	for i := 0; i < n && len(w.wrong) < 10; i++ {
 		c := w.clients[r.IntN(len(w.clients))]
@@ -206,9 +207,9 @@ func (w *modelWorld) oneByOne(r *rand.Rand, n int) {
 	}
 }
 
-// atOnce lets sixteen clients loose. Each answer must be one that the document
-// lists for the operation (the harness looks) and no accident; what they have
-// left behind is for the invariants, and for the model when it goes on from it.
+// atOnce sends the requests of sixteen clients concurrently. The harness checks that the
+// document lists each answer for its operation. Afterwards the invariants must hold, and
+// the model continues from the resulting state.
 func (w *modelWorld) atOnce(seed uint64, n int) {
 	frozen := &model{now: w.now, users: w.users, organizations: maps.Clone(w.organizations)}
 	var wg sync.WaitGroup
@@ -236,8 +237,8 @@ func (w *modelWorld) total() (n int) {
 	return n
 }
 
-// mend brings back what the world needs to stay interesting: people who may act
-// and are logged in, organizations that are not archived.
+// mend restores what a useful run needs: users who may act and are logged in, and
+// organizations that are not archived.
 func (w *modelWorld) mend(r *rand.Rand) {
 	w.t.Helper()
 	if a := w.s.do("GET", "/api/v1/auth/me", w.healthy.access, nil); a.status != 200 {
@@ -293,8 +294,8 @@ func (w *modelWorld) logIn(c *modelClient) {
 	c.access, c.refresh, c.organization, c.live = a.str("access_token"), a.str("refresh_token"), a.str("organization_id"), true
 }
 
-// TestTrustModel: sixteen clients over all operations on a few organizations and
-// people; the model judges each answer, the invariants are looked for all along.
+// TestTrustModel runs sixteen clients over all operations on a few organizations and
+// users. It compares each answer with the model, and checks the invariants throughout.
 func TestTrustModel(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		seed := trustSeed(t)

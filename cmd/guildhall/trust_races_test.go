@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// together makes requests at the same moment and returns their answers in order.
+// together makes concurrent requests, and returns their answers in order.
 func together(requests ...func() answer) []answer {
 	answers := make([]answer, len(requests))
 	var begin, done sync.WaitGroup
@@ -35,7 +35,7 @@ func statuses(answers []answer) string {
 	return strings.Join(all, " ")
 }
 
-// TestTrustRaces makes requests at once that must not both have their way.
+// TestTrustRaces makes concurrent requests of which not all may succeed.
 func TestTrustRaces(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		rounds := size(3, 50)
@@ -267,8 +267,9 @@ func TestTrustRaces(t *testing.T) {
 	})
 }
 
-// TestALogInWaitsForASuspension that is under way, and is then refused: or a
-// session would begin after those of the account were ended.
+// TestALogInWaitsForASuspension checks that a log-in waits for a suspension in progress,
+// and is then refused. Otherwise a session would begin after the account's sessions were
+// ended.
 func TestALogInWaitsForASuspension(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")

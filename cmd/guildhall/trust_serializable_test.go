@@ -10,11 +10,10 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestTrustSerializable: sixteen clients change three organizations and
-// themselves on PostgreSQL at SERIALIZABLE, where transactions fail with 40001, at
-// the commit as well, as they do on CockroachDB and YugabyteDB. InTx runs them
-// again; what reaches a client is what it asked for, a refusal by the rules, or
-// now and then 503.
+// TestTrustSerializable runs sixteen clients that change three organizations and
+// themselves on PostgreSQL at SERIALIZABLE. Transactions fail with 40001, also at the
+// commit, as they do on CockroachDB and YugabyteDB. InTx repeats them. A client gets its
+// answer, a refusal by the rules, or occasionally 503.
 func TestTrustSerializable(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.PostgresURL(t)+"&default_transaction_isolation=serializable")

@@ -11,8 +11,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// untilHealthy is how long it takes until twenty reads and writes in a row are
-// fine, with nobody's help.
+// untilHealthy returns how long it takes until twenty reads and writes in a row succeed,
+// without intervention.
 func (c client) untilHealthy(p *process) time.Duration {
 	p.t.Helper()
 	began := time.Now()
@@ -35,7 +35,7 @@ func (c client) untilHealthy(p *process) time.Duration {
 	return took
 }
 
-// TestTrustPostgresKilled kills every process of PostgreSQL; guildhall stays up.
+// TestTrustPostgresKilled kills every process of PostgreSQL. guildhall must keep running.
 func TestTrustPostgresKilled(t *testing.T) {
 	t.Parallel()
 	server := platformtest.NewServer(t, "")
@@ -47,8 +47,8 @@ func TestTrustPostgresKilled(t *testing.T) {
 	})
 }
 
-// TestTrustPostgresFails: the server stops, is killed, turns read-only, and is
-// lost for a standby; guildhall stays up.
+// TestTrustPostgresFails stops the server, kills it, makes it read-only, and replaces it
+// by a standby. guildhall must keep running.
 func TestTrustPostgresFails(t *testing.T) {
 	t.Parallel()
 	server := platformtest.NewServer(t, "", "max_wal_senders=4")
@@ -108,7 +108,7 @@ func TestTrustPostgresFails(t *testing.T) {
 	}).report(t, "PostgreSQL is lost, a standby takes over", "postgres", "healthy %d ms after pg_ctl promote", took.Milliseconds())
 }
 
-// TestTrustFullDisk fills a small file system up and frees it again.
+// TestTrustFullDisk fills a small file system and frees it again.
 func TestTrustFullDisk(t *testing.T) {
 	t.Parallel()
 	fill := func(t *testing.T, database string, megabytes int, urlIn func(dir string) string, revive func()) {

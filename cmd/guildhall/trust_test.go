@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// The tests named TestTrust… try the attacks, faults and races that the service
-// must survive against the running service: a short while in every run of the
-// suite, for long in scripts/trust, which collects their figures in a table.
+// The tests named TestTrust… run the attacks, faults and races that the service must
+// survive against the running service: briefly in every run of the suite, and for long in
+// scripts/trust, which collects their figures in a table.
 
-// trustLong says whether this is the long run.
+// trustLong reports whether this is the long run.
 func trustLong() bool { return os.Getenv("GUILDHALL_TRUST") == "long" }
 
-// size is how much of something is tried.
+// size returns the short or the long amount of something to try.
 func size[T any](short, long T) T {
 	if trustLong() {
 		return long
@@ -24,7 +24,8 @@ func size[T any](short, long T) T {
 	return short
 }
 
-// trustSeed makes a run repeatable: GUILDHALL_TRUST_SEED, else of the clock.
+// trustSeed returns the seed that makes a run repeatable: GUILDHALL_TRUST_SEED, or else
+// one from the clock.
 func trustSeed(t testing.TB) uint64 {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -38,8 +39,8 @@ func trustSeed(t testing.TB) uint64 {
 	return seed
 }
 
-// figure is a line of the table: what was tried how many times on which
-// database, and how many answers or rows were wrong. Any wrong one fails.
+// figure writes a line of the table: what was tried, how many times, on which database,
+// and how many answers or rows were wrong. It fails the test if any was.
 func figure(t testing.TB, what, database string, tried, wrong int, seed uint64, remarks string, args ...any) {
 	t.Helper()
 	remarks = fmt.Sprintf(remarks, args...)

@@ -16,15 +16,15 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// compared is how much longer one of two things takes, as a share of the median.
+// compared is the difference between the durations of two requests, as a share of the
+// median.
 type compared struct{ median, difference, low, high float64 }
 
 func (c compared) String() string {
 	return fmt.Sprintf("median %.3f ms, difference of medians %+.2f %% (95 %% interval %+.2f to %+.2f)", c.median*1000, 100*c.difference, 100*c.low, 100*c.high)
 }
 
-// compare times two requests in turns and bootstraps the difference of their
-// medians.
+// compare times two requests in turns, and bootstraps the difference of their medians.
 func compare(pairs int, seed uint64, first, second func()) compared {
 	took := func(f func()) float64 {
 		began := time.Now()
@@ -61,9 +61,9 @@ func median(values []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// TestTrustTiming: whether an address is known, or an id somebody else's, can't
-// be told by the time. In the short run the answers are compared and the times
-// are only shown: machines are noisy.
+// TestTrustTiming checks that response times do not reveal whether an address is known,
+// or whether an id is another tenant's. The short run compares the answers and only
+// prints the times, because machines are noisy.
 func TestTrustTiming(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		seed := trustSeed(t)
@@ -95,8 +95,8 @@ func TestTrustTiming(t *testing.T) {
 	})
 }
 
-// TestTrustStorm: hundreds of log-ins at once cost bounded memory and hold up
-// nobody else; who is not served is told when to come back.
+// TestTrustStorm checks that hundreds of concurrent log-ins take bounded memory and delay
+// no other requests. Clients that are refused get Retry-After.
 func TestTrustStorm(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -163,8 +163,7 @@ func TestTrustStorm(t *testing.T) {
 	})
 }
 
-// TestTrustLeaks: a load of everything leaves no goroutine, descriptor or memory
-// behind.
+// TestTrustLeaks checks that a mixed load leaks no goroutine, descriptor or memory.
 func TestTrustLeaks(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {

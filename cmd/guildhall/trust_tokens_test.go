@@ -19,7 +19,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// forge makes a token of any header and claims, signed with any key.
+// forge creates a token with any header and claims, signed with any key.
 func forge(header, payload map[string]any, key string, algorithm func() hash.Hash) string {
 	part := func(v map[string]any) string {
 		text, err := json.Marshal(v)
@@ -42,7 +42,7 @@ func with(m map[string]any, name string, value any) map[string]any {
 	return changed
 }
 
-// forgeries of a token (RFC 8725): each differs from a good one in one thing.
+// forgeries returns variants of a valid token (RFC 8725), each with one difference.
 func forgeries(header, payload map[string]any, key, otherKey, good, other string) map[string]string {
 	now := time.Now().Unix()
 	hs256 := func(h, p map[string]any) string { return forge(h, p, key, sha256.New) }
@@ -85,7 +85,8 @@ func forgeries(header, payload map[string]any, key, otherKey, good, other string
 	return all
 }
 
-// TestTrustForgedTokens presents them where tokens are taken: 401, always.
+// TestTrustForgedTokens presents forged tokens wherever tokens are accepted: the answer
+// is always 401.
 func TestTrustForgedTokens(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -125,7 +126,8 @@ func TestTrustForgedTokens(t *testing.T) {
 	})
 }
 
-// TestTrustHugeHeaders: a token of a million dots is cut off before it is read.
+// TestTrustHugeHeaders checks that a token of a million dots is refused before it is
+// parsed.
 func TestTrustHugeHeaders(t *testing.T) {
 	t.Parallel()
 	p := serveProcess(t, t.TempDir(), inProduction(platformtest.SQLiteURL(t), crashEnvironment...)...)

@@ -19,9 +19,8 @@ import (
 	"guildhall/platform/schema"
 )
 
-// TestTrustRollingUpgrade: two replicas behind a proxy, under load. The next
-// version migrates the database below them and takes their places, one after
-// the other; no request is lost.
+// TestTrustRollingUpgrade runs two replicas behind a proxy, under load. The next version
+// migrates their database and replaces them one after the other. No request is lost.
 func TestTrustRollingUpgrade(t *testing.T) {
 	t.Parallel()
 	databaseURL := platformtest.PostgresURL(t)
@@ -52,8 +51,8 @@ func TestTrustRollingUpgrade(t *testing.T) {
 	}
 }
 
-// next is what the version after this one has more: migrations that change tables
-// which every request uses.
+// next is the module that the next version adds. Its migrations change tables that every
+// request uses.
 type next struct{}
 
 func (next) Name() string           { return "next" }
@@ -77,7 +76,7 @@ func (next) Migrations() []migrate.Migration {
 	}
 }
 
-// serveNext is main of the next version.
+// serveNext is the main function of the next version.
 func serveNext() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

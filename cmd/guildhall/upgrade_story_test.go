@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// story is what one version was told, to be found again by another.
+// story is a set of answers that one version gave, to be compared with another's.
 type story struct {
 	ada, bob, eve answer // as they registered; bob is an admin of ada's, eve a suspended member
 	key           string // of the request that was answered with
@@ -26,7 +26,7 @@ func tell(p *process) story {
 	return s.toldBy(p)
 }
 
-// toldBy is the story as this process tells it.
+// toldBy returns the same answers from another process.
 func (s story) toldBy(p *process) story {
 	p.t.Helper()
 	s.seen = map[string]answer{}
@@ -36,8 +36,8 @@ func (s story) toldBy(p *process) story {
 	return s
 }
 
-// isKeptBy compares what a process shows with the story. Each version may say
-// more than the other, in fields that the other lacks.
+// isKeptBy compares the answers of a process with the story. Each version may answer with
+// fields that the other lacks.
 func (s story) isKeptBy(p *process) {
 	p.t.Helper()
 	now := s.toldBy(p)
@@ -68,7 +68,7 @@ func decoded(body []byte) (v any) {
 	return v
 }
 
-// agree says whether two values are the same but for members that only one has.
+// agree reports whether two values are equal, ignoring members that only one of them has.
 func agree(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:
@@ -104,7 +104,7 @@ func (p *process) logIn(name string) answer {
 	return p.do("POST", "/api/v1/auth/token", "", body("username", name+"@example.com", "password", password)).is(200)
 }
 
-// create makes an organization, once for each key.
+// create creates an organization, once for each key.
 func (p *process) create(token, key string) answer {
 	p.t.Helper()
 	r, err := http.NewRequest("POST", p.base+"/api/v1/organizations", strings.NewReader(`{"name":"Asked for twice"}`))

@@ -13,9 +13,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestUpgradeAndBack runs the version before this one and this one on the same
-// data: each serves what the other has written. GUILDHALL_TEST_PREVIOUS names
-// another commit to come from.
+// TestUpgradeAndBack runs the previous version and this one on the same data: each must
+// serve what the other has written. GUILDHALL_TEST_PREVIOUS names another commit in place
+// of the previous version.
 func TestUpgradeAndBack(t *testing.T) {
 	t.Parallel()
 	previous := previousBinary(t)
@@ -72,7 +72,7 @@ func TestUpgradeAndBack(t *testing.T) {
 
 var pendingIDs = regexp.MustCompile(`pending \d{12}_\w+`)
 
-// previousBinary builds the version before this one from the history.
+// previousBinary builds the previous version from the git history.
 func previousBinary(t testing.TB) string {
 	t.Helper()
 	var args []string
