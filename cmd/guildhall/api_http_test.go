@@ -147,10 +147,10 @@ func TestPostgresThatGoesAway(t *testing.T) {
 	if pgBouncerEverywhere() {
 		t.Skip("PgBouncer does not try a lost server again at once")
 	}
-	way := newWay(t, platformtest.PostgresURL(t))
-	s := start(t, way.url)
+	proxy := newSwitchableProxy(t, platformtest.PostgresURL(t))
+	s := start(t, proxy.url)
 	ada := s.person("Ada")
-	way.close()
+	proxy.close()
 	s.do("GET", "/livez", "", nil).is(200)
 	s.do("GET", "/readyz", "", nil).is(503, "not_ready")
 	for _, a := range []answer{ada.get("/auth/me"), ada.post("/organizations", body("name", "x")), s.logIn(ada.email, password),
@@ -159,13 +159,13 @@ func TestPostgresThatGoesAway(t *testing.T) {
 			t.Errorf("%v %s", a.header, a.body)
 		}
 	}
-	way.open()
+	proxy.open()
 	s.do("GET", "/readyz", "", nil).is(200)
 	ada.post("/organizations", body("name", "x")).is(201)
 }
 
-// way is a proxy to a server that can be shut.
-type way struct {
+// switchableProxy is a proxy that can be closed and opened again.
+type switchableProxy struct {
 	t             *testing.T
 	url, from, to string
 	mu            sync.Mutex
@@ -173,12 +173,12 @@ type way struct {
 	connections   []net.Conn
 }
 
-func newWay(t *testing.T, databaseURL string) *way {
+func newSwitchableProxy(t *testing.T, databaseURL string) *switchableProxy {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &way{t: t, from: "127.0.0.1:0", to: u.Host}
+	w := &switchableProxy{t: t, from: "127.0.0.1:0", to: u.Host}
 	w.open()
 	u.Host = w.from
 	w.url = u.String()
@@ -186,7 +186,7 @@ func newWay(t *testing.T, databaseURL string) *way {
 	return w
 }
 
-func (w *way) open() {
+func (w *switchableProxy) open() {
 	l, err := net.Listen("tcp", w.from)
 	if err != nil {
 		w.t.Fatal(err)
@@ -212,7 +212,7 @@ func (w *way) open() {
 	}()
 }
 
-func (w *way) close() {
+func (w *switchableProxy) close() {
 	_ = w.listener.Close()
 	w.mu.Lock()
 	defer w.mu.Unlock()

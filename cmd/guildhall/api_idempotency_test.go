@@ -204,7 +204,7 @@ func TestAnAnswerLostAfterTheCommit(t *testing.T) {
 			r.Header.Set("Authorization", "Bearer "+c.token)
 			r.Header.Set("Idempotency-Key", key)
 			r.RemoteAddr = s.address
-			s.app.API().ServeHTTP(&deaf{header: http.Header{}}, r)
+			s.app.API().ServeHTTP(&disconnectedClient{header: http.Header{}}, r)
 			before := s.rows()
 			again := s.create(c, "Idempotency-Key", key).is(201)
 			if s.rows() != before || again.header.Get("Idempotency-Replayed") != "true" {
@@ -223,14 +223,14 @@ func TestAnAnswerLostAfterTheCommit(t *testing.T) {
 	})
 }
 
-// deaf is a client that has disconnected: every write to it fails.
-type deaf struct{ header http.Header }
+// disconnectedClient is a client that has disconnected: every write to it fails.
+type disconnectedClient struct{ header http.Header }
 
-func (d *deaf) Header() http.Header { return d.header }
+func (d *disconnectedClient) Header() http.Header { return d.header }
 
-func (*deaf) WriteHeader(int) {}
+func (*disconnectedClient) WriteHeader(int) {}
 
-func (*deaf) Write([]byte) (int, error) { return 0, errors.New("nobody listens") }
+func (*disconnectedClient) Write([]byte) (int, error) { return 0, errors.New("nobody listens") }
 
 // TestAnotherSecretReadsNoAnswer checks that a changed secret can't decrypt answers that
 // were stored under the previous one.
@@ -254,7 +254,7 @@ func TestAnAnswerIsGivenAgainForAsLongAsConfigured(t *testing.T) {
 		create := func() answer { return ada.post("/organizations", body("name", "x"), "Idempotency-Key", "k").is(201) }
 		first := create().str("id")
 		s.later(2*time.Hour - time.Minute)
-		ada = s.back(ada)
+		ada = s.logInAgain(ada)
 		if s.swept()["idempotency keys"] != 0 || create().str("id") != first {
 			t.Error("it was carried out again too early")
 		}

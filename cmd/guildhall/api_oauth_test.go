@@ -73,16 +73,16 @@ func TestGoOAuthClient(t *testing.T) {
 				}
 
 				_, err = config.PasswordCredentialsToken(ctx, ada.email, "not the password")
-				refusedTo(t, err, 401, "invalid_grant", "The email address or the password is wrong.")
+				assertOAuthError(t, err, 401, "invalid_grant", "The email address or the password is wrong.")
 				_, err = refreshing.TokenSource(ctx, &oauth2.Token{RefreshToken: "x"}).Token()
-				refusedTo(t, err, 401, "invalid_grant", "The refresh token is invalid, has expired or has been revoked.")
+				assertOAuthError(t, err, 401, "invalid_grant", "The refresh token is invalid, has expired or has been revoked.")
 			})
 		}
 	})
 }
 
-// refusedTo asserts the error that a user of golang.org/x/oauth2 sees.
-func refusedTo(t *testing.T, err error, status int, code, description string) {
+// assertOAuthError asserts the error that a user of golang.org/x/oauth2 sees.
+func assertOAuthError(t *testing.T, err error, status int, code, description string) {
 	t.Helper()
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) || refused.Response.StatusCode != status || refused.ErrorCode != code || refused.ErrorDescription != description {

@@ -10,10 +10,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// crowd creates users as members of the owner's organization, and other organizations
+// addCrowd creates users as members of the owner's organization, and other organizations
 // with the owner as a member. It writes to the database, because registering them would
 // be slow.
-func (s *service) crowd(owner *actor, people, organizations int) {
+func (s *service) addCrowd(owner *actor, people, organizations int) {
 	s.t.Helper()
 	now := s.kernel.Now()
 	err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
@@ -73,8 +73,8 @@ func (s *service) crowd(owner *actor, people, organizations int) {
 
 var nextPattern = regexp.MustCompile(`^<(/api/v1/[^>]*)>; rel="next"$`)
 
-// walk follows the Link headers from a path, and returns the ids of each page.
-func walk(a *actor, path string, between func(page int)) (pages [][]string) {
+// followLinks follows the Link headers from a path, and returns the ids of each page.
+func followLinks(a *actor, path string, between func(page int)) (pages [][]string) {
 	a.s.t.Helper()
 	for next := "/api/v1" + path; next != ""; {
 		got := a.s.do("GET", next, a.access, nil).is(200)
@@ -101,17 +101,17 @@ func walk(a *actor, path string, between func(page int)) (pages [][]string) {
 func TestListsArePagedByCursor(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
-		s.crowd(ada, 24, 24)
+		s.addCrowd(ada, 24, 24)
 		operator := s.operator("Operator")
 		for path, total := range map[string]int{
 			ada.org("/members"): 25, ada.org("/admins"): 12, "/users": 25, "/organizations": 25,
 		} {
-			whole := walk(ada, path, nil)
+			whole := followLinks(ada, path, nil)
 			if len(whole) != 1 || len(whole[0]) != total {
 				t.Fatalf("%s: %d items on %d pages", path, len(whole[0]), len(whole))
 			}
 			for _, limit := range []int{1, 6, total - 1, total, total + 1} {
-				pages := walk(ada, fmt.Sprintf("%s?limit=%d&count=true", path, limit), nil)
+				pages := followLinks(ada, fmt.Sprintf("%s?limit=%d&count=true", path, limit), nil)
 				var all []string
 				for _, page := range pages {
 					if len(page) > limit {
@@ -140,7 +140,7 @@ func TestListsArePagedByCursor(t *testing.T) {
 		}
 		for _, path := range []string{"/users?scope=all&limit=5&count=true", "/organizations?scope=all&limit=5&count=true"} {
 			n := 0
-			for _, page := range walk(operator, path, nil) {
+			for _, page := range followLinks(operator, path, nil) {
 				n += len(page)
 			}
 			if want := 26; n != want {
@@ -153,10 +153,10 @@ func TestListsArePagedByCursor(t *testing.T) {
 func TestAPageIsNotShiftedByWhoComesAndGoes(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
-		s.crowd(ada, 12, 0)
-		before := walk(ada, ada.org("/members"), nil)[0]
+		s.addCrowd(ada, 12, 0)
+		before := followLinks(ada, ada.org("/members"), nil)[0]
 		var seen []string
-		for _, page := range walk(ada, ada.org("/members?limit=4"), func(page int) {
+		for _, page := range followLinks(ada, ada.org("/members?limit=4"), func(page int) {
 			if page == 1 { // somebody on the first page leaves, somebody comes
 				ada.delete(ada.org("/members/" + before[1])).is(204)
 				s.person("New").joins(ada, false)

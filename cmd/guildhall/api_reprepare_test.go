@@ -19,7 +19,7 @@ func TestSQLitePreparesNoStatementAgain(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
 	ada, grace := s.person("Ada"), s.person("Grace")
-	s.crowd(ada, 5, 5)
+	s.addCrowd(ada, 5, 5)
 	s.texts.Clear()
 	s.measure(ada, grace)
 	conn, err := (&sqlite3.SQLiteDriver{}).Open("file:" + s.kernel.DB.Path() + "?_query_only=1")

@@ -48,7 +48,7 @@ type countedRequest struct {
 
 func (c *counted) requests() []countedRequest {
 	ada, grace := c.person("Ada"), c.person("Grace")
-	c.crowd(ada, 99, 1)
+	c.addCrowd(ada, 99, 1)
 	get := func(path string) func() (string, string, string, string) {
 		return func() (string, string, string, string) { return http.MethodGet, path, ada.access, "" }
 	}
@@ -88,7 +88,7 @@ func (c *counted) answered(body []byte) answer { return answer{t: c.t, body: bod
 
 // count excludes from its figures the cost of building the request and of undoing it.
 func (c *counted) count(b *testing.B, r countedRequest) {
-	w := &written{header: http.Header{}}
+	w := &reusedWriter{header: http.Header{}}
 	handler := c.app.API()
 	var statements int64
 	b.ReportAllocs()
@@ -125,14 +125,14 @@ func (c *counted) count(b *testing.B, r countedRequest) {
 	b.ReportMetric(float64(statements)/float64(b.N), "statements/op")
 }
 
-// written is a reusable response writer.
-type written struct {
+// reusedWriter is a reusable response writer.
+type reusedWriter struct {
 	header http.Header
 	body   bytes.Buffer
 	status int
 }
 
-func (w *written) Header() http.Header               { return w.header }
-func (w *written) WriteHeader(status int)            { w.status = status }
-func (w *written) Write(b []byte) (int, error)       { return w.body.Write(b) }
-func (w *written) WriteString(s string) (int, error) { return w.body.WriteString(s) }
+func (w *reusedWriter) Header() http.Header               { return w.header }
+func (w *reusedWriter) WriteHeader(status int)            { w.status = status }
+func (w *reusedWriter) Write(b []byte) (int, error)       { return w.body.Write(b) }
+func (w *reusedWriter) WriteString(s string) (int, error) { return w.body.WriteString(s) }

@@ -337,11 +337,11 @@ func TestEndedSessionsGoAfterTheirRetention(t *testing.T) {
 		ada, grace := s.person("Ada"), s.person("Grace")
 		ada.post(ada.org("/members"), body("user_id", grace.id)).is(201)
 		mine := grace.organization
-		expires := s.back(grace)
+		expires := s.logInAgain(grace)
 		s.later(time.Second)
-		revoked := s.back(grace)
+		revoked := s.logInAgain(grace)
 		s.later(time.Second)
-		live := s.back(grace)
+		live := s.logInAgain(grace)
 		live.get("/auth/sessions").is(200)
 		revoked.post("/auth/logout", nil).is(204)
 		of := func(a *actor) int {
@@ -359,12 +359,12 @@ func TestEndedSessionsGoAfterTheirRetention(t *testing.T) {
 
 		// Grace uses Ada's organization, and is removed from her own session's one.
 		s.later(day)
-		ada = s.back(ada)
-		theirs := s.back(grace).in(ada)
+		ada = s.logInAgain(ada)
+		theirs := s.logInAgain(grace).in(ada)
 		s.later(time.Second)
 		theirs = s.actorOf(s.refresh(theirs.refresh).is(200))
 		s.later(time.Second)
-		lost := s.back(grace)
+		lost := s.logInAgain(grace)
 		s.exec("UPDATE sessions SET organization_id = NULL WHERE id = (SELECT id FROM sessions WHERE user_id = ? ORDER BY rotated_at DESC LIMIT 1)", grace.id)
 		s.later(18 * day)
 		s.swept()

@@ -21,9 +21,9 @@ func TestStatementsPerRequest(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
 		grace := s.person("Grace")
-		s.crowd(ada, 2, 2)
+		s.addCrowd(ada, 2, 2)
 		small := s.measure(ada, grace)
-		s.crowd(ada, 60, 60)
+		s.addCrowd(ada, 60, 60)
 		large := s.measure(ada, grace)
 		for i := range small {
 			if small[i].statements != large[i].statements {
@@ -77,7 +77,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := start(t, databaseURL, keepingEvents(90))
 		ada, grace := s.person("Ada"), s.person("Grace")
-		s.crowd(ada, 50, 50)
+		s.addCrowd(ada, 50, 50)
 		s.texts.Clear()
 		s.measure(ada, grace)
 		s.later(100 * 24 * time.Hour)

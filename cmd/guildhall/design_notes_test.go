@@ -89,8 +89,8 @@ func withNotes(t testing.TB, k *platform.Kernel) *platform.App {
 	return app
 }
 
-// takingNotes is a service with notes on a new database.
-func takingNotes(t testing.TB, databaseURL string, change ...func(*config.Config)) *service {
+// startWithNotes starts a service with notes on a new database.
+func startWithNotes(t testing.TB, databaseURL string, change ...func(*config.Config)) *service {
 	t.Helper()
 	s := start(t, databaseURL, change...)
 	owner, err := openBare(everything, databaseURL)
@@ -120,8 +120,8 @@ func (s *service) note(author *actor, text string) (id string) {
 	return id
 }
 
-// noted returns every note, as text.
-func noted(t testing.TB, db *database.DB) (all []string) {
+// allNotes returns every note, as text.
+func allNotes(t testing.TB, db *database.DB) (all []string) {
 	t.Helper()
 	rows, err := db.Conn(everything).Raw("SELECT id, organization_id, author_id, text FROM notes ORDER BY id").Rows()
 	if err != nil {
@@ -138,17 +138,17 @@ func noted(t testing.TB, db *database.DB) (all []string) {
 	return all
 }
 
-// eachTakingNotes is each with the notes module.
-func eachTakingNotes(t *testing.T, test func(t *testing.T, s *service)) {
+// eachWithNotes is each with the notes module.
+func eachWithNotes(t *testing.T, test func(t *testing.T, s *service)) {
 	t.Helper()
 	t.Parallel()
-	platformtest.Each(t, func(t *testing.T, databaseURL string) { test(t, takingNotes(t, databaseURL)) })
+	platformtest.Each(t, func(t *testing.T, databaseURL string) { test(t, startWithNotes(t, databaseURL)) })
 }
 
 // TestANewTableTravels exports an organization with notes and imports it, between any two
 // databases. A server without the module reports the unknown lines and imports the rest.
 func TestANewTableTravels(t *testing.T) {
-	eachTakingNotes(t, func(t *testing.T, source *service) {
+	eachWithNotes(t, func(t *testing.T, source *service) {
 		ada, eve := source.person("Ada"), source.person("Eve")
 		// Grace has left; her note still names her.
 		grace := source.person("Grace").joins(ada, false)
@@ -167,14 +167,14 @@ func TestANewTableTravels(t *testing.T) {
 		for name, databaseURL := range map[string]func(testing.TB) string{"to sqlite": platformtest.SQLiteURL, "to postgres": platformtest.PostgresURL} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				target := takingNotes(t, databaseURL(t))
+				target := startWithNotes(t, databaseURL(t))
 				// Grace has another id there.
 				there := target.actorOf(target.do("POST", "/api/v1/auth/register", "", body("email", grace.email, "password", password, "name", "G")).is(201))
 				sum, err := transfers(target.kernel, target.app).Import(everything, bytes.NewReader(archive.Bytes()), transfer.ImportOptions{})
 				if err != nil || len(sum.Skipped) > 0 {
 					t.Fatalf("%v, %v", sum.Skipped, err)
 				}
-				if got, want := noted(t, target.kernel.DB), id+" "+ada.organization+" "+there.id+" “gears” & wheels"; len(got) != 1 || got[0] != want {
+				if got, want := allNotes(t, target.kernel.DB), id+" "+ada.organization+" "+there.id+" “gears” & wheels"; len(got) != 1 || got[0] != want {
 					t.Errorf("it has %v, want %s", got, want)
 				}
 
@@ -199,7 +199,7 @@ func TestANewTableTravels(t *testing.T) {
 // TestANewTableIsCopied copies the table between any two databases.
 func TestANewTableIsCopied(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
-		source := takingNotes(t, from)
+		source := startWithNotes(t, from)
 		source.note(source.person("Ada"), "gears")
 		target, err := openBare(everything, to)
 		if err != nil {
@@ -210,7 +210,7 @@ func TestANewTableIsCopied(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := noted(t, target.DB), noted(t, source.kernel.DB); len(got) != 1 || !slices.Equal(got, want) {
+		if got, want := allNotes(t, target.DB), allNotes(t, source.kernel.DB); len(got) != 1 || !slices.Equal(got, want) {
 			t.Errorf("copied are %v, not %v", got, want)
 		}
 	})
@@ -219,7 +219,7 @@ func TestANewTableIsCopied(t *testing.T) {
 // TestANewTableIsLookedAfter checks that doctor reports a violation of the table's
 // invariant, and that old rows are deleted.
 func TestANewTableIsLookedAfter(t *testing.T) {
-	eachTakingNotes(t, func(t *testing.T, s *service) {
+	eachWithNotes(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
 		id := s.note(ada, "gears")
 		s.note(ada, "wheels")
@@ -244,7 +244,7 @@ func TestANewTableIsLookedAfter(t *testing.T) {
 			t.Errorf("%d new notes were swept", n)
 		}
 		s.later(8 * day)
-		if n := s.swept()["notes"]; n != 2 || len(noted(t, s.kernel.DB)) != 0 {
+		if n := s.swept()["notes"]; n != 2 || len(allNotes(t, s.kernel.DB)) != 0 {
 			t.Errorf("%d old notes were swept", n)
 		}
 	})
@@ -254,7 +254,7 @@ func TestANewTableIsLookedAfter(t *testing.T) {
 // it isolates the notes.
 func TestANewTableIsKeptApart(t *testing.T) {
 	t.Parallel()
-	s := takingNotes(t, platformtest.PostgresURL(t), func(c *config.Config) { underRowSecurity(t, c) })
+	s := startWithNotes(t, platformtest.PostgresURL(t), func(c *config.Config) { underRowSecurity(t, c) })
 	if err := s.kernel.DB.CheckRowSecurity(everything, s.app.Tables()); err != nil {
 		t.Error(err)
 	}
@@ -270,13 +270,13 @@ func TestANewTableIsKeptApart(t *testing.T) {
 
 // TestANewTableGetsSampleData checks that the table's sample data breaks no invariant.
 func TestANewTableGetsSampleData(t *testing.T) {
-	eachTakingNotes(t, func(t *testing.T, s *service) {
+	eachWithNotes(t, func(t *testing.T, s *service) {
 		s.asOwner()
 		err := seeding.Fill(everything, seeding.Options{DB: s.kernel.DB, Tables: s.app.Tables(), Size: seed.Size{Users: 10, Organizations: 3, Members: 12}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all := noted(t, s.kernel.DB); len(all) != 3 || !strings.HasSuffix(all[2], " note 2") {
+		if all := allNotes(t, s.kernel.DB); len(all) != 3 || !strings.HasSuffix(all[2], " note 2") {
 			t.Errorf("it has %v", all)
 		}
 		if broken := invariants(t, s.kernel.DB); len(broken) > 0 {

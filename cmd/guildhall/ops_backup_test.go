@@ -25,7 +25,7 @@ import (
 func TestABackupBringsEverythingBack(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
-		ada, grace := town(t, s)
+		ada, grace := fillService(t, s)
 		dir := t.TempDir()
 		file := filepath.Join(dir, "everything.db")
 		out, status := run(t, dir, inProduction(from), "backup", file)
@@ -153,7 +153,7 @@ func TestTrustBackups(t *testing.T) {
 		stop.Store(true)
 		busy.Wait()
 		driver, _, _ := strings.Cut(databaseURL, "://")
-		figure(t, "backup in a storm, restored", driver, checked, wrong, 0, "%d backups of 6 writers' data, each restored and gone through", rounds)
+		recordResult(t, "backup in a storm, restored", driver, checked, wrong, 0, "%d backups of 6 writers' data, each restored and gone through", rounds)
 	})
 }
 
@@ -161,7 +161,7 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, to string) {
 		s := start(t, platformtest.SQLiteURL(t))
-		ada, _ := town(t, s)
+		ada, _ := fillService(t, s)
 		dir := t.TempDir()
 		whole := filepath.Join(dir, "whole")
 		if _, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, whole); err != nil {
@@ -333,7 +333,7 @@ func TestBackupUnderRowSecurity(t *testing.T) {
 		underRowSecurity(t, c)
 		service = c.DatabaseURL.Reveal()
 	})
-	ada, _ := town(t, s)
+	ada, _ := fillService(t, s)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "everything.db")
 	if out, status := run(t, dir, inProduction(service, "DATABASE_ROW_SECURITY=true"), "backup", file); status != 0 {

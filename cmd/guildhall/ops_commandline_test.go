@@ -71,8 +71,8 @@ func (c atServer) list(args ...string) (l []map[string]any) {
 	return l
 }
 
-// holds asserts that an object has every member of the API's answer, with the same value.
-func holds(t testing.TB, object map[string]any, api answer) {
+// hasAll asserts that an object has every member of the API's answer, with the same value.
+func hasAll(t testing.TB, object map[string]any, api answer) {
 	t.Helper()
 	for name, want := range api.object() {
 		if got := object[name]; fmt.Sprint(got) != fmt.Sprint(want) {
@@ -115,7 +115,7 @@ func TestPeopleByCommand(t *testing.T) {
 		lastEvent(root, ada.path(), "user.suspended")
 		c.fails(1, "This person is already suspended.", "user", "suspend", ada.id, "--reason", "Again.")
 		shown := c.object("user", "show", ada.id)
-		holds(t, shown, root.get(ada.path()).is(200))
+		hasAll(t, shown, root.get(ada.path()).is(200))
 		why := shown["suspension"].(map[string]any)
 		if why["reason"] != "Under investigation." || why["suspended_by"] != nil || why["suspended_until"] == nil || len(shown["sessions"].([]any)) != 0 {
 			t.Errorf("shown: %v", shown)
@@ -124,7 +124,7 @@ func TestPeopleByCommand(t *testing.T) {
 			t.Errorf("shown:\n%s", out)
 		}
 		// A view as the API's, after each of them.
-		holds(t, c.object("user", "activate", ada.email), root.get(ada.path()))
+		hasAll(t, c.object("user", "activate", ada.email), root.get(ada.path()))
 		lastEvent(root, ada.path(), "user.activated")
 		logIn(ada).is(200)
 		ada = s.actorOf(logIn(ada))
@@ -222,7 +222,7 @@ func TestOrganizationsByCommand(t *testing.T) {
 		ada.post(ada.org("/activate"), nil).is(403, "suspended_by_platform")
 		lastEvent(root, ada.org(""), "organization.suspended")
 		shown := c.object("organization", "show", ada.organization)
-		holds(t, shown, root.get(ada.org("")).is(200))
+		hasAll(t, shown, root.get(ada.org("")).is(200))
 		why := shown["suspension"].(map[string]any)
 		if why["reason"] != "Unpaid." || why["suspended_until"] != "2999-01-31T11:00:00Z" || why["by_platform"] != true || shown["member_count"] != 2.0 {
 			t.Errorf("shown: %v", shown)
@@ -234,7 +234,7 @@ func TestOrganizationsByCommand(t *testing.T) {
 			t.Errorf("shown:\n%s", out)
 		}
 		c.fails(1, "already suspended", "organization", "suspend", ada.organization, "--reason", "Again.")
-		holds(t, c.object("organization", "activate", ada.organization), root.get(ada.org("")))
+		hasAll(t, c.object("organization", "activate", ada.organization), root.get(ada.org("")))
 		bob.get(ada.org("/members")).is(200)
 		lastEvent(root, ada.org(""), "organization.activated")
 
@@ -289,12 +289,12 @@ func TestOrganizationsByCommand(t *testing.T) {
 func TestListsByCommand(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		c, ada := s.atServer(), s.person("Ada")
-		s.crowd(ada, 1100, 3)
+		s.addCrowd(ada, 1100, 3)
 		everybody := c.list("user", "list")
 		if len(everybody) != s.count("SELECT COUNT(*) FROM users") {
 			t.Errorf("%d are listed", len(everybody))
 		}
-		holds(t, everybody[0], ada.get(ada.path()))
+		hasAll(t, everybody[0], ada.get(ada.path()))
 		ids := map[any]bool{}
 		for _, u := range everybody {
 			ids[u["id"]] = true

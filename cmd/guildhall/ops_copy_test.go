@@ -31,8 +31,8 @@ func fromEachToEach(t *testing.T, test func(t *testing.T, from, to string)) {
 	}
 }
 
-// town is a service with data of every kind.
-func town(t testing.TB, s *service) (ada, grace *actor) {
+// fillService creates data of every kind in a service.
+func fillService(t testing.TB, s *service) (ada, grace *actor) {
 	t.Helper()
 	ada = s.person("Ada")
 	grace = s.person("Grace").joins(ada, true)
@@ -81,7 +81,7 @@ func (s *service) same(before *service, ada, grace *actor) {
 func TestCopyTakesEverythingAlong(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
-		ada, grace := town(t, s)
+		ada, grace := fillService(t, s)
 		dir := t.TempDir()
 		file := filepath.Join(dir, "url")
 		if err := os.WriteFile(file, []byte(to+"\n"), 0o600); err != nil {
@@ -118,7 +118,7 @@ func TestCopyTakesEverythingAlong(t *testing.T) {
 func TestCopyGoesOn(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
-		ada, grace := town(t, s)
+		ada, grace := fillService(t, s)
 		target, err := openBare(everything, to)
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +165,7 @@ func TestCopyGoesOn(t *testing.T) {
 func TestCopyRefuses(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
-		town(t, s)
+		fillService(t, s)
 		dir := t.TempDir()
 		refused := func(because string, args ...string) {
 			t.Helper()
@@ -240,7 +240,7 @@ func TestCopySeesWhatIsNotTheSame(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, to string) {
 		s := start(t, platformtest.SQLiteURL(t))
-		ada, _ := town(t, s)
+		ada, _ := fillService(t, s)
 		target, err := openBare(everything, to)
 		if err != nil {
 			t.Fatal(err)

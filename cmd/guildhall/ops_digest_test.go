@@ -32,7 +32,7 @@ func alter(t *testing.T, file, statement string) {
 func TestAnAlteredBackupIsNotRestored(t *testing.T) {
 	fromEachToEach(t, func(t *testing.T, from, to string) {
 		s := start(t, from)
-		ada, _ := town(t, s)
+		ada, _ := fillService(t, s)
 		dir := t.TempDir()
 		file := filepath.Join(dir, "b.db")
 		taken := document[object](t, s.environ(), 0, "backup", file)
@@ -81,7 +81,7 @@ func TestAnAlteredBackupIsNotRestored(t *testing.T) {
 func TestEveryColumnCounts(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
-	ada, grace := town(t, s)
+	ada, grace := fillService(t, s)
 	s.operator("Root")
 	ada.post(ada.org("/suspend"), body("reason", "for a while")).is(200)
 	ada.post(ada.org("/activate"), nil).is(200)

@@ -36,7 +36,7 @@ func examined(s *service, change ...func(*config.Config)) string {
 func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.asOwner()
-		ada, _ := town(t, s)
+		ada, _ := fillService(t, s)
 		finds := func(want string, change ...func(*config.Config)) {
 			t.Helper()
 			if found := examined(s, change...); !strings.Contains(found, want) {

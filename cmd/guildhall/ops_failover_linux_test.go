@@ -114,7 +114,7 @@ func TestTrustFailover(t *testing.T) {
 		}
 		return true
 	})
-	figure(t, "failover to a synchronous standby", "postgres", int(made.Load()), failures, 0,
+	recordResult(t, "failover to a synchronous standby", "postgres", int(made.Load()), failures, 0,
 		"%d requests refused and asked again; healthy %d ms after pg_ctl promote", refused.Load(), took.Milliseconds())
 }
 

@@ -53,7 +53,7 @@ func TestBehindPgBouncer(t *testing.T) {
 				})
 			}
 			clients.Wait()
-			s.crowd(ada, 3, 3)
+			s.addCrowd(ada, 3, 3)
 			s.measure(ada, grace)
 			// Refusals that the database has a hand in.
 			s.do("POST", "/api/v1/auth/register", "", body("email", strings.ToUpper(ada.email), "password", password, "name", "A")).is(409, "email_taken")

@@ -45,8 +45,8 @@ func (r *replacing) logIn() answer {
 	return r.do("POST", "/api/v1/auth/token", "", body("username", "c@example.com", "password", password))
 }
 
-// besides returns the files whose names begin with the database's.
-func (r *replacing) besides() string {
+// siblings returns the files whose names begin with the database's.
+func (r *replacing) siblings() string {
 	entries, err := filepath.Glob(r.path + "*")
 	if err != nil {
 		r.t.Fatal(err)
@@ -87,8 +87,8 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	r.serve()
 	r.logIn().is(200)
 	r.stop()
-	if besides := r.besides(); besides != "" {
-		t.Errorf("left are %q", besides)
+	if siblings := r.siblings(); siblings != "" {
+		t.Errorf("left are %q", siblings)
 	}
 }
 
@@ -136,8 +136,8 @@ func TestALogThatIsRemovedUnderAService(t *testing.T) {
 			r.serve()
 			r.logIn().is(200)
 			r.stop()
-			if besides := r.besides(); besides != "" {
-				t.Errorf("left are %q", besides)
+			if siblings := r.siblings(); siblings != "" {
+				t.Errorf("left are %q", siblings)
 			}
 		})
 	}

@@ -110,7 +110,7 @@ func TestTrustStandby(t *testing.T) {
 			r.processes[1].do("GET", "/api/v1"+organization, joan.access, nil).is(404, "organization_not_found")
 		}
 	}
-	figure(t, "a session reads what it wrote, beside a standby that stands still", "postgres", size(20, 500), wrong, 0, "through another process")
+	recordResult(t, "a session reads what it wrote, beside a standby that stands still", "postgres", size(20, 500), wrong, 0, "through another process")
 	began := time.Now()
 	r.eventually("what another session wrote does not come", func() bool { return name(grace) != seen })
 	t.Logf("a standby that stands still was left out after %s more", time.Since(began))

@@ -52,8 +52,8 @@ func (s *service) refused(statement, because string) {
 	}
 }
 
-// back logs an actor in again.
-func (s *service) back(a *actor) *actor {
+// logInAgain logs an actor in again.
+func (s *service) logInAgain(a *actor) *actor {
 	s.t.Helper()
 	return s.actorOf(s.logIn(a.email, password).is(200))
 }
@@ -66,7 +66,7 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 		organization := ada.org("/audit-events")
 		ada.patch(ada.org(""), body("name", "old")).is(200)
 		s.later(60 * day)
-		ada = s.back(ada)
+		ada = s.logInAgain(ada)
 		ada.patch(ada.org(""), body("name", "new")).is(200)
 		ada.patch(ada.org(""), body("name", "newer")).is(200)
 		kept := ada.get(organization).is(200).list()[:2]
@@ -76,7 +76,7 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 		}
 
 		s.later(31 * day)
-		ada = s.back(ada)
+		ada = s.logInAgain(ada)
 		written := before.Events + 1
 		if n := s.swept()["audit events"]; n == 0 || !strings.Contains(s.log.String(), fmt.Sprintf(`"msg":"swept","audit_events":%d`, n)) {
 			t.Errorf("%d were forgotten; the log:\n%s", n, s.log)
@@ -97,7 +97,7 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 			t.Errorf("swept again: %v, %+v", again, s.verified())
 		}
 
-		grace = s.back(grace)
+		grace = s.logInAgain(grace)
 		if e := grace.get("/users/" + grace.id + "/audit-events").is(200).list(); len(e) != 1 || e[0]["sequence"] != 3.0 || e[0]["action"] != "session.started" {
 			t.Errorf("Grace's list goes on with %v", e)
 		}
@@ -115,7 +115,7 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 		}
 		s.later(200 * day)
 		s.swept()
-		s.back(grace)
+		s.logInAgain(grace)
 		s.later(91 * day)
 		if n := s.swept()["audit events"]; n != 1 {
 			t.Errorf("%d forgotten of one event in a chain that was empty", n)
@@ -224,7 +224,7 @@ func TestForgedTrailAfterRetention(t *testing.T) {
 			ada.patch(ada.org(""), body("name", fmt.Sprint(i))).is(200)
 		}
 		s.later(60 * day)
-		ada = s.back(ada)
+		ada = s.logInAgain(ada)
 		for i := range 3 {
 			ada.patch(ada.org(""), body("name", fmt.Sprint("new ", i))).is(200)
 		}
@@ -274,7 +274,7 @@ func TestForgedTrailAfterRetention(t *testing.T) {
 		s.verified()
 
 		s.later(60 * day)
-		s.back(ada)
+		s.logInAgain(ada)
 		s.exec("UPDATE audit_events SET client = 'x'" + which + " AND sequence = 6")
 		s.exec("DELETE FROM audit_events WHERE chain_id = '" + ada.id + "'")
 		all, err := s.app.Sweep(s.ctx)
@@ -388,7 +388,7 @@ func TestSweepCommand(t *testing.T) {
 		ada.post("/organizations", body("name", "x"), "Idempotency-Key", "k").is(201)
 		ada.post("/auth/logout", nil).is(204)
 		s.later(time.Second)
-		s.back(ada)
+		s.logInAgain(ada)
 		s.later(40 * day)
 		events := s.verified().Events
 		dir := t.TempDir()
@@ -440,7 +440,7 @@ func TestRetentionUnderRowSecurity(t *testing.T) {
 	if v := s.verify(); v.Events != 0 || v.Forgotten == 0 || len(v.Broken) > 0 {
 		t.Errorf("%+v", v)
 	}
-	s.back(ada)
+	s.logInAgain(ada)
 	s.verified()
 }
 

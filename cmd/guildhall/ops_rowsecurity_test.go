@@ -264,7 +264,7 @@ func TestTrustRowSecurityCost(t *testing.T) {
 	without := start(t, platformtest.PostgresURL(t)).person("Ada")
 	with := start(t, platformtest.PostgresURL(t), func(c *config.Config) { underRowSecurity(t, c) }).person("Ada")
 	for _, a := range []*actor{without, with} {
-		a.s.crowd(a, 100, 10)
+		a.s.addCrowd(a, 100, 10)
 	}
 	n := size(100, 3000)
 	for what, ask := range map[string]func(a *actor){
@@ -273,7 +273,7 @@ func TestTrustRowSecurityCost(t *testing.T) {
 		"a rename":    func(a *actor) { a.patch(a.org(""), body("name", "x")).is(200) },
 	} {
 		c := compare(n, seed, func() { ask(without) }, func() { ask(with) })
-		figure(t, "cost of row-level security: "+what, "postgres", n, 0, seed, "%s", c)
+		recordResult(t, "cost of row-level security: "+what, "postgres", n, 0, seed, "%s", c)
 	}
 }
 

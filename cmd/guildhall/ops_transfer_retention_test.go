@@ -9,9 +9,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// sweptBefore runs the sweep as of some days ago, and returns how many events were
+// sweptAsOf runs the sweep as of some days ago, and returns how many events were
 // deleted.
-func (s *service) sweptBefore(days time.Duration) int64 {
+func (s *service) sweptAsOf(days time.Duration) int64 {
 	s.t.Helper()
 	s.later(-days * day)
 	defer s.later(days * day)
@@ -30,12 +30,12 @@ func TestATrailWhoseBeginningIsForgotten(t *testing.T) {
 		ada := source.person("Ada")
 		for i := range 2 {
 			source.later(100 * day)
-			ada = source.back(ada)
+			ada = source.logInAgain(ada)
 			ada.patch(ada.org(""), body("name", fmt.Sprint("name ", i))).is(200)
 		}
 		source.later(100 * day)
 		whole := source.export(ada.organization)
-		source.sweptBefore(200)
+		source.sweptAsOf(200)
 		part := source.export(ada.organization)
 		source.swept()
 		none := source.export(ada.organization)
@@ -70,7 +70,7 @@ func TestATrailWhoseBeginningIsForgotten(t *testing.T) {
 		}
 
 		for _, c := range []struct{ before, forgotten time.Duration }{{200, 0}, {105, 1}, {0, 1}} {
-			if n := s.sweptBefore(c.before); n != int64(c.forgotten) {
+			if n := s.sweptAsOf(c.before); n != int64(c.forgotten) {
 				t.Errorf("%d were forgotten %d days ago", n, c.before)
 			}
 			again(s, 0, "nothing was changed")

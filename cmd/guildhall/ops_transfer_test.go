@@ -83,9 +83,9 @@ func (s *service) export(organization string, flags ...string) string {
 	return path
 }
 
-// belongings returns the rows of an organization's tables, with an email address in place
+// organizationRows returns the rows of an organization's tables, with an email address in place
 // of each user, so that two databases can be compared.
-func (s *service) belongings(organization string) map[string][]string {
+func (s *service) organizationRows(organization string) map[string][]string {
 	s.t.Helper()
 	emails := map[string]string{}
 	for _, u := range s.table("SELECT id, email_canonical FROM users") {
@@ -197,7 +197,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 		if after := source.sizes(); !maps.Equal(before, after) {
 			t.Errorf("the export changed the source: %v %v", before, after)
 		}
-		want := source.belongings(g.owner.organization)
+		want := source.organizationRows(g.owner.organization)
 		targets(t, func(t *testing.T, s *service) {
 			// Grace is here already, in another spelling, with another password and name.
 			taken := strings.ToUpper(g.admin.email)
@@ -212,7 +212,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 			if !strings.Contains(out, "accounts: 1 existed, 5 are new") || !strings.Contains(out, "\n3 of the new accounts have no password yet") {
 				t.Errorf("it said %s", out)
 			}
-			if got := s.belongings(g.owner.organization); fmt.Sprint(got) != fmt.Sprint(want) {
+			if got := s.organizationRows(g.owner.organization); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("there it is\n%v\nhere it is\n%v", want, got)
 			}
 			if broken := invariants(t, s.kernel.DB); len(broken) > 0 {
@@ -478,7 +478,7 @@ func TestAnImportThatIsKilled(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		source := start(t, platformtest.SQLiteURL(t))
 		ada := source.person("Ada")
-		source.crowd(ada, size(300, 5000), 0)
+		source.addCrowd(ada, size(300, 5000), 0)
 		archive := source.export(ada.organization)
 		before := s.sizes()
 		for range size(3, 40) {

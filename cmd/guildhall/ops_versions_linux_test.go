@@ -55,7 +55,7 @@ func postgresOf(t *testing.T, bin string) kindOfDatabase {
 func restoresIntoEach(t *testing.T, from kindOfDatabase, into []kindOfDatabase) {
 	t.Helper()
 	dir, original := t.TempDir(), from.url(t)
-	town(t, start(t, original))
+	fillService(t, start(t, original))
 	file := filepath.Join(dir, "backup.db")
 	succeeds := func(databaseURL string, args ...string) string {
 		t.Helper()

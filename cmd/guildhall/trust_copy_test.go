@@ -70,5 +70,5 @@ func TestTrustCopyKilled(t *testing.T) {
 			t.Error(broken)
 		}
 	}
-	figure(t, "copy killed and begun again", "both", n, wrong, chance, "people copied to PostgreSQL and back; %d kills", kills)
+	recordResult(t, "copy killed and begun again", "both", n, wrong, chance, "people copied to PostgreSQL and back; %d kills", kills)
 }

@@ -51,7 +51,7 @@ func (p *process) try(method, path, token string, b any) answer {
 // that it requested since without an answer.
 type fact struct{ acknowledged, asked string }
 
-func (f fact) holds(found string) bool {
+func (f fact) matches(found string) bool {
 	return found == f.acknowledged || f.asked != "" && found == f.asked
 }
 
@@ -120,18 +120,18 @@ func (w *writer) check(p *process) (lost []string) {
 	}
 	w.access, w.refresh = a.str("access_token"), a.str("refresh_token")
 	name := p.try("GET", "/api/v1/organizations/"+w.organization, w.access, nil).str("name")
-	if !w.name.holds(name) {
+	if !w.name.matches(name) {
 		miss("the name is %q, acknowledged was %q, asked for %q", name, w.name.acknowledged, w.name.asked)
 	}
 	bio := p.try("GET", "/api/v1/users/"+w.id, w.access, nil).str("bio")
-	if !w.bio.holds(bio) {
+	if !w.bio.matches(bio) {
 		miss("the bio is %q, acknowledged was %q, asked for %q", bio, w.bio.acknowledged, w.bio.asked)
 	}
 	member := "none"
 	if p.try("GET", "/api/v1/organizations/"+w.organization+"/permissions/"+w.friend, w.access, nil).status == 200 {
 		member = "member"
 	}
-	if !w.member.holds(member) {
+	if !w.member.matches(member) {
 		miss("the friend is %s, acknowledged was %s, asked for %s", member, w.member.acknowledged, w.member.asked)
 	}
 	text := string(p.try("GET", "/api/v1/auth/me/organizations", w.access, nil).body)
@@ -165,9 +165,9 @@ func newWriters(t *testing.T, p *process) []*writer {
 	return writers
 }
 
-// crashes runs writers, causes crashes while they write, and checks everything
+// crashRepeatedly runs writers, causes crashes while they write, and checks everything
 // afterwards.
-func crashes(t *testing.T, what, databaseURL string, kills int, p *process, crash func() *process) {
+func crashRepeatedly(t *testing.T, what, databaseURL string, kills int, p *process, crash func() *process) {
 	t.Helper()
 	seed := trustSeed(t)
 	writers := newWriters(t, p)
@@ -216,7 +216,7 @@ func crashes(t *testing.T, what, databaseURL string, kills int, p *process, cras
 		writes += w.writes
 	}
 	slices.Sort(recoveries)
-	figure(t, what, driver, writes, len(lost), seed, "acknowledged writes, lost or broken; %d kills; writing again after %d ms (median), %d ms (longest)",
+	recordResult(t, what, driver, writes, len(lost), seed, "acknowledged writes, lost or broken; %d kills; writing again after %d ms (median), %d ms (longest)",
 		kills, recoveries[len(recoveries)/2].Milliseconds(), recoveries[len(recoveries)-1].Milliseconds())
 }
 
@@ -230,7 +230,7 @@ func TestTrustKilled(t *testing.T) {
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
 		dir, environ := t.TempDir(), inProduction(databaseURL, crashEnvironment...)
 		p := serveProcess(t, dir, environ...)
-		crashes(t, "kill -9 of guildhall", databaseURL, size(3, 100), p, func() *process {
+		crashRepeatedly(t, "kill -9 of guildhall", databaseURL, size(3, 100), p, func() *process {
 			_ = p.cmd.Process.Kill()
 			<-p.done
 			p = serveProcess(t, dir, environ...)

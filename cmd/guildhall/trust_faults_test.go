@@ -47,7 +47,7 @@ func (c *tally) report(t testing.TB, what, database, remarks string, args ...any
 		t.Errorf("%s: %s", what, e)
 	}
 	total := c.fine.Load() + c.refused.Load() + c.wrong.Load()
-	figure(t, what, database, int(total), int(c.wrong.Load()), 0, "%d requests refused with 503; %s", c.refused.Load(), fmt.Sprintf(remarks, args...))
+	recordResult(t, what, database, int(total), int(c.wrong.Load()), 0, "%d requests refused with 503; %s", c.refused.Load(), fmt.Sprintf(remarks, args...))
 }
 
 // client is a user who reads and writes.

@@ -154,7 +154,7 @@ func TestTrustIsolation(t *testing.T) {
 			secrets = append(secrets, x.email, x.id)
 		}
 		secrets = append(append(secrets, victims["organization"]...), "BOwner", "BAdmin", "BMember", "BSuspended", "BInactive", "BArchivedOrg", "BGone")
-		before := s.mentioning(secrets)
+		before := s.rowsContaining(secrets)
 
 		tried, wrong, operations := 0, 0, 0
 		complain := func(format string, args ...any) {
@@ -210,17 +210,17 @@ func TestTrustIsolation(t *testing.T) {
 				complain("log in as %s:\n%s\n%s", email, known.seen(), unknown.seen())
 			}
 		}
-		if after := s.mentioning(secrets); !slices.Equal(before, after) {
+		if after := s.rowsContaining(secrets); !slices.Equal(before, after) {
 			complain("what concerns the other tenant has changed:\n%s\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 		}
-		figure(t, "isolation crawler: pairs of requests", string(s.kernel.DB.Driver()), tried, wrong, 0,
+		recordResult(t, "isolation crawler: pairs of requests", string(s.kernel.DB.Driver()), tried, wrong, 0,
 			"%d operations, %d strangers; foreign against unknown: status, headers, body; then every row of the other tenant", operations, len(strangers))
 	})
 }
 
-// mentioning returns all rows that contain one of the texts. It omits failed log-ins,
+// rowsContaining returns all rows that contain one of the texts. It omits failed log-ins,
 // which the victim may see.
-func (s *service) mentioning(texts []string) (rows []string) {
+func (s *service) rowsContaining(texts []string) (rows []string) {
 	s.t.Helper()
 	for table, all := range s.inputContents("audit_events", "idempotency_keys", "rate_limits") {
 		for _, row := range all {

@@ -237,9 +237,9 @@ func (w *modelWorld) total() (n int) {
 	return n
 }
 
-// mend restores what a useful run needs: users who may act and are logged in, and
+// repair restores what a useful run needs: users who may act and are logged in, and
 // organizations that are not archived.
-func (w *modelWorld) mend(r *rand.Rand) {
+func (w *modelWorld) repair(r *rand.Rand) {
 	w.t.Helper()
 	if a := w.s.do("GET", "/api/v1/auth/me", w.healthy.access, nil); a.status != 200 {
 		w.logIn(w.healthy)
@@ -305,9 +305,9 @@ func TestTrustModel(t *testing.T) {
 		phases := 0
 		for w.total() < total && len(w.wrong) < 10 {
 			phases++
-			w.mend(r)
+			w.repair(r)
 			w.oneByOne(r, oneByOne)
-			w.mend(r)
+			w.repair(r)
 			w.atOnce(r.Uint64(), oneByOne)
 			w.wrong = append(w.wrong, invariants(t, s.kernel.DB)...)
 		}
@@ -319,7 +319,7 @@ func TestTrustModel(t *testing.T) {
 				t.Errorf("%s was never tried", name)
 			}
 		}
-		figure(t, "model test: operations judged", string(s.kernel.DB.Driver()), w.total(), len(w.wrong), seed,
+		recordResult(t, "model test: operations judged", string(s.kernel.DB.Driver()), w.total(), len(w.wrong), seed,
 			"%d kinds, half of them 16 at once; %d %% carried out; %d checks of I1–I11", len(w.counts), 100*w.good/w.total(), phases)
 	}, func(c *config.Config) {
 		c.AccessTokenTTL, c.RefreshTokenTTL, c.RefreshGrace = 10*365*24*time.Hour, 20*365*24*time.Hour, time.Hour

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// together makes concurrent requests, and returns their answers in order.
-func together(requests ...func() answer) []answer {
+// concurrently makes concurrent requests, and returns their answers in order.
+func concurrently(requests ...func() answer) []answer {
 	answers := make([]answer, len(requests))
 	var begin, done sync.WaitGroup
 	begin.Add(1)
@@ -52,7 +52,7 @@ func TestTrustRaces(t *testing.T) {
 					t.Errorf("%s, round %d: %s", name, round, said)
 				}
 			}
-			figure(t, "race: "+name, string(s.kernel.DB.Driver()), rounds, wrong, 0, "")
+			recordResult(t, "race: "+name, string(s.kernel.DB.Driver()), rounds, wrong, 0, "")
 		}
 		ada, grace, mary, oz := s.person("Ada"), s.person("Grace"), s.person("Mary"), s.operator("Oz")
 		members, admins := ada.org("/members"), ada.org("/admins")
@@ -73,7 +73,7 @@ func TestTrustRaces(t *testing.T) {
 			for i := range asks {
 				asks[i] = func() answer { return s.refresh(current.str("refresh_token")) }
 			}
-			answers := together(asks...)
+			answers := concurrently(asks...)
 			for _, a := range answers {
 				if a.status != 200 || a.str("refresh_token") != answers[0].str("refresh_token") {
 					return statuses(answers)
@@ -87,7 +87,7 @@ func TestTrustRaces(t *testing.T) {
 		})
 		race("transfer against transfer", func() string {
 			join(grace, mary)
-			answers := together(
+			answers := concurrently(
 				func() answer { return ada.post(ada.org("/transfer-ownership"), body("new_owner_user_id", grace.id)) },
 				func() answer { return ada.post(ada.org("/transfer-ownership"), body("new_owner_user_id", mary.id)) },
 			)
@@ -101,7 +101,7 @@ func TestTrustRaces(t *testing.T) {
 		})
 		race("removal against grant", func() string {
 			join(grace)
-			answers := together(
+			answers := concurrently(
 				func() answer { return ada.delete(members + "/" + grace.id) },
 				func() answer { return ada.post(admins, body("user_id", grace.id)) },
 			)
@@ -126,7 +126,7 @@ func TestTrustRaces(t *testing.T) {
 			// Plain members may not; then each tries as an admin what only the owner may.
 			ada.post(admins, body("user_id", grace.id)).is(201)
 			ada.post(admins, body("user_id", mary.id)).is(201)
-			answers := together(
+			answers := concurrently(
 				func() answer { return grace.delete(members + "/" + mary.id) },
 				func() answer { return mary.delete(members + "/" + grace.id) },
 				func() answer { return grace.delete(members + "/" + grace.id) },
@@ -140,7 +140,7 @@ func TestTrustRaces(t *testing.T) {
 		})
 		race("archive against everything", func() string {
 			join(grace, mary)
-			answers := together(
+			answers := concurrently(
 				func() answer { return ada.post(ada.org("/archive"), because()) },
 				func() answer { return ada.post(admins, body("user_id", grace.id)) },
 				func() answer { return ada.delete(members + "/" + mary.id) },
@@ -171,7 +171,7 @@ func TestTrustRaces(t *testing.T) {
 					return s.do("POST", "/api/v1/auth/register", "", body("email", email, "password", password, "name", "x"))
 				}
 			}
-			answers := together(register(local+"@example.com"), register(strings.ToUpper(local)+"@Example.COM"), register(" "+local+"@EXAMPLE.com "))
+			answers := concurrently(register(local+"@example.com"), register(strings.ToUpper(local)+"@Example.COM"), register(" "+local+"@EXAMPLE.com "))
 			won := 0
 			for _, a := range answers {
 				switch {
@@ -189,7 +189,7 @@ func TestTrustRaces(t *testing.T) {
 		race("suspending twice", func() string {
 			join(grace)
 			ada.post("/users/"+grace.id+"/activate", nil).is(200)
-			answers := together(
+			answers := concurrently(
 				func() answer { return ada.post("/users/"+grace.id+"/suspend", because()) },
 				func() answer { return ada.post("/users/"+grace.id+"/suspend", because()) },
 			)
@@ -200,7 +200,7 @@ func TestTrustRaces(t *testing.T) {
 		})
 		race("refresh against log-out", func() string {
 			tokens := s.logIn(grace.email, password).is(200)
-			answers := together(
+			answers := concurrently(
 				func() answer { return s.refresh(tokens.str("refresh_token")) },
 				func() answer { return s.actorOf(tokens).post("/auth/logout", nil) },
 			)
@@ -211,7 +211,7 @@ func TestTrustRaces(t *testing.T) {
 		})
 		race("refresh and log-in against account suspension", func() string {
 			tokens := s.logIn(grace.email, password).is(200)
-			answers := together(
+			answers := concurrently(
 				func() answer { return s.refresh(tokens.str("refresh_token")) },
 				func() answer { return s.logIn(grace.email, password) },
 				func() answer { return oz.post("/users/"+grace.id+"/suspend", body("reason", "x", "scope", "account")) },
@@ -230,7 +230,7 @@ func TestTrustRaces(t *testing.T) {
 		})
 		race("refresh against password change", func() string {
 			tokens, here := s.logIn(mary.email, password).is(200), s.actorOf(s.logIn(mary.email, password).is(200))
-			answers := together(
+			answers := concurrently(
 				func() answer { return s.refresh(tokens.str("refresh_token")) },
 				func() answer {
 					return here.patch("/users/"+mary.id+"/password", body("old_password", password, "new_password", password+"!"))
@@ -245,7 +245,7 @@ func TestTrustRaces(t *testing.T) {
 		race("switch against removal", func() string {
 			join(grace)
 			tokens := s.actorOf(s.logIn(grace.email, password, "organization_id", grace.organization).is(200))
-			answers := together(
+			answers := concurrently(
 				func() answer {
 					return tokens.post("/auth/switch-organization", body("organization_id", ada.organization))
 				},

@@ -70,6 +70,6 @@ func TestTrustSerializable(t *testing.T) {
 	if refused.Load()*20 > tried.Load() {
 		t.Errorf("%d of %d requests were refused with 503", refused.Load(), tried.Load())
 	}
-	figure(t, "sixteen clients at SERIALIZABLE", "postgres", int(tried.Load()), int(wrong.Load())+len(broken), seed,
+	recordResult(t, "sixteen clients at SERIALIZABLE", "postgres", int(tried.Load()), int(wrong.Load())+len(broken), seed,
 		"%d refused with 503; %d transactions rolled back", refused.Load(), s.count("SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"))
 }

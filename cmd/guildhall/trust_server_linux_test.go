@@ -40,7 +40,7 @@ func TestTrustPostgresKilled(t *testing.T) {
 	t.Parallel()
 	server := platformtest.NewServer(t, "")
 	p := serveProcess(t, t.TempDir(), inProduction(server.URL("postgres"), crashEnvironment...)...)
-	crashes(t, "kill -9 of PostgreSQL", server.URL("postgres"), size(2, 30), p, func() *process {
+	crashRepeatedly(t, "kill -9 of PostgreSQL", server.URL("postgres"), size(2, 30), p, func() *process {
 		server.Kill()
 		server.Start()
 		return p

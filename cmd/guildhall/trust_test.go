@@ -39,9 +39,9 @@ func trustSeed(t testing.TB) uint64 {
 	return seed
 }
 
-// figure writes a line of the table: what was tried, how many times, on which database,
+// recordResult writes a line of the table: what was tried, how many times, on which database,
 // and how many answers or rows were wrong. It fails the test if any was.
-func figure(t testing.TB, what, database string, tried, wrong int, seed uint64, remarks string, args ...any) {
+func recordResult(t testing.TB, what, database string, tried, wrong int, seed uint64, remarks string, args ...any) {
 	t.Helper()
 	remarks = fmt.Sprintf(remarks, args...)
 	t.Logf("%s on %s: %d tried, %d wrong. %s", what, database, tried, wrong, remarks)

@@ -80,7 +80,7 @@ func TestTrustTiming(t *testing.T) {
 			if trustLong() && (c.low > most || c.high < -most) {
 				wrong = 1
 			}
-			figure(t, "timing: "+what, driver, n, wrong, seed, "%s", c)
+			recordResult(t, "timing: "+what, driver, n, wrong, seed, "%s", c)
 		}
 		pairs("wrong password against unknown email", size(10, 500), 0.05,
 			func() answer { return s.logIn(ada.email, "a wrong guess") },
@@ -158,7 +158,7 @@ func TestTrustStorm(t *testing.T) {
 		if strings.HasPrefix(databaseURL, "postgres") {
 			driver = "postgres"
 		}
-		figure(t, "storm of log-ins at once", driver, n, wrong, 0, "%v; memory %d MiB, at most %d MiB; /livez p99 %d ms of %d, slowest read %d ms",
+		recordResult(t, "storm of log-ins at once", driver, n, wrong, 0, "%v; memory %d MiB, at most %d MiB; /livez p99 %d ms of %d, slowest read %d ms",
 			codes, before>>10, peak>>10, late.Milliseconds(), len(probes), reads.Milliseconds())
 	})
 }
@@ -203,6 +203,6 @@ func TestTrustLeaks(t *testing.T) {
 			t.Errorf("%d descriptors and %d KiB more than before", moreFiles, moreMemory)
 		}
 		driver, _, _ := strings.Cut(databaseURL, ":")
-		figure(t, "leaks under load", driver, int(requests.Load()), wrong, 0, "descriptors %+d, memory %+d KiB over %s", moreFiles, moreMemory, size("1 s", "1 min"))
+		recordResult(t, "leaks under load", driver, int(requests.Load()), wrong, 0, "descriptors %+d, memory %+d KiB over %s", moreFiles, moreMemory, size("1 s", "1 min"))
 	})
 }

@@ -122,7 +122,7 @@ func TestTrustForgedTokens(t *testing.T) {
 			}
 			tried++
 		}
-		figure(t, "forged tokens (RFC 8725)", string(s.kernel.DB.Driver()), tried, wrong, 0, "access and refresh; cut and flipped at every byte")
+		recordResult(t, "forged tokens (RFC 8725)", string(s.kernel.DB.Driver()), tried, wrong, 0, "access and refresh; cut and flipped at every byte")
 	})
 }
 
@@ -150,5 +150,5 @@ func TestTrustHugeHeaders(t *testing.T) {
 		}
 	}
 	p.do("GET", "/livez", "", nil).is(200)
-	figure(t, "huge headers", "sqlite", tried, wrong, 0, "431 over 16 KiB")
+	recordResult(t, "huge headers", "sqlite", tried, wrong, 0, "431 over 16 KiB")
 }

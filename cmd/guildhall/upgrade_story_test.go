@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// story is a set of answers that one version gave, to be compared with another's.
-type story struct {
+// recordedAnswers is a set of answers that one version gave, to be compared with another's.
+type recordedAnswers struct {
 	ada, bob, eve answer // as they registered; bob is an admin of ada's, eve a suspended member
 	key           string // of the request that was answered with
 	created       answer
 	seen          map[string]answer // what ada is shown
 }
 
-func tell(p *process) story {
-	s := story{ada: p.register("ada"), bob: p.register("bob"), eve: p.register("eve"), key: "before-the-upgrade"}
+func recordAnswers(p *process) recordedAnswers {
+	s := recordedAnswers{ada: p.register("ada"), bob: p.register("bob"), eve: p.register("eve"), key: "before-the-upgrade"}
 	ada := s.ada.str("access_token")
 	for _, member := range []answer{s.bob, s.eve} {
 		p.do("POST", s.organization("/members"), ada, body("user_id", member.str("user_id"))).is(201)
@@ -23,11 +23,11 @@ func tell(p *process) story {
 	p.do("POST", s.organization("/admins"), ada, body("user_id", s.bob.str("user_id"))).is(201)
 	p.do("POST", "/api/v1/users/"+s.eve.str("user_id")+"/suspend", ada, body("reason", "spam")).is(200)
 	s.created = p.create(ada, s.key).is(201)
-	return s.toldBy(p)
+	return s.recordAgain(p)
 }
 
-// toldBy returns the same answers from another process.
-func (s story) toldBy(p *process) story {
+// recordAgain returns the same answers from another process.
+func (s recordedAnswers) recordAgain(p *process) recordedAnswers {
 	p.t.Helper()
 	s.seen = map[string]answer{}
 	for _, path := range s.paths() {
@@ -36,11 +36,11 @@ func (s story) toldBy(p *process) story {
 	return s
 }
 
-// isKeptBy compares the answers of a process with the story. Each version may answer with
+// areServedBy compares the answers of a process with the recorded ones. Each version may answer with
 // fields that the other lacks.
-func (s story) isKeptBy(p *process) {
+func (s recordedAnswers) areServedBy(p *process) {
 	p.t.Helper()
-	now := s.toldBy(p)
+	now := s.recordAgain(p)
 	for path, was := range s.seen {
 		is := now.seen[path]
 		if !agree(decoded(was.body), decoded(is.body)) {
@@ -50,11 +50,11 @@ func (s story) isKeptBy(p *process) {
 	p.do("GET", s.organization(""), s.eve.str("access_token"), nil).is(403, "membership_suspended")
 }
 
-func (s story) organization(rest string) string {
+func (s recordedAnswers) organization(rest string) string {
 	return "/api/v1/organizations/" + s.ada.str("organization_id") + rest
 }
 
-func (s story) paths() []string {
+func (s recordedAnswers) paths() []string {
 	ada := s.ada.str("user_id")
 	return []string{
 		"/api/v1/auth/me", "/api/v1/auth/me/organizations", "/api/v1/users", "/api/v1/users/" + s.bob.str("user_id"), "/api/v1/organizations",

@@ -25,7 +25,7 @@ func TestUpgradeAndBack(t *testing.T) {
 
 		before.run("migrate", "up")
 		old := before.serve()
-		story := tell(old)
+		answers := recordAnswers(old)
 		pending := pendingIDs.FindAllString(after.run("migrate", "status"), -1)
 		plan := after.run("migrate", "plan")
 		for _, id := range pending {
@@ -41,30 +41,30 @@ func TestUpgradeAndBack(t *testing.T) {
 		}
 		after.run("migrate", "up")
 		if strings.HasPrefix(databaseURL, "postgres") {
-			story.isKeptBy(old)
-			old.do("PATCH", "/api/v1/users/"+story.bob.str("user_id")+"/profile", story.bob.str("access_token"), body("bio", "still here")).is(200)
-			story = story.toldBy(old)
+			answers.areServedBy(old)
+			old.do("PATCH", "/api/v1/users/"+answers.bob.str("user_id")+"/profile", answers.bob.str("access_token"), body("bio", "still here")).is(200)
+			answers = answers.recordAgain(old)
 			old.stop()
 		}
 		young := after.serve()
-		story.isKeptBy(young)
-		young.create(story.ada.str("access_token"), story.key).is(201).same(story.created) // asked again: no second one
-		refreshed := young.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", story.ada.str("refresh_token"))).is(200)
+		answers.areServedBy(young)
+		young.create(answers.ada.str("access_token"), answers.key).is(201).same(answers.created) // asked again: no second one
+		refreshed := young.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", answers.ada.str("refresh_token"))).is(200)
 		dan := young.register("dan")
-		young.do("POST", story.organization("/members"), refreshed.str("access_token"), body("user_id", dan.str("user_id"))).is(201)
+		young.do("POST", answers.organization("/members"), refreshed.str("access_token"), body("user_id", dan.str("user_id"))).is(201)
 		young.logIn("bob")
 		after.run("audit", "verify")
-		story = story.toldBy(young)
+		answers = answers.recordAgain(young)
 		young.stop()
 
 		if len(pending) > 0 {
 			after.run("migrate", "down", strconv.Itoa(len(pending)))
 		}
 		old = before.serve()
-		story.isKeptBy(old)
+		answers.areServedBy(old)
 		old.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", refreshed.str("refresh_token"))).is(200)
 		old.logIn("dan")
-		old.do("GET", story.organization("/members"), dan.str("access_token"), nil).is(200)
+		old.do("GET", answers.organization("/members"), dan.str("access_token"), nil).is(200)
 		old.stop()
 		before.run("audit", "verify")
 	})
