@@ -56,11 +56,11 @@ func TestEveryChangeIsOnTheTrail(t *testing.T) {
 			{by: ada, method: "DELETE", path: ada.org("/members/" + ada.id), action: audit.MemberLeft, role: "admin"},
 		}
 		if e := oz.get("/users/" + oz.id + "/audit-events?action=platform_administrator.granted").list(); len(e) != 1 || e[0]["actor_role"] != "command_line" {
-			t.Errorf("named from the command line: %v", e)
+			t.Errorf("granted by the command line: %v", e)
 		}
 		want := actions(ada.get(ada.org("/audit-events")))
 		if !slices.Equal(want, []string{"organization.created", "member.added"}) {
-			t.Errorf("it began with %v", want)
+			t.Errorf("the list begins with %v", want)
 		}
 		for _, step := range steps {
 			a := s.do(step.method, "/api/v1"+step.path, step.by.access, step.body, append(step.headers, "User-Agent", "curl/8", "X-Request-ID", "rq-"+string(step.action))...)
@@ -80,7 +80,7 @@ func TestEveryChangeIsOnTheTrail(t *testing.T) {
 			}
 		}
 		if got := actions(grace.get(ada.org("/audit-events"))); !slices.Equal(got, want) {
-			t.Errorf("the trail says\n%v, want\n%v", got, want)
+			t.Errorf("the audit log has\n%v, want\n%v", got, want)
 		}
 
 		// The account's own list.
@@ -99,11 +99,11 @@ func TestEveryChangeIsOnTheTrail(t *testing.T) {
 			"profile.changed", "password.changed", "log_in.failed", "session.started", "session.organization_switched", "session.ended",
 			"session.ended", "user.suspended", "log_in.failed", "user.activated",
 		}; !slices.Equal(got, want) {
-			t.Errorf("Grace's list goes on with\n%v, want\n%v", got, want)
+			t.Errorf("Grace's list continues with\n%v, want\n%v", got, want)
 		}
 		s.verified()
 
-		// Nothing that anybody gave as a secret is on the trail.
+		// The audit log contains no secret of any user.
 		for _, row := range s.inputContents("audit_events")["audit_events"] {
 			for _, secret := range []string{password, "wizards", "wrong", "eyJ", "argon2", grace.email} {
 				if strings.Contains(row, secret) {
@@ -119,7 +119,7 @@ func (s *service) verified() audit.Verified {
 	s.t.Helper()
 	v, err := s.kernel.Trail.Verify(s.ctx)
 	if err != nil || len(v.Broken) > 0 || v.Events == 0 {
-		s.t.Errorf("the trail does not hold: %+v %v", v, err)
+		s.t.Errorf("the audit log does not verify: %+v %v", v, err)
 	}
 	return v
 }
@@ -142,7 +142,7 @@ func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
 		if len(list) != before+2 {
 			t.Fatalf("%d events more", len(list)-before)
 		}
-		// What was only about a person's account is on their own list.
+		// Events on a user's account are only in their own list.
 		list = append(grace.get("/users/"+grace.id+"/audit-events?limit=1").list(), list...)
 		for i, operation := range []string{"updateProfile", "suspendUser", "updateOrganization"} {
 			details, _ := list[i]["details"].(map[string]any)
@@ -150,12 +150,12 @@ func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
 				t.Errorf("%v", list[i])
 			}
 		}
-		// A flood of refusals is kept within bounds.
+		// The number of recorded refusals is limited.
 		for range 100 {
 			grace.patch(ada.org(""), body("name", "x")).is(403)
 		}
 		if n := len(ada.get(ada.org("/audit-events?limit=1000&action=operation.forbidden")).list()); n < 50 || n > 65 {
-			t.Errorf("%d refusals are kept", n)
+			t.Errorf("%d refusals were recorded", n)
 		}
 		// A refresh token that is used again.
 		old := grace.refresh
@@ -168,7 +168,7 @@ func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
 		if n := len(got); !slices.Equal(got[n-3:], []string{"session.ended", "session.refresh_token_reused", "session.started"}) {
 			t.Errorf("%v", got)
 		}
-		// An unknown address leaves as much in the database as a known one.
+		// A log-in with an unknown address writes as many events as one with a known address.
 		counts := s.count("SELECT COUNT(*) FROM audit_events")
 		s.logIn("nobody@example.com", "wrong password").is(401)
 		s.logIn(ada.email, "wrong password").is(401)
@@ -200,7 +200,7 @@ func TestWhoMayReadTheTrail(t *testing.T) {
 		oz.get("/users/00000000-0000-0000-0000-000000000000/audit-events").is(404)
 		all = append(all, "operation.forbidden") // Mary's
 
-		// Page by page, the same as at once.
+		// Page by page, the list is the same as in one request.
 		var paged []string
 		for next := path + "?limit=2"; next != ""; {
 			a := ada.get(next).is(200)
@@ -235,7 +235,7 @@ func TestWhoMayReadTheTrail(t *testing.T) {
 		if got := actions(ada.get(path + "?until=" + now)); !slices.Equal(got, all) {
 			t.Errorf("until: %v", got)
 		}
-		// Where a platform administrator works from is theirs to know.
+		// Only platform administrators see their network addresses.
 		oz.patch("/organizations/"+organization, body("name", "oz"), "User-Agent", "oz").is(200)
 		if e := ada.get(path).list()[0]; e["actor_role"] != "platform_administrator" || e["address"] != "" || e["client"] != "" {
 			t.Errorf("%v", e)
@@ -256,7 +256,7 @@ func TestTheTrailAndTheChangeAreOne(t *testing.T) {
 		ada.delete(ada.org("/members/" + ada.id)).is(409)
 		s.do("POST", "/api/v1/auth/register", "", body("email", ada.email, "password", password, "name", "x")).is(409)
 		if n := s.count("SELECT COUNT(*) FROM audit_events"); n != before {
-			t.Errorf("%d events of what did not happen", n-before)
+			t.Errorf("%d events of changes that failed", n-before)
 		}
 		s.asOwner()
 		s.exec("ALTER TABLE audit_chains RENAME TO elsewhere")
@@ -268,12 +268,12 @@ func TestTheTrailAndTheChangeAreOne(t *testing.T) {
 			quiet.do("POST", "/api/v1/auth/token", "", body("username", ada.email, "password", "wrong password")),
 		} {
 			if a.status < http.StatusInternalServerError {
-				t.Errorf("%s: %d without a trail", a.request, a.status)
+				t.Errorf("%s: %d without an audit log", a.request, a.status)
 			}
 		}
 		s.exec("ALTER TABLE elsewhere RENAME TO audit_chains")
 		if n := len(ada.get(ada.org("/members")).is(200).list()); n != 1 || ada.get(ada.org("")).str("name") == "unrecorded" {
-			t.Error("something was changed that is not on the trail")
+			t.Error("a change is not in the audit log")
 		}
 	})
 }
@@ -331,7 +331,7 @@ func TestForgedTrail(t *testing.T) {
 			s.exec("INSERT INTO audit_events SELECT * FROM kept")
 		}
 		if s.verified().Digest != digest {
-			t.Error("the digest of an unchanged trail has changed")
+			t.Error("the digest of an unchanged audit log has changed")
 		}
 		dir, environ := t.TempDir(), inProduction(databaseURL)
 		if out, status := run(t, dir, environ, "audit", "verify"); status != 0 || !strings.Contains(out, digest) {

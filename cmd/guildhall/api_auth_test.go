@@ -96,7 +96,7 @@ func TestRegistrationGivesAnAccountAnOrganizationAndASession(t *testing.T) {
 			s.do("POST", "/api/v1/auth/register", "", map[string]any{"email": spelling, "password": password, "name": "Other"}).is(409, "email_taken")
 		}
 		if s.count("SELECT COUNT(*) FROM organizations") != 1 || s.count("SELECT COUNT(*) FROM user_profile") != 1 {
-			t.Error("a refused registration left something behind")
+			t.Error("a refused registration left rows")
 		}
 	})
 }
@@ -146,7 +146,7 @@ func TestRegistrationCanBeClosed(t *testing.T) {
 		s.do("POST", "/api/v1/auth/register", "", map[string]any{"email": "ada@example.com", "password": password, "name": "Ada"}).
 			is(403, "registration_disabled")
 		if s.count("SELECT COUNT(*) FROM users") != 0 {
-			t.Error("there is a user")
+			t.Error("a user was created")
 		}
 	}, func(c *config.Config) { c.EnableRegistration = false })
 }
@@ -162,7 +162,7 @@ func TestAnEmailsDomainMayBeInUnicode(t *testing.T) {
 		ada := s.actorOf(register(" Ada@Bücher.example ").is(201))
 		if ada.email != kept || ada.get("/auth/me").str("email") != kept ||
 			s.count("SELECT COUNT(*) FROM users WHERE email = ? AND email_canonical = ?", kept, strings.ToLower(kept)) != 1 {
-			t.Errorf("kept as %q", ada.email)
+			t.Errorf("stored as %q", ada.email)
 		}
 		spellings := []string{"ada@bücher.example", "ADA@BÜCHER.EXAMPLE", "ada@bu\u0308cher。ｅｘａｍｐｌｅ", kept, strings.ToUpper(kept)}
 		for _, spelling := range spellings {
@@ -181,10 +181,10 @@ func TestAnEmailsDomainMayBeInUnicode(t *testing.T) {
 		}
 		a := s.do("POST", "/api/v1/auth/register", "", body("email", "grace@bücher.example", "password", "Grace@bücher.example", "name", "Grace")).is(422)
 		if !strings.Contains(string(a.body), "must not be the email address") {
-			t.Errorf("the address is her password: %s", a.body)
+			t.Errorf("accepted the address as a password: %s", a.body)
 		}
 
-		// A label that IDNA does not know was registered before, and stays what it is.
+		// A label that IDNA rejects stays as it is, because earlier versions accepted it.
 		odd := s.actorOf(register("odd@XN--a.r3---x.example").is(201))
 		s.logIn("ODD@xn--a.R3---X.example", password).is(200)
 
@@ -224,7 +224,7 @@ func TestOneOfManyRegistersAnEmail(t *testing.T) {
 			return s.do("POST", "/api/v1/auth/register", "", body("email", spellings[i%3], "password", password, "name", "Ada"))
 		})
 		if s.count("SELECT COUNT(*) FROM users") != 1 || s.count("SELECT COUNT(*) FROM organizations") != 1 {
-			t.Error("those who lost left something behind")
+			t.Error("refused registrations left rows")
 		}
 	})
 }
@@ -238,7 +238,7 @@ func TestLogInByFormAndByJSON(t *testing.T) {
 		good := url.Values{"username": {ada.email}, "password": {password}}
 		asForm(good).is(200)
 		good.Set("grant_type", "password")
-		good.Set("scope", "") // Swagger UI and OAuth libraries send what we don't know
+		good.Set("scope", "") // Swagger UI and OAuth libraries send unknown parameters
 		good.Set("client_id", "")
 		a := asForm(good).is(200)
 		if a.str("organization_id") != ada.organization || a.str("user_id") != ada.id || a.header.Get("Cache-Control") != "no-store" {
@@ -296,14 +296,14 @@ func TestAnAccountsStandingIsToldAfterTheRightPasswordOnly(t *testing.T) {
 			s.do("POST", "/api/v1/auth/refresh", "", map[string]any{"refresh_token": fresh.refresh}).is(401)
 			s.logIn(ada.email, "not the password").is(401, "invalid_credentials")
 			if a := s.logIn(ada.email, password).is(403, c.code); strings.Contains(string(a.body), "secret reason") {
-				t.Errorf("the reason is told: %s", a.body)
+				t.Errorf("the answer reveals the reason: %s", a.body)
 			}
 			restore := map[string]any{}
 			if c.out == "activate" {
 				restore["scope"] = "account"
 			}
 			operator.post("/users/"+ada.id+"/"+c.out, restore).is(200)
-			fresh.get("/auth/me").is(401, "invalid_token") // sessions do not come back to life
+			fresh.get("/auth/me").is(401, "invalid_token") // ended sessions stay ended
 			s.logIn(ada.email, password).is(200)
 		}
 	})
@@ -341,7 +341,7 @@ func TestWhichOrganizationIsActiveAfterLogIn(t *testing.T) {
 		s.logIn(grace.email, password, "organization_id", "x").is(422, "validation_failed")
 
 		grace.post(grace.org("/suspend"), map[string]any{"reason": "r"}).is(200)
-		active(ada.organization) // the other one is not in good standing
+		active(ada.organization) // the membership in the other one is not in good standing
 		s.logIn(grace.email, password, "organization_id", grace.organization).is(403, "organization_suspended")
 		ada.post("/users/"+grace.id+"/deactivate", nil).is(200)
 		s.logIn(grace.email, password, "organization_id", ada.organization).is(403, "membership_inactive")
@@ -381,11 +381,11 @@ func TestOldHashesAreVerifiedAndRenewed(t *testing.T) {
 			s.logIn(ada.email, c.password).is(200)
 			renewed := hash()
 			if !strings.HasPrefix(renewed, "$argon2id$v=19$m=7168,t=5,p=1$") {
-				t.Errorf("renewed to %s", renewed)
+				t.Errorf("rehashed to %s", renewed)
 			}
 			s.logIn(ada.email, c.password).is(200)
 			if hash() != renewed {
-				t.Error("a good hash was renewed again")
+				t.Error("a current hash was rehashed")
 			}
 		}
 	})
@@ -410,7 +410,7 @@ func TestAccessTokenClaims(t *testing.T) {
 			t.Errorf("claims: %v", c)
 		}
 		if c["exp"].(float64)-c["iat"].(float64) != 1800 {
-			t.Errorf("lives from %v to %v", c["iat"], c["exp"])
+			t.Errorf("valid from %v to %v", c["iat"], c["exp"])
 		}
 	})
 }

@@ -48,7 +48,7 @@ func newFuzzWorld(t testing.TB) *fuzzWorld {
 	doc, _ := s.document()
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, operation := range doc.Paths.Value(path).Operations() {
-			// A hash for each would make this slow; they have tests of their own.
+			// A hash for each would make this slow; other tests cover these routes.
 			if !slices.Contains([]string{"register", "logIn", "changePassword"}, operation.OperationID) {
 				w.operations = append(w.operations, fuzzOperation{method, path, operation})
 			}
@@ -92,7 +92,7 @@ func (w *fuzzWorld) request(r *rand.Rand, extra string) {
 	if op.RequestBody != nil {
 		sent = w.body(r, op.RequestBody.Value, pick)
 	}
-	// What the router of net/http itself would refuse never reaches us.
+	// net/http would refuse this request before it reaches the service.
 	func() {
 		defer func() {
 			if recover() != nil {
@@ -151,7 +151,7 @@ func FuzzRequests(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, extra string) {
 		w.s.t = t
 		r := rand.New(rand.NewPCG(seed, 0))
-		// What it did is undone, or soon nobody would be left in good standing.
+		// Roll back its effect, or soon no user would be in good standing.
 		_ = w.s.kernel.DB.InTx(t.Context(), func(ctx context.Context) error {
 			w.s.ctx = ctx
 			for range 25 {

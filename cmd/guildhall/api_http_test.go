@@ -118,7 +118,7 @@ func TestADiskThatIsFull(t *testing.T) {
 	var most int
 	ctx := context.Background()
 	err := s.kernel.DB.InTx(ctx, func(ctx context.Context) error {
-		return s.kernel.DB.Row(ctx, "PRAGMA max_page_count = 1").Scan(&most) // no less than there are
+		return s.kernel.DB.Row(ctx, "PRAGMA max_page_count = 1").Scan(&most) // SQLite does not go below the current number
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +226,7 @@ func TestARequestThatTakesTooLong(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
 		err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
-			// Somebody else holds the organization.
+			// Another session locks the organization.
 			if err := s.kernel.DB.Conn(ctx).Exec("UPDATE organizations SET name = name WHERE id = ?", ada.organization).Error; err != nil {
 				return err
 			}
@@ -364,7 +364,7 @@ func TestDocumentationPages(t *testing.T) {
 			t.Errorf("%s: %s", path, csp)
 		}
 		if a.header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s may be sniffed", path)
+			t.Errorf("%s lacks nosniff", path)
 		}
 		if again := s.do("GET", path, "", nil, "If-None-Match", a.header.Get("ETag")); again.status != 304 {
 			t.Errorf("%s: %d with its own ETag", path, again.status)

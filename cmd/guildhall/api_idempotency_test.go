@@ -34,7 +34,7 @@ func (s *service) creations() []creation {
 		{"/organizations/" + ada.organization + "/members", ada.access, body("email", mary.email)},
 		{"/organizations/" + ada.organization + "/admins", ada.access, body("user_id", grace.id)},
 	}
-	// None is forgotten.
+	// The list is complete.
 	creating := 0
 	doc, _ := s.document()
 	for _, r := range s.app.API().Routes() {
@@ -94,7 +94,7 @@ func TestARepeatedCreationIsAnsweredAsTheFirst(t *testing.T) {
 			s.later(-24*time.Hour - time.Second)
 		}
 		if n := s.count("SELECT COUNT(*) FROM idempotency_keys"); n < 3 {
-			t.Errorf("%d keys are kept", n)
+			t.Errorf("%d keys are stored", n)
 		}
 		s.later(49 * time.Hour)
 		if _, err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM idempotency_keys") != 0 {
@@ -114,7 +114,7 @@ func TestKeysAreTheirCallers(t *testing.T) {
 		if mine.str("id") == theirs.str("id") {
 			t.Error("one caller got another's answer")
 		}
-		// The order of members and space don't make another body.
+		// The order of members, and whitespace, do not matter.
 		s.do("POST", "/api/v1/organizations", ada.access, ` { "name" : "x" } `, headers...).is(201)
 		// Another organization, by header, makes another request.
 		ada.post("/organizations", body("name", "x"), append(headers, "X-Organization-ID", ada.organization)...).is(422, "idempotency_key_reused")
@@ -129,7 +129,7 @@ func TestKeysAreTheirCallers(t *testing.T) {
 		for _, bad := range []string{"", " ", "a b", strings.Repeat("x", 256), "é", "a\tb", `"open`, `""`} {
 			ada.post("/organizations", body("name", "y"), "Idempotency-Key", bad).is(422, "validation_failed")
 		}
-		// Where nothing is created it is not looked at.
+		// Routes that create nothing ignore the header.
 		ada.patch(ada.org(""), body("name", "z"), headers...).is(200)
 	})
 }
@@ -211,7 +211,7 @@ func TestAnAnswerLostAfterTheCommit(t *testing.T) {
 				t.Errorf("%s was carried out again", c.path)
 			}
 		}
-		// Before the commit: the key of a process that died is free after a while.
+		// Death before the commit: the lease of the key expires.
 		ada := s.person("Ada")
 		s.exec("INSERT INTO idempotency_keys SELECT 'x', fingerprint, lock, locked_until, created_at, NULL FROM idempotency_keys LIMIT 1")
 		key := uuid.NewString()

@@ -192,7 +192,7 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 					t.Fatal(err)
 				}
 
-				// Nothing where something is required.
+				// No body where one is required.
 				if documented.Required {
 					for _, nothing := range []answer{
 						send(""), send("", "Content-Type", ""), send(" \r\n\t"), send("", "Content-Type", "application/x-www-form-urlencoded"),
@@ -206,7 +206,7 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 					send(" ").is(400, "malformed_body")
 				}
 
-				// Other media types, and JSON that is not UTF-8 or is packed.
+				// Other media types, and JSON that is not UTF-8 or is compressed.
 				form := documented.Content["application/x-www-form-urlencoded"] != nil
 				for _, media := range []string{
 					"", "application/xml", "application/json, text/plain", "application/json; charset=utf-16", "application/json; charset",
@@ -219,7 +219,7 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 				for _, encoding := range []string{"br", "gzip, identity"} {
 					a := send(string(whole), "Content-Encoding", encoding).is(415, "unsupported_media_type")
 					if strings.Contains(a.str("detail"), "form") != form {
-						t.Errorf("the types that are read are said to be: %s", a.str("detail"))
+						t.Errorf("the accepted types are: %s", a.str("detail"))
 					}
 				}
 				send(string(whole), "Content-Encoding", "identity", "Content-Encoding", "gzip").is(415, "unsupported_media_type")
@@ -232,7 +232,7 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 					}
 				}
 
-				// Too much of it, whether or not its length is told.
+				// A body that is too large, with and without Content-Length.
 				tooLong := string(whole[:len(whole)-1]) + strings.Repeat(" ", 64<<10) + "}"
 				send(tooLong).is(413, "body_too_large")
 				send(tooLong, "Content-Type", "text/plain").is(413, "body_too_large")
@@ -263,7 +263,7 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 					inputNames(send("{}"), all...) // all at once
 				}
 
-				// What only looks like a member of that name.
+				// Names that only resemble a member.
 				nested := `{"deep":{"x":1,"x":2}}`
 				if a := send(nested).is(422, "validation_failed"); !strings.Contains(string(a.body), "is given twice.") {
 					t.Errorf("%s: %s", nested, a.body)
@@ -279,14 +279,14 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 							t.Errorf("%s: %s", text, a.body)
 						}
 					}
-					// An escaped name is the same name, and so given twice.
+					// An escaped name is the same name, so this repeats it.
 					escaped := fmt.Sprintf(`\u%04x%s`, name[0], name[1:])
 					text := string(whole[:len(whole)-1]) + `,"` + escaped + `":"x"}`
 					inputNames(send(text), "body."+name)
 				}
 				a := send(string(whole[:len(whole)-1])+`,"`+strings.Repeat("é", 5000)+`":1}`).is(422, "validation_failed")
 				if len(a.body) > 1000 {
-					t.Errorf("%s: %d bytes of a client's own text come back", a.request, len(a.body))
+					t.Errorf("%s: the answer repeats a client's text: %d bytes", a.request, len(a.body))
 				}
 			}
 		})
@@ -434,7 +434,7 @@ func TestInputIdsOnEveryRoute(t *testing.T) {
 				}()...)
 				inputNames(s.do(r.Method, r.inputPath("x", "y"), ada.access, sent, "X-Organization-ID", "z"), bad...)
 			}
-			// Sent twice, even the same, it is not for us to choose.
+			// A repeated header is refused, even with the same value.
 			request := httptest.NewRequest(http.MethodGet, "/api/v1/auth/me", nil)
 			request.Header["X-Organization-Id"] = []string{ada.organization, ada.organization}
 			request.Header.Set("Authorization", "Bearer "+ada.access)
@@ -552,7 +552,7 @@ func TestInputFormOfLogIn(t *testing.T) {
 			send("USERNAME=x&"+secret).is(422, "validation_failed")
 			send("username="+strings.Repeat("x", 1024)+"&password="+strings.Repeat("x", 1024)).is(401, "invalid_credentials")
 		})
-		send(user + "&" + secret + "&grant_type=password&scope=&client_id=x&client_secret=").is(200) // OAuth2 says more than we ask
+		send(user + "&" + secret + "&grant_type=password&scope=&client_id=x&client_secret=").is(200) // OAuth clients send parameters that we ignore
 		send(user + "&" + secret + "&grant_type=&organization_id=&refresh_token=&x=1&x=2").is(200)   // without a value is absent (RFC 6749 §3.2)
 		send(user + "&" + secret + "&grant_type=password&refresh_token=x").is(200)
 		send("username=" + url.QueryEscape(" "+strings.ToUpper(ada.email)) + "&" + secret).is(200)
@@ -672,7 +672,7 @@ func TestInputTextIsKeptAsGiven(t *testing.T) {
 			inputNames(ada.post(ada.org("/suspend"), body("reason", hidden)), "body.reason")
 			inputNames(ada.post(ada.org("/archive"), body("reason", hidden)), "body.reason")
 			inputNames(ada.post("/users/"+ada.id+"/archive", body("reason", hidden)), "body.reason")
-			if hidden != "\u2800" { // which hides nothing in a biography
+			if hidden != "\u2800" { // a biography may contain it
 				inputNames(ada.patch("/users/"+ada.id+"/profile", body("bio", hidden)), "body.bio")
 			}
 		}

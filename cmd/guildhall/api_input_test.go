@@ -57,7 +57,7 @@ func (s *service) rows() string {
 // written.
 func TestBadBodiesEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		ada := s.operator("Ada") // who may call everything
+		ada := s.operator("Ada") // may call every route
 		grace := s.person("Grace").joins(ada, false)
 		good := goodBodies(ada, grace)
 		before := s.rows()
@@ -136,7 +136,7 @@ func TestBadBodiesEverywhere(t *testing.T) {
 				crowd = append(crowd, fmt.Sprintf(`"u%d":1`, i))
 			}
 			if a := send(plus(strings.Join(crowd, ","))).is(422, "validation_failed"); len(a.body) > 2000 {
-				t.Errorf("%s %s: an answer of %d bytes", r.Method, path, len(a.body))
+				t.Errorf("%s %s: the answer has %d bytes", r.Method, path, len(a.body))
 			}
 			send(whole("", ""), "Content-Type", "text/plain").is(415, "unsupported_media_type")
 			send(strings.Repeat(" ", 70_000)).is(413, "body_too_large")

@@ -96,14 +96,14 @@ func TestGuessingFromEverywhere(t *testing.T) {
 				}
 			}
 			if looked != 100 {
-				t.Errorf("%d guesses at %s were looked at", looked, email)
+				t.Errorf("%d guesses at %s were checked", looked, email)
 			}
 		}
 		ada.get("/auth/me").is(200)
 		s.from("203.0.113.50:1", "POST", "/api/v1/auth/refresh", body("refresh_token", ada.refresh)).is(200)
 		s.guess(ada.email, password, "198.51.100.250").is(429)
 		s.guess(ada.email, password, "203.0.113.50").is(200)
-		s.guess(ada.email, password, "198.51.100.250").is(200) // for somebody has just known it
+		s.guess(ada.email, password, "198.51.100.250").is(200) // the successful log-in reset the limit
 	}, limited)
 }
 
@@ -124,7 +124,7 @@ func TestLimitsHoldInParallelAndUnderAFlood(t *testing.T) {
 		}
 		wg.Wait()
 		if looked.Load() != 5 {
-			t.Errorf("%d guesses were looked at", looked.Load())
+			t.Errorf("%d guesses were checked", looked.Load())
 		}
 		s.exec("INSERT INTO rate_limits (key, tat, admitted) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT 'flood ' || i, 0, TRUE FROM n")
 		if _, err := s.app.Sweep(s.ctx); err != nil || s.count("SELECT COUNT(*) FROM rate_limits WHERE tat = 0") != 0 {
@@ -167,7 +167,7 @@ func TestAForwardedAddressIsBelievedOfTrustedProxiesOnly(t *testing.T) {
 				"X-Forwarded-For", "198.51.100."+strconv.Itoa(i), "X-Real-IP", "198.51.100."+strconv.Itoa(i), "Forwarded", "for=198.51.100."+strconv.Itoa(i)).is(want)
 			s.from("10.0.0.1:1", "POST", "/api/v1/auth/token", map[string]any{"username": "a@example.com", "password": "x"},
 				"X-Forwarded-For", "203.0.113."+strconv.Itoa(i)).is(401)
-			// HAProxy adds a field of its own; one that can't be read is nobody's, and the proxy's own address counts.
+			// HAProxy adds its own field. If a field can't be parsed, the proxy's address counts.
 			s.from("10.0.0.1:1", "POST", "/api/v1/auth/token", map[string]any{"username": "b@example.com", "password": "x"},
 				"X-Forwarded-For", "203.0.113."+strconv.Itoa(i), "X-Forwarded-For", "198.51.100.9").is(want)
 			s.from("10.0.0.2:1", "POST", "/api/v1/auth/token", map[string]any{"username": "c@example.com", "password": "x"},

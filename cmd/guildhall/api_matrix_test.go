@@ -147,7 +147,7 @@ func (w *matrixWorld) set(ctx context.Context, asker *actor, who, standing strin
 	switch standing {
 	case "suspended there":
 		if who != "member" && who != "admin" {
-			return false // the owner can't be, and the others are not there
+			return false // the owner can't be suspended, and the others are no members
 		}
 		return do("POST", "/users/"+asker.id+"/suspend", `{"reason":"matrix"}`)
 	case "account suspended":

@@ -50,13 +50,13 @@ func TestLettingPeopleIn(t *testing.T) {
 		first := root.get("/users/" + id + "/audit-events").is(200).list()
 		first = first[len(first)-1:]
 		if first[0]["action"] != "user.created" || first[0]["actor_user_id"] != root.id || first[0]["actor_role"] != "platform_administrator" || first[0]["sequence"] != 1.0 {
-			t.Errorf("her trail begins with %v", first)
+			t.Errorf("her audit log begins with %v", first)
 		}
 		if got := ada.eventsOf(ada.org("")); fmt.Sprint(got[:2]) != "[admin.granted by platform_administrator member.added by platform_administrator]" {
 			t.Errorf("in the organization: %v", got)
 		}
 
-		// A member; in no organization; without a password.
+		// Three accounts: a member, one in no organization, one without a password.
 		email = newEmail()
 		create(root, body("email", email, "name", "M", "password", password, "organization_id", ada.organization)).is(201)
 		if me := s.actorOf(s.logIn(email, password).is(200)).get("/auth/me"); me.str("organization.role") != "member" {
@@ -83,7 +83,7 @@ func TestLettingPeopleIn(t *testing.T) {
 		}
 		s.logIn(email, "five boxing wizards").is(200)
 
-		// Refused, and nothing is left.
+		// Refused creations leave no rows.
 		before := s.rows()
 		for _, c := range []struct {
 			who    *actor
@@ -105,10 +105,10 @@ func TestLettingPeopleIn(t *testing.T) {
 			create(c.who, c.body).is(c.status, c.code)
 		}
 		if after := s.rows(); after != before {
-			t.Errorf("something is left of what was refused\n%s\n%s", before, after)
+			t.Errorf("a refused creation left rows\n%s\n%s", before, after)
 		}
 
-		// Asked again.
+		// The same request again, with its idempotency key.
 		b := body("email", newEmail(), "name", "P", "password", password)
 		again := []string{"Idempotency-Key", "again"}
 		if one, two := create(root, b, again...).is(201), create(root, b, again...).is(201); string(one.body) != string(two.body) || two.header.Get("Idempotency-Replayed") != "true" {
@@ -137,7 +137,7 @@ func TestLettingPeopleInByCommand(t *testing.T) {
 
 		email = newEmail()
 		if out := c.ok("user", "create", email, "--name", "N", "--no-password"); !strings.Contains(out, "guildhall admin set-password "+email) {
-			t.Errorf("told: %s", out)
+			t.Errorf("printed: %s", out)
 		}
 		s.logIn(email, password).is(401, "invalid_credentials")
 		c.fails(1, "This email address already has an account.", "user", "create", email, "--name", "N", "--no-password")

@@ -149,11 +149,11 @@ func TestRefreshesShareOneLimit(t *testing.T) {
 				}
 				token = a.is(200).str("refresh_token")
 			}
-			t.Fatalf("%d refreshes were let through", most)
+			t.Fatalf("%d refreshes were allowed", most)
 			return answer{}
 		}
 		until429(200, func() answer { return s.refresh(token) })
-		// One comes back each second, so that a few may be let through on a slow machine.
+		// The limit regains one request a second, so a slow machine may get a few more.
 		a := until429(20, func() answer {
 			return s.form("/auth/token", "grant_type", "refresh_token", "refresh_token", token)
 		})
@@ -217,7 +217,7 @@ func TestErrorsForOAuthClients(t *testing.T) {
 			}
 			s.do("POST", "/api/v1"+path, "", "x=y", "Content-Type", form+"; charset=latin1").is(415, "unsupported_media_type")
 		}
-		// Nobody else is answered so.
+		// Other routes answer with a problem only.
 		ada.s.do("POST", "/api/v1/auth/logout", ada.access, "all=true", "Content-Type", form).is(415, "unsupported_media_type")
 		s.do("GET", "/api/v1/auth/token", "", nil, "Content-Type", form).is(405, "method_not_allowed")
 	})

@@ -17,7 +17,7 @@ func TestTheLastOperatorIsKept(t *testing.T) {
 		c.ok("user", "suspend", second.email, "--reason", "x")
 		c.fails(1, "is the last platform administrator who can log in", "admin", "revoke", root.email)
 		root.get("/users?scope=all").is(200)
-		c.ok("admin", "revoke", second.email) // who could not
+		c.ok("admin", "revoke", second.email) // suspended, so not a usable administrator
 		c.fails(1, second.email+" is not a platform administrator", "admin", "revoke", second.email)
 		c.ok("admin", "revoke", root.email, "--force")
 		root.get("/users?scope=all").is(403)

@@ -157,7 +157,7 @@ func TestAPageIsNotShiftedByWhoComesAndGoes(t *testing.T) {
 		before := followLinks(ada, ada.org("/members"), nil)[0]
 		var seen []string
 		for _, page := range followLinks(ada, ada.org("/members?limit=4"), func(page int) {
-			if page == 1 { // somebody on the first page leaves, somebody comes
+			if page == 1 { // one member of the first page leaves, another one joins
 				ada.delete(ada.org("/members/" + before[1])).is(204)
 				s.person("New").joins(ada, false)
 			}

@@ -23,14 +23,14 @@ func TestASetPasswordLetsThemIn(t *testing.T) {
 				}
 			}
 			if len(says) == 0 && strings.Contains(out, "can't log in") {
-				t.Errorf("told: %s", out)
+				t.Errorf("printed: %s", out)
 			}
 		}
 		logIn := func(from string) answer {
 			return s.from(from, "POST", "/api/v1/auth/token", body("username", ada.email, "password", chosen))
 		}
 
-		// From one address, and as a hundred guesses from everywhere leave it.
+		// The limits after guesses from one address, and after a hundred from everywhere.
 		const here, elsewhere = "192.0.2.1:1", "203.0.113.1:1"
 		for range 5 {
 			logIn(here).is(401)
@@ -47,7 +47,7 @@ func TestASetPasswordLetsThemIn(t *testing.T) {
 		set()
 		logIn("198.51.100.8:1").is(200)
 
-		// Not let in all the same.
+		// The log-in is still refused.
 		c.ok("user", "suspend", ada.email, "--reason", "Under investigation.")
 		set("they can't log in: the account is suspended", "Under investigation.", "guildhall user activate "+ada.email)
 		logIn("198.51.100.9:1").is(403, "account_suspended")

@@ -10,7 +10,7 @@ import (
 // not ignored.
 func TestUnknownParametersAreRefusedEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		ada := s.operator("Ada") // who may call everything
+		ada := s.operator("Ada") // may call every route
 		grace := s.person("Grace").joins(ada, false)
 		good := goodBodies(ada, grace)
 		s.inputUntouched(func() {
@@ -56,7 +56,7 @@ func TestUnknownParametersAreRefusedEverywhere(t *testing.T) {
 			}
 		}
 
-		// Let through: what caches and campaigns add, and what is no API.
+		// Allowed: parameters of caches and campaigns, and paths outside of the API.
 		for _, path := range []string{"/users", "/auth/me", "/auth/sessions", ada.org(""), ada.org("/members")} {
 			ada.get(path + "?_=1764354302&_=2&utm_source=x&__proto__=y").is(200)
 		}

@@ -28,7 +28,7 @@ func TestReasonsAreForThoseWhoCouldGiveThem(t *testing.T) {
 		knows := func(a answer, reason string, want bool) {
 			t.Helper()
 			if got := strings.Contains(string(a.is(200).body), reason); got != want {
-				t.Errorf("%s tells %q: %t, want %t: %s", a.request, reason, got, want, a.body)
+				t.Errorf("%s reveals %q: %t, want %t: %s", a.request, reason, got, want, a.body)
 			}
 		}
 
@@ -74,14 +74,14 @@ func TestReasonsAreForThoseWhoCouldGiveThem(t *testing.T) {
 				t.Errorf("%s tells the person %v", action, d)
 			}
 		}
-		for _, e := range trail.list() { // done by no role in an organization
+		for _, e := range trail.list() { // a platform administrator has no role in the organization
 			if as := e["actor_role"]; e["actor_user_id"] == root.id && (as != "platform_administrator" || e["address"] != "") {
 				t.Errorf("%s was done as %s from %q", e["action"], as, e["address"])
 			}
 		}
 		knows(ada.get(ada.org("/audit-events")), secret, false)
 
-		// By command; and one's own reason is one's own to read.
+		// By command. Users see the reasons of their own actions.
 		s.atServer().ok("user", "suspend", bob.email, "--reason", secret)
 		s.atServer().ok("user", "activate", bob.email)
 		bob = s.actorOf(s.logIn(bob.email, password).is(200))

@@ -77,7 +77,7 @@ func TestOneOfManyRefreshesWins(t *testing.T) {
 		wg.Wait()
 		for _, successor := range successors {
 			if successor == "" || successor != successors[0] {
-				t.Fatalf("there are several successors, or none: %v", successors)
+				t.Fatalf("want one successor: %v", successors)
 			}
 		}
 		if got := s.count("SELECT generation FROM sessions"); got != 2 {
@@ -246,7 +246,7 @@ func TestSwitchOrganization(t *testing.T) {
 			t.Errorf("claims: %v", after)
 		}
 		if got := s.refresh(a.str("refresh_token")).is(200).str("organization_id"); got != ada.organization {
-			t.Error("a refresh forgets the switch")
+			t.Error("a refresh resets the active organization")
 		}
 		ada.post("/users/"+grace.id+"/suspend", map[string]any{"reason": "r"}).is(200)
 		to(ada.organization).is(403, "membership_suspended")
@@ -277,14 +277,14 @@ func TestSessionsThatAPersonSees(t *testing.T) {
 			first["address"] != "192.0.2.100" || second["organization_id"] != ada.organization || second["created_at"] == "" || second["expires_at"] == "" {
 			t.Errorf("%s", list.body)
 		}
-		// A refresh from elsewhere shows.
+		// A refresh from another address is visible.
 		s.later(time.Minute)
 		s.from("198.51.100.9:1", "POST", "/api/v1/auth/refresh", body("refresh_token", phone.refresh), "User-Agent", "Phone/2").is(200)
 		second = ada.get("/auth/sessions").is(200).list()[1]
 		if second["address"] != "198.51.100.9" || second["client"] != "Phone/2" || second["last_used_at"] == second["created_at"] {
 			t.Errorf("%v", second)
 		}
-		// Nobody ends or sees somebody else's, or one that is over.
+		// A user can neither see nor end another user's session, or one that has ended.
 		id := second["id"].(string)
 		eve.delete("/auth/sessions/"+id).is(404, "session_not_found")
 		s.operator("Oz").delete("/auth/sessions/"+id).is(404, "session_not_found")
@@ -296,7 +296,7 @@ func TestSessionsThatAPersonSees(t *testing.T) {
 		if n := len(ada.get("/auth/sessions").list()); n != 1 {
 			t.Errorf("%d sessions", n)
 		}
-		// One's own, now.
+		// A user's own session.
 		current := ada.get("/auth/sessions").list()[0]["id"].(string)
 		ada.delete("/auth/sessions/" + current).is(204)
 		ada.get("/auth/me").is(401)
@@ -357,7 +357,7 @@ func TestEndedSessionsGoAfterTheirRetention(t *testing.T) {
 			t.Errorf("%d sessions went", n)
 		}
 
-		// Grace uses Ada's organization, and is removed from her own session's one.
+		// Grace uses Ada's organization, and is removed from the one in her own session.
 		s.later(day)
 		ada = s.logInAgain(ada)
 		theirs := s.logInAgain(grace).in(ada)
@@ -369,7 +369,7 @@ func TestEndedSessionsGoAfterTheirRetention(t *testing.T) {
 		s.later(18 * day)
 		s.swept()
 		if of(theirs) != 1 || of(lost) != 1 {
-			t.Error("it is forgotten which organization Grace used last")
+			t.Error("Grace's last organization is lost")
 		}
 		if got := s.logIn(grace.email, password).is(200).str("organization_id"); got != ada.organization || got == mine {
 			t.Errorf("Grace is in %s", got)

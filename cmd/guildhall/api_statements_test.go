@@ -49,8 +49,8 @@ func TestWhatOthersDoLeavesTheGateItsMemory(t *testing.T) {
 		ada.get("/auth/me").is(200)
 		return s.statements.Load() - before
 	}
-	asks() // once as a stranger,
-	asks() // and once to be remembered
+	asks() // once without a cache entry,
+	asks() // and once to fill the cache
 	for what, do := range map[string]func(){
 		"nothing":         func() {},
 		"a registration":  func() { s.person("New") },
@@ -59,12 +59,12 @@ func TestWhatOthersDoLeavesTheGateItsMemory(t *testing.T) {
 		"a member":        func() { grace.post(grace.org("/members"), body("user_id", mary.id)).is(201) },
 	} {
 		if do(); asks() != 0 {
-			t.Errorf("after %s the gate asks again", what)
+			t.Errorf("after %s the gate queries the database", what)
 		}
 	}
 	grace.post(grace.org("/suspend"), because()).is(200)
 	if asks() == 0 {
-		t.Error("after a suspension the gate does not ask")
+		t.Error("after a suspension the gate does not query the database")
 	}
 }
 
@@ -146,8 +146,8 @@ func (s *service) plan(text string) (steps []string) {
 				n, _ := strconv.Atoi(p[1])
 				highest = max(highest, n)
 			}
-			// With little memory no subquery is made a hash of a whole table: below one,
-			// PostgreSQL 18 minds no scan that is off.
+			// With little memory no plan hashes a whole table for a subquery: below a hash,
+			// PostgreSQL 18 ignores that scans are disabled.
 			for _, set := range []string{"SET LOCAL enable_seqscan = off", "SET LOCAL work_mem = '64kB'", "SET LOCAL plan_cache_mode = force_generic_plan", "PREPARE explained AS " + text} {
 				if err := conn.Exec(set).Error; err != nil {
 					return err
@@ -199,7 +199,7 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 		return a
 	}
 	get := func(most int64, path string) {
-		for range 2 { // on SQLite the gate keeps the standing of whoever comes again
+		for range 2 { // on SQLite the gate caches the standing at the second request
 			ada.get(path)
 		}
 		one(most, "GET "+path, func() answer { return ada.get(path) })

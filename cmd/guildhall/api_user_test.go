@@ -120,7 +120,7 @@ func TestASuspensionInAnOrganizationEndsByItself(t *testing.T) {
 		grace.get(ada.org("/members")).is(403, "membership_suspended")
 		s.later(61 * time.Second)
 		grace.get(ada.org("/members")).is(200)
-		ada.post("/users/"+grace.id+"/suspend", because()).is(200) // the old one is closed, a new one may open
+		ada.post("/users/"+grace.id+"/suspend", because()).is(200) // the old suspension has ended, so a new one is possible
 		grace.get(ada.org("/members")).is(403, "membership_suspended")
 		if n := s.count("SELECT COUNT(*) FROM user_suspensions WHERE lifted_at IS NULL"); n != 1 {
 			t.Errorf("%d are open", n)
@@ -147,7 +147,7 @@ func TestWhoMayChangeWhoseStanding(t *testing.T) {
 		operator.post("/users/"+ada.id+"/deactivate", nil, "X-Organization-ID", ada.organization).is(409, "owner_required")
 		operator.post("/users/"+operator.id+"/suspend", body("reason", "r", "scope", "account")).is(403, "own_standing")
 		operator.post("/users/"+nowhere+"/suspend", body("reason", "r", "scope", "account")).is(404, "user_not_found")
-		suspend(one, member.id).is(403, "membership_suspended") // who was suspended has no power there
+		suspend(one, member.id).is(403, "membership_suspended") // a suspended admin has no permissions there
 	})
 }
 
@@ -158,9 +158,9 @@ func TestArchivingAnAccount(t *testing.T) {
 		archive := func(who *actor, id string) answer { return who.post("/users/"+id+"/archive", because()) }
 		archive(ada, grace.id).is(403, "not_yourself")
 		archive(ada, ada.id).is(409, "owner_required")
-		ada.get("/auth/me").is(200) // nothing was done
+		ada.get("/auth/me").is(200) // the account was not changed
 		if n := s.count("SELECT COUNT(*) FROM user_archives"); n != 0 {
-			t.Error("an archive was left")
+			t.Error("an archive row was left")
 		}
 		ada.post(ada.org("/transfer-ownership"), body("new_owner_user_id", grace.id)).is(200)
 		if a := archive(ada, ada.id).is(200); a.str("is_archived") != "true" || a.str("is_active") != "false" {
@@ -183,7 +183,7 @@ func TestArchivingAnAccount(t *testing.T) {
 			t.Errorf("is_archived: %s", got)
 		}
 		if members := grace.get(ada.org("/members")); strings.Contains(string(members.body), alone.id) {
-			t.Error("strangers meet")
+			t.Error("strangers see each other")
 		}
 	})
 }

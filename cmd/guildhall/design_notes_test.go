@@ -150,7 +150,7 @@ func eachWithNotes(t *testing.T, test func(t *testing.T, s *service)) {
 func TestANewTableTravels(t *testing.T) {
 	eachWithNotes(t, func(t *testing.T, source *service) {
 		ada, eve := source.person("Ada"), source.person("Eve")
-		// Grace has left; her note still names her.
+		// Grace is no longer a member; her note still refers to her.
 		grace := source.person("Grace").joins(ada, false)
 		grace.organization = ada.organization
 		id := source.note(grace, "“gears” & wheels")

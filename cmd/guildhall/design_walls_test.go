@@ -15,7 +15,7 @@ func TestWalls(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	only := map[string][]string{ // what is imported, a pattern of package path, and the only packages that may
+	only := map[string][]string{ // a pattern of imported package paths, and the only packages that may import them
 		"github.com/spf13/viper":                 {"guildhall/platform/config"},
 		"github.com/golang-jwt/jwt/v5":           {"guildhall/platform/token"},
 		"gorm.io/driver/postgres":                {"guildhall/platform/database"},
@@ -53,13 +53,13 @@ func TestWalls(t *testing.T) {
 				}
 			}
 			if strings.HasPrefix(importer, "guildhall/platform/") && strings.HasPrefix(imported, "guildhall/modules") {
-				t.Errorf("%s imports %s: the platform knows no module", importer, imported)
+				t.Errorf("%s imports %s: the platform must not import modules", importer, imported)
 			}
 		}
 	}
 	for library := range only {
 		if !found[library] {
-			t.Errorf("nobody imports %s: the test watches nothing", library)
+			t.Errorf("no package imports %s: the rule checks nothing", library)
 		}
 	}
 }

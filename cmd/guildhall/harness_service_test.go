@@ -42,7 +42,7 @@ type service struct {
 	ctx        context.Context
 	statements atomic.Int64
 	texts      sync.Map     // of those statements
-	skew       atomic.Int64 // what the clock is ahead, in nanoseconds
+	skew       atomic.Int64 // how far the clock is ahead, in nanoseconds
 }
 
 // asInProduction starts a migrated service in this process, with production settings.
@@ -160,7 +160,7 @@ func (s *service) later(d time.Duration) { s.skew.Add(int64(d)) }
 type answer struct {
 	t       testing.TB
 	request string
-	oauth   bool // as OAuth clients ask, and are answered
+	oauth   bool // the request of an OAuth client, whose errors follow RFC 6749
 	status  int
 	header  http.Header
 	body    []byte
@@ -325,7 +325,7 @@ func (a answer) str(path string) string {
 type actor struct {
 	s                          *service
 	id, email, access, refresh string
-	organization               string // the one made at registration
+	organization               string // created at registration
 }
 
 const password = "tr0ub4dor & 3 horses"

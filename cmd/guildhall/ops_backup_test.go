@@ -63,7 +63,7 @@ func TestABackupBringsEverythingBack(t *testing.T) {
 			t.Error(broken)
 		}
 		if n := restored.count("SELECT COUNT(*) FROM audit_events WHERE action = 'database.restored'"); n != 1 {
-			t.Errorf("%d events say that it was restored", n)
+			t.Errorf("%d events of the restore", n)
 		}
 	})
 }
@@ -108,7 +108,7 @@ func TestTrustBackups(t *testing.T) {
 		}
 		wrong, rounds, checked := 0, size(2, 20), 0
 		for round := range rounds {
-			time.Sleep(rand.N(50 * time.Millisecond)) // at which moment is what is random
+			time.Sleep(rand.N(50 * time.Millisecond)) // the backup starts at a random moment
 			least, most := make([]int64, len(counters)), make([]int64, len(counters))
 			for i, c := range counters {
 				least[i] = c.acknowledged.Load()
@@ -142,7 +142,7 @@ func TestTrustBackups(t *testing.T) {
 				}
 				if a := restored.do("GET", "/api/v1/auth/me", c.access, nil); a.status != 401 {
 					wrong++
-					t.Errorf("a session lives again: %d", a.status)
+					t.Errorf("a session is valid after the restore: %d", a.status)
 				}
 			}
 			if broken := invariants(t, restored.kernel.DB); len(broken) > 0 {
@@ -220,7 +220,7 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 		refused("there is CREATE TRIGGER undead", broken(undead))
 		refused("there is CREATE VIEW", broken("CREATE VIEW v AS SELECT 1"))
 		if out, status := run(t, dir, inProduction(to), "restore", "--unsound", broken(undead)); status != 1 || !strings.Contains(out, "sessions can't be ended") {
-			t.Errorf("sessions that live again: %d\n%s", status, out)
+			t.Errorf("sessions valid after the restore: %d\n%s", status, out)
 		}
 		refused("newer than this version", broken("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')"))
 		refused("no backup of guildhall", broken("DROP TABLE schema_migrations"))
@@ -245,7 +245,7 @@ func TestAnUnsoundBackupIsNotTakenForGood(t *testing.T) {
 			t.Errorf("%+v %v", taken, err)
 		}
 		if _, err := os.Stat(file); err == nil {
-			t.Error("it has the name of a sound one")
+			t.Error("an invalid backup has the name of a valid one")
 		}
 		if _, err := os.Stat(file + ".unsound"); err != nil {
 			t.Error(err)
@@ -354,7 +354,7 @@ func TestBackupUnderRowSecurity(t *testing.T) {
 		t.Errorf("%d members, %d restored", was, is)
 	}
 	if n := restored.countAs(context.Background(), "SELECT COUNT(*) FROM organization_members"); n != 0 {
-		t.Errorf("nobody in particular sees %d members", n)
+		t.Errorf("without a tenant, %d members are visible", n)
 	}
 }
 
@@ -375,7 +375,7 @@ func TestBackupThatIsGivenUp(t *testing.T) {
 		ctx, cancel := context.WithCancel(everything)
 		cancel()
 		if _, err := backup.Take(ctx, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, filepath.Join(dir, "b")); err == nil {
-			t.Error("it was made")
+			t.Error("a backup was made")
 		}
 		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
 			if !d.IsDir() {

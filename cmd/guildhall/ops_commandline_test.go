@@ -108,7 +108,7 @@ func TestPeopleByCommand(t *testing.T) {
 		ada.get("/auth/me").is(200)
 		shout := strings.ToUpper(ada.email)
 		if out := c.ok("user", "suspend", shout, "--reason", "Under investigation.", "--until", "7d"); !strings.Contains(out, ada.email+" is suspended until 2") {
-			t.Errorf("told: %s", out)
+			t.Errorf("printed: %s", out)
 		}
 		ada.get("/auth/me").is(401, "invalid_token")
 		logIn(ada).is(403, "account_suspended")
@@ -123,13 +123,13 @@ func TestPeopleByCommand(t *testing.T) {
 		if out := c.ok("user", "show", ada.email); !strings.Contains(out, "suspended since") || !strings.Contains(out, ": Under investigation.") {
 			t.Errorf("shown:\n%s", out)
 		}
-		// A view as the API's, after each of them.
+		// Each prints the same view as the API.
 		hasAll(t, c.object("user", "activate", ada.email), root.get(ada.path()))
 		lastEvent(root, ada.path(), "user.activated")
 		logIn(ada).is(200)
 		ada = s.actorOf(logIn(ada))
 
-		// Within an organization only.
+		// Only the membership in an organization.
 		bob.get(ada.org("")).is(200)
 		c.ok("user", "suspend", bob.email, "--reason", "Loud.", "--organization", ada.organization)
 		bob.get(ada.org("")).is(403, "membership_suspended")
@@ -177,7 +177,7 @@ func TestPeopleByCommand(t *testing.T) {
 			t.Errorf("ended again: %s", out)
 		}
 
-		// Archived, with what they are alone in; and back.
+		// Archive the account and the organizations without other members; then restore it.
 		c.fails(1, "transfer its ownership first", "user", "archive", ada.email, "--reason", "Left.")
 		c.ok("user", "archive", bob.email, "--reason", "Left.")
 		logIn(bob).is(403, "account_archived")
@@ -238,7 +238,7 @@ func TestOrganizationsByCommand(t *testing.T) {
 		bob.get(ada.org("/members")).is(200)
 		lastEvent(root, ada.org(""), "organization.activated")
 
-		// A suspension by the owner is lifted as well.
+		// `activate` also ends a suspension by the owner.
 		ada.post(ada.org("/suspend"), because()).is(200)
 		c.ok("organization", "activate", ada.organization)
 		bob.get(ada.org("/members")).is(200)
@@ -248,7 +248,7 @@ func TestOrganizationsByCommand(t *testing.T) {
 			t.Errorf("transferred: %v", transferred)
 		}
 		lastEvent(root, ada.org(""), "ownership.transferred")
-		ada.patch(ada.org(""), body("name", "Difference Engines")).is(200) // stays as an admin
+		ada.patch(ada.org(""), body("name", "Difference Engines")).is(200) // the former owner stays as an admin
 		ada.post(ada.org("/suspend"), because()).is(403, "insufficient_role")
 		c.fails(1, "already owns", "organization", "transfer", ada.organization, bob.id)
 		c.fails(1, "not a member", "organization", "transfer", ada.organization, root.id)
@@ -267,7 +267,7 @@ func TestOrganizationsByCommand(t *testing.T) {
 		lastEvent(root, ada.org(""), "organization.unarchived")
 		c.fails(1, "not archived", "organization", "unarchive", ada.organization)
 
-		// By a name that only one has.
+		// By a unique name.
 		other := ada.post("/organizations", body("name", "Difference Engines")).is(201).str("id")
 		for _, id := range []string{ada.organization, other} {
 			c.fails(1, id, "organization", "show", "Difference Engines")
@@ -420,7 +420,7 @@ func TestUnlockByCommand(t *testing.T) {
 			held = append(held, fmt.Sprint(l["limit"], " ", l["address"]))
 		}
 		if fmt.Sprint(held) != "[log-in 192.0.2.1 log-in 2001:db8::/64]" {
-			t.Errorf("held up by %q", held)
+			t.Errorf("limits: %q", held)
 		}
 		if out := c.ok("user", "show", ada.email); !strings.Contains(out, "active rate limits: 2") || !strings.Contains(out, "192.0.2.1") {
 			t.Errorf("shown:\n%s", out)
@@ -431,10 +431,10 @@ func TestUnlockByCommand(t *testing.T) {
 		lastEvent(root, ada.path(), "user.unlocked")
 		for _, from := range []string{"192.0.2.1", "2001:db8::1"} {
 			s.guess6(ada.email, from).is(401)
-			s.guess6(eve.email, from).is(429) // hers stay
+			s.guess6(eve.email, from).is(429) // Eve's limits stay
 		}
 
-		// The one on all addresses together, too: as a hundred guesses leave it.
+		// The limit over all addresses is reset as well: set it as if after a hundred guesses.
 		s.exec("UPDATE rate_limits SET tat = tat + 90000000000")
 		if shown := fmt.Sprint(c.object("user", "show", eve.id)["limits"]); !strings.Contains(shown, "limit:account") {
 			t.Errorf("shown: %s", shown)
@@ -442,7 +442,7 @@ func TestUnlockByCommand(t *testing.T) {
 		s.guess6(eve.email, "203.0.113.1").is(429)
 		c.ok("user", "unlock", eve.id)
 		s.guess6(eve.email, "203.0.113.1").is(401)
-		s.guess6(eve.email, "192.0.2.1").is(429) // nobody gets in from there
+		s.guess6(eve.email, "192.0.2.1").is(429) // no log-in from there is accepted
 		if left := fmt.Sprint(c.object("user", "unlock", eve.id)["limits"]); !strings.Contains(left, "limit:address") || strings.Contains(left, "limit:account") {
 			t.Errorf("left: %s", left)
 		}
@@ -491,7 +491,7 @@ func TestCommandsForOperatorsRefuse(t *testing.T) {
 	if n := s.count("SELECT COUNT(*) FROM user_suspensions"); n != 0 {
 		t.Errorf("%d suspensions", n)
 	}
-	// No empty database is made for them, nor used before it is migrated.
+	// They create no empty database, and refuse one that is not migrated.
 	nowhere := atServer{t, t.TempDir(), inProduction("sqlite://nothing.db", "MIGRATE_ON_START=true")}
 	nowhere.fails(1, "a file that is not there", "user", "list")
 	if err := os.WriteFile(filepath.Join(nowhere.dir, "nothing.db"), nil, 0o600); err != nil {
@@ -562,7 +562,7 @@ func TestNobodyIsFilledInOnTheWayBack(t *testing.T) {
 		}
 		for table, column := range nobodys {
 			if s.count("SELECT COUNT(*) FROM "+table+" WHERE "+column+" IS NULL") == 0 {
-				t.Errorf("%s has no row by nobody", table)
+				t.Errorf("%s has no row without an actor", table)
 			}
 		}
 		db, all := s.kernel.DB, s.app.Migrations()
@@ -588,7 +588,7 @@ func TestNobodyIsFilledInOnTheWayBack(t *testing.T) {
 		}
 		for table, column := range nobodys {
 			if n := s.count("SELECT COUNT(*) FROM " + table + " WHERE " + column + " IS NULL"); n != 0 {
-				t.Errorf("%s has %d rows by nobody", table, n)
+				t.Errorf("%s has %d rows without an actor", table, n)
 			}
 		}
 		if _, err := migrate.Up(everything, db, all); err != nil {
@@ -678,7 +678,7 @@ func TestTheCommandLineIsNobodyWithAnAccount(t *testing.T) {
 		}
 		_, err := s.kernel.Gate.Lock(everything, uuid.MustParse(ada.organization), uuid.Nil)
 		if err == nil {
-			t.Error("a context without a caller may hold an organization")
+			t.Error("a context without a caller may lock an organization")
 		}
 	})
 }

@@ -91,8 +91,8 @@ func TestCopyTakesEverythingAlong(t *testing.T) {
 		if status != 0 || !strings.Contains(out, "copied and compared") {
 			t.Fatalf("%d\n%s", status, out)
 		}
-		// What the indexes and foreign keys forbid is forbidden again: a schema as
-		// migrations make it, which same compares where it can.
+		// The indexes and foreign keys exist again: the schema is the one that migrations
+		// create, which same compares where it can.
 		fresh := platformtest.SQLiteURL
 		if strings.HasPrefix(to, "postgres") {
 			fresh = platformtest.PostgresURL
@@ -138,12 +138,12 @@ func TestCopyGoesOn(t *testing.T) {
 			cancel()
 			if err == nil {
 				if !result.Resumed {
-					t.Error("it did not go on with what was there")
+					t.Error("it did not continue from the existing rows")
 				}
 				break
 			}
 			if !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "cancel") && !strings.Contains(err.Error(), "interrupted") {
-				t.Fatalf("cut off after %d: %v", cuts, err)
+				t.Fatalf("interrupted after %d: %v", cuts, err)
 			}
 			cuts++
 			if half, err := target.DB.IsHalfCopied(everything); err != nil || !half && cuts > 2 {
@@ -156,7 +156,7 @@ func TestCopyGoesOn(t *testing.T) {
 			}
 		}
 		if cuts < 12 {
-			t.Errorf("cut off %d times only", cuts)
+			t.Errorf("interrupted only %d times", cuts)
 		}
 		start(t, to).same(s, ada, grace)
 	})
@@ -182,10 +182,10 @@ func TestCopyRefuses(t *testing.T) {
 		refused("begins with none of sqlite:", "--from", "mysql://x", "--to", to)
 		other := start(t, to)
 		other.asOwner()
-		if strings.HasPrefix(to, "sqlite") { // on PostgreSQL whoever has it open can't write to it
+		if strings.HasPrefix(to, "sqlite") { // on PostgreSQL, a process with an open connection can't write to it
 			refused("another process has", "--from", from, "--to", to)
 		}
-		alone := func(do func()) { // without the other
+		alone := func(do func()) { // while the other service is stopped
 			t.Helper()
 			_ = other.kernel.DB.Close()
 			do()
@@ -203,7 +203,7 @@ func TestCopyRefuses(t *testing.T) {
 		refused("the schema of the source is not the one of this version", "--from", to, "--to", "sqlite://"+filepath.Join(dir, "new.db"))
 		other = start(t, to)
 
-		// Half of a copy is nothing that a service starts on.
+		// The service does not start on an incomplete copy.
 		err := other.kernel.DB.Bulk(everything, func(ctx context.Context, b *database.Bulk) error {
 			return b.InTx(ctx, func(ctx context.Context) error {
 				return b.BeginCopy(ctx, migrate.TableNames(other.app.Migrations(), other.kernel.DB.Driver()))
@@ -220,7 +220,7 @@ func TestCopyRefuses(t *testing.T) {
 		if a := other.do("GET", "/readyz", "", nil); a.status != 503 {
 			t.Errorf("/readyz on half a copy: %d", a.status)
 		}
-		if strings.HasPrefix(to, "postgres") { // a service that runs there acknowledges nothing
+		if strings.HasPrefix(to, "postgres") { // a service that already runs there acknowledges no writes
 			a := other.do("POST", "/api/v1/auth/register", "", body("email", "x@example.com", "password", password, "name", "X"))
 			if a.status != 503 {
 				t.Errorf("a write into half a copy: %d %s", a.status, a.body)
@@ -274,11 +274,11 @@ func TestCopySeesWhatIsNotTheSame(t *testing.T) {
 		o.Progress = nil
 		s.exec("UPDATE users SET created_at = 'yesterday' WHERE id = '" + ada.id + "'")
 		if _, err := clone.Copy(everything, o); err == nil || !strings.Contains(err.Error(), "users.created_at holds yesterday") {
-			t.Errorf("a time that is none: %v", err)
+			t.Errorf("an invalid time: %v", err)
 		}
 		s.exec("UPDATE users SET created_at = updated_at WHERE id = '" + ada.id + "'")
 		if result, err := clone.Copy(everything, o); err != nil || !result.Resumed {
-			t.Errorf("once mended: %v", err)
+			t.Errorf("after the repair: %v", err)
 		}
 	})
 }

@@ -26,7 +26,7 @@ var beginDatabases = []string{"copy", "import", "migrate up", "restore", "seed",
 // argumentsFor returns valid arguments for a command's usage line.
 func argumentsFor(t *testing.T, c *cobra.Command, values map[string]string) (args []string) {
 	t.Helper()
-	usage, _, _ := strings.Cut(c.Use, "[") // what follows may be left out
+	usage, _, _ := strings.Cut(c.Use, "[") // the rest is optional
 	for _, word := range strings.Fields(usage)[1:] {
 		value, known := values[word]
 		if !known {
@@ -80,14 +80,14 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 					args = append(args, "--yes-in=production")
 				}
 				if !onSQLite && slices.Contains(beginDatabases, name) {
-					return // nothing is made: the database is there
+					return // the database exists already
 				}
-				environ := inProduction(databaseURL, append(more, "HOST=203.0.113.1")...) // an address that serve can't have
+				environ := inProduction(databaseURL, append(more, "HOST=203.0.113.1")...) // serve can't listen on this address
 				_, errs, status := separately(t, "a long password\n", dir, environ, args...)
 				if _, err := os.Stat(file); err == nil {
 					began = append(began, name)
 					if !strings.Contains(errs, file) {
-						t.Errorf("%s does not say that it made %s:\n%s", name, file, errs)
+						t.Errorf("%s does not report that it created %s:\n%s", name, file, errs)
 					}
 				} else if left, err := os.ReadDir(filepath.Dir(file)); !errors.Is(err, fs.ErrNotExist) && len(left) > 0 {
 					t.Errorf("%s left %v", name, left)
@@ -97,11 +97,11 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 			})
 			slices.Sort(began)
 			want := beginDatabases
-			if more[0] == "MIGRATE_ON_START=false" { // without a schema it would be of no use
+			if more[0] == "MIGRATE_ON_START=false" { // without a schema the database would be useless
 				want = []string{"copy", "migrate up", "restore"}
 			}
 			if onSQLite && !slices.Equal(began, want) {
-				t.Errorf("with %s a database is begun by %q, want %q", more[0], began, want)
+				t.Errorf("with %s, %q create a database, want %q", more[0], began, want)
 			}
 		}
 		if onSQLite {

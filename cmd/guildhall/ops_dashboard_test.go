@@ -90,7 +90,7 @@ func TestDashboardAndRulesAreAboutRealMetrics(t *testing.T) {
 	}
 	var mu sync.Mutex
 	scrapes := 0
-	t.Run("scrape", func(t *testing.T) { // which waits for both databases
+	t.Run("scrape", func(t *testing.T) { // after the subtests on both databases
 		withMetrics(t, func(_ *testing.T, p *process, _ answer) {
 			scraped := p.scrape()
 			mu.Lock()
@@ -152,7 +152,7 @@ func (k known) faults(text string, asked map[string]bool) (faults []string) {
 }
 
 func (k known) faultsOf(e *metricsql.MetricExpr, labels, asked map[string]bool) (faults []string) {
-	open := []string{"status", "code", "policy", "job", "instance"} // their values need not have been seen here
+	open := []string{"status", "code", "policy", "job", "instance"} // their values depend on the environment
 	for _, filters := range e.LabelFilterss {
 		name := filters[0].Value
 		if filters[0].Label != "__name__" || k[name] == nil {

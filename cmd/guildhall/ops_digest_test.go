@@ -95,7 +95,7 @@ func TestEveryColumnCounts(t *testing.T) {
 	}
 	tried := 0
 	for _, table := range tables {
-		if s.count("SELECT COUNT(*) FROM "+table.Name) == 0 || table.Name == "audit_events" { // whose triggers let nothing be changed
+		if s.count("SELECT COUNT(*) FROM "+table.Name) == 0 || table.Name == "audit_events" { // its triggers allow no change
 			continue
 		}
 		for _, c := range table.Columns {

@@ -27,7 +27,7 @@ func examined(s *service, change ...func(*config.Config)) string {
 	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Now: s.kernel.Now}) {
 		lines = append(lines, f.String())
 		if (f.Level == doctor.Warn) && f.Mend == "" {
-			lines = append(lines, "without a way to mend it: "+f.Name)
+			lines = append(lines, "without a fix: "+f.Name)
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -43,7 +43,7 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("want %q in\n%s", want, found)
 			}
 		}
-		// But for the throwaway server, which is told to be fast and not safe.
+		// Except warnings about the throwaway server, which is configured to be fast and not safe.
 		if found := examined(s); strings.Contains(strings.ReplaceAll(found, "fail  PostgreSQL", ""), "fail ") || strings.Contains(found, "can't be looked at") {
 			t.Errorf("nothing is wrong, but\n%s", found)
 		}
@@ -88,7 +88,7 @@ func TestTheDoctorSeesALongLog(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
 	s.person("Ada")
-	// What a reader that never ends would leave, without writing it all.
+	// Simulate the large log that a reader without an end causes.
 	if err := os.Truncate(s.kernel.DB.Path()+"-wal", 300<<20); err != nil {
 		t.Fatal(err)
 	}

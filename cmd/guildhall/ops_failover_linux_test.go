@@ -71,7 +71,7 @@ func TestTrustFailover(t *testing.T) {
 				case a.status == 201:
 					made.Add(1)
 					acknowledged.Store(name, true)
-				case a.code() == "request_in_progress": // what was cut off holds the key for a while
+				case a.code() == "request_in_progress": // the interrupted request still has the lease of the key
 				default:
 					wrong.Store(fmt.Sprintf("%d %s", a.status, a.body), true)
 				}
@@ -104,7 +104,7 @@ func TestTrustFailover(t *testing.T) {
 	for name, n := range times {
 		if n > 1 {
 			failures++
-			t.Errorf("%s is there %d times", name, n)
+			t.Errorf("%s exists %d times", name, n)
 		}
 	}
 	acknowledged.Range(func(name, _ any) bool {

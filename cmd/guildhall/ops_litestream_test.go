@@ -213,7 +213,7 @@ func TestLitestream(t *testing.T) {
 	ada := p.do("POST", "/api/v1/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
 	token := ada.str("access_token")
 
-	// The service is killed amid writes, and Litestream sends what it left.
+	// Kill the service during writes. Litestream replicates the rest.
 	names := map[string]bool{}
 	addNames(names, "first", writeOrganizations(p, token, "first", most, func() { kill(p) }))
 	if len(names) < most*litestreamWriters/2 {
@@ -221,7 +221,7 @@ func TestLitestream(t *testing.T) {
 	}
 	l.synced(names)
 
-	// Litestream is killed amid writes, then the service: what is restored ends somewhere.
+	// Kill Litestream during writes, then the service: a restore has a prefix of the writes.
 	p = serve()
 	second := writeOrganizations(p, token, "second", most, l.kill)
 	kill(p)
@@ -244,7 +244,7 @@ func TestLitestream(t *testing.T) {
 		t.Errorf("doctor: %d\n%s", status, out)
 	}
 
-	// Both come back, and it catches up. Commands work beside them.
+	// Both start again, and Litestream catches up. Commands work meanwhile.
 	addNames(names, "second", second)
 	l.start()
 	p = serve()
@@ -261,7 +261,7 @@ func TestLitestream(t *testing.T) {
 	kill(p)
 	l.kill()
 
-	// The machine is gone. What the guide says:
+	// The machine is lost. Follow configs/README.md:
 	if err := os.Rename(filepath.Dir(file), filepath.Join(dir, "lost")); err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestLitestream(t *testing.T) {
 	}
 	p = serve()
 	l.start()
-	p.do("GET", "/api/v1/auth/me", token, nil).is(401) // no session lives again
+	p.do("GET", "/api/v1/auth/me", token, nil).is(401) // no session is valid after a restore
 	token = p.do("POST", "/api/v1/auth/token", "", body("username", "ada@example.com", "password", password)).is(200).str("access_token")
 	addNames(names, "fourth", writeOrganizations(p, token, "fourth", size(10, 100), func() {}))
 	l.synced(names)
@@ -308,6 +308,6 @@ func TestLitestreamsTablesAreNotOurs(t *testing.T) {
 	s.exec("CREATE TABLE notes (id INTEGER)") // without a key
 	out := s.commandIs(1, "there is CREATE TABLE notes", "doctor")
 	if !strings.Contains(out, "every invariant holds") {
-		t.Errorf("the data were not looked at:\n%s", out)
+		t.Errorf("the data was not checked:\n%s", out)
 	}
 }

@@ -29,12 +29,12 @@ func TestTheLimitOfMemoryIsHeeded(t *testing.T) {
 		}
 	}
 	if shed == 0 {
-		t.Error("none was shed, though one hash runs at a time and one may wait")
+		t.Error("no log-in was shed, though one hash runs at a time and one may wait")
 	}
 	p.stop()
 	p = serveProcess(t, t.TempDir(), append(environ, "GOMEMLIMIT=off")...)
 	if strings.Contains(p.out.String(), "go_limit_bytes") {
-		t.Errorf("a limit is told where there is none:\n%s", p.out)
+		t.Errorf("the log has a limit, though none is set:\n%s", p.out)
 	}
 	p.stop()
 }

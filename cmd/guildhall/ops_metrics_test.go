@@ -145,7 +145,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 			"guildhall_database_transaction_duration_seconds outcome=committed", "go_sql_max_open_connections", "go_goroutines", "process_cpu_seconds_total",
 		} {
 			if parts := strings.Fields(series); s.value(parts[0], parts[1:]...) <= 0 {
-				t.Errorf("%s is not there", series)
+				t.Errorf("%s is missing", series)
 			}
 		}
 		_, text := fetch(t, p.private("/metrics"))
@@ -196,6 +196,6 @@ func TestThePrivateListener(t *testing.T) {
 
 	none := serveProcess(t, t.TempDir(), "PORT=0")
 	if strings.Contains(none.out.String(), "private_address") {
-		t.Error("listens privately unasked")
+		t.Error("listens on a private address without the setting")
 	}
 }

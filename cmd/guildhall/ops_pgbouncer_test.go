@@ -55,7 +55,7 @@ func TestBehindPgBouncer(t *testing.T) {
 			clients.Wait()
 			s.addCrowd(ada, 3, 3)
 			s.measure(ada, grace)
-			// Refusals that the database has a hand in.
+			// Conflicts that the database detects.
 			s.do("POST", "/api/v1/auth/register", "", body("email", strings.ToUpper(ada.email), "password", password, "name", "A")).is(409, "email_taken")
 			grace.joins(ada, false)
 			ada.post(ada.org("/members"), body("user_id", grace.id)).is(409, "already_member")

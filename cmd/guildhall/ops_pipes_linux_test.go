@@ -103,7 +103,7 @@ func TestAnotherCommandEndsWithItsReader(t *testing.T) {
 	err = cmd.Run()
 	_ = writer.Close()
 	if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); err == nil || !ok || state.Signal() != syscall.SIGPIPE {
-		t.Errorf("another command ends with %v", err)
+		t.Errorf("another command exits with %v", err)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestAReaderOfABackupThatEndsEarly(t *testing.T) {
 		_, _ = io.ReadFull(reader, make([]byte, 10))
 		_ = reader.Close()
 		if err := cmd.Wait(); err == nil {
-			t.Error("it ends as if all had been read")
+			t.Error("it exits as if everything had been read")
 		}
 		if entries, _ := os.ReadDir(temporary); len(entries) > 0 {
 			t.Errorf("left behind: %v", entries)

@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	// Where this binary counts coverage, so do those it starts, and say so if they
-	// can't. GUILDHALL_TEST_COVERAGE is a directory that keeps what they count.
+	// If this binary counts coverage, the processes that it starts do too, and report if
+	// they can't. GUILDHALL_TEST_COVERAGE is a directory for their counts.
 	counts, temporary := os.Getenv("GUILDHALL_TEST_COVERAGE"), ""
 	var err error
 	if counts == "" {
@@ -173,7 +173,7 @@ func (p *process) stop() {
 			p.t.Errorf("ended with %v:\n%s", err, p.out)
 		}
 	case <-time.After(20 * time.Second):
-		p.t.Fatalf("does not end:\n%s", p.out)
+		p.t.Fatalf("does not exit:\n%s", p.out)
 	}
 }
 
@@ -227,7 +227,7 @@ func TestNothingConfigured(t *testing.T) {
 		}
 	}
 
-	p = serveProcess(t, dir, "PORT=0") // and finds its data and its sessions again
+	p = serveProcess(t, dir, "PORT=0") // and finds its data and sessions
 	p.do("GET", "/api/v1/auth/me", ada.str("access_token"), nil).is(200)
 	p.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", ada.str("refresh_token"))).is(200)
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(p.base, "http://"))
@@ -261,8 +261,8 @@ func TestDrainLosesNothing(t *testing.T) {
 				r.Header.Set("Authorization", "Bearer "+ada.str("access_token"))
 				resp, err := client.Do(r)
 				if err != nil {
-					// The door is closed. Those who had knocked and were not let in are reset
-					// by the kernel; the server never saw them, as the count below shows.
+					// The listener is closed. The kernel resets connections that were not
+					// accepted; the server never saw them, as the count below shows.
 					if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET) {
 						t.Errorf("lost: %v", err)
 					}
@@ -298,7 +298,7 @@ func TestDrainLosesNothing(t *testing.T) {
 			t.Errorf("ended with %v:\n%s", err, p.out)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatal("does not end")
+		t.Fatal("does not exit")
 	}
 	close(stop)
 	wg.Wait()
@@ -307,7 +307,7 @@ func TestDrainLosesNothing(t *testing.T) {
 		t.Errorf("the last line is %s", last)
 	}
 	if strings.Contains(p.out.String(), "level=ERROR") {
-		t.Errorf("an orderly stop is an error:\n%s", p.out)
+		t.Errorf("an orderly stop is logged as an error:\n%s", p.out)
 	}
 	if before == 0 || drained.Load() == 0 || answered.Load() <= before {
 		t.Errorf("%d answered before, %d in all, /readyz said no %d times", before, answered.Load(), drained.Load())
@@ -392,7 +392,7 @@ func TestNoPartOfThePasswordIsPrinted(t *testing.T) {
 			for _, a := range args {
 				out, status := run(t, dir, environ, a...)
 				want := 1
-				if slices.Contains(a, url) && a[0] != "copy" { // it is no argument of these
+				if slices.Contains(a, url) && a[0] != "copy" { // only copy takes a URL as an argument
 					want = 2
 				}
 				if status != want {
@@ -471,7 +471,7 @@ func TestWhatPostgreSQLRefuses(t *testing.T) {
 	}
 	refused(plain+"&statement_timeout=900", "statement_timeout is 900ms", []string{"check"})
 	refused(readOnly, "default_transaction_read_only is on", []string{"check"}, []string{"doctor"})
-	p := serveProcess(t, dir, inProduction(readOnly)...) // which may pass, so that it starts
+	p := serveProcess(t, dir, inProduction(readOnly)...) // the state may be temporary, so the service starts
 	p.says("default_transaction_read_only is on")
 }
 
@@ -559,7 +559,7 @@ func TestMigrationsByCommand(t *testing.T) {
 			}
 			return out
 		}
-		if path, isFile := sqlitePath(databaseURL); isFile { // commands that only read make none
+		if path, isFile := sqlitePath(databaseURL); isFile { // commands that only read create no file
 			if err := os.WriteFile(path, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -88,7 +88,7 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	r.logIn().is(200)
 	r.stop()
 	if siblings := r.siblings(); siblings != "" {
-		t.Errorf("left are %q", siblings)
+		t.Errorf("files left: %q", siblings)
 	}
 }
 
@@ -137,7 +137,7 @@ func TestALogThatIsRemovedUnderAService(t *testing.T) {
 			r.logIn().is(200)
 			r.stop()
 			if siblings := r.siblings(); siblings != "" {
-				t.Errorf("left are %q", siblings)
+				t.Errorf("files left: %q", siblings)
 			}
 		})
 	}

@@ -69,7 +69,7 @@ func TestTrustStandby(t *testing.T) {
 		r.do("PATCH", "/users/"+ada.id+"/profile", ada.access, body("name", to)).is(200)
 	}
 
-	// Another's change may lag, and is then there.
+	// Another client's change may lag, and appears later.
 	tries, seen := 0, ""
 	r.eventually("nothing is read from the standby", func() bool {
 		tries++
@@ -83,8 +83,8 @@ func TestTrustStandby(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		return false
 	})
-	// Who wrote reads what they wrote, through another process, however far the
-	// standby is behind; new sessions and accounts are there at once.
+	// A client reads its own writes through another process, however far the standby is
+	// behind; new sessions and accounts are visible at once.
 	wrong, logIns := 0, 1
 	for i := range size(20, 500) {
 		want := fmt.Sprint("n", i)
@@ -104,7 +104,7 @@ func TestTrustStandby(t *testing.T) {
 				t.Errorf("Ada sees %d of her %d log-ins", len(a.list()), logIns)
 			}
 			r.do("POST", organization+"/members", ada.access, body("user_id", joan.id)).is(201)
-			// Joan did not write that; the gate lets her in at once, and out.
+			// Joan did not write the change, but the gate applies it to her at once.
 			r.processes[1].do("GET", "/api/v1"+organization, joan.access, nil).is(200)
 			r.do("DELETE", organization+"/members/"+joan.id, ada.access, nil).is(204)
 			r.processes[1].do("GET", "/api/v1"+organization, joan.access, nil).is(404, "organization_not_found")
@@ -123,7 +123,7 @@ func TestTrustStandby(t *testing.T) {
 
 	r.guarded()
 
-	// It dies, comes back, hangs, is promoted; nobody's request fails.
+	// The standby dies, restarts, hangs, and is promoted; no request fails.
 	counts := r.underLoad(ada, grace, organization, func() {
 		before := said(isUsed)
 		r.standby.Kill()

@@ -72,20 +72,20 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 		kept := ada.get(organization).is(200).list()[:2]
 		before := s.verified()
 		if n := s.swept()["audit events"]; n != 0 {
-			t.Errorf("%d were forgotten too early", n)
+			t.Errorf("%d were deleted too early", n)
 		}
 
 		s.later(31 * day)
 		ada = s.logInAgain(ada)
 		written := before.Events + 1
 		if n := s.swept()["audit events"]; n == 0 || !strings.Contains(s.log.String(), fmt.Sprintf(`"msg":"swept","audit_events":%d`, n)) {
-			t.Errorf("%d were forgotten; the log:\n%s", n, s.log)
+			t.Errorf("%d were deleted; the log:\n%s", n, s.log)
 		}
 		a := ada.get(organization + "?count=true").is(200)
 		if got := a.list(); fmt.Sprint(got) != fmt.Sprint(kept) || a.header.Get("X-Total-Count") != "2" || got[1]["sequence"] != 3.0 {
 			t.Errorf("%s", a.body)
 		}
-		// Of who did nothing since, nothing is left but the head of the chain.
+		// Of a user without newer events, only the head of the chain remains.
 		if n := s.count("SELECT COUNT(*) FROM audit_events WHERE chain_id IN (?, ?)", grace.id, grace.organization); n != 0 {
 			t.Errorf("Grace still has %d events", n)
 		}
@@ -99,15 +99,15 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 
 		grace = s.logInAgain(grace)
 		if e := grace.get("/users/" + grace.id + "/audit-events").is(200).list(); len(e) != 1 || e[0]["sequence"] != 3.0 || e[0]["action"] != "session.started" {
-			t.Errorf("Grace's list goes on with %v", e)
+			t.Errorf("Grace's list continues with %v", e)
 		}
 		ada.patch(ada.org(""), body("name", "newest")).is(200)
 		if e := ada.get(organization).list(); len(e) != 3 || e[0]["sequence"] != 5.0 {
-			t.Errorf("the organization's list goes on with %v", e)
+			t.Errorf("the organization's list continues with %v", e)
 		}
 		s.verified()
 
-		// Long after, everything is old, however often it had been emptied.
+		// Much later everything is old, also in chains that were emptied before.
 		s.later(200 * day)
 		s.swept()
 		if v := s.verify(); v.Events != 0 || len(v.Broken) > 0 {
@@ -118,7 +118,7 @@ func TestOldAuditEventsAreForgotten(t *testing.T) {
 		s.logInAgain(grace)
 		s.later(91 * day)
 		if n := s.swept()["audit events"]; n != 1 {
-			t.Errorf("%d forgotten of one event in a chain that was empty", n)
+			t.Errorf("%d deleted of one event in a chain that was empty", n)
 		}
 	}, keepingEvents(90))
 }
@@ -130,7 +130,7 @@ func TestAuditEventsAreKeptForEver(t *testing.T) {
 		before := s.verified()
 		s.later(80 * 365 * day)
 		if n := s.swept()["audit events"]; n != 0 || fmt.Sprint(s.verified()) != fmt.Sprint(before) {
-			t.Errorf("%d were forgotten", n)
+			t.Errorf("%d were deleted", n)
 		}
 	})
 }
@@ -164,7 +164,7 @@ func TestManyOldEventsGoBatchByBatch(t *testing.T) {
 			record(t, s.kernel.DB, past, audit.Event{Action: audit.OrganizationRenamed, OrganizationID: audit.In(uuid.New())}, 2)
 		}
 		if n := s.swept()["audit events"]; n != 1001+240 {
-			t.Errorf("%d forgotten", n)
+			t.Errorf("%d deleted", n)
 		}
 		if v := s.verified(); v.Events != 4 || v.Chains != 121 {
 			t.Errorf("%+v", v)
@@ -198,7 +198,7 @@ func TestOnlyWhatTheHeadGaveUpCanBeDeleted(t *testing.T) {
 		if n := s.count("SELECT COUNT(*) FROM audit_events" + which); n != 3 {
 			t.Errorf("%d events are left", n)
 		}
-		if v := s.verify(); len(v.Broken) != 1 { // for whoever did so said nothing of the hash
+		if v := s.verify(); len(v.Broken) != 1 { // because the head's hash was not changed
 			t.Errorf("%+v", v)
 		}
 	}, keepingEvents(90))
@@ -232,7 +232,7 @@ func TestForgedTrailAfterRetention(t *testing.T) {
 		forgotten := s.verified().Digest
 		s.exec("CREATE TABLE all_events AS SELECT * FROM audit_events")
 		if s.swept()["audit events"] == 0 || s.verified().Digest != forgotten {
-			t.Error("the digest kept elsewhere is no longer that of the trail")
+			t.Error("the digest stored elsewhere no longer matches the audit log")
 		}
 		if s.kernel.DB.Driver() == database.Postgres {
 			s.exec("ALTER TABLE audit_events DISABLE TRIGGER audit_events_append_only")
@@ -341,7 +341,7 @@ func TestForgettingWhileEventsAreWritten(t *testing.T) {
 		forgotten.Add(s.swept()["audit events"])
 		v := s.verified()
 		if v.Forgotten != forgotten.Load() || v.Events+v.Forgotten != 4*450+4*4*rounds {
-			t.Errorf("%d were said to be forgotten: %+v", forgotten.Load(), v)
+			t.Errorf("%d were reported as deleted: %+v", forgotten.Load(), v)
 		}
 		if n := s.count("SELECT COUNT(*) FROM audit_events WHERE occurred_at > ?", s.kernel.Now().Add(-day)); n != 4*4*(rounds-rounds/2-1) {
 			t.Errorf("%d young events are left", n)
@@ -367,11 +367,11 @@ func TestRetentionOfAnOlderDatabase(t *testing.T) {
 		}
 		s.verified()
 		if n := s.swept()["audit events"]; n != 0 {
-			t.Errorf("%d were forgotten too early", n)
+			t.Errorf("%d were deleted too early", n)
 		}
 		s.later(91 * day)
 		if n := s.swept()["audit events"]; n != events {
-			t.Errorf("%d of %d were forgotten", n, events)
+			t.Errorf("%d of %d were deleted", n, events)
 		}
 	}, keepingEvents(90))
 }

@@ -34,12 +34,12 @@ func TestSecretsAreRotatedAndNobodyIsLoggedOut(t *testing.T) {
 		held.s = both
 		held.get("/auth/me").is(200)
 		if a := held.post("/organizations", body("name", "x"), again...).is(201); string(a.body) != string(first.body) || a.header.Get("Idempotency-Replayed") != "true" {
-			t.Errorf("not the answer that was kept: %s", a.body)
+			t.Errorf("not the stored answer: %s", a.body)
 		}
 		now := both.actorOf(both.refresh(ada.refresh).is(200))
 		now.post("/organizations", body("name", "y"), "Idempotency-Key", "l").is(201)
 
-		// What it signed needs the old secrets no more.
+		// Tokens that it issued since do not need the old secrets.
 		now.s = without
 		now.get("/auth/me").is(200)
 		now.post("/organizations", body("name", "y"), "Idempotency-Key", "l").is(201)

@@ -107,7 +107,7 @@ func TestRowSecurity(t *testing.T) {
 		}
 	}
 	if len(guarded) < 10 {
-		t.Errorf("only %v are looked at", guarded)
+		t.Errorf("only %v are checked", guarded)
 	}
 	for table, column := range guarded {
 		count := func(who string) int {
@@ -126,7 +126,7 @@ func TestRowSecurity(t *testing.T) {
 		if n := count("the organization"); n == 0 {
 			t.Errorf("%s: the organization does not see its own", table)
 		}
-		// No statement without a condition changes another's.
+		// A statement without a condition changes no other tenant's rows.
 		if table != "audit_events" {
 			err := s.kernel.DB.InTx(tenants["a stranger"], func(ctx context.Context) error {
 				r := s.kernel.DB.Conn(ctx).Exec(fmt.Sprintf("DELETE FROM %s WHERE %s = ?", table, column), ada.organization)
@@ -144,15 +144,15 @@ func TestRowSecurity(t *testing.T) {
 		return s.kernel.DB.Conn(ctx).Exec("INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, now())", ada.organization, eve.id).Error
 	})
 	if err == nil || !strings.Contains(err.Error(), "row-level security") {
-		t.Errorf("a stranger made themselves a member: %v", err)
+		t.Errorf("a stranger added themselves as a member: %v", err)
 	}
 	err = s.kernel.DB.InTx(tenants["the organization"], func(ctx context.Context) error {
 		return s.kernel.DB.Conn(ctx).Exec("UPDATE audit_events SET client = 'x'").Error
 	})
 	if err == nil {
-		t.Error("the service may change the trail")
+		t.Error("the service may change the audit log")
 	}
-	// The tenant is that of each statement, also within a transaction.
+	// Each statement has its own tenant, also within a transaction.
 	err = s.kernel.DB.InTx(tenants["the organization"], func(ctx context.Context) error {
 		for who, want := range map[string]bool{"the organization": true, "forgotten": false, "a stranger": false} {
 			var n int
@@ -305,7 +305,7 @@ func TestRowSecurityIsNotLostByForgettingASetting(t *testing.T) {
 		t.Errorf("by the service's role: %d\n%s", status, out)
 	}
 	if n := s.count(on); n != walls || n == 0 {
-		t.Errorf("%d tables had it, %d have", walls, n)
+		t.Errorf("%d tables had row-level security, %d have", walls, n)
 	}
 	c := atServer{t, dir, environ}
 	if out := c.ok("row-security", "off"); !strings.Contains(out, "row-level security is off") || !strings.Contains(out, "organization_members") || s.count(on) != 0 {
@@ -373,7 +373,7 @@ func TestRowSecurityIsTurnedOnUnderARunningService(t *testing.T) {
 			if status.State != "on" || len(status.On) < 8 || len(status.Off) > 0 || status.Setting {
 				t.Errorf("%+v", status)
 			}
-			// A process that is set up for it goes on, and notices when it is turned off.
+			// A process with the setting continues, and notices when row-level security is turned off.
 			with := start(t, databaseURL, func(c *config.Config) { underRowSecurity(t, c) })
 			again := with.actorOf(with.logIn(ada.email, password).is(200))
 			if n := len(again.get(again.org("/members")).is(200).list()); n != 2 {

@@ -102,7 +102,7 @@ func TestSeededDataIsInOrder(t *testing.T) {
 				t.Errorf("organization %d has %d members and %d admins, not %d", o, len(members), len(admins), n)
 			}
 		}
-		// It can be worked with: the next ones are made among them.
+		// The data is usable: users and organizations can be added.
 		s.person("Ada").joins(owner, true)
 		if broken := invariants(t, s.kernel.DB); len(broken) > 0 {
 			t.Error(broken)
@@ -151,7 +151,7 @@ func TestSeedRefuses(t *testing.T) {
 		refused(production, "add --yes-in production")
 		refused(production, "add --yes-in production", "--yes-in", "development")
 		if !strings.HasPrefix(databaseURL, "postgres") && !isMissingFile(databaseURL) {
-			t.Error("what was refused made a file")
+			t.Error("a refused seed created a file")
 		}
 		if out, status := run(t, dir, production, "seed", "--yes-in", "production", "--users", "1", "--organizations", "1", "--members", "1"); status != 0 {
 			t.Errorf("%d\n%s", status, out)
@@ -175,7 +175,7 @@ func TestASeedThatIsCutOff(t *testing.T) {
 			},
 		})
 		if err == nil {
-			t.Fatal("it was not cut off")
+			t.Fatal("it was not interrupted")
 		}
 		if err := s.app.Usable(everything); !errors.Is(err, database.ErrHalfCopied) {
 			t.Errorf("%v", err)

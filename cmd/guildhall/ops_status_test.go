@@ -90,7 +90,7 @@ func TestNoCommandIsOnlyATitle(t *testing.T) {
 		}
 	})
 	if groups < 4 {
-		t.Errorf("only %d commands have others below them", groups)
+		t.Errorf("only %d commands have subcommands", groups)
 	}
 }
 

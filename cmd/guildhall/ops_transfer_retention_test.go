@@ -65,13 +65,13 @@ func TestATrailWhoseBeginningIsForgotten(t *testing.T) {
 		for _, s := range []*service{s, next} {
 			if n := s.count(`SELECT COUNT(*) FROM audit_chains c JOIN audit_events e ON e.chain_id = c.id AND e.sequence = c.first_sequence
 				WHERE c.id = ? AND c.oldest_at > '2000-01-01' AND c.oldest_at <= e.occurred_at`, ada.organization); n != 1 {
-				t.Error("the chain's age is not known")
+				t.Error("the chain has no age")
 			}
 		}
 
 		for _, c := range []struct{ before, forgotten time.Duration }{{200, 0}, {105, 1}, {0, 1}} {
 			if n := s.sweptAsOf(c.before); n != int64(c.forgotten) {
-				t.Errorf("%d were forgotten %d days ago", n, c.before)
+				t.Errorf("%d were deleted %d days ago", n, c.before)
 			}
 			again(s, 0, "nothing was changed")
 		}

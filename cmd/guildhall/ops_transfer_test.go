@@ -69,7 +69,7 @@ func newGuild(s *service) guild {
 	g.owner.post(g.owner.org("/archive"), because()).is(200)
 	g.owner.post(g.owner.org("/unarchive"), because()).is(200)
 	g.member.patch("/users/"+g.member.id+"/profile", body("bio", "Engines", "avatar_url", "https://example.com/c.png")).is(200)
-	// As an earlier version accepted it: it travels as it is.
+	// A name that only an earlier version accepted is exported unchanged.
 	s.exec("UPDATE user_profile SET bio = 'Engines\n& \u2028 more' WHERE user_id = '" + g.member.id + "'")
 	g.operator.post("/users/"+g.member.id+"/suspend", body("reason", "spam", "scope", "account")).is(200)
 	return g
@@ -103,7 +103,7 @@ func (s *service) organizationRows(organization string) map[string][]string {
 			condition = " AND action <> 'organization.imported'"
 		}
 		for _, row := range s.table("SELECT "+strings.Join(columns, ", ")+" FROM "+table+" WHERE "+scope+" = ?"+condition, organization) {
-			if table != "audit_events" { // which keep their ids
+			if table != "audit_events" { // events keep their ids
 				for i := range row {
 					if e, ok := emails[row[i]]; ok {
 						row[i] = e
@@ -199,7 +199,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 		}
 		want := source.organizationRows(g.owner.organization)
 		targets(t, func(t *testing.T, s *service) {
-			// Grace is here already, in another spelling, with another password and name.
+			// Grace already has an account here, in another spelling, with another password and name.
 			taken := strings.ToUpper(g.admin.email)
 			grace := s.actorOf(s.do("POST", "/api/v1/auth/register", "", body("email", taken, "password", "another horse & battery", "name", "Admiral Hopper")).is(201))
 			operator, untouched := s.operator("Ops"), s.sizes()
@@ -220,7 +220,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 			}
 			s.commandIs(0, "digest", "audit", "verify")
 
-			// They log in and are who they were; Grace keeps her account as it was.
+			// They can log in with their old ids; Grace's account is unchanged.
 			logIn := func(email, with string) *actor {
 				return s.actorOf(s.do("POST", "/api/v1/auth/token", "", body("username", email, "password", with, "organization_id", g.owner.organization)).is(200))
 			}
@@ -240,11 +240,11 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 				}
 			}
 			if strings.Contains(members, g.former.email) || strings.Contains(members, g.operator.email) {
-				t.Errorf("a former member is one again: %s", members)
+				t.Errorf("a former member is a member again: %s", members)
 			}
 			s.do("POST", "/api/v1/auth/token", "", body("username", g.suspended.email, "password", password, "organization_id", g.owner.organization)).is(403, "membership_suspended")
 
-			// A suspended account's password stays behind, and so do those of who is no member.
+			// The password hashes of suspended accounts and of former members are not exported.
 			for _, p := range []*actor{g.member, g.former, g.operator} {
 				s.do("POST", "/api/v1/auth/token", "", body("username", p.email, "password", password)).is(401, "invalid_credentials")
 			}
@@ -252,23 +252,23 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 				t.Errorf("%d platform administrators", n)
 			}
 			if n := s.count("SELECT COUNT(*) FROM users WHERE email = ?", g.stranger.email); n != 0 {
-				t.Error("a stranger came along")
+				t.Error("a stranger was imported")
 			}
 			if n := s.count("SELECT COUNT(*) FROM user_profile WHERE user_id = ? AND bio IS NOT NULL AND avatar_url IS NOT NULL", g.member.id); n != 1 {
-				t.Error("a member's profile did not come along")
+				t.Error("a member's profile was not imported")
 			}
 			if out, status := s.command("five boxing wizards\n", "admin", "set-password", g.former.email); status != 0 {
 				t.Errorf("set-password: %s", out)
 			}
 			s.do("POST", "/api/v1/auth/token", "", body("username", g.former.email, "password", "five boxing wizards")).is(200)
 
-			// The trail goes on.
+			// The audit log continues.
 			events := actions(ada.get(ada.org("/audit-events?limit=1000")))
 			if events[len(events)-1] != "organization.imported" || events[0] != "organization.created" {
-				t.Errorf("the trail says %v", events)
+				t.Errorf("the audit log has %v", events)
 			}
 			if e := operator.get("/users/" + ada.id + "/audit-events").is(200).list(); e[len(e)-1]["action"] != "user.registered" || e[len(e)-1]["actor_role"] != "command_line" {
-				t.Errorf("the account's trail begins with %v", e[len(e)-1])
+				t.Errorf("the account's audit log begins with %v", e[len(e)-1])
 			}
 
 			again := s.sizes()
@@ -279,7 +279,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 			ada.patch(ada.org(""), body("name", "Renamed here")).is(200)
 			again = s.sizes()
 			s.commandIs(0, "nothing was changed", "import", archive)
-			// What was exported here goes on to the next server: back to the first it does not.
+			// The imported organization can be exported to a third server, but not back to the first.
 			next := s.export(ada.organization)
 			source.commandIs(1, "is here already and not as the archive has it", "import", next)
 			if now := s.sizes(); !maps.Equal(again, now) {
@@ -313,7 +313,7 @@ func TestAnArchiveHoldsEveryColumn(t *testing.T) {
 		for _, table := range s.app.Tables() {
 			carried, columns := table.Carried(), there[table.Name]
 			if len(carried) == 0 {
-				continue // it stays behind, and says why
+				continue // it is not exported, and declares why
 			}
 			slices.Sort(columns)
 			slices.Sort(carried)
@@ -351,7 +351,7 @@ func TestExportRefuses(t *testing.T) {
 			t.Error("it was overwritten")
 		}
 		if s.kernel.DB.Driver() == database.Postgres {
-			// Where nothing can be written, an export can be made.
+			// An export works on a read-only database.
 			readOnly := databaseurl.Must(s.kernel.Config.DatabaseURL.Reveal() + "&options=-c%20default_transaction_read_only%3Don")
 			s.kernel.Config.DatabaseURL = readOnly
 			s.commandIs(0, "written to", "export", ada.organization, "-o", path+"2")
@@ -467,7 +467,7 @@ func TestAnArchiveThatWasCutOffWritesNothing(t *testing.T) {
 		if status != 0 || !strings.Contains(out, "was imported") {
 			t.Errorf("from standard input: %d %s", status, out)
 		}
-		// Whoever made the archive does not choose passwords, unless it is asked to.
+		// The author of the archive chooses no passwords, except with --with-password-hashes.
 		target.do("POST", "/api/v1/auth/token", "", body("username", ada.email, "password", password)).is(401)
 	})
 }
@@ -490,7 +490,7 @@ func TestAnImportThatIsKilled(t *testing.T) {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 			now := s.sizes()
-			if s.count("SELECT COUNT(*) FROM organizations") > 0 { // a commit may have been on its way
+			if s.count("SELECT COUNT(*) FROM organizations") > 0 { // the commit may have been in progress
 				break
 			}
 			if !maps.Equal(before, now) {
@@ -554,7 +554,7 @@ func TestSetPassword(t *testing.T) {
 		s.do("POST", "/api/v1/auth/token", "", body("username", ada.email, "password", password)).is(401)
 		again := s.actorOf(s.do("POST", "/api/v1/auth/token", "", body("username", ada.email, "password", "five boxing wizards")).is(200))
 		if events := actions(again.get("/users/" + ada.id + "/audit-events?action=password.changed")); len(events) != 1 {
-			t.Errorf("the trail says %v", events)
+			t.Errorf("the audit log has %v", events)
 		}
 	})
 }

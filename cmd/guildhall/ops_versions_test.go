@@ -24,7 +24,7 @@ func TestAnOldPostgreSQLIsRefused(t *testing.T) {
 		{"copy", "--from", sqlite, "--to", old}, {"copy", "--from", old, "--to", platformtest.SQLiteURL(t)}, nil,
 	} {
 		if args == nil && t.Failed() {
-			return // a service that starts does not end
+			return // a service that starts does not exit
 		}
 		dir := t.TempDir()
 		out, status := run(t, dir, inProduction(old, "MIGRATE_ON_START=true"), args...)

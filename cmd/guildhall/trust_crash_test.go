@@ -84,7 +84,7 @@ func (w *writer) write(p *process, r *rand.Rand, stop *atomic.Bool) {
 		case 2:
 			ok = change(&w.bio, value, "PATCH", "/users/"+w.id+"/profile", body("bio", value))
 		case 3:
-			if w.member.asked != "" { // not known whether it is one
+			if w.member.asked != "" { // it is unknown whether they are a member
 				continue
 			}
 			if w.member.acknowledged == "member" {
@@ -141,7 +141,7 @@ func (w *writer) check(p *process) (lost []string) {
 		}
 	}
 	w.name, w.bio, w.member = fact{acknowledged: name}, fact{acknowledged: bio}, fact{acknowledged: member}
-	if len(w.organizations) > 50 { // the list of them must not become the load
+	if len(w.organizations) > 50 { // keep the list short, so that reading it is not most of the load
 		w.organizations = nil
 	}
 	return lost
@@ -182,18 +182,18 @@ func crashRepeatedly(t *testing.T, what, databaseURL string, kills int, p *proce
 			at := p
 			busy.Go(func() { w.write(at, own, &stop) })
 		}
-		time.Sleep(20*time.Millisecond + rand.N(200*time.Millisecond)) // when it dies is what is random
+		time.Sleep(20*time.Millisecond + rand.N(200*time.Millisecond)) // crash at a random moment
 		began := time.Now()
 		p = crash()
 		stop.Store(true)
 		busy.Wait()
-		// It is back when it writes again, with nobody's help.
+		// It has recovered when it accepts writes again, without intervention.
 		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 			if p.try("PATCH", "/api/v1/users/"+writers[0].id+"/profile", writers[0].access, body("name", "W")).status == 200 {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("it does not come back:\n%s", p.out)
+				t.Fatalf("it does not recover:\n%s", p.out)
 			}
 		}
 		recoveries = append(recoveries, time.Since(began))

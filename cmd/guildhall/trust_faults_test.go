@@ -127,7 +127,7 @@ func TestTrustDryPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	if locked.fine.Load() > 0 {
-		t.Errorf("%d were answered through a lock", locked.fine.Load())
+		t.Errorf("%d were answered despite the lock", locked.fine.Load())
 	}
 	ada.get("/auth/me").is(200)
 	locked.report(t, "16 clients before a locked table", "postgres", "each when its time was up; the next is fine")

@@ -130,9 +130,9 @@ func TestTrustIsolation(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		a, b := s.tenant("A"), s.tenant("B")
 		oz := s.operator("Oz")
-		own := s.person("Alone") // whose organization is suspended
+		own := s.person("Alone") // their organization is suspended
 		own.post(own.org("/suspend"), because()).is(200)
-		nobody := s.person("Nobody") // whose organization is archived
+		nobody := s.person("Nobody") // their organization is archived
 		nobody.post(nobody.org("/archive"), because()).is(200)
 		anyone := &actor{s: s, id: uuid.NewString(), organization: uuid.NewString()}
 		strangers := map[string]*actor{
@@ -149,7 +149,7 @@ func TestTrustIsolation(t *testing.T) {
 			"user":         {b.owner.id, b.admin.id, b.member.id, b.suspended.id, b.inactive.id, suspended.id, gone.id, oz.id},
 			"session":      {b.owner.get("/auth/sessions").list()[0]["id"].(string)},
 		}
-		var secrets []string // what no stranger may read
+		var secrets []string // texts that no stranger may read
 		for _, x := range []*actor{b.owner, b.admin, b.member, b.suspended, b.inactive, suspended, archived, gone, oz} {
 			secrets = append(secrets, x.email, x.id)
 		}
@@ -162,7 +162,7 @@ func TestTrustIsolation(t *testing.T) {
 				t.Errorf(format, args...)
 			}
 		}
-		// compare makes the same request with a victim's ids and with nobody's.
+		// compare makes the same request with a victim's ids and with unassigned ones.
 		compare := func(who string, caller *actor, r inputRoute, good map[string]any, given map[position]string) {
 			twin := map[position]string{}
 			var theirs, nobodys []string

@@ -22,7 +22,7 @@ const (
 )
 
 type modelSuspension struct {
-	until      time.Time // zero: until somebody lifts it
+	until      time.Time // zero: until it is lifted
 	byOperator bool
 }
 
@@ -221,10 +221,10 @@ func (m *model) endSessions(userID string, but *modelClient) {
 type operation struct {
 	name, method, path string
 	body               any
-	// expect judges in the present state and, where the request is carried out,
-	// changes it.
+	// expect returns the verdict in the current state of the model. If the request succeeds,
+	// it also applies its effect.
 	expect func() verdict
-	// after takes over what the client could not know before.
+	// after applies what only the answer contains, such as ids and tokens.
 	after func(a answer)
 }
 
@@ -268,7 +268,7 @@ func (m *model) random(r *rand.Rand, c *modelClient) operation {
 		}, nil}
 	}
 	account := r.IntN(4) == 0
-	// standing runs one change of standing, in its scope.
+	// standing applies one change of standing, in its scope.
 	standing := func(name string, b map[string]any, change func(s *modelStanding, isOwner bool, of *modelUser) verdict) operation {
 		if account {
 			b["scope"] = "account"
@@ -544,7 +544,7 @@ func (m *model) random(r *rand.Rand, c *modelClient) operation {
 			}, take}
 		},
 	}
-	// What makes the world sadder is rarer.
+	// Operations that suspend or remove are rarer.
 	rare := []func() operation{
 		func() operation {
 			return operation{"found an organization", "POST", "/organizations", body("name", "x"), func() verdict {
@@ -580,7 +580,7 @@ func (m *model) random(r *rand.Rand, c *modelClient) operation {
 		},
 		func() operation {
 			if target == c.user.id && c.user.operator {
-				target = uuid.NewString() // the operator stays
+				target = uuid.NewString() // never the operator
 			}
 			return user("archive user", "POST", "/archive", rule{about: "selfOrOperator"}, because(), func(*modelUser, *modelOrganization) verdict {
 				t := m.users[target]

@@ -219,7 +219,7 @@ func (w *modelWorld) atOnce(seed uint64, n int) {
 			for range n / 16 {
 				op := frozen.random(r, c)
 				a := w.send(c, op)
-				if a.status < 300 && op.after != nil && op.name != "found an organization" { // the model is read anew
+				if a.status < 300 && op.after != nil && op.name != "found an organization" { // the model is read from the database again
 					op.after(a)
 				}
 				w.note(op, a)

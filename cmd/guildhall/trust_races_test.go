@@ -123,7 +123,7 @@ func TestTrustRaces(t *testing.T) {
 				ada.post(admins, body("user_id", p.id)).is(201)
 				ada.delete(admins + "/" + p.id).is(204)
 			}
-			// Plain members may not; then each tries as an admin what only the owner may.
+			// Plain members may not. Then each tries, as an admin, what only the owner may.
 			ada.post(admins, body("user_id", grace.id)).is(201)
 			ada.post(admins, body("user_id", mary.id)).is(201)
 			answers := concurrently(

@@ -22,11 +22,11 @@ func (c client) untilHealthy(p *process) time.Duration {
 			time.Sleep(5 * time.Millisecond)
 		}
 		if time.Since(began) > 30*time.Second {
-			p.t.Fatalf("it does not come back:\n%s", p.out)
+			p.t.Fatalf("it does not recover:\n%s", p.out)
 		}
 	}
 	took := time.Since(began)
-	for p.try("GET", "/readyz", "", nil).status != 200 { // once a second it looks whether there is room again
+	for p.try("GET", "/readyz", "", nil).status != 200 { // once a second it checks for free space
 		if time.Since(began) > 30*time.Second {
 			p.t.Fatalf("it is not ready again:\n%s", p.out)
 		}
@@ -60,7 +60,7 @@ func TestTrustPostgresFails(t *testing.T) {
 		p.do("GET", "/livez", "", nil).is(200)
 		p.do("GET", "/readyz", "", nil).is(503, "not_ready")
 		if a := c.read(p); a.status != 503 || a.code() != "storage_unavailable" {
-			t.Errorf("while it is away: %d %s", a.status, a.body)
+			t.Errorf("while it is down: %d %s", a.status, a.body)
 		}
 	}
 	var took time.Duration
@@ -78,7 +78,7 @@ func TestTrustPostgresFails(t *testing.T) {
 		server.Start()
 		took = c.untilHealthy(p)
 	}).report(t, "PostgreSQL is killed and starts", "postgres", "healthy %d ms after it", took.Milliseconds())
-	// With a URL that does not ask for a server that takes writes.
+	// With a URL without target_session_attrs=read-write.
 	plain := serveProcess(t, t.TempDir(), inProduction(server.URL("postgres"), crashEnvironment...)...)
 	c.underLoad(plain, func() {
 		readOnly := func(on string) {
@@ -89,7 +89,7 @@ func TestTrustPostgresFails(t *testing.T) {
 		deadline := time.Now().Add(10 * time.Second)
 		for plain.try("GET", "/readyz", "", nil).status != 503 {
 			if time.Now().After(deadline) {
-				t.Error("/readyz does not notice that nothing can be written")
+				t.Error("/readyz does not notice that the database is read-only")
 				break
 			}
 		}
@@ -166,7 +166,7 @@ func TestTrustFullDisk(t *testing.T) {
 			server = platformtest.NewServer(t, dir, "max_wal_size=32MB", "min_wal_size=32MB")
 			return server.URL("postgres")
 		}, func() {
-			if !server.Running() { // it gives up where it can't write its log; whoever supervises it starts it again
+			if !server.Running() { // it exits if it can't write its log; a supervisor would restart it
 				server.Start()
 			}
 		})

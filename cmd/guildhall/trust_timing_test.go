@@ -76,7 +76,7 @@ func TestTrustTiming(t *testing.T) {
 			}
 			c := compare(n, seed, func() { known() }, func() { unknown() })
 			wrong := 0
-			// Outside of what is allowed with the whole interval, not by chance.
+			// Fail only if the whole interval is outside of the allowed range, not by chance.
 			if trustLong() && (c.low > most || c.high < -most) {
 				wrong = 1
 			}
@@ -146,8 +146,8 @@ func TestTrustStorm(t *testing.T) {
 			wrong++
 			t.Errorf("%d MiB became %d MiB", before>>10, peak>>10)
 		}
-		// One in a hundred may be late by this client's own fault: it has hundreds of
-		// connections to open on the same cores.
+		// One in a hundred may be late because of this client: it opens hundreds of
+		// connections on the same cores.
 		slices.Sort(probes)
 		late := probes[len(probes)*99/100]
 		if trustLong() && late > 100*time.Millisecond {
@@ -189,9 +189,9 @@ func TestTrustLeaks(t *testing.T) {
 			stop.Store(true)
 			busy.Wait()
 			http.DefaultClient.CloseIdleConnections()
-			time.Sleep(300 * time.Millisecond) // until they are closed over there as well
+			time.Sleep(300 * time.Millisecond) // until the server has closed them as well
 		}
-		load(size(time.Second, 10*time.Second)) // pools and caches fill
+		load(size(time.Second, 10*time.Second)) // fill pools and caches first
 		files := p.descriptors()
 		memory, _ := p.memory()
 		load(size(time.Second, 60*time.Second))

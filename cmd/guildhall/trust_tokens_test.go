@@ -58,7 +58,7 @@ func forgeries(header, payload map[string]any, key, otherKey, good, other string
 		all["alg "+alg] = signed
 		all["alg "+alg+" unsigned"] = signed[:strings.LastIndex(signed, ".")+1]
 	}
-	// What would tell a careless verifier which key to use, under a key of the attacker's.
+	// Headers that make a careless verifier use the attacker's key.
 	for name, value := range map[string]any{
 		"kid": "../../dev/null", "jku": "https://evil.example/jwks", "x5u": "https://evil.example/x5u", "x5c": []string{"MII"},
 		"jwk": map[string]any{"kty": "oct", "k": base64.RawURLEncoding.EncodeToString([]byte("attacker"))},
@@ -100,7 +100,7 @@ func TestTrustForgedTokens(t *testing.T) {
 			}
 		}
 		header, payload := claims(t, ada.access)
-		// What makes the others mean something: the unchanged one is taken.
+		// Control: the unchanged token is accepted.
 		s.do("GET", "/api/v1/auth/me", forge(header, payload, accessKey, sha256.New), nil).is(200)
 		for what, token := range forgeries(header, payload, accessKey, refreshKey, ada.access, ada.refresh) {
 			if token != "" && !strings.ContainsAny(token, "\x00\r\n") {
@@ -110,7 +110,7 @@ func TestTrustForgedTokens(t *testing.T) {
 		header, payload = claims(t, ada.refresh)
 		for what, token := range forgeries(header, payload, refreshKey, accessKey, ada.refresh, ada.access) {
 			a := s.refresh(token)
-			if a.status == 422 { // no text, or longer than any token
+			if a.status == 422 { // not text, or longer than any token
 				continue
 			}
 			judge("refresh, "+what, a)

@@ -48,7 +48,7 @@ func TestUpgradeAndBack(t *testing.T) {
 		}
 		young := after.serve()
 		answers.areServedBy(young)
-		young.create(answers.ada.str("access_token"), answers.key).is(201).same(answers.created) // asked again: no second one
+		young.create(answers.ada.str("access_token"), answers.key).is(201).same(answers.created) // the repeated request creates no second one
 		refreshed := young.do("POST", "/api/v1/auth/refresh", "", body("refresh_token", answers.ada.str("refresh_token"))).is(200)
 		dan := young.register("dan")
 		young.do("POST", answers.organization("/members"), refreshed.str("access_token"), body("user_id", dan.str("user_id"))).is(201)
@@ -84,7 +84,7 @@ func previousBinary(t testing.TB) string {
 		return strings.TrimSpace(string(out))
 	}
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) { // there is no bash
+	if !errors.As(err, &exit) { // bash is not installed
 		exit = &exec.ExitError{Stderr: []byte(err.Error())}
 	}
 	if exit.ProcessState != nil && exit.ExitCode() != 3 || os.Getenv(platformtest.RequirePostgres) != "" {

@@ -25,11 +25,11 @@ func TestPercentilesAreWithinABucket(t *testing.T) {
 		}
 	}
 	if new(histogram).percentile(99) != 0 {
-		t.Error("the slowest of nothing is something")
+		t.Error("the percentile of no samples is not 0")
 	}
 }
 
-// steady asks a server for as long as the window is open.
+// steady sends requests to a server during a short measurement.
 func steady(t *testing.T, handler http.HandlerFunc, steps ...step) (sample, error) {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -96,13 +96,13 @@ func TestMoreThanBeforeIsRefused(t *testing.T) {
 		}
 	}
 	if checkCounts(nil) == nil {
-		t.Error("what is not counted any more is not missed")
+		t.Error("a missing count was accepted")
 	}
 }
 
 func TestWhatWasUpdatedIsAccepted(t *testing.T) {
 	t.Chdir(t.TempDir())
-	// One lookup in two hundred requests: the others are answered from memory.
+	// One query in two hundred requests: the others are answered from a cache.
 	counted := []count{{database: "sqlite", operation: "who am I", statements: 0.005, allocations: 47}}
 	if err := errors.Join(writeCounts(counted), checkCounts(counted)); err != nil {
 		t.Error(err)
@@ -112,7 +112,7 @@ func TestWhatWasUpdatedIsAccepted(t *testing.T) {
 func TestAServerThatNeverStartedIsStopped(t *testing.T) {
 	s := &server{name: limit, binary: filepath.Join(t.TempDir(), "none"), dir: t.TempDir()}
 	if s.start(context.Background()) == nil {
-		t.Error("it started")
+		t.Error("the server started")
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// findPages asks for cursors around the middle of the largest organization.
+// findPages requests cursors around the middle of the largest organization.
 func (s *server) findPages(ctx context.Context) error {
 	for i := range int64(8) {
 		path := fmt.Sprintf("%s/members?limit=1&offset=%d", largest(), s.middle()+10*i)
@@ -27,8 +27,8 @@ func (s *server) findPages(ctx context.Context) error {
 	return nil
 }
 
-// compare holds the answers of two servers on the same data against each other,
-// so that both are known to do the same work.
+// compare compares the answers of two servers on the same data, to make sure that both do
+// the same work.
 func compare(ctx context.Context, a, b *server) error {
 	for worker := range min(4, len(a.people.readers)) {
 		for _, path := range []func(*server, int) string{mePath, organizationPath, firstPage, deepPage, offsetPage, organizationsPath} {
@@ -70,7 +70,8 @@ func compare(ctx context.Context, a, b *server) error {
 	return nil
 }
 
-// equal is of JSON but for what is random in an object, which both must have.
+// equal compares the JSON answers of two servers, except the members in random, which both
+// must have.
 func equal(name string, answer func(*server) ([]byte, error), a, b *server, random ...string) error {
 	var decoded [2]any
 	for i, s := range []*server{a, b} {

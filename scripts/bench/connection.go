@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// connection is one that is kept alive, and no more of HTTP/1.1 than the servers
-// answer with: a client that checks and counts but takes little of the cores that
-// it shares with them.
+// connection is a keep-alive connection. It implements only the part of HTTP/1.1 that the
+// servers use, because a minimal client takes little time on the cores that it shares with
+// them.
 type connection struct {
 	net.Conn
 	in        *bufio.Reader
@@ -23,7 +23,7 @@ type connection struct {
 	latencies histogram
 }
 
-// window is when what ends is counted.
+// window is the time in which completed requests are counted.
 type window struct{ from, until time.Time }
 
 func dial(ctx context.Context, address string, counted window) (*connection, error) {
@@ -37,7 +37,7 @@ func dial(ctx context.Context, address string, counted window) (*connection, err
 	return &connection{Conn: c, in: bufio.NewReaderSize(c, 32<<10), counted: counted}, nil
 }
 
-// do sends a request and returns its answer, whose body is valid until the next.
+// do sends a request and returns its answer. The body is valid until the next call.
 func (c *connection) do(request []byte) (status int, body []byte, err error) {
 	begun := time.Now()
 	if _, err := c.Write(request); err != nil {
@@ -52,7 +52,7 @@ func (c *connection) do(request []byte) (status int, body []byte, err error) {
 	return status, c.body, nil
 }
 
-var errNotHTTP = errors.New("it is no HTTP/1.1")
+var errNotHTTP = errors.New("the answer is not HTTP/1.1")
 
 func (c *connection) read() (status int, err error) {
 	c.body = c.body[:0]
@@ -124,7 +124,7 @@ func (c *connection) takeChunks() error {
 	}
 }
 
-// request is what is sent over and over, so it is made once where it can be.
+// request formats a request. Callers that repeat it format it once.
 func request(method, path, token string, body []byte) []byte {
 	b := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: bench\r\nUser-Agent: guildhall-bench\r\n", method, path)
 	if token != "" {

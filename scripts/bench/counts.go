@@ -14,7 +14,7 @@ import (
 // figures that don't depend on the machine.
 const goldenCounts = "counts.golden"
 
-// count is what one request takes.
+// count is the cost of one request on one database.
 type count struct {
 	database, operation            string
 	statements, allocations, bytes float64
@@ -88,8 +88,8 @@ func readCounts() (map[string]count, error) {
 	return all, nil
 }
 
-// checkCounts refuses more statements than the golden file has, and more
-// allocations than chance explains: a pool that was emptied, a map that grew.
+// checkCounts returns an error if a request takes more statements than in the golden file,
+// or more allocations than chance explains (an emptied pool, a map that grew).
 func checkCounts(all []count) error {
 	golden, err := readCounts()
 	if err != nil {

@@ -20,11 +20,11 @@ const (
 	postgres = "PostgreSQL"
 )
 
-// postgresSettings are the defaults, which lose nothing in a crash, but for the
-// memory that one would give it.
+// postgresSettings changes only memory and the size of the log. The other defaults stay,
+// which lose nothing in a crash.
 var postgresSettings = []string{"shared_buffers=512MB", "max_wal_size=4GB"}
 
-// store is one kind of database: where filled ones come from.
+// store creates databases of one kind.
 type store interface {
 	describe(ctx context.Context) (string, error)
 	empty(ctx context.Context, name string) (url string, err error)
@@ -45,7 +45,7 @@ func openStore(kind, dir string) (store, error) {
 	return databases{cluster}, nil
 }
 
-// fill seeds a new database, and says how many bytes it takes.
+// fill seeds a new database and returns its size in bytes.
 func fill(ctx context.Context, from store, binary, dir, name string, size seed.Size) (url string, bytes int64, err error) {
 	if url, err = from.empty(ctx, name); err != nil {
 		return "", 0, err
@@ -61,7 +61,7 @@ func fill(ctx context.Context, from store, binary, dir, name string, size seed.S
 	return url, bytes, err
 }
 
-// files are SQLite's.
+// files is the store of SQLite files.
 type files struct{ dir string }
 
 func (files) describe(ctx context.Context) (string, error) {
@@ -101,7 +101,7 @@ func (files) bytes(_ context.Context, url string) (int64, error) {
 
 func (files) close() {}
 
-// databases are those of a PostgreSQL server.
+// databases is the store of databases on a PostgreSQL server.
 type databases struct{ *platformtest.Cluster }
 
 func (d databases) url(name string) string {

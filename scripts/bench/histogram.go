@@ -27,7 +27,7 @@ func (h *histogram) count() (n int) {
 	return n
 }
 
-// percentile is the middle of the bucket in which it is.
+// percentile returns the middle of the percentile's bucket.
 func (h *histogram) percentile(p float64) time.Duration {
 	left := int(float64(h.count())*p/100 + 0.5)
 	for i, n := range h {

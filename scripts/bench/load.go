@@ -10,19 +10,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// step makes one request or a few that belong together, and checks the answers.
+// step makes one request, or a few related ones, and checks the answers.
 type step func(c *connection) error
 
 const warmUp = 150 * time.Millisecond
 
-// sample is what one measurement found.
+// sample is the result of one measurement.
 type sample struct {
-	rate          float64 // answers a second
+	rate          float64 // answers per second
 	p50, p95, p99 time.Duration
-	generator     float64 // part of the cores that this process took
+	generator     float64 // share of the cores that this process took
 }
 
-// drive has that many connections ask for that long.
+// drive runs the steps on that many connections for that long.
 func drive(ctx context.Context, address string, connections int, lasting time.Duration, steps []step) (sample, error) {
 	counted := window{from: time.Now().Add(warmUp)}
 	counted.until = counted.from.Add(lasting)

@@ -1,13 +1,13 @@
-// Command bench measures guildhall beside scripts/bench/limit, a program that
-// does the same work with as little as the databases allow, on the same data in
-// the same minutes, and prints tables in Markdown. It runs in its own directory:
+// Command bench compares guildhall with scripts/bench/limit, a program that does the same
+// work as cheaply as the databases allow. It measures both on the same data at the same
+// time, and prints tables in Markdown. It runs in its own directory:
 //
 //	go -C scripts/bench run .           # about 25 minutes on two cores
 //	go -C scripts/bench run . -short    # a minute and a half
 //	go -C scripts/bench run . -counts   # statements and allocations only, what CI runs
 //
-// It fails when an answer was wrong, and when a request takes more statements or
-// allocations than counts.golden says; never because something was slow.
+// It fails if an answer was wrong, or if a request takes more statements or allocations
+// than counts.golden has. It never fails because something was slow.
 package main
 
 import (
@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// root is the repository's, where the service is a module of its own.
+// root is the root of the repository. The service is another Go module than this program.
 const root = "../.."
 
 type options struct {
@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string) (err error) {
 	for _, database := range o.databases {
 		found, err := b.on(ctx, database)
 		if err != nil {
-			return fmt.Errorf("the run is void: %w", err)
+			return fmt.Errorf("the run is invalid: %w", err)
 		}
 		rep.results = append(rep.results, found)
 	}
@@ -123,7 +123,7 @@ func temporary() (string, error) {
 	return dir, errors.Join(os.Chmod(dir, 0o711), os.Setenv("TMPDIR", dir)) //nolint:gosec // see above
 }
 
-// command ends with ctx, together with all its children.
+// command returns a command that ends with ctx, together with all its children.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	platformtest.Apart(cmd)
@@ -193,7 +193,7 @@ func numbers[T int | int64](list string, least T) (all []T, err error) {
 	return slices.Compact(all), nil
 }
 
-// build makes the binaries; the short form links dynamically, which is faster.
+// build builds the binaries. The short run links dynamically, which is faster.
 func (b *bench) build(ctx context.Context) error {
 	b.guildhall, b.limit = filepath.Join(b.dir, "guildhall"), filepath.Join(b.dir, "limit")
 	ours := command(ctx, "scripts/static", b.guildhall)

@@ -10,11 +10,11 @@ import (
 // memory of guildhall in MiB.
 type memory struct {
 	idle, mix, after float64
-	ever             float64 // the most it had while everything was measured, log-ins with 64 connections included
+	ever             float64 // the peak during the whole run, including log-ins with 64 connections
 }
 
-// measureMemory starts guildhall anew: with what is left of the log-ins before,
-// nothing could be said of the mix.
+// measureMemory restarts guildhall, because the memory of earlier log-ins would hide that
+// of the mix.
 func (b *bench) measureMemory(ctx context.Context, s *server) (m memory, err error) {
 	_, m.ever = s.memory()
 	if err := s.stop(); err != nil {
@@ -66,8 +66,8 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// coldStarts are times from the start of the process to its first answer that it
-// is ready, on a migrated SQLite database.
+// coldStarts returns times from the start of the process until /readyz succeeds, on a
+// migrated SQLite database.
 func (b *bench) coldStarts(ctx context.Context, n int) ([]time.Duration, error) {
 	dir, err := os.MkdirTemp(b.dir, "")
 	if err != nil {

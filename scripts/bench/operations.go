@@ -17,13 +17,14 @@ const (
 	refreshPath  = api + "/auth/refresh"
 )
 
-// operation is what is measured. Its steps are those of one of so many workers.
+// operation is a kind of request to measure. Its function steps returns the step of one of
+// several workers.
 type operation struct {
 	name    string
-	target  float64 // least part of the limit's requests a second, with 16 connections
+	target  float64 // minimum share of the limit's requests per second, with 16 connections
 	hashing bool    // slow on purpose, and bounded by argon2id alone
-	alone   string  // the only server that it is measured on
-	growth  bool    // whether its table of growth has it
+	alone   string  // the only server to measure it on
+	growth  bool    // whether the table of growth has it
 	steps   func(ctx context.Context, s *server, worker, of int) (step, error)
 }
 
@@ -45,7 +46,7 @@ func operations() []operation {
 		{name: "add and remove a member", target: 0.80, growth: true, steps: adding},
 		{name: "found an organization", growth: true, steps: founding},
 		{name: "log-in", target: 0.95, hashing: true, growth: true, steps: loggingIn},
-		{name: argon2id, alone: limit, hashing: true, steps: hashing}, // beside both that are held to it
+		{name: argon2id, alone: limit, hashing: true, steps: hashing}, // between the two operations that are compared with it
 		{name: "registration", target: 0.95, hashing: true, growth: true, steps: registering},
 		{name: "mix, 80 % reads", growth: true, steps: mixing},
 		{name: "/livez", steps: living},
@@ -75,8 +76,8 @@ func (s *server) middle() int64 {
 	return n / 2
 }
 
-// reading holds every answer to the first, byte for byte; compare holds that to
-// the other server's.
+// reading compares every answer with the first one, byte for byte. compare has compared that
+// one with the other server's.
 func reading(path func(s *server, worker int) string) func(ctx context.Context, s *server, worker, of int) (step, error) {
 	return func(ctx context.Context, s *server, worker, _ int) (step, error) {
 		p, path := s.people.readers[worker], path(s, worker)
@@ -102,7 +103,7 @@ func wrong(path string, status int, body []byte) error {
 	return fmt.Errorf("%s: wrong answer: %d %s", path, status, body[:min(len(body), 1000)])
 }
 
-// reference is the answer to a reader, kept for the whole run.
+// reference returns the first answer to a reader, and stores it for the whole run.
 func (s *server) reference(ctx context.Context, p *person, path string) ([]byte, error) {
 	key := p.id + path
 	if kept, ok := s.references[key]; ok {
@@ -136,8 +137,8 @@ func living(context.Context, *server, int, int) (step, error) {
 	return fixed(request(http.MethodGet, "/livez", "", nil), `"status"`), nil
 }
 
-// mixing takes, of twenty requests, sixteen that read, two that refresh, one that
-// adds and one that removes.
+// mixing mixes requests: of twenty, sixteen read, two refresh, one adds a member and one
+// removes them.
 func mixing(ctx context.Context, s *server, worker, of int) (step, error) {
 	var reads []step
 	for _, path := range []func(*server, int) string{mePath, organizationPath, firstPage, deepPage, organizationsPath} {

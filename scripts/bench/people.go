@@ -20,22 +20,22 @@ type person struct {
 	access, refresh string
 }
 
-// adder is a person who adds another to an organization, over and over.
+// adder is an admin who adds another user to an organization repeatedly.
 type adder struct {
 	*person
 	organization string
 	added        *person
 }
 
-// people of one server. Readers' own data never changes; others are added to
-// organizations.
+// people are the logged-in users of one server. The readers' own data never changes. The
+// others are added to organizations.
 type people struct {
 	readers, others []*person
 	adders          []*adder
 	renewed         time.Time
 }
 
-// all may refresh.
+// all returns the users whose tokens may be refreshed.
 func (p *people) all() []*person { return append(append([]*person{}, p.readers...), p.others...) }
 
 const (
@@ -43,8 +43,7 @@ const (
 	mostAdders    = 96
 )
 
-// admit logs in the readers, as many as there are connections at most, and
-// those who add and are added.
+// admit logs in the readers, one for each connection, and the first of the others.
 func (s *server) admit(ctx context.Context, readers int) error {
 	numbers := make([]int64, readers)
 	for i := range numbers {
@@ -58,7 +57,7 @@ func (s *server) admit(ctx context.Context, readers int) error {
 	return s.admitOthers(ctx, othersAtFirst)
 }
 
-// admitOthers logs in more people than the readers, from all over.
+// admitOthers logs in n more users, spread over all of them.
 func (s *server) admitOthers(ctx context.Context, n int) error {
 	first := int64(len(s.people.readers))
 	numbers := make([]int64, n)
@@ -86,7 +85,7 @@ func (s *server) admitAdders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Of few admins each adds several people.
+	// With few admins, each adds several users.
 	for i, other := range s.people.others[:min(len(s.people.others), mostAdders)] {
 		for j := range admins {
 			k := (i + j) % len(admins)
@@ -169,7 +168,8 @@ func (s *server) renew(ctx context.Context) error {
 	return nil
 }
 
-// take keeps the tokens of an answer.
+// take stores the tokens of an answer. It refuses tokens that are missing, repeated, or
+// another user's.
 func (p *person) take(body []byte) error {
 	access, refresh := member(body, "access_token"), member(body, "refresh_token")
 	if access == "" || refresh == "" || refresh == p.refresh || member(body, "user_id") != p.id {

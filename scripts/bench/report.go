@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// report is what a run found.
+// report is the result of a run.
 type report struct {
 	plan
 	results []results
@@ -25,8 +25,8 @@ type report struct {
 
 // The targets that hold for every operation.
 const (
-	mostOfSlowest = 2.0  // times the limit's p99, with 64 connections
-	leastOfGrowth = 0.85 // of the requests a second with the fewest users, with the most
+	mostOfSlowest = 2.0  // maximum ratio to the limit's p99, with 64 connections
+	leastOfGrowth = 0.85 // minimum ratio of requests per second, with the most users to the fewest
 	slowestAt     = 64
 )
 
@@ -83,8 +83,8 @@ func (f results) generator() float64 {
 	return median(all)
 }
 
-// line is one of the main table: an operation, and what the limit did to be
-// compared with it.
+// line is a line of the main table: an operation, and the operation of the limit to compare
+// it with.
 type line struct {
 	name, operation, against string
 	target                   float64

@@ -28,11 +28,11 @@ type plan struct {
 	short       bool
 }
 
-// growthConnections is where databases of all sizes are measured; of others only
-// the largest is.
+// growthConnections is the number of connections with which databases of all sizes are
+// measured. With other numbers only the largest is.
 const growthConnections = 16
 
-// where a measurement was made.
+// where identifies a measurement.
 type where struct {
 	operation   string
 	users       int64
@@ -43,12 +43,12 @@ type where struct {
 // results of one database.
 type results struct {
 	database, describes string
-	samples             map[where][]sample // one a round
+	samples             map[where][]sample // one per round
 	bytes               map[int64]int64    // by users
 	memory              memory
 }
 
-// pair is guildhall and the limit on the same data.
+// pair is guildhall and the limit, each on its own copy of the same data.
 type pair struct {
 	guildhall, limit *server
 	size             seed.Size
@@ -63,7 +63,7 @@ type bench struct {
 	say              func(format string, args ...any)
 }
 
-// on measures everything on one kind of database.
+// on measures all operations on one kind of database.
 func (b *bench) on(ctx context.Context, kind string) (r results, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -85,7 +85,7 @@ func (b *bench) on(ctx context.Context, kind string) (r results, err error) {
 	defer func() {
 		for _, p := range pairs {
 			for _, s := range p.both() {
-				_ = s.stop() // the next one, whatever became of it
+				_ = s.stop() // stop the others even if this fails
 			}
 		}
 	}()
@@ -115,7 +115,7 @@ func (b *bench) on(ctx context.Context, kind string) (r results, err error) {
 	return r, err
 }
 
-// prepare fills two databases alike and starts a server on each.
+// prepare fills two databases with the same data and starts a server on each.
 func (b *bench) prepare(ctx context.Context, from store, dir string, users int64) (p pair, bytes int64, err error) {
 	p = pair{guildhall: &server{}, limit: &server{}, size: seed.Size{Users: users, Organizations: max(2, users/100), Members: 2 * users}}
 	name := fmt.Sprintf("of%d", users)
@@ -164,8 +164,8 @@ func (b *bench) prepare(ctx context.Context, from store, dir string, users int64
 	return p, bytes, compare(ctx, p.guildhall, p.limit)
 }
 
-// round measures each operation once in each place: guildhall and the limit one
-// after the other, in turns the other way round.
+// round measures each operation once for each database and number of connections, on
+// guildhall and the limit one after the other, in alternating order.
 func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) error {
 	for _, o := range b.operations {
 		for _, p := range pairs {
@@ -180,7 +180,7 @@ func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) 
 					continue
 				}
 				if o.name == byOffset && (connections != growthConnections || round > 0) {
-					continue // slow by nature, and there to be compared with the cursor alone
+					continue // slow by nature, and only measured to compare it with the cursor
 				}
 				servers := p.both()
 				if (round+i)%2 == 1 {
@@ -203,8 +203,8 @@ func (b *bench) round(ctx context.Context, pairs []pair, round int, r *results) 
 	return nil
 }
 
-// warm has every server do everything for a moment, so that none is measured
-// while it connects, prepares statements and reads its files.
+// warm runs every operation on every server briefly, so that no measurement includes
+// connecting, preparing statements and reading files.
 func (b *bench) warm(ctx context.Context, pairs []pair) error {
 	for _, p := range pairs {
 		for _, s := range p.both() {
@@ -225,7 +225,7 @@ const warmingUp = 200 * time.Millisecond
 
 func (b *bench) lastingOf(o operation) time.Duration {
 	if o.hashing {
-		return 3 * b.lasting // there are few of them in a second
+		return 3 * b.lasting // few of them fit in a second
 	}
 	return b.lasting
 }
@@ -240,5 +240,5 @@ func (b *bench) measure(ctx context.Context, o operation, s *server, connections
 	if found, err = drive(ctx, s.address, connections, lasting, steps); err != nil {
 		return found, err
 	}
-	return found, s.forgetLog()
+	return found, s.truncateLog()
 }

@@ -31,20 +31,20 @@ type server struct {
 	dir        string
 	address    string
 	cmd        *exec.Cmd
-	ended      chan struct{} // closed when the process has
+	ended      chan struct{} // closed when the process has ended
 	people     people
 	strangers  strangers
 	pages      []string // deep in the list of the largest organization
 	references map[string][]byte
 }
 
-// The secrets of both servers, with which findStrangers makes tokens as well.
+// The secrets of both servers. findStrangers signs tokens with them as well.
 const (
 	accessSecret  = "benchmark-" + "kX2vRt5wPm9sLc4nBd7fJg1yTuQe8hZa"
 	refreshSecret = "benchmark-" + "Zb3xYw6qNk0tMd5oCe8gKh2zUvRf9jAa"
 )
 
-// environment that both servers are given, and guildhall's commands.
+// environment returns the environment of both servers, and of guildhall's commands.
 func environment(databaseURL string, more ...string) []string {
 	return append([]string{
 		"DATABASE_URL=" + databaseURL, "ENVIRONMENT=production", "ENABLE_REGISTRATION=true", "RATE_LIMIT_ENABLED=false",
@@ -87,7 +87,7 @@ func (s *server) start(ctx context.Context) error {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
-	return errors.Join(fmt.Errorf("%s does not get ready:\n%s", s.name, s.complaints()), s.stop())
+	return errors.Join(fmt.Errorf("%s did not become ready:\n%s", s.name, s.complaints()), s.stop())
 }
 
 func (s *server) ready(ctx context.Context) bool {
@@ -116,10 +116,10 @@ func (s *server) stop() error {
 
 func (s *server) logFile() string { return filepath.Join(s.dir, s.name+".log") }
 
-// forgetLog empties the log, of which a run would write gigabytes.
-func (s *server) forgetLog() error { return os.Truncate(s.logFile(), 0) }
+// truncateLog empties the log. A run would write gigabytes.
+func (s *server) truncateLog() error { return os.Truncate(s.logFile(), 0) }
 
-// complaints are the end of the log, without what went well.
+// complaints returns the end of the log, without lines of the level INFO.
 func (s *server) complaints() string {
 	text, _ := os.ReadFile(s.logFile())
 	var kept strings.Builder
@@ -131,7 +131,7 @@ func (s *server) complaints() string {
 	return kept.String()[max(0, kept.Len()-2000):]
 }
 
-// memory in MiB: resident now, and the most it ever was.
+// memory returns the resident memory in MiB: now, and the peak.
 func (s *server) memory() (now, most float64) {
 	running, err := process.NewProcess(int32(s.cmd.Process.Pid)) //nolint:gosec // ids of processes are small
 	if err != nil {
@@ -152,8 +152,8 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// ask makes one request that is not measured, and refuses an answer that is none
-// of success.
+// ask makes one request that is not measured. It returns an error if the status is not a
+// success.
 func (s *server) ask(ctx context.Context, method, path, token string, body []byte) ([]byte, error) {
 	answer, _, err := s.askForLink(ctx, method, path, token, body)
 	return answer, err

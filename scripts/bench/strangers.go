@@ -15,12 +15,12 @@ import (
 	"guildhall/platform/token"
 )
 
-// mostStrangers are more users than a server caches: one who comes round again
-// has been forgotten.
+// mostStrangers exceeds the number of users that a server caches: when a user's turn comes
+// again, they are no longer in the cache.
 const mostStrangers = 50_000
 
-// strangers have sessions that are live and tokens that no server has seen. The
-// tokens are made here, for as many log-ins would take minutes.
+// strangers are requests of users with live sessions, whose tokens no server has seen. The
+// tokens are created here, because as many log-ins would take minutes.
 type strangers struct {
 	requests [][]byte
 	next     atomic.Int64

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ratios of two places, round by round.
+// ratios returns the sorted ratios of two series of samples, round by round.
 func ratios(of, to []sample, figure func(sample) float64) (all []float64) {
 	for i := range min(len(of), len(to)) {
 		if below := figure(to[i]); below > 0 {
@@ -23,7 +23,7 @@ func perSecond(s sample) float64 { return s.rate }
 
 func slowest(s sample) float64 { return s.p99.Seconds() }
 
-// median of what is in order.
+// median returns the median of sorted values.
 func median[T float64 | time.Duration](sorted []T) T {
 	if len(sorted) == 0 {
 		return 0
@@ -40,7 +40,7 @@ func medianOf[T float64 | time.Duration](samples []sample, figure func(sample) T
 	return median(all)
 }
 
-// percent is the median and, of several, the spread.
+// percent formats the median and, for several values, the spread.
 func percent(all []float64) string {
 	switch len(all) {
 	case 0:
@@ -52,7 +52,7 @@ func percent(all []float64) string {
 	}
 }
 
-// number has three digits that count, and its thousands apart.
+// number formats three significant digits, with separators for thousands.
 func number(n float64) string {
 	switch {
 	case n == 0:
@@ -71,12 +71,12 @@ func number(n float64) string {
 
 func milliseconds(d time.Duration) string { return number(float64(d.Microseconds()) / 1000) }
 
-// row is a line of a table.
+// row writes a line of a table.
 func row(out io.Writer, cells ...string) {
 	fmt.Fprintln(out, "| "+strings.Join(cells, " | ")+" |")
 }
 
-// header is the first row; all columns but the first are of figures.
+// header writes the first row. It aligns all columns but the first to the right.
 func header(out io.Writer, cells ...string) {
 	row(out, cells...)
 	rule := make([]string, len(cells))

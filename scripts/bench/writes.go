@@ -11,7 +11,7 @@ import (
 	"guildhall/platform/seed"
 )
 
-// share is what each worker has of something, so that no two use one at once.
+// share returns one worker's part of a list, so that no two workers use an item at once.
 func share[T any](all []T, worker, of int) (own []T) {
 	for i := worker; i < len(all); i += of {
 		own = append(own, all[i])
@@ -19,11 +19,11 @@ func share[T any](all []T, worker, of int) (own []T) {
 	return own
 }
 
-// wholeEvery is how many answers of writes are looked at in part for each that is
-// decoded.
+// wholeEvery is how often the answer to a write is decoded completely: the others are only
+// searched for the important members.
 const wholeEvery = 64
 
-// refreshing rotates the tokens of one person after the other.
+// refreshing rotates the tokens of one user after the other.
 func refreshing(_ context.Context, s *server, worker, of int) (step, error) {
 	own, n := share(s.people.all(), worker, of), 0
 	return func(c *connection) error {
@@ -46,7 +46,7 @@ func refreshing(_ context.Context, s *server, worker, of int) (step, error) {
 	}, nil
 }
 
-// recognise decodes a token response and holds all of it to the person.
+// recognise decodes a token response and checks all of it against the user.
 func (p *person) recognise(body []byte) error {
 	var t tokens
 	if err := json.Unmarshal(body, &t); err != nil {
@@ -58,7 +58,7 @@ func (p *person) recognise(body []byte) error {
 	return nil
 }
 
-// adding makes admins add and remove a member, which are two answers.
+// adding makes admins add and remove a member, which are two requests.
 func adding(_ context.Context, s *server, worker, of int) (step, error) {
 	own, n := share(s.people.adders, worker, of), 0
 	return func(c *connection) error {
