@@ -51,7 +51,7 @@ func (r report) writeHead(ctx context.Context, out io.Writer) {
 		fmt.Fprintf(out, "%s: %s; this program took %.0f %% of the cores (median with %d connections).\n",
 			found.database, found.describes, 100*found.generator(), growthConnections)
 	}
-	fmt.Fprintf(out, "Guildhall as it is by default, with ENVIRONMENT=production: a line of log for each request, but without limits, which a load like this would reach.\n")
+	fmt.Fprintf(out, "Guildhall with its defaults and ENVIRONMENT=production: it logs a line for each request. Rate limits are off, because this load would reach them.\n")
 }
 
 func output(ctx context.Context, name string, args ...string) string {
@@ -105,7 +105,7 @@ func (r report) lines() (all []line) {
 
 func (r report) writeRates(out io.Writer, found results) {
 	users := r.users[len(r.users)-1]
-	fmt.Fprintf(out, "\n#### %s, %s users: requests a second, and milliseconds\n", found.database, number(float64(users)))
+	fmt.Fprintf(out, "\n#### %s, %s users: requests per second, and milliseconds\n", found.database, number(float64(users)))
 	cells := []string{""}
 	for _, n := range r.connections {
 		cells = append(cells, fmt.Sprintf("%d: guildhall", n), "limit", "of it")
@@ -175,7 +175,7 @@ func (r report) writeGrowth(out io.Writer, found results) {
 	if len(r.users) < 2 || !slices.Contains(r.connections, growthConnections) {
 		return
 	}
-	fmt.Fprintf(out, "\n#### %s as it grows: requests a second with %d connections\n", found.database, growthConnections)
+	fmt.Fprintf(out, "\n#### %s as it grows: requests per second with %d connections\n", found.database, growthConnections)
 	cells := []string{""}
 	for _, server := range []string{guildhall, limit} {
 		for _, users := range r.users {
@@ -226,11 +226,11 @@ func (r report) writeSizes(out io.Writer) {
 			return func(found results) string { return fmt.Sprintf("%.1f MiB", figure(found.memory)) }
 		}
 		each("resident memory, idle after the start", "≤ 40 MiB", mebibytes(func(m memory) float64 { return m.idle }))
-		each(fmt.Sprintf("at most under the mix, %d connections", growthConnections), "≤ 60 MiB", mebibytes(func(m memory) float64 { return m.mix }))
+		each(fmt.Sprintf("peak under the mix, %d connections", growthConnections), "≤ 60 MiB", mebibytes(func(m memory) float64 { return m.mix }))
 		each("10 s after the mix", "", mebibytes(func(m memory) float64 { return m.after }))
-		each("at most in all that was measured, log-ins included", "", mebibytes(func(m memory) float64 { return m.ever }))
+		each("peak of the whole run, log-ins included", "", mebibytes(func(m memory) float64 { return m.ever }))
 	}
-	each(fmt.Sprintf("bytes on disk a user, of %s", number(float64(most))), "", func(found results) string { return number(float64(found.bytes[most]) / float64(most)) })
+	each(fmt.Sprintf("bytes on disk per user, of %s", number(float64(most))), "", func(found results) string { return number(float64(found.bytes[most]) / float64(most)) })
 	binary := "static"
 	if r.short {
 		binary = "dynamic"

@@ -34,8 +34,8 @@ type listed struct {
 
 func (p *listed) isOurs() bool { return p.Module != nil && p.Module.Main }
 
-// list returns what the module in a directory and its tests are made of on a
-// system, each package after those that it imports.
+// list returns the packages of a module, its tests and their dependencies on a system, each
+// after those that it imports.
 func list(ctx context.Context, dir, goos, goarch string) (all []*listed, err error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-deps", "-test",
 		"-json=ImportPath,Dir,GoFiles,CgoFiles,ImportMap,Module,Error", "./...")
@@ -58,12 +58,12 @@ func list(ctx context.Context, dir, goos, goarch string) (all []*listed, err err
 	}
 }
 
-// faults type-checks the packages in their order. A test repeats what it tests:
-// each fault is returned once.
+// faults type-checks the packages in order. It returns each fault once, because a test
+// variant repeats the faults of its package.
 func faults(all []*listed, goarch string) (found []string) {
 	c := checker{files: token.NewFileSet(), sizes: types.SizesFor("gc", goarch), checked: map[string]*types.Package{"unsafe": types.Unsafe}}
 	for _, p := range all {
-		if p.ImportPath == "unsafe" { // whose types no source has
+		if p.ImportPath == "unsafe" { // it has no source
 			continue
 		}
 		for _, fault := range c.check(p) {
@@ -92,7 +92,7 @@ func (c *checker) check(p *listed) (found []string) {
 	}
 	var parsed []*ast.File
 	for _, name := range slices.Concat(p.GoFiles, p.CgoFiles) {
-		if !filepath.IsAbs(name) { // the main function of a test is elsewhere
+		if !filepath.IsAbs(name) { // the main function of a test is in the build cache
 			name = filepath.Join(p.Dir, name)
 		}
 		f, err := parser.ParseFile(c.files, name, nil, parser.SkipObjectResolution)
@@ -105,12 +105,12 @@ func (c *checker) check(p *listed) (found []string) {
 	conf := types.Config{
 		Importer: importer{c.checked, p.ImportMap}, Sizes: c.sizes, FakeImportC: true, IgnoreFuncBodies: !p.isOurs(), Error: fault,
 	}
-	path, _, _ := strings.Cut(p.ImportPath, " ") // without "[the test that it is built for]"
+	path, _, _ := strings.Cut(p.ImportPath, " ") // without the suffix "[the test it is built for]"
 	c.checked[p.ImportPath], _ = conf.Check(path, c.files, parsed, nil)
 	return found
 }
 
-// importer finds what a package imports among those checked before.
+// importer resolves imports among the packages that were checked before.
 type importer struct {
 	checked map[string]*types.Package
 	renamed map[string]string
@@ -123,5 +123,5 @@ func (i importer) Import(path string) (*types.Package, error) {
 	if p := i.checked[path]; p != nil {
 		return p, nil
 	}
-	return nil, fmt.Errorf("%s is not there on this system", path)
+	return nil, fmt.Errorf("%s does not exist on this system", path)
 }

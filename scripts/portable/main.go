@@ -1,12 +1,11 @@
-// Command portable type-checks the module and its tests for systems that this
-// machine is not. It needs no C compiler of theirs: what cgo would make is taken
-// on trust, and of the packages of others only the declarations are read. Run it
-// at the repository's root:
+// Command portable type-checks the module and its tests for other systems than this one. It
+// needs no C compiler for them: it does not check cgo's declarations, and checks only the
+// declarations of dependencies, not their function bodies. Run it in the repository's root:
 //
 //	go run ./scripts/portable                    # every supported system
 //	go run ./scripts/portable darwin/arm64 ...   # some
 //
-// It prints a line a fault, and fails if there is one.
+// It prints a line for each fault, and fails if there is one.
 package main
 
 import (
@@ -21,7 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// supported is what the README promises.
+// supported are the systems that the README promises.
 var supported = []string{
 	"linux/amd64", "linux/arm64", "linux/arm", "linux/386",
 	"darwin/arm64", "darwin/amd64", "windows/amd64", "freebsd/amd64",
@@ -53,7 +52,7 @@ func check(ctx context.Context, dir string, systems []string) ([]string, error) 
 	for i, name := range systems {
 		goos, goarch, ok := strings.Cut(name, "/")
 		if !ok {
-			return nil, fmt.Errorf("%q is no system: name it as in linux/arm64", name)
+			return nil, fmt.Errorf("%q is not a system such as linux/arm64", name)
 		}
 		group.Go(func() error {
 			packages, err := list(ctx, dir, goos, goarch)

@@ -21,7 +21,7 @@ func (s *server) hash(password string, salt []byte) []byte {
 	return argon2.IDKey([]byte(password), salt, 5, 7168, 1, 32)
 }
 
-// argon2id is the bound of whatever takes a password.
+// argon2id hashes one password: no operation with a password can be faster.
 func (s *server) argon2id(c *gin.Context) {
 	s.hash("correct horse battery staple", make([]byte, 16))
 	answer(c, http.StatusOK, gin.H{"status": "ok"})
@@ -148,7 +148,7 @@ func (s *server) write(tx *sql.Tx, all []statement) error {
 	return nil
 }
 
-// ofOrganization are the rows of a new one.
+// ofOrganization returns the statements that create an organization.
 func ofOrganization(id, owner, name string, at time.Time) []statement {
 	return []statement{
 		{"found", []any{id, name, at}},

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// group has those that wait for SQLite's one writer share a transaction, and the
-// last of them commit for all: an fsync takes longer than all else they do.
+// group lets the goroutines that wait for SQLite's one writer share a transaction, which the
+// last of them commits: an fsync takes longer than all their statements.
 type group struct {
 	turn    chan struct{}
 	waiting atomic.Int64

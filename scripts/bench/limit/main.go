@@ -1,9 +1,8 @@
-// Command limit is what guildhall is measured against (scripts/bench): it answers
-// the same requests from the same tables with nothing but Gin, golang-jwt,
-// database/sql and SQL written by hand; on SQLite writes share a commit. It
-// checks tokens and standing in full and writes the same rows, the audit log
-// included. It is no service: whatever is refused, it answers 400 without saying
-// why; it knows no limits, no logs, no metrics, no standbys, no idempotency keys.
+// Command limit is the program that scripts/bench compares guildhall with. It answers the
+// same requests from the same tables with only Gin, golang-jwt, database/sql and handwritten
+// SQL. On SQLite, writes share a commit. It checks tokens and standing completely, and writes
+// the same rows, including the audit log. It is not a service: it answers every refusal with
+// 400 and no reason, and has no rate limits, logs, metrics, standbys or idempotency keys.
 package main
 
 import (
@@ -34,9 +33,9 @@ func main() {
 type server struct {
 	postgres      bool
 	reads, writes *sql.DB
-	statements    map[string]*sql.Stmt // for reads and on PostgreSQL for all
-	written       map[string]*sql.Stmt // on SQLite, of its one writer
-	hashing       chan struct{}        // a place for each core
+	statements    map[string]*sql.Stmt // for reads; on PostgreSQL for all
+	written       map[string]*sql.Stmt // on SQLite, prepared on its one writer
+	hashing       chan struct{}        // one slot for each core
 	group         group
 }
 
@@ -108,8 +107,8 @@ func orElse(s, otherwise string) string {
 	return s
 }
 
-// inTx is for SQLite, where a transaction costs a lock and an fsync, and for
-// those on PostgreSQL that one statement can't do.
+// inTx runs a transaction: on SQLite in a group, because each one costs a lock and an fsync;
+// on PostgreSQL only for what one statement can't do.
 func (s *server) inTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if !s.postgres {
 		return s.group.do(ctx, s.writes, fn)
@@ -147,9 +146,9 @@ func refuse(c *gin.Context, err error) {
 	c.Status(http.StatusBadRequest)
 }
 
-// now is to the microsecond, as both databases keep it.
+// now returns the time to the microsecond, as both databases store it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// background has no end, so that nothing watches for one: a client that goes
-// away is served all the same.
+// background is never cancelled, so that nothing has to watch it. Requests of clients that
+// disconnect are finished.
 var background = context.Background()

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-const nobody = "00000000-0000-0000-0000-000000000000" // before all others
+const nobody = "00000000-0000-0000-0000-000000000000" // sorts before all other ids
 
 type organizationRef struct {
 	ID   string `json:"id"`
@@ -91,7 +91,7 @@ func (s *server) organization(c *gin.Context) {
 	answer(c, http.StatusOK, v)
 }
 
-// allowed is the standing of who asks, where the request needs rows as well.
+// allowed returns the caller and their standing, for requests that also need other rows.
 func (s *server) allowed(ctx context.Context, r *http.Request, organizationID *string) (who claims, bits int, err error) {
 	if who, err = bearer(r); err != nil {
 		return who, 0, err
@@ -194,7 +194,7 @@ func scanOrganizations(rows *sql.Rows) ([]listedOrganization, error) {
 	return list, rows.Err()
 }
 
-// cursor is the id of the last item seen, as guildhall writes it.
+// cursor encodes the id of the last item as guildhall does.
 func cursor(id string) string {
 	u := uuid.MustParse(id)
 	return base64.RawURLEncoding.EncodeToString(u[:])

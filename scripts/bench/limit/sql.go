@@ -2,9 +2,9 @@ package main
 
 import "strings"
 
-// The standing of a person ($1), their session ($2) and an organization ($3) at
-// a time ($4) in one number: any of its bits may refuse. Its parameters stand in a
-// one-row table, so that SQLite does not prepare it anew for each value.
+// The standing of a user ($1), their session ($2) and an organization ($3) at a time ($4), as
+// one number of bits that each may refuse the request. The parameters are in a one-row table,
+// so that SQLite does not prepare the statement again for each value.
 const (
 	standing = `(CASE WHEN s.id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN ua.id IS NULL THEN 0 ELSE 2 END)
 	+ (CASE WHEN us.id IS NULL THEN 0 ELSE 4 END) + (CASE WHEN ux.id IS NULL THEN 0 ELSE 8 END)
@@ -50,7 +50,7 @@ const (
 	membershipSuspended
 )
 
-// may says whether the bits allow an admin's or a member's work.
+// may reports whether the bits allow what an admin, or a member, may do.
 func may(bits int, asAdmin bool) bool {
 	const needed = sessionLive | accountActive | organizationExists | isMember | membershipActive
 	const refused = accountSuspended | accountArchived | organizationSuspended | organizationArchived | membershipSuspended
@@ -72,7 +72,7 @@ func role(bits int) string {
 	}
 }
 
-// texts are the statements. Both databases number parameters by $.
+// texts returns the statements. Both databases number parameters with $.
 func texts(postgres bool) map[string]string {
 	all := map[string]string{
 		"standing": "SELECT " + standing + parameters + joins,
@@ -150,11 +150,11 @@ func texts(postgres bool) map[string]string {
 		WHERE id = $4 AND user_id = $5 AND generation = $6 AND revoked_at IS NULL AND expires_at > $1
 		RETURNING `
 	if postgres {
-		// The swap and what decides on it in one statement, which is its own transaction.
+		// The rotation and its condition in one statement, which is its own transaction.
 		all["rotate"] = "WITH moved AS (" + advance + "id, user_id, organization_id, expires_at) SELECT " + standing + `, moved.organization_id, moved.expires_at, u.email, p.name
 			FROM moved CROSS JOIN LATERAL (SELECT moved.user_id, moved.id AS session_id, moved.organization_id, $1 AS now) k` + joins +
 			" JOIN user_profile p ON p.user_id = k.user_id"
-		// A transaction that writes to an organization's chain locks its row here.
+		// A transaction that writes to an organization's chain locks its row with this statement.
 		const chain = " COALESCE(c.sequence, 0), COALESCE(c.hash, '')" + parameters + joins + " LEFT JOIN audit_chains c ON c.id = k.organization_id"
 		const record = `event AS (INSERT INTO audit_events (chain_id, sequence, id, occurred_at, action, organization_id, user_id, actor_user_id, actor_role,
 				session_id, address, client, request_id, details, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15))

@@ -36,7 +36,8 @@ func parse(token, typ string, key []byte) (c claims, err error) {
 	return c, err
 }
 
-// bearer is who asks; the token says so, and the database whether it still holds.
+// bearer returns the claims of the request's token. The database decides whether they are
+// still valid.
 func bearer(r *http.Request) (claims, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
@@ -57,7 +58,7 @@ func sign(c claims, typ string, key []byte) (string, error) {
 
 const accessTTL, refreshTTL = 30 * time.Minute, 7 * 24 * time.Hour
 
-// session is what tokens are made of.
+// session has the data of a token pair.
 type session struct {
 	ID, UserID         string
 	OrganizationID     *string

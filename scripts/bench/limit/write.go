@@ -17,7 +17,7 @@ import (
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// refresh trades the live refresh token of a session for the next.
+// refresh replaces the live refresh token of a session by the next one.
 func (s *server) refresh(c *gin.Context) {
 	var in struct {
 		Token string `json:"refresh_token"`
@@ -74,7 +74,7 @@ func (s *server) rotate(c *gin.Context, claims claims) (v session, err error) {
 	return v, nil
 }
 
-// event is one audit event, written as guildhall's platform/audit writes it.
+// event is one audit event, in the format of guildhall's platform/audit.
 type event struct {
 	chain, action, role, requestID string
 	organization, user             *string
@@ -82,7 +82,7 @@ type event struct {
 	details                        string
 }
 
-// link computes an event's columns behind the last of its chain.
+// link computes the columns of an event that follows the last one of its chain.
 func (e event) link(c *gin.Context, sequence int64, before string, at time.Time) (args []any, hash string) {
 	text := func(s *string) string {
 		if s == nil {
@@ -127,11 +127,11 @@ func (s *server) record(c *gin.Context, tx *sql.Tx, at time.Time, events ...even
 	return err
 }
 
-// change is the work on memberships: under the organization's lock.
+// change is a change of a membership, under the organization's lock.
 type change struct {
 	organizationID, userID string
 	who                    claims
-	bits                   int // of who asks
+	bits                   int // the caller's
 	sequence               int64
 	hash                   string
 	at                     time.Time
@@ -227,7 +227,7 @@ func (s *server) remove(c *gin.Context) {
 	c.Writer.WriteHeaderNow()
 }
 
-// On PostgreSQL what is read is read at once, and what is written written at once.
+// On PostgreSQL, one statement reads everything and one writes everything.
 func (s *server) addAtOnce(c *gin.Context, tx *sql.Tx, w *change) error {
 	var found bool
 	err := tx.Stmt(s.written["before adding"]).QueryRow(w.who.Subject, w.who.SessionID, w.organizationID, w.at, w.userID).

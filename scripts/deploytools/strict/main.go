@@ -1,5 +1,5 @@
-// Command strict reads a Kubernetes manifest from its input as an API server
-// does that is told to be strict: an unknown or repeated field is an error.
+// Command strict checks a Kubernetes manifest on standard input like an API server with
+// strict field validation: an unknown or repeated field is an error.
 package main
 
 import (
