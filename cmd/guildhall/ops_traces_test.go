@@ -181,7 +181,7 @@ func TestWhoseTraceIsContinued(t *testing.T) {
 			t.Errorf("not continued: %v", s)
 		}
 	})
-	t.Run("of anybody", func(t *testing.T) {
+	t.Run("of an untrusted client", func(t *testing.T) {
 		t.Parallel()
 		r, id := ask(t)
 		s := r.of(t, id)
@@ -192,7 +192,7 @@ func TestWhoseTraceIsContinued(t *testing.T) {
 			t.Errorf("links: %v", s.Links)
 		}
 	})
-	t.Run("of anybody, where few are sampled", func(t *testing.T) {
+	t.Run("of an untrusted client, where few are sampled", func(t *testing.T) {
 		t.Parallel()
 		if r, _ := ask(t, "OTEL_TRACES_SAMPLER=parentbased_always_off"); len(r.spans) != 0 {
 			t.Errorf("a caller had %d spans sampled", len(r.spans))
