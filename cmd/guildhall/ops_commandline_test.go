@@ -468,7 +468,7 @@ func TestCommandsForOperatorsRefuse(t *testing.T) {
 	for _, sub := range []string{"show", "sessions", "end-sessions", "unlock", "activate", "deactivate", "unarchive"} {
 		c.fails(1, "There is no such user.", "user", sub, unknown)
 		c.fails(1, "no user has the email address nobody@example.com", "user", sub, "nobody@example.com")
-		c.fails(2, "neither an email address nor the id", "user", sub, "ada")
+		c.fails(2, "neither an email address nor a user id", "user", sub, "ada")
 		c.fails(2, "1 arg", "user", sub)
 	}
 	for _, args := range [][]string{

@@ -178,7 +178,7 @@ func TestCopyRefuses(t *testing.T) {
 				t.Errorf("%v: %d\n%s", wrong, status, out)
 			}
 		}
-		refused("not there", "--from", "sqlite://"+filepath.Join(dir, "nothing.db"), "--to", to)
+		refused("does not exist", "--from", "sqlite://"+filepath.Join(dir, "nothing.db"), "--to", to)
 		refused("begins with none of sqlite:", "--from", "mysql://x", "--to", to)
 		other := start(t, to)
 		other.asOwner()
