@@ -308,7 +308,7 @@ func TestRowSecurityIsNotLostByForgettingASetting(t *testing.T) {
 		t.Errorf("%d tables had row-level security, %d have", walls, n)
 	}
 	c := atServer{t, dir, environ}
-	if out := c.ok("row-security", "off"); !strings.Contains(out, "row-level security is off") || !strings.Contains(out, "organization_members") || s.count(on) != 0 {
+	if out := c.ok("row-security", "off"); !strings.Contains(out, "row-level security is now off") || !strings.Contains(out, "organization_members") || s.count(on) != 0 {
 		t.Errorf("%d are left:\n%s", s.count(on), out)
 	}
 	c.ok("migrate", "up")

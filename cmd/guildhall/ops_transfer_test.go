@@ -544,7 +544,7 @@ func TestSetPassword(t *testing.T) {
 				t.Errorf("%q for %s: %d %s", input, email, status, out)
 			}
 		}
-		set(1, "nobody has", "five boxing wizards\n", "nobody@example.com")
+		set(1, "no user has", "five boxing wizards\n", "nobody@example.com")
 		set(1, "no password on standard input", "", ada.email)
 		set(1, "must have at least 8", "short\n", ada.email)
 		set(1, "must not be", ada.email+"\n", ada.email)
