@@ -1,5 +1,6 @@
-// Package platform is the kernel: it checks, migrates, mounts, runs and drains.
-// It imports no module.
+// Package platform is the kernel: it checks the configuration and the schema, applies
+// migrations, mounts the modules, runs them and shuts down gracefully. It imports no
+// module.
 package platform
 
 import (
@@ -31,36 +32,36 @@ import (
 	"guildhall/platform/token"
 )
 
-// Kernel is what modules are built from.
+// Kernel is what modules are built from: the shared services of the process.
 type Kernel struct {
 	Config *config.Config
 	DB     *database.DB
 	Gate   *access.Gate
 	Trail  *audit.Trail
 	Keys   *idempotency.Keys
-	Limits *ratelimit.Store // nil where they are turned off
+	Limits *ratelimit.Store // nil if rate limits are turned off
 	Tokens *token.Service
 	Hasher *password.Hasher
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	Telemetry *telemetry.Telemetry // nil where nothing is measured
+	Telemetry *telemetry.Telemetry // nil if nothing is measured
 }
 
 // Now is the clock: UTC, to the microsecond that both databases keep.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// Options that are not configuration; tests set them.
+// Options are the parameters of Open that are not configuration. Tests set them.
 type Options struct {
 	Now         func() time.Time
 	OnStatement func(ctx context.Context, sql string)
 	Telemetry   *telemetry.Telemetry
-	Engine      engine.Engine // what the database is taken for; asked of it where empty
-	Create      bool          // makes the SQLite file where it is not there
+	Engine      engine.Engine // skips asking the server which engine it is
+	Create      bool          // creates the SQLite file if it does not exist
 }
 
-// Open connects to the database and makes the kernel. Its Config must have been
-// validated.
+// Open connects to the database and creates the kernel. The caller must have validated
+// cfg.
 func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) (*Kernel, error) {
 	if o.Now == nil {
 		o.Now = Now
@@ -86,8 +87,8 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, o Options) 
 	return k, err
 }
 
-// Unopened makes a kernel without a database, for what only describes the
-// service, as it is by default: its document, its migrations.
+// Unopened creates a kernel without a database and with the default configuration. It
+// serves commands that only describe the service: its OpenAPI document, its migrations.
 func Unopened() (*Kernel, error) {
 	return newKernel(&config.Config{IdempotencyRetention: 24 * time.Hour}, slog.New(slog.DiscardHandler), &database.DB{}, Options{Now: Now})
 }
@@ -145,7 +146,8 @@ type App struct {
 	ofModules  []module.Worker
 }
 
-// New mounts the modules.
+// New mounts the modules. It refuses tables that are declared wrongly and migrations
+// that conflict.
 func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	a := &App{kernel: k, retention: audit.NewRetention(k.Trail, k.Config.AuditRetention)}
 	sources := []migrate.Source{
@@ -193,19 +195,20 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	return a, nil
 }
 
-// API serves the routes of all modules.
+// API returns the handler that serves the routes of all modules.
 func (a *App) API() *httpapi.API { return a.api }
 
-// Migrations are those of all modules, in order.
+// Migrations returns the migrations of the kernel and of all modules, in order.
 func (a *App) Migrations() []migrate.Migration { return a.migrations }
 
-// Tables are those of the kernel and of all modules.
+// Tables returns the tables of the kernel and of all modules.
 func (a *App) Tables() []schema.Table { return a.tables }
 
-// Invariants are what must be true of the data.
+// Invariants returns the conditions that the data must satisfy.
 func (a *App) Invariants() []schema.Invariant { return a.invariants }
 
-// Prepare brings the schema up to date, or says why the service can't run on it.
+// Prepare brings the schema up to date. It returns an error if the service can't run on
+// it.
 func (a *App) Prepare(ctx context.Context) error {
 	if err := a.migrated(ctx); err != nil {
 		return err
@@ -213,10 +216,11 @@ func (a *App) Prepare(ctx context.Context) error {
 	if err := a.permitted(ctx); err != nil {
 		return err
 	}
-	if err := a.kernel.DB.ForgetDigest(ctx); err != nil {
+	if err := a.kernel.DB.DeleteDigest(ctx); err != nil {
 		return err
 	}
-	// It may pass: a standby may become the primary while this runs.
+	// Only a warning, because it may pass: a standby may become the primary while this
+	// runs.
 	for _, err := range []error{a.kernel.DB.Writable(ctx), a.kernel.DB.CheckTimeout(ctx)} {
 		if err != nil {
 			a.kernel.Log.WarnContext(ctx, "database", "warning", err.Error())
@@ -225,7 +229,7 @@ func (a *App) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// permitted says whether the role may do what the settings ask for.
+// permitted returns an error if the database role lacks what the settings require.
 func (a *App) permitted(ctx context.Context) error {
 	if err := a.kernel.DB.CheckRowSecurity(ctx, a.tables); err != nil {
 		return err
@@ -233,8 +237,9 @@ func (a *App) permitted(ctx context.Context) error {
 	return a.retention.Check(ctx)
 }
 
-// Usable says why a command can't work on the schema. It changes nothing, but for
-// an empty database where MIGRATE_ON_START is set, as it is on a laptop.
+// Usable returns an error if a command can't work on the schema. It changes nothing,
+// with one exception: it migrates an empty database if MIGRATE_ON_START is set, as it
+// is on a laptop.
 func (a *App) Usable(ctx context.Context) error {
 	applied, err := a.kernel.DB.Applied(ctx)
 	if err != nil {
@@ -246,8 +251,8 @@ func (a *App) Usable(ctx context.Context) error {
 	return a.Current(ctx)
 }
 
-// Current says why what is in the database can't be relied on: a schema that is not
-// this version's, or rows that the role does not see. It changes nothing.
+// Current returns an error if the database can't be relied on: its schema is not this
+// version's, or the role does not see all rows. It changes nothing.
 func (a *App) Current(ctx context.Context) error {
 	if err := a.UpToDate(ctx); err != nil {
 		return err
@@ -266,7 +271,7 @@ func (a *App) migrated(ctx context.Context) error {
 	return a.UpToDate(ctx)
 }
 
-// UpToDate says why the schema is not this version's.
+// UpToDate returns an error if the schema is not this version's.
 func (a *App) UpToDate(ctx context.Context) error {
 	status, err := migrate.StatusOf(ctx, a.kernel.DB, a.migrations)
 	switch {
@@ -281,9 +286,10 @@ func (a *App) UpToDate(ctx context.Context) error {
 	}
 }
 
-// ready says why the service can't serve. That a newer version has migrated
-// meanwhile is no reason: the migrations of one release only add, so that the
-// old processes serve while the new ones start. To start on it is refused.
+// ready returns an error if the service can't serve. A schema that a newer version has
+// migrated is not an error here: the migrations of one release only add, so that the
+// old processes can serve while the new ones start. Starting on a newer schema is
+// refused (UpToDate).
 func (a *App) ready(ctx context.Context) error {
 	status, err := migrate.StatusOf(ctx, a.kernel.DB, a.migrations)
 	if err == nil && len(status.Pending) > 0 {
@@ -298,7 +304,7 @@ func (a *App) ready(ctx context.Context) error {
 	return err
 }
 
-// Timeouts on every connection, so that none is held for longer than its use.
+// Every connection has timeouts, so that none stays open longer than it is used.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second
@@ -307,11 +313,11 @@ const (
 	maxHeaderBytes    = 12 << 10 // the server adds 4 KiB to this
 )
 
-// Run serves on the listener until the context ends, then drains: /readyz says
-// no at once, requests are still taken for DrainDelay while proxies notice, and
-// those in flight have DrainTimeout to finish. What is for the operator alone is
-// served on the private listener, where there is one, until all that is over. The
-// workers run meanwhile, and more of them.
+// Run serves on the listener until the context ends, then drains: /readyz fails at
+// once, new requests are still accepted for DrainDelay while proxies notice, and
+// requests in flight have DrainTimeout to finish. The private listener, if it is not
+// nil, serves the operator's endpoints until the drain is complete. The background
+// workers, and those in more, run meanwhile.
 func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...module.Worker) error {
 	defer a.servePrivate(private)()
 	busy := &busyConnections{}
@@ -325,7 +331,7 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...m
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(quietHandshakes{a.kernel.Log.Handler()}, slog.LevelWarn),
 	}
-	a.kernel.DB.Hold(ctx)
+	a.kernel.DB.HoldFile(ctx)
 	defer a.work(ctx, append(a.workers(), more...)...)()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -340,10 +346,10 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...m
 	time.Sleep(cfg.DrainDelay)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
 	defer cancel()
-	// Shutdown drops a request that it finds only just arriving, so the door is
-	// closed first, and those who are inside are waited for.
+	// Shutdown drops a request that is just arriving. So the listener is closed first,
+	// and Shutdown is called once the open requests have finished.
 	_ = listener.Close()
-	a.kernel.Log.Debug("the door is closed", "cause", <-failed) // and whoever came in has been noted
+	a.kernel.Log.Debug("the listener is closed", "cause", <-failed) // receiving also ensures that every accepted connection is noted
 	busy.wait(last)
 	if err := server.Shutdown(last); err != nil {
 		_ = server.Close()
@@ -352,7 +358,8 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...m
 	return nil
 }
 
-// busyConnections are those with a request under way, or yet to send their first.
+// busyConnections are those with a request in progress, or that have not sent their
+// first request yet.
 type busyConnections struct{ set sync.Map }
 
 func (b *busyConnections) note(c net.Conn, state http.ConnState) {
@@ -375,7 +382,8 @@ func (b *busyConnections) wait(ctx context.Context) {
 	}
 }
 
-// quietHandshakes keeps what any scanner can cause out of the warnings.
+// quietHandshakes drops TLS handshake errors from the log, because any scanner can
+// cause them.
 type quietHandshakes struct{ slog.Handler }
 
 func (h quietHandshakes) Handle(ctx context.Context, r slog.Record) error {

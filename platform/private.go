@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// servePrivate serves metrics, profiles and the probes on a listener of their
-// own, or on none. No public route leads to it. A profile takes as long as it
-// was asked to, so that answers have no time limit here.
+// servePrivate serves metrics, profiles and the probes on a listener of their own. If
+// the listener is nil, it serves nothing. No public route leads there. A profile takes
+// as long as the client asks for, so responses have no time limit here.
 func (a *App) servePrivate(listener net.Listener) (stop func()) {
 	if listener == nil {
 		return func() {}

@@ -11,18 +11,18 @@ import (
 	"guildhall/platform/schema"
 )
 
-// sweepInterval is between two sweeps, more or less: replicas take turns.
+// sweepInterval is the approximate time between two sweeps: replicas take turns.
 const sweepInterval = 10 * time.Minute
 
-// Swept is how many rows of a kind were forgotten.
+// Swept is the number of rows of one kind that a sweep deleted.
 type Swept struct {
 	Kind string `json:"kind"`
 	Rows int64  `json:"forgotten"`
 }
 
-// Sweep forgets what is no longer needed: a batch at a time, so that nobody
-// waits for it for long. Where one kind fails, the others are swept all the
-// same; what was forgotten is returned and logged in any case.
+// Sweep deletes data whose retention period has ended. It deletes one batch at a time,
+// so that no request waits for it long. If one kind fails, it still sweeps the others.
+// It returns and logs what it deleted, also if it returns an error.
 func (a *App) Sweep(ctx context.Context) ([]Swept, error) {
 	ctx = database.ForAll(ctx)
 	var all []Swept
@@ -48,7 +48,7 @@ func (a *App) Sweep(ctx context.Context) ([]Swept, error) {
 	return all, errors.Join(failed...)
 }
 
-// sweepOut comes back until there is no more.
+// sweepOut repeats the sweep until it finds nothing more to delete.
 func sweepOut(ctx context.Context, sweep schema.Sweep) (rows int64, err error) {
 	for {
 		swept, err := sweep(ctx)
@@ -59,7 +59,7 @@ func sweepOut(ctx context.Context, sweep schema.Sweep) (rows int64, err error) {
 	}
 }
 
-func (a *App) sweepAndTell(ctx context.Context) {
+func (a *App) sweepAndLog(ctx context.Context) {
 	if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 		a.kernel.Log.WarnContext(ctx, "could not sweep", "cause", err)
 	}

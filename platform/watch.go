@@ -10,22 +10,23 @@ import (
 )
 
 const (
-	// watchInterval is between two checks of what may change outside of the process.
+	// watchInterval is the time between two checks of what may change outside of the
+	// process.
 	watchInterval = 10 * time.Second
-	// restartDelay is between the failure of a worker and its next run.
+	// restartDelay is the time between the failure of a worker and its next run.
 	restartDelay = 10 * time.Second
 )
 
-// workers are the background work of the kernel and of the modules.
+// workers returns the background workers of the kernel and of the modules.
 func (a *App) workers() []module.Worker {
 	return append([]module.Worker{
-		module.Every(sweepInterval, a.sweepAndTell),
+		module.Every(sweepInterval, a.sweepAndLog),
 		module.Every(watchInterval, a.watch()),
 		module.Every(watchInterval, a.checkpointIdle),
 	}, a.ofModules...)
 }
 
-// work runs the workers until stop is called, which waits for them.
+// work starts the workers. stop cancels them and waits until they have returned.
 func (a *App) work(ctx context.Context, workers ...module.Worker) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
@@ -45,9 +46,9 @@ func (a *App) work(ctx context.Context, workers ...module.Worker) (stop func()) 
 	return func() { cancel(); all.Wait() }
 }
 
-// watch tells the log when row-level security is turned on or off in the database,
-// its file is replaced or it takes no writes, also where nobody asks for /readyz. No
-// request is answered wrongly meanwhile.
+// watch logs an error when row-level security is turned on or off in the database, or
+// when the SQLite file is replaced or takes no writes. So the log has it even if no
+// monitor asks for /readyz. No request gets a wrong answer meanwhile.
 func (a *App) watch() func(context.Context) {
 	differed := false
 	return func(ctx context.Context) {
@@ -61,6 +62,6 @@ func (a *App) watch() func(context.Context) {
 
 func (a *App) checkpointIdle(ctx context.Context) {
 	if err := a.kernel.DB.CheckpointIdle(ctx); err != nil && ctx.Err() == nil {
-		a.kernel.Log.WarnContext(ctx, "the write-ahead log keeps its size", "cause", err)
+		a.kernel.Log.WarnContext(ctx, "could not truncate the write-ahead log", "cause", err)
 	}
 }

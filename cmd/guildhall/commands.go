@@ -149,7 +149,7 @@ func onOpened(mayCreate func(*config.Config) bool, run onDatabase) func(*cobra.C
 			return err
 		}
 		defer g.DB.Close()
-		if g.DB.Made() {
+		if g.DB.Created() {
 			reportCreated(cmd.ErrOrStderr(), g.DB.Path())
 		}
 		ctx, err := g.Gate.AdmitCommandLine(cmd.Context(), access.PlatformAdminOnly(), access.Request{})

@@ -75,7 +75,7 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 		return fmt.Errorf("open --to, which must be the server itself, not a pooler: %w", err)
 	}
 	defer target.DB.Close()
-	if target.DB.Made() {
+	if target.DB.Created() {
 		reportCreated(cmd.ErrOrStderr(), target.DB.Path())
 	}
 	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: target.app.Migrations(), Without: access.OfOneServer()})

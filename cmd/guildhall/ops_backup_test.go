@@ -32,7 +32,7 @@ func TestABackupBringsEverythingBack(t *testing.T) {
 		if info, err := os.Stat(file); status != 0 || err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(out, "audit events are valid") {
 			t.Fatalf("backup: %d %v %v\n%s", status, info, err, out)
 		}
-		if out, status := run(t, dir, inProduction(from), "backup", file); status != 1 || !strings.Contains(out, "is there already") {
+		if out, status := run(t, dir, inProduction(from), "backup", file); status != 1 || !strings.Contains(out, "already exists") {
 			t.Errorf("over another backup: %d\n%s", status, out)
 		}
 		if out, status := run(t, dir, inProduction(to), "restore", file); status != 0 || !strings.Contains(out, "log in again") {
@@ -402,10 +402,10 @@ func TestRestoreReplacesNothing(t *testing.T) {
 	}
 	for _, name := range []string{to, to + "-wal", to + "-journal"} {
 		o := backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Finish: appears(name)}
-		if _, err := backup.ToFile(everything, o, to); err == nil || !strings.Contains(err.Error(), name+" is there already") {
+		if _, err := backup.ToFile(everything, o, to); err == nil || !strings.Contains(err.Error(), name+" already exists") {
 			t.Errorf("%s appears: %v", name, err)
 		}
-		if _, err := backup.ToFile(everything, o, to); err == nil || !strings.Contains(err.Error(), name+" is there already") {
+		if _, err := backup.ToFile(everything, o, to); err == nil || !strings.Contains(err.Error(), name+" already exists") {
 			t.Errorf("%s is there: %v", name, err)
 		}
 		if content, err := os.ReadFile(name); err != nil || string(content) != "somebody's" {

@@ -192,7 +192,7 @@ func TestCopyRefuses(t *testing.T) {
 			other = start(t, to, func(c *config.Config) { c.MigrateOnStart = false })
 		}
 		other.exec("INSERT INTO rate_limits (key, tat, admitted) VALUES ('k', 1, true)")
-		alone(func() { refused("the target is not empty: rate_limits holds 1 row(s)", "--from", from, "--to", to) })
+		alone(func() { refused("the target is not empty: rate_limits has 1 row(s)", "--from", from, "--to", to) })
 		other.exec("DELETE FROM rate_limits")
 
 		if _, err := migrate.Down(everything, other.kernel.DB, other.app.Migrations(), 1); err != nil {

@@ -91,7 +91,7 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 					}
 				} else if left, err := os.ReadDir(filepath.Dir(file)); !errors.Is(err, fs.ErrNotExist) && len(left) > 0 {
 					t.Errorf("%s left %v", name, left)
-				} else if strings.Contains(errs, "DATABASE_URL names a file that is not there") && status != 1 {
+				} else if strings.Contains(errs, "DATABASE_URL names a file that does not exist") && status != 1 {
 					t.Errorf("%s: %d %s", name, status, errs)
 				}
 			})

@@ -227,7 +227,7 @@ func TestNoPartOfThePasswordIsPrinted(t *testing.T) {
 		}
 	}
 	p := serveProcess(t, dir, inProduction(platformtest.PostgresURL(t), "MIGRATE_ON_START=true", "DATABASE_REPLICA_URLS=postgres://u:"+first+"%40"+second+"@127.0.0.1:1/d")...)
-	p.says("a standby is left out")
+	p.says("a standby is excluded from reads")
 	hidden(p.out.String(), "a standby")
 }
 
@@ -238,7 +238,7 @@ func TestASearchPathThatIsWrong(t *testing.T) {
 	environ := inProduction(platformtest.PostgresURL(t)+"&search_path=pg_catalog,public", "MIGRATE_ON_START=true")
 	for _, args := range [][]string{{}, {"migrate", "up"}, {"migrate", "plan"}, {"check"}, {"doctor"}, {"admin", "list"}} {
 		out, status := run(t, t.TempDir(), environ, args...)
-		if status != 1 || !strings.Contains(out, "search_path is pg_catalog,public, so tables would be made in pg_catalog") || !strings.Contains(out, "search_path=public") {
+		if status != 1 || !strings.Contains(out, "search_path is pg_catalog,public, so tables would be created in pg_catalog") || !strings.Contains(out, "search_path=public") {
 			t.Errorf("%v: %d\n%s", args, status, out)
 		}
 	}
@@ -348,7 +348,7 @@ func TestAnEncodingThatIsNotUTF8(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = db.Close()
-		refused("sqlite://"+file, file+" keeps text in "+encoding+", and guildhall needs UTF-8")
+		refused("sqlite://"+file, file+" stores text in "+encoding+", and guildhall needs UTF-8")
 	}
 }
 

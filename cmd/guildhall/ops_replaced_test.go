@@ -66,7 +66,7 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	r.client.write(r.process).is(503, "storage_unavailable")
 	r.do("GET", "/readyz", "", nil).is(503, "not_ready")
 	r.client.read(r.process).is(503, "storage_unavailable")
-	r.says("was replaced by another while it is open", "restart the service to go on with the new one")
+	r.says("was replaced by another while it is open", "restart the service to use the new one")
 	r.stop()
 	if out, status := run(t, r.dir, r.environ, "user", "list"); status != 0 || strings.Contains(out, "c@example.com") {
 		t.Errorf("%d\n%s", status, out)
@@ -78,7 +78,7 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 	if len(kept) != 1 {
 		t.Fatalf("%v is kept\n%s", kept, r.out)
 	}
-	r.says("the one before is kept")
+	r.says("the old file is kept")
 	if out, _ := run(t, r.dir, r.environ, "doctor"); !strings.Contains(out, "kept the one before: "+kept[0]) {
 		t.Errorf("doctor says\n%s", out)
 	}

@@ -115,7 +115,7 @@ func TestTrustStandby(t *testing.T) {
 	r.eventually("what another session wrote does not come", func() bool { return name(grace) != seen })
 	t.Logf("a standby that stands still was left out after %s more", time.Since(began))
 	said := func(text string) int { return strings.Count(r.processes[1].out.String(), text) }
-	const isUsed = "a standby is read from"
+	const isUsed = "a standby is used for reads"
 	r.eventually("that it lags is not said", func() bool { return said("it lags more than 5s behind") > 0 })
 	before := said(isUsed)
 	r.replay("resume")
@@ -127,18 +127,18 @@ func TestTrustStandby(t *testing.T) {
 	counts := r.underLoad(ada, grace, organization, func() {
 		before := said(isUsed)
 		r.standby.Kill()
-		r.eventually("that it died is not noticed", func() bool { return said("a standby is left out") > 1 })
+		r.eventually("that it died is not noticed", func() bool { return said("a standby is excluded from reads") > 1 })
 		r.standby.Start()
 		r.eventually("the standby is not used again", func() bool { return said(isUsed) > before })
 		if trustLong() {
 			r.standby.Hang()
-			r.eventually("that it hangs is not noticed", func() bool { return said("a standby is left out") > 2 })
+			r.eventually("that it hangs is not noticed", func() bool { return said("a standby is excluded from reads") > 2 })
 			r.standby.Kill()
 			r.standby.Start()
 			r.eventually("the standby is not used again", func() bool { return said(isUsed) > before+1 })
 		}
 		r.standby.Promote()
-		r.eventually("the promoted one is not noticed", func() bool { return said("the server is no standby") > 0 })
+		r.eventually("the promoted one is not noticed", func() bool { return said("the server is not a standby") > 0 })
 	})
 	if counts.refused.Load() > 0 {
 		t.Errorf("%d requests were refused", counts.refused.Load())

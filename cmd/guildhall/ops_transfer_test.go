@@ -346,7 +346,7 @@ func TestExportRefuses(t *testing.T) {
 			t.Errorf("%v %v", info, err)
 		}
 		first, _ := os.ReadFile(path)
-		s.commandIs(1, "is there already", "export", eve.organization, "-o", path)
+		s.commandIs(1, "already exists", "export", eve.organization, "-o", path)
 		if second, _ := os.ReadFile(path); !bytes.Equal(first, second) {
 			t.Error("it was overwritten")
 		}

@@ -67,7 +67,7 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	if cfg.DatabaseURL.IsSQLite() {
-		log.Info("database", "file", absolute(cfg.DatabaseURL.File()), "new", g.DB.Made())
+		log.Info("database", "file", absolute(cfg.DatabaseURL.File()), "new", g.DB.Created())
 	}
 	private, err := listenPrivately(ctx, cfg.PrivateAddress, log)
 	if err != nil {

@@ -131,7 +131,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 	if altered != nil && (!o.Unsound || !errors.Is(altered, ErrAltered)) {
 		return r, altered
 	}
-	if err := db.ForgetDigest(ctx); err != nil {
+	if err := db.DeleteDigest(ctx); err != nil {
 		return r, err
 	}
 	if _, err := migrate.Up(ctx, db, o.Migrations); err != nil {

@@ -13,16 +13,16 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// Bulk fills a database that nothing else uses: on a connection of its own,
-// without looking at foreign keys on SQLite.
+// Bulk fills a database that nothing else uses. It has a connection of its own and, on
+// SQLite, does not check foreign keys.
 type Bulk struct {
 	db   *DB
 	conn *sql.Conn
 	tx   *sql.Tx // while InTx runs
 }
 
-// Bulk gives fn the one connection. Until FinishCopy what it writes is marked as
-// half of a copy.
+// Bulk calls fn with the connection. Until FinishCopy, the database is marked as half
+// copied.
 func (d *DB) Bulk(ctx context.Context, fn func(context.Context, *Bulk) error) (err error) {
 	ctx = ForAll(ctx)
 	conn, err := d.writePool.Conn(ctx)
@@ -39,7 +39,7 @@ func (d *DB) Bulk(ctx context.Context, fn func(context.Context, *Bulk) error) (e
 	return fn(ctx, &Bulk{db: d, conn: conn})
 }
 
-// InTx runs fn in a transaction of the connection.
+// InTx runs fn in a transaction of that connection.
 func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 	tx, err := b.conn.BeginTx(ctx, nil)
 	if err != nil {
@@ -64,7 +64,7 @@ func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 	return b.db.InPlace()
 }
 
-// Insert adds rows, whose values are as EachRow gives them.
+// Insert adds rows. Their values have the types that EachRow passes on.
 func (b *Bulk) Insert(ctx context.Context, t Table, rows [][]any) error {
 	insert := b.insertSQLite
 	if b.db.driver == Postgres {
@@ -76,7 +76,7 @@ func (b *Bulk) Insert(ctx context.Context, t Table, rows [][]any) error {
 	return nil
 }
 
-// rowsAtOnce are in one INSERT of SQLite; more gain nothing.
+// rowsAtOnce is the number of rows in one INSERT on SQLite. More rows gain nothing.
 const rowsAtOnce = 64
 
 func (b *Bulk) insertSQLite(ctx context.Context, t Table, rows [][]any) error {
@@ -117,7 +117,7 @@ func (b *Bulk) copyFrom(ctx context.Context, t Table, rows [][]any) error {
 			if text, ok := row[i].(string); ok && c.uuid {
 				id, err := uuid.Parse(text)
 				if err != nil {
-					return nil, fmt.Errorf("%s.%s holds %q, which is no UUID", t.Name, c.Name, text)
+					return nil, fmt.Errorf("%s.%s holds %q, which is not a UUID", t.Name, c.Name, text)
 				}
 				row[i] = id
 			}
@@ -147,8 +147,8 @@ func pgxConn(driverConn any) (*pgx.Conn, error) {
 	}
 }
 
-// Range reads the rows whose keys are after one and, unless that is nil, not
-// after another.
+// Range returns the rows whose keys are greater than after and, unless until is nil, at
+// most until.
 func (b *Bulk) Range(ctx context.Context, t Table, after, until []any) (found [][]any, err error) {
 	where, args := b.db.between(t, after, until)
 	query := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s", b.db.selected(t), t.Name, where, b.db.ordered(t)) //nolint:gosec // names of the schema
@@ -161,12 +161,12 @@ func (b *Bulk) Range(ctx context.Context, t Table, after, until []any) (found []
 	return found, err
 }
 
-// DeleteRange removes the same rows.
+// DeleteRange deletes the rows that Range returns.
 func (b *Bulk) DeleteRange(ctx context.Context, t Table, after, until []any) error {
 	where, args := b.db.between(t, after, until)
 	statement, args := b.db.dialect.bind("DELETE FROM "+t.Name+where, args)
 	if _, err := b.tx.ExecContext(ctx, statement, args...); err != nil {
-		return fmt.Errorf("empty a part of %s: %w", t.Name, err)
+		return fmt.Errorf("delete a range of %s: %w", t.Name, err)
 	}
 	return nil
 }

@@ -12,9 +12,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestWhatCollidesAtTheCommitIsTriedAgain: at SERIALIZABLE, where each reads what
-// the other writes and neither meets a lock.
-func TestWhatCollidesAtTheCommitIsTriedAgain(t *testing.T) {
+// TestConflictsAtCommitAreRetried runs at SERIALIZABLE. Each transaction reads what the
+// other writes, and neither waits for a lock.
+func TestConflictsAtCommitAreRetried(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), open(t, platformtest.PostgresURL(t)+"&default_transaction_isolation=serializable")
 	if _, err := migrate.Up(ctx, db, []migrate.Migration{one}); err != nil {
@@ -54,8 +54,9 @@ func isUnavailable(err error) bool {
 	return f != nil && database.ErrUnavailable.Is(f)
 }
 
-// TestWhatMayHaveBeenCommittedIsNotTriedAgain: the server says so with 40003.
-func TestWhatMayHaveBeenCommittedIsNotTriedAgain(t *testing.T) {
+// TestUnknownCommitIsNotRetried: the server returns 40003 if it does not know whether
+// the transaction was committed.
+func TestUnknownCommitIsNotRetried(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), open(t, platformtest.PostgresURL(t))
 	if _, err := migrate.Up(ctx, db, []migrate.Migration{one}); err != nil {
@@ -82,9 +83,9 @@ func TestWhatMayHaveBeenCommittedIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-// TestReadsOutsideOfTransactionsAreTriedAgain as distributed engines ask for, a
-// bounded number of times.
-func TestReadsOutsideOfTransactionsAreTriedAgain(t *testing.T) {
+// TestReadsOutsideOfTransactionsAreRetried a bounded number of times, as distributed
+// engines require.
+func TestReadsOutsideOfTransactionsAreRetried(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), open(t, platformtest.PostgresURL(t))
 	for _, s := range []string{

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// copyTable is there while a copy into this database is not finished. It holds
-// what has been set aside meanwhile.
+// copyTable exists while a copy into this database is unfinished. Its rows are the
+// statements that restore what the copy has dropped.
 const copyTable = "guildhall_copy_in_progress"
 
-// ErrHalfCopied is a database into which a copy was not finished.
+// ErrHalfCopied means that a copy into this database was not finished.
 var ErrHalfCopied = errors.New("a copy into this database, or a seed, was not finished: run the same `guildhall copy` (or `restore`) again, or start over with an empty database")
 
-// IsHalfCopied says whether a copy into this database was begun and not finished.
+// IsHalfCopied reports whether a copy into this database was started and not finished.
 func (d *DB) IsHalfCopied(ctx context.Context) (bool, error) {
 	half, err := d.hasTable(d.Conn(ctx), copyTable)
 	if err != nil {
@@ -23,8 +23,8 @@ func (d *DB) IsHalfCopied(ctx context.Context) (bool, error) {
 	return half, nil
 }
 
-// What can be set aside, as two statements each: how to drop it, and how to make
-// it again. In this order they are made again.
+// Each query returns two statements per object that can be dropped for the copy: how to
+// drop it, and how to create it again. The objects are created again in this order.
 const (
 	sqliteAside = `SELECT 'DROP ' || upper(type) || ' ' || name, sql FROM sqlite_schema
 		WHERE type IN ('index', 'trigger') AND sql IS NOT NULL AND tbl_name IN %s ORDER BY type`
@@ -51,11 +51,11 @@ const (
 		) s ORDER BY kind, again`
 )
 
-// BeginCopy marks the database as half copied and sets aside what would be in
-// the way of filling these tables, or slow it down: indexes, foreign keys,
-// triggers and row-level security. Only the tables' owner may. It refuses tables
-// that are not empty, under the lock that keeps everybody else from filling them,
-// and from then on the tables refuse all other writers. In a transaction.
+// BeginCopy marks the database as half copied. It drops what would block or slow down
+// filling these tables: indexes, foreign keys, triggers and row-level security. Only
+// the tables' owner may call it, in a transaction. It refuses tables that are not
+// empty, and checks that under a lock that excludes other writers. From then on the
+// tables refuse all other writers.
 func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 	query, list := sqliteAside, strings.Join(tables, ", ")
 	if b.db.driver == Postgres {
@@ -70,7 +70,7 @@ func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 			return fmt.Errorf("count %s: %w", t, err)
 		}
 		if n > 0 {
-			return fmt.Errorf("the target is not empty: %s holds %d row(s) (make another database, by CREATE DATABASE, and name that)", t, n)
+			return fmt.Errorf("the target is not empty: %s has %d row(s) (create another database with CREATE DATABASE, and use that)", t, n)
 		}
 	}
 	rows, err := b.tx.QueryContext(ctx, fmt.Sprintf(query, "('"+strings.Join(tables, "', '")+"')"))
@@ -99,8 +99,8 @@ func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
 }
 
 // fence keeps a running service from writing to the database: what it acknowledged
-// would not be in the source. No other process has a SQLite file open
-// (RequireUnused).
+// would not be in the source. On SQLite nothing is needed, because no other process has
+// the file open (RequireUnused).
 func (b *Bulk) fence(ctx context.Context, tables []string, finally func(string) error) error {
 	if b.db.driver != Postgres {
 		return nil
@@ -120,19 +120,19 @@ func (b *Bulk) fence(ctx context.Context, tables []string, finally func(string) 
 	return finally("DROP FUNCTION " + copyTable + "()")
 }
 
-// FinishCopy makes again what was set aside, which the database refuses where the
-// data doesn't hold to it, and takes the mark away.
+// FinishCopy creates again what BeginCopy has dropped, and removes the mark. The
+// database refuses that if the data violates a constraint.
 func (b *Bulk) FinishCopy(ctx context.Context, tables []string) error {
-	// Before foreign keys are checked: by what an automatic ANALYZE saw of a half
-	// full table, that may take minutes.
+	// This must run before the foreign keys are checked: with the statistics that an
+	// automatic ANALYZE took of a half full table, the check may take minutes.
 	if err := b.tidy(ctx, "ANALYZE", tables); err != nil {
 		return err
 	}
 	if err := b.InTx(ctx, b.makeAgain); err != nil {
 		return err
 	}
-	// So that PostgreSQL plans well from the start, and does not do this by itself
-	// while the first requests come.
+	// With this, PostgreSQL plans well from the start, and does not run VACUUM itself
+	// while the first requests arrive.
 	return b.tidy(ctx, "VACUUM (ANALYZE)", tables)
 }
 
@@ -169,8 +169,8 @@ func (b *Bulk) makeAgain(ctx context.Context) error {
 	return err
 }
 
-// tidy is for PostgreSQL alone, and not in a transaction, not even in the one in
-// which row-level security would be told the tenant.
+// tidy runs VACUUM or ANALYZE on PostgreSQL. It must not run in a transaction, not even
+// in the one in which a guarded connection sets the tenant.
 func (b *Bulk) tidy(ctx context.Context, how string, tables []string) error {
 	if b.db.driver == SQLite {
 		return nil

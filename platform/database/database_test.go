@@ -20,7 +20,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestMain lets this binary be a process that migrates and is killed at it.
+// TestMain lets this binary run as a process that is killed while it migrates.
 func TestMain(m *testing.M) {
 	if url := os.Getenv("DATABASE_TEST_MIGRATE_SLOWLY"); url != "" {
 		db, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(url), Create: true, Engine: engine.Engine(os.Getenv("DATABASE_TEST_ENGINE"))})
@@ -86,7 +86,7 @@ func count(t testing.TB, db *database.DB) (n int) {
 	return n
 }
 
-func TestATransactionIsWholeAndJoinsWhatIsNested(t *testing.T) {
+func TestTransactionsAreAtomicAndNest(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		ctx, refused := context.Background(), errors.New("refused")
 		insert := func(ctx context.Context, id int) error {
@@ -147,9 +147,8 @@ func TestATransactionIsWholeAndJoinsWhatIsNested(t *testing.T) {
 	})
 }
 
-// TestWhatCollidesIsTriedAgain: on PostgreSQL by deadlock, which SQLite's one
-// writer can't have.
-func TestWhatCollidesIsTriedAgain(t *testing.T) {
+// TestDeadlocksAreRetried on PostgreSQL. SQLite's single writer can't deadlock.
+func TestDeadlocksAreRetried(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		ctx := context.Background()
 		if err := db.InTx(ctx, func(ctx context.Context) error {
@@ -162,7 +161,7 @@ func TestWhatCollidesIsTriedAgain(t *testing.T) {
 		var attempts atomic.Int64
 		for i := range 2 {
 			first, second := 1+i%2, 2-i%2
-			meet := sync.OnceFunc(func() { // each holds what the other wants
+			meet := sync.OnceFunc(func() { // each has locked what the other waits for
 				if met.Done(); db.Driver() == database.Postgres {
 					met.Wait()
 				}
@@ -190,7 +189,7 @@ func TestWhatCollidesIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAMigrationIsWholeOrNothing(t *testing.T) {
+func TestMigrationsAreAtomic(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		ctx := context.Background()
 		before, _ := db.DumpSchema(ctx)
@@ -220,7 +219,7 @@ func TestAMigrationIsWholeOrNothing(t *testing.T) {
 	})
 }
 
-func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
+func TestKilledMigrationIsRolledBack(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, url string) {
 		ctx := context.Background()
 		before, err := db.DumpSchema(ctx)
@@ -239,7 +238,7 @@ func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
 		if _, err := out.Read(make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(400 * time.Millisecond) // it is in the second statement by now
+		time.Sleep(400 * time.Millisecond) // by now it runs the second statement
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if db.Driver() == database.Postgres { // which notices only when it next writes to the client
@@ -262,9 +261,9 @@ func TestAMigratorKilledInTheMiddleLeavesNothing(t *testing.T) {
 	})
 }
 
-// TestAServerThatEndsItsConnections fails one request, and not one for each.
-// (Of those that nobody used for a second, none: the driver tries them first.)
-func TestAServerThatEndsItsConnections(t *testing.T) {
+// TestServerEndsConnections fails one request, and not one per connection. Connections
+// that were idle for a second cause no failure, because the driver checks them first.
+func TestServerEndsConnections(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	look := func(ctx context.Context, db *database.DB) error {
@@ -286,7 +285,7 @@ func TestAServerThatEndsItsConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			const several = 4
-			for range 2 { // a connection that was used once is tried first
+			for range 2 { // the driver checks a connection that was used once
 				var open, done sync.WaitGroup
 				open.Add(several)
 				for range several {
@@ -326,9 +325,9 @@ func TestAServerThatEndsItsConnections(t *testing.T) {
 	}
 }
 
-// TestAMigratorGivesWay: while it waits for a table that somebody holds, others
-// still read it.
-func TestAMigratorGivesWay(t *testing.T) {
+// TestMigrationDoesNotBlockReaders: while it waits for a table that another transaction
+// has locked, others can still read that table.
+func TestMigrationDoesNotBlockReaders(t *testing.T) {
 	t.Parallel()
 	url := platformtest.PostgresURL(t)
 	db, other := open(t, url), open(t, url)
@@ -348,7 +347,7 @@ func TestAMigratorGivesWay(t *testing.T) {
 			_, err := migrate.Up(ctx, db, []migrate.Migration{one, wider})
 			migrated <- err
 		}()
-		for waits := int64(0); waits == 0; { // until it stands at the table
+		for waits := int64(0); waits == 0; { // until it waits for the table
 			n, err := other.Count(ctx, "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'one'::regclass")
 			if err != nil {
 				return err
@@ -370,10 +369,10 @@ func TestAMigratorGivesWay(t *testing.T) {
 	}
 }
 
-// TestClosingWaitsForNoReader: one that does not end, as Litestream's, holds up
-// neither a stop nor a command, each of which closes the database. Without one, the
-// file is whole without its log.
-func TestClosingWaitsForNoReader(t *testing.T) {
+// TestCloseDoesNotWaitForReaders: a reader that does not end, as Litestream's, delays
+// neither the shutdown of the service nor a command, each of which closes the database.
+// Without such a reader, the file is complete without its log.
+func TestCloseDoesNotWaitForReaders(t *testing.T) {
 	t.Parallel()
 	at := platformtest.SQLiteURL(t)
 	path := strings.TrimPrefix(at, "sqlite://")
@@ -409,7 +408,7 @@ func TestClosingWaitsForNoReader(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 4*time.Second { // SQLite would wait for five
+	if took := time.Since(began); took > 4*time.Second { // SQLite would wait for five seconds
 		t.Errorf("closed after %s", took)
 	}
 	if logLength() == 0 {
@@ -443,7 +442,7 @@ func TestMigrationsAreMergedByTheirIds(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheDatabaseAreNotTheRequests(t *testing.T) {
+func TestFaultRecognisesDatabaseErrors(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		ctx := context.Background()
 		err := db.Row(ctx, "SELECT nothing FROM nowhere").Scan(new(int))

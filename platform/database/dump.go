@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// DumpSchema describes the whole schema as text, always in the same order, for
-// a golden file that a person reviews.
+// DumpSchema describes the whole schema as text, in a fixed order. A golden file of it
+// shows schema changes in review.
 func (d *DB) DumpSchema(ctx context.Context) (string, error) {
 	rows, err := d.reader.WithContext(ctx).Raw(d.syntax.schema).Rows()
 	if err != nil {

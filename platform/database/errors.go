@@ -18,18 +18,18 @@ import (
 	"guildhall/platform/fault"
 )
 
-// ErrUnavailable is the answer while the database can't be reached or written.
+// ErrUnavailable is the API's answer while the database can't be reached or written.
 var ErrUnavailable = fault.New(fault.Unavailable, "storage_unavailable",
 	"The database can't be reached or written right now. Try again.").WithRetryAfter(time.Second)
 
-// IsDuplicate says whether a unique constraint refused a write.
+// IsDuplicate reports whether a unique constraint refused a write.
 func IsDuplicate(err error) bool { return errors.Is(err, gorm.ErrDuplicatedKey) }
 
-// IsForeignKey says whether a foreign key refused a write.
+// IsForeignKey reports whether a foreign key refused a write.
 func IsForeignKey(err error) bool { return errors.Is(err, gorm.ErrForeignKeyViolated) }
 
-// isRetryable says whether the same transaction may succeed when it runs again,
-// and did nothing. Distributed engines say 40001 also at the commit.
+// isRetryable reports whether a transaction had no effect and may succeed if it runs
+// again. Distributed engines return 40001 at the commit as well.
 func isRetryable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -44,7 +44,8 @@ func isLockTimeout(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "55P03"
 }
 
-// Fault recognises errors that are the database's and not the request's.
+// Fault returns ErrUnavailable for an error that the database causes and not the
+// request. It returns nil for any other error.
 func Fault(err error) *fault.Error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return nil
@@ -65,10 +66,11 @@ func unreachable(err error) bool {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		// 08 connection, 53 resources (disk full, too many connections), 57P
-		// shut down, 57014 the server's limit on a statement's time, 25006 read-only: a standby, or a primary that became one.
-		// 40003: it may have been committed or not, as when the connection is lost
-		// at the commit; a retry with an Idempotency-Key finds out.
+		// 08: connection. 53: resources (disk full, too many connections). 57P:
+		// shutdown. 57014: statement_timeout. 25006: read-only, a standby or a primary
+		// that became one. 40003: the transaction may have been committed or not, as
+		// when the connection is lost at the commit; a retry with an Idempotency-Key
+		// finds out.
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") ||
 			strings.HasPrefix(pg.Code, "57P") || pg.Code == "57014" || pg.Code == "25006" || pg.Code == "40003"
 	}
@@ -81,16 +83,17 @@ func unreachable(err error) bool {
 		return false
 	}
 	var connect *pgconn.ConnectError
-	var network net.Error // a request's own deadline looks like one
+	var network net.Error // the deadline of a request is a net.Error too
 	return errors.As(err, &connect) || errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
-		// The server died in the midst of an answer, or before the request was sent.
+		// The server died while it answered, or before the request was sent.
 		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) // mutant: lost-database
 }
 
-// isStale says whether the other connections of the pool are likely to be of no use
-// either: the server is not, or no longer, the one that takes writes, to which they
-// may lead for ever, or it is ending them, as it does when it shuts down.
+// isStale reports whether the other connections of the pool are likely to be unusable
+// too. Either the server does not take writes, or no longer, and the pool might keep
+// connections to it forever; or the server is closing connections because it shuts
+// down.
 func isStale(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "25006" || pg.Code == "57P01" || pg.Code == "57P02")

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// ForeignKey is one of a table's: its columns refer to those of a row of another.
+// ForeignKey is a foreign key of a table: its columns refer to columns of another
+// table.
 type ForeignKey struct {
 	Table, Parent          string
 	Columns, ParentColumns []string
@@ -21,7 +22,7 @@ const postgresForeignKeys = `SELECT c.relname, k.conname, p.relname, a.attname, 
 	JOIN pg_attribute b ON b.attrelid = p.oid AND b.attnum = i.parent
 	WHERE k.contype = 'f' AND c.relnamespace = current_schema()::regnamespace ORDER BY c.relname, k.conname, i.place`
 
-// ForeignKeys returns those of all tables in the schema, by table.
+// ForeignKeys returns the foreign keys of all tables in the schema, ordered by table.
 func (d *DB) ForeignKeys(ctx context.Context) ([]ForeignKey, error) {
 	query := sqliteForeignKeys
 	if d.driver == Postgres {
@@ -32,7 +33,7 @@ func (d *DB) ForeignKeys(ctx context.Context) ([]ForeignKey, error) {
 		return nil, fmt.Errorf("read the foreign keys: %w", err)
 	}
 	var keys []ForeignKey
-	var last [2]string // table and key of the row before
+	var last [2]string // table and key of the previous row
 	_, err = Collect(rows, func(scan func(...any) error) (none struct{}, err error) {
 		var table, key, parent, column, parentColumn string
 		if err := scan(&table, &key, &parent, &column, &parentColumn); err != nil {

@@ -10,8 +10,8 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// statementLog tells slog and the observer of statements, gorm's and those by hand,
-// without the values bound to them.
+// statementLog reports statements, gorm's and hand-written ones, to slog and to the
+// observer, without the values bound to them.
 type statementLog struct {
 	driver   Driver
 	log      *slog.Logger
@@ -33,7 +33,7 @@ func (l *statementLog) Error(ctx context.Context, text string, _ ...any) {
 	l.log.DebugContext(ctx, text)
 }
 
-// Trace is called by gorm.
+// Trace implements gorm's logger.
 func (l *statementLog) Trace(ctx context.Context, began time.Time, statement func() (string, int64), err error) {
 	if !l.listens(ctx) {
 		return

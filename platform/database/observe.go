@@ -14,12 +14,13 @@ import (
 	"gorm.io/driver/sqlite"
 )
 
-// Observer is told what the database is asked.
+// Observer receives the statements and transactions of the database.
 type Observer interface {
-	// Statement has ended, or its rows can be read now. The text has placeholders
-	// where the values were.
+	// Statement is called when a statement has ended or its rows can be read. The text
+	// has placeholders instead of values.
 	Statement(ctx context.Context, driver Driver, text string, began time.Time, err error)
-	// Transaction begins; what it returns is told how it ended, after its statements.
+	// Transaction is called when a transaction begins. The function that it returns is
+	// called with the outcome, after all statements of the transaction.
 	Transaction(ctx context.Context) (context.Context, func(Outcome))
 }
 
@@ -29,10 +30,10 @@ type Outcome string
 const (
 	Committed  Outcome = "committed"
 	RolledBack Outcome = "rolled_back"
-	Collided   Outcome = "collided" // with others at work at the same time; it may be tried again
+	Collided   Outcome = "collided" // with a concurrent transaction; it may be retried
 )
 
-// Outcomes are all there are.
+// Outcomes returns all outcomes.
 func Outcomes() []Outcome { return []Outcome{Committed, RolledBack, Collided} }
 
 func outcomeOf(err error) Outcome {
@@ -46,7 +47,7 @@ func outcomeOf(err error) Outcome {
 	}
 }
 
-// observed begins a transaction for the observer, if there is one.
+// observed reports the beginning of a transaction to the observer, if it is not nil.
 func (d *DB) observed(ctx context.Context) (context.Context, func(error)) {
 	if d.options.Observer == nil {
 		return ctx, func(error) {}
@@ -55,8 +56,8 @@ func (d *DB) observed(ctx context.Context) (context.Context, func(error)) {
 	return ctx, func(err error) { ended(outcomeOf(err)) }
 }
 
-// The dialects as gorm has them, but that a statement is explained by itself:
-// there are no values to put in, and no time to spend on it.
+// These are gorm's dialects, except that Explain returns the statement as it is: no
+// values are to be inserted, and inserting them would take time.
 type (
 	gormSQLite   struct{ sqlite.Dialector }
 	gormPostgres struct{ postgres.Dialector }
@@ -72,10 +73,10 @@ type Pool struct {
 	*sql.DB
 }
 
-// Pools are all there are.
+// Pools returns all connection pools.
 func (d *DB) Pools() []Pool { return d.dialect.pools() }
 
-// Standbys says how many there are and how many are read from now.
+// Standbys returns the number of standbys, and how many of them serve reads at present.
 func (d *DB) Standbys() (all, inUse int) {
 	if d.standbys == nil {
 		return 0, 0
@@ -88,18 +89,18 @@ func (d *DB) Standbys() (all, inUse int) {
 	return len(d.standbys.all), inUse
 }
 
-// Files is how large SQLite's files are, in bytes.
+// Files are the sizes of SQLite's files, in bytes.
 type Files struct {
 	Database    int64
-	Free        int64 // of the database's file, in pages that hold nothing
+	Free        int64 // of the database file: pages that are unused
 	WAL         int64 // the write-ahead log
 	Checkpoints uint32
 }
 
-// Files looks at the files of a SQLite database, without writing to them.
+// Files returns the sizes of the files of a SQLite database, without writing to them.
 //
-// It opens neither the database's file nor the log's index: closing either would
-// release every lock that this process has on it (fcntl(2)).
+// It opens neither the database file nor the log's index: closing either would release
+// every lock that this process has on it (fcntl(2)).
 func (d *DB) Files(ctx context.Context) (f Files, err error) {
 	var pages, free, size int64
 	const query = "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
@@ -111,13 +112,13 @@ func (d *DB) Files(ctx context.Context) (f Files, err error) {
 	if f.WAL > 0 {
 		d.checkpoints.Store(f.Checkpoints)
 	}
-	f.Checkpoints = d.checkpoints.Load() // a log that was emptied has forgotten
+	f.Checkpoints = d.checkpoints.Load() // the header of a truncated log no longer has the number
 	return f, err
 }
 
-// walAt reads the size of the write-ahead log, and from its header how often it
-// has begun anew: https://sqlite.org/fileformat2.html#walformat. There is none
-// before the first write.
+// walAt returns the size of the write-ahead log and, from its header, the number of
+// times that it was restarted: https://sqlite.org/fileformat2.html#walformat. The log
+// does not exist before the first write.
 func walAt(path string) (size int64, checkpoints uint32, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +132,7 @@ func walAt(path string) (size int64, checkpoints uint32, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	const sequence = 12 // its offset, 4 bytes, the highest first
+	const sequence = 12 // its offset; 4 bytes, big-endian
 	var number [4]byte
 	if _, err := file.ReadAt(number[:], sequence); err != nil && !errors.Is(err, io.EOF) {
 		return 0, 0, err

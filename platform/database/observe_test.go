@@ -13,7 +13,7 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// witness writes down what an observer is told.
+// witness is an Observer that records its calls.
 type witness struct{ told []string }
 
 func (w *witness) Statement(_ context.Context, _ database.Driver, text string, _ time.Time, err error) {
@@ -28,7 +28,7 @@ func (w *witness) Transaction(ctx context.Context) (context.Context, func(databa
 	return ctx, func(o database.Outcome) { w.told = append(w.told, string(o)) }
 }
 
-func TestTheObserverIsToldWithoutValues(t *testing.T) {
+func TestObserverGetsNoValues(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, url string) {
 		w := &witness{}
@@ -56,7 +56,7 @@ func TestTheObserverIsToldWithoutValues(t *testing.T) {
 			t.Errorf("twice: %v", err)
 		}
 		if err := in(func(ctx context.Context) error {
-			return db.InTx(ctx, func(context.Context) error { return refused }) // joins
+			return db.InTx(ctx, func(context.Context) error { return refused }) // joins the outer transaction
 		}); !errors.Is(err, refused) {
 			t.Error(err)
 		}
@@ -75,9 +75,9 @@ func TestTheObserverIsToldWithoutValues(t *testing.T) {
 	})
 }
 
-// TestALogThatGrewIsGivenBack: when it begins anew down to a limit, and in full when
-// nobody writes. Who still reads neither waits nor is waited for.
-func TestALogThatGrewIsGivenBack(t *testing.T) {
+// TestWriteAheadLogIsTruncated down to a limit when the log restarts, and to nothing
+// when there are no writes. A reader neither waits nor is waited for.
+func TestWriteAheadLogIsTruncated(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	db := open(t, platformtest.SQLiteURL(t))
@@ -122,7 +122,7 @@ func TestALogThatGrewIsGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(2) // the first ends with a checkpoint, the second begins anew
+	write(2) // the first ends with a checkpoint, the second restarts the log
 	if f, err := db.Files(ctx); err != nil || f.WAL != 16*megabyte {
 		t.Errorf("begun anew: %+v, %v", f, err)
 	}
@@ -143,7 +143,7 @@ func TestALogThatGrewIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestTheFilesOfSQLite writes until the log has been checkpointed and begun anew.
+// TestTheFilesOfSQLite writes until the log has been checkpointed and restarted.
 func TestTheFilesOfSQLite(t *testing.T) {
 	t.Parallel()
 	db := open(t, platformtest.SQLiteURL(t))

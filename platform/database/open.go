@@ -1,12 +1,13 @@
-// Package database opens SQLite or PostgreSQL as DATABASE_URL says, and runs
-// transactions that nested calls join. It is the only importer of the drivers.
+// Package database opens the SQLite or PostgreSQL database in DATABASE_URL, and runs
+// transactions that nested calls join. No other package imports the drivers.
 //
-// Where both databases need a mechanism for the same thing, it is a method of dialect.
-// What only one of them has is in the files whose names begin with it, and is called on
-// any DB: a method about SQLite's files does nothing on PostgreSQL. It is one package all
-// the same. Group commit, the watch and the checks of the file share the writer's
-// connection; the pipeline, row-level security and pooling are layers of the same
-// connection; and both are reached through a transaction's context, which is private.
+// The methods of dialect are what both databases do by different mechanisms. Files
+// whose names begin with the name of one database contain what only that one has. Their
+// methods may be called on any DB: a method about SQLite's files does nothing on
+// PostgreSQL. All of this is one package for a reason. Group commit, the watch and the
+// checks of the file share the writer's connection; the pipeline, row-level security
+// and pooling are layers of the same connection; and both are reached through a
+// transaction's context, which is private.
 package database
 
 import (
@@ -26,7 +27,7 @@ import (
 	"guildhall/platform/engine"
 )
 
-// Driver is one of the two databases; DATABASE_URL chooses.
+// Driver is one of the two databases. DATABASE_URL chooses it.
 type Driver string
 
 const (
@@ -34,26 +35,28 @@ const (
 	Postgres Driver = "postgres"
 )
 
-// Options say where the data is.
+// Options are where the database is and how to use it.
 type Options struct {
 	URL            databaseurl.URL
-	File           string            // of SQLite, instead of a URL: any name
-	Create         bool              // makes the SQLite file where it is not there, and is refused otherwise
-	ReplicaURLs    []databaseurl.URL // PostgreSQL servers that follow it; see MayLag
+	File           string            // of SQLite, instead of a URL; any name is allowed
+	Create         bool              // creates the SQLite file if it does not exist; otherwise Open refuses
+	ReplicaURLs    []databaseurl.URL // PostgreSQL standbys; see MayLag
 	MaxConnections int               // of PostgreSQL
 	RowSecurity    bool
-	// TransactionPooling is a pooler between that hands each transaction to
-	// another connection of the server, as PgBouncer does in transaction mode.
+	// TransactionPooling means that a pooler between service and server may run each
+	// transaction on another connection, as PgBouncer does in transaction mode.
 	TransactionPooling bool
-	// CopyBeforeMigrating keeps a SQLite file as it was before its schema changes.
+	// CopyBeforeMigrating keeps a copy of the SQLite file from before its schema
+	// changes.
 	CopyBeforeMigrating bool
 	Now                 func() time.Time
 	Log                 *slog.Logger
-	// OnStatement is called with every statement; nil but in tests.
+	// OnStatement is called with every statement. It is nil except in tests.
 	OnStatement func(ctx context.Context, sql string)
-	// Observer is called after statements and transactions; nil without telemetry.
+	// Observer is called after statements and transactions. It is nil without
+	// telemetry.
 	Observer Observer
-	// Engine is what the server is taken for; asked of it, but in tests.
+	// Engine skips asking the server which engine it is. It is empty except in tests.
 	Engine engine.Engine
 }
 
@@ -62,8 +65,8 @@ type DB struct {
 	driver         Driver
 	dialect        dialect
 	syntax         syntax
-	engine         engine.Engine // on PostgreSQL's protocol
-	server         server        // of PostgreSQL, that takes writes
+	engine         engine.Engine // the product that speaks PostgreSQL's protocol
+	server         server        // the PostgreSQL server that takes writes
 	writer, reader *gorm.DB
 	writePool      *sql.DB
 	readPool       *sql.DB // the same as writePool on PostgreSQL
@@ -71,20 +74,19 @@ type DB struct {
 	lastly         func(context.Context) error
 	sqlitePath     string
 	opened         *opened       // of SQLite
-	held           string        // its second name, if it has one
-	idleLog        os.FileInfo   // its log, when it was looked at
-	checkpoints    atomic.Uint32 // how many were seen
+	held           string        // the file's second name (hard link), if it has one
+	idleLog        os.FileInfo   // the write-ahead log, as last checked
+	checkpoints    atomic.Uint32 // the number of checkpoints seen
 	room           room
-	made           bool // the SQLite file, just now
+	created        bool // Open has created the SQLite file
 	options        Options
 	log            *statementLog
 	group          *groupCommit // of SQLite
 	watch          *Watch       // of SQLite
-	texts          sync.Map     // statements, by how they are written here
+	texts          sync.Map     // rewritten statements, by their original text
 }
 
-// Open connects and checks that the database answers. Its errors never hold a
-// password.
+// Open connects to the database and checks it. Its errors never contain a password.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -139,22 +141,23 @@ func (d *DB) gormConfig() *gorm.Config {
 	}
 }
 
-// Path of the SQLite file.
+// Path returns the path of the SQLite file.
 func (d *DB) Path() string { return d.sqlitePath }
 
-// Made says whether Open made the SQLite file.
-func (d *DB) Made() bool { return d.made }
+// Created reports whether Open created the SQLite file.
+func (d *DB) Created() bool { return d.created }
 
-// ReadsStandbys says whether there are servers to which MayLag makes a difference.
+// ReadsStandbys reports whether standbys are configured, so that MayLag makes a
+// difference.
 func (d *DB) ReadsStandbys() bool { return len(d.options.ReplicaURLs) > 0 }
 
-// Driver says which database this is.
+// Driver returns which of the two databases this is.
 func (d *DB) Driver() Driver { return d.driver }
 
-// Engine is what speaks PostgreSQL's protocol.
+// Engine returns the product that speaks PostgreSQL's protocol.
 func (d *DB) Engine() engine.Engine { return d.engine }
 
-// Param is a placeholder whose type PostgreSQL is told, for hand-written SQL.
+// Param returns a placeholder for hand-written SQL that states its type on PostgreSQL.
 func (d *DB) Param(sqlType string) string {
 	if d.syntax.typedParameters {
 		return "CAST(? AS " + sqlType + ")"
@@ -162,14 +165,15 @@ func (d *DB) Param(sqlType string) string {
 	return "?"
 }
 
-// Null is a NULL whose type PostgreSQL is told, as Param is.
+// Null returns a NULL that states its type on PostgreSQL, as Param does.
 func (d *DB) Null(sqlType string) string { return strings.Replace(d.Param(sqlType), "?", "NULL", 1) }
 
-// ForUpdate locks the rows of a SELECT until the transaction ends. On SQLite
-// the write transaction excludes every other already.
+// ForUpdate returns the clause that locks the rows of a SELECT until the transaction
+// ends. It is empty on SQLite, where the write transaction already excludes every
+// other.
 func (d *DB) ForUpdate() string { return d.syntax.forUpdate }
 
-// Ping says whether the database answers.
+// Ping returns an error if the database does not answer.
 func (d *DB) Ping(ctx context.Context) error {
 	var one int
 	if err := d.readPool.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {

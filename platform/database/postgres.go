@@ -39,7 +39,7 @@ func (d postgresDialect) open() error {
 }
 
 func (d postgresDialect) check(ctx context.Context) error {
-	err := d.checkPooling(ctx) // before anything is prepared
+	err := d.checkPooling(ctx) // before any statement is prepared
 	if err == nil {
 		err = d.Ping(ctx)
 	}
@@ -70,7 +70,7 @@ func (d postgresDialect) prepareSnapshot(ctx context.Context, tx *gorm.DB) error
 	return tx.Exec(unhurried).Error
 }
 
-// bind has a UUID as bytes: pgx would have it written as text, and read it again.
+// bind passes a UUID as bytes: pgx would write it as text and parse that again.
 func (d postgresDialect) bind(text string, args []any) (string, []any) {
 	text = d.numbered(text)
 	if d.options.TransactionPooling {
@@ -89,7 +89,7 @@ func (d postgresDialect) bind(text string, args []any) (string, []any) {
 	return text, args
 }
 
-// numbered turns ? into $1, $2, … in a statement that has no other.
+// numbered replaces the ? placeholders of a statement by $1, $2, ….
 func (d postgresDialect) numbered(text string) string {
 	if known, ok := d.texts.Load(text); ok {
 		return known.(string)
@@ -120,7 +120,7 @@ func (d postgresDialect) pools() []Pool {
 	return pools
 }
 
-// openPool makes no connection yet.
+// openPool creates a pool. It does not connect yet.
 func (d *DB) openPool(u databaseurl.URL) (server, *sql.DB, error) {
 	config, err := pgx.ParseConfig(u.Reveal())
 	if err != nil {
@@ -130,7 +130,7 @@ func (d *DB) openPool(u databaseurl.URL) (server, *sql.DB, error) {
 		config.ConnectTimeout = 5 * time.Second
 	}
 	config.RuntimeParams["timezone"] = "UTC"
-	config.RuntimeParams["client_encoding"] = "UTF8" // whatever the role or the database would have
+	config.RuntimeParams["client_encoding"] = "UTF8" // regardless of the role's or the database's setting
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "guildhall"
 	}
@@ -146,9 +146,10 @@ func (d *DB) openPool(u databaseurl.URL) (server, *sql.DB, error) {
 	return server{config, most}, pool, nil
 }
 
-// connector makes connections that tell the tenant between statements, or that are
-// refused what row-level security hides: for as long as they live, or, where they
-// change hands, at the beginning of each transaction.
+// connector returns a connector for one of three kinds of connections. With row-level
+// security, they set the tenant between statements. Without it, PostgreSQL refuses them
+// the rows that a policy would hide: for as long as they live or, with a pooler in
+// transaction mode, from the beginning of each transaction.
 func (d *DB) connector(config *pgx.ConnConfig) driver.Connector {
 	switch {
 	case d.options.RowSecurity:
@@ -164,7 +165,7 @@ func (d *DB) connector(config *pgx.ConnConfig) driver.Connector {
 	}
 }
 
-// connectPlain makes a connection of pgx's, for those that add something to it.
+// connectPlain opens a connection of pgx's, for connectors that wrap it.
 func connectPlain(ctx context.Context, connector driver.Connector) (*stdlib.Conn, error) {
 	conn, err := connector.Connect(ctx)
 	if err != nil {
@@ -186,9 +187,10 @@ func (d *DB) openGorm(pool gorm.ConnPool) (*gorm.DB, error) {
 	return conn, nil
 }
 
-// retriedReads is a pool for what is read outside of transactions, which collides
-// as well: at SERIALIZABLE, on a standby, and on distributed engines. What fails
-// before the first row is read again, as InTx does with transactions.
+// retriedReads is a pool for reads outside of transactions. They can fail because of
+// concurrent transactions too: at SERIALIZABLE, on a standby, and on distributed
+// engines. A read that fails before its first row is retried, as InTx retries
+// transactions.
 type retriedReads struct{ readingPool }
 
 type readingPool interface {
@@ -196,7 +198,7 @@ type readingPool interface {
 	gorm.TxBeginner
 }
 
-// QueryContext is called by whatever reads.
+// QueryContext implements gorm.ConnPool.
 func (p retriedReads) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
 	err = retrying(ctx, txAttempts, func() error {
 		rows, err = p.readingPool.QueryContext(ctx, query, args...) //nolint:rowserrcheck,sqlclosecheck // by the reader of the rows
@@ -206,7 +208,8 @@ func (p retriedReads) QueryContext(ctx context.Context, query string, args ...an
 }
 
 // reconnect closes idle connections, so that the next ones lead to the server that
-// takes writes by then, and no request fails for each of the old ones.
+// takes writes by then. Otherwise one request would fail for each of the old
+// connections.
 func (d *DB) reconnect() {
 	d.writePool.SetMaxIdleConns(0)
 	d.writePool.SetMaxIdleConns(max(d.options.MaxConnections, 2))

@@ -10,15 +10,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// batchRows are the rows of the last statement of a batch, as database/sql has them.
+// batchRows implements driver.Rows for the last statement of a batch.
 type batchRows struct {
 	rows    pgx.Rows
 	results pgx.BatchResults
-	ahead   bool // a row has been read already
+	ahead   bool // the current row has already been read
 }
 
-// newBatchRows reads the first row at once, so that a query that fails returns an
-// error and no rows.
+// newBatchRows reads the first row at once, so that a query that fails returns an error
+// instead of rows.
 func newBatchRows(results pgx.BatchResults) (driver.Rows, error) {
 	rows, err := results.Query()
 	if err != nil {
@@ -68,8 +68,8 @@ func (r *batchRows) Next(into []driver.Value) error {
 	return nil
 }
 
-// asDriverValue has a value of pgx's in one of the types that database/sql knows,
-// the same as pgx's own driver would.
+// asDriverValue converts a value of pgx's to one of the types that database/sql knows,
+// in the same way as pgx's own driver.
 func asDriverValue(value any) (driver.Value, error) {
 	switch v := value.(type) {
 	case nil, int64, float64, bool, []byte, string:
@@ -88,5 +88,5 @@ func asDriverValue(value any) (driver.Value, error) {
 	if driver.IsValue(value) { // a time
 		return value, nil
 	}
-	return nil, fmt.Errorf("database: a %T is not read behind other statements", value)
+	return nil, fmt.Errorf("database: can't read a %T in a pipeline", value)
 }

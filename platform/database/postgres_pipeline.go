@@ -12,9 +12,10 @@ import (
 
 type queueKey struct{}
 
-// Queue is Exec for a statement of a transaction whose result nothing needs. It runs
-// before the transaction's next query, or at its commit, in the order given. An error
-// fails the transaction. On PostgreSQL it costs no round trip of its own.
+// Queue is Exec for a statement whose result the transaction does not need. The
+// statement runs before the transaction's next query, or at its commit, in the order of
+// the calls. If it fails, the transaction fails. On PostgreSQL it costs no round trip
+// of its own.
 func (d *DB) Queue(ctx context.Context, statement string, args ...any) error {
 	_, err := d.Exec(context.WithValue(ctx, queueKey{}, true), statement, args...)
 	return err
@@ -22,16 +23,17 @@ func (d *DB) Queue(ctx context.Context, statement string, args ...any) error {
 
 type bypassKey struct{}
 
-// BypassQueue is for a query that need not see what queued statements write: they need
-// not run first.
+// BypassQueue is for a query that does not read what queued statements write. The query
+// then runs without them.
 func BypassQueue(ctx context.Context) context.Context {
 	return context.WithValue(ctx, bypassKey{}, true)
 }
 
-// pipelineConnector makes connections that queue a BEGIN and the statements of Queue,
-// and send them in one pipeline with the next query or the COMMIT: a round trip to the
-// server takes longer than most statements do. A statement that is to run first in each
-// transaction goes with the BEGIN, or with a statement that is a transaction by itself.
+// pipelineConnector creates connections that queue a BEGIN and the statements of Queue.
+// They send the queue in one pipeline with the next query or the COMMIT, because a
+// round trip to the server takes longer than most statements do. If each transaction
+// has to begin with a statement, it is sent with the BEGIN, or with a statement that is
+// a transaction by itself.
 type pipelineConnector struct {
 	driver.Connector
 	first string
@@ -48,10 +50,10 @@ func (c pipelineConnector) Connect(ctx context.Context) (driver.Conn, error) {
 type pipelineConn struct {
 	*stdlib.Conn
 	first  string
-	inTx   bool // in a transaction whose statements are queued
-	begun  bool // the server knows of that transaction
+	inTx   bool // in a transaction, whose statements are queued
+	begun  bool // the server has received the BEGIN
 	queued *pgx.Batch
-	// opening is how many statements begin the transaction.
+	// opening is the number of statements that begin the transaction.
 	opening int
 }
 
@@ -88,11 +90,11 @@ func (p *pipelineConn) queueFirst() {
 	}
 }
 
-// byItself says whether the next statement is a transaction by itself.
+// byItself reports whether the next statement is a transaction by itself.
 func (p *pipelineConn) byItself() bool { return p.queued == nil && p.pgx().PgConn().TxStatus() == 'I' }
 
-// notBegun refuses a statement after a BEGIN that failed: it would run outside of the
-// transaction.
+// notBegun returns an error if the BEGIN failed: a statement after it would run outside
+// of a transaction.
 func (p *pipelineConn) notBegun() error {
 	if p.inTx && !p.begun && p.queued == nil {
 		return errors.New("database: the transaction has not begun")
@@ -155,7 +157,7 @@ func (p *pipelineConn) QueryContext(ctx context.Context, query string, args []dr
 	return newBatchRows(results)
 }
 
-// PrepareContext would make statements that run before those in the queue.
+// PrepareContext refuses: a prepared statement would run before those in the queue.
 func (*pipelineConn) PrepareContext(context.Context, string) (driver.Stmt, error) {
 	return nil, errors.New("database: statements are not prepared by hand")
 }
@@ -166,7 +168,7 @@ func (p *pipelineConn) sendBatch(ctx context.Context) pgx.BatchResults {
 	return p.pgx().SendBatch(ctx, batch)
 }
 
-// send runs the queue in one round trip and returns the last statement's tag.
+// send runs the queue in one round trip and returns the last statement's command tag.
 func (p *pipelineConn) send(ctx context.Context) (last pgconn.CommandTag, err error) {
 	n := p.queued.Len()
 	results := p.sendBatch(ctx)
@@ -178,7 +180,7 @@ func (p *pipelineConn) send(ctx context.Context) (last pgconn.CommandTag, err er
 	return last, results.Close()
 }
 
-// discard reads the results of n statements and returns the last one's tag.
+// discard reads the results of n statements and returns the last one's command tag.
 func discard(results pgx.BatchResults, n int) (last pgconn.CommandTag, err error) {
 	for range n {
 		if last, err = results.Exec(); err != nil {
@@ -188,7 +190,7 @@ func discard(results pgx.BatchResults, n int) (last pgconn.CommandTag, err error
 	return last, nil
 }
 
-// pipelineTx ends a transaction of pipelineConn.
+// pipelineTx is a transaction of pipelineConn.
 type pipelineTx struct {
 	ctx  context.Context //nolint:containedctx // database/sql gives Commit none
 	conn *pipelineConn
@@ -215,7 +217,7 @@ func (t *pipelineTx) Commit() error {
 	return err
 }
 
-// Rollback closes a connection whose transaction it can't roll back.
+// Rollback closes the connection if it can't roll the transaction back.
 func (t *pipelineTx) Rollback() error {
 	p := t.conn
 	unsent := !p.begun && p.queued != nil

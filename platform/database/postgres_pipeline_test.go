@@ -9,9 +9,9 @@ import (
 	"guildhall/platform/database"
 )
 
-// TestWhatIsReadBehindOthersIsTheSame compares the rows of a query that travels with
-// BEGIN and with queued statements with those of one that travels alone.
-func TestWhatIsReadBehindOthersIsTheSame(t *testing.T) {
+// TestPipelinedReadsAreTheSame compares the rows of a query that is sent in a pipeline
+// with BEGIN and queued statements to the rows of a query that is sent alone.
+func TestPipelinedReadsAreTheSame(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		if db.Driver() != database.Postgres {
 			return // it has no round trips to save
@@ -70,9 +70,9 @@ func TestWhatIsReadBehindOthersIsTheSame(t *testing.T) {
 	})
 }
 
-// TestNothingRunsOutsideOfATransactionThatFails whether its first statements fail,
-// or its last.
-func TestNothingRunsOutsideOfATransactionThatFails(t *testing.T) {
+// TestNothingRunsOutsideOfAFailedTransaction, whether its first or its last statements
+// fail.
+func TestNothingRunsOutsideOfAFailedTransaction(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		insert := func(ctx context.Context) error { return db.Queue(ctx, "INSERT INTO one (id) VALUES (?)", 1) }
 		ask := func(ctx context.Context) error {

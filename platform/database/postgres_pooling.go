@@ -10,21 +10,21 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// errSharedConnections is what would otherwise come as prepared statements that
-// exist already, or no more, on some requests.
+// errSharedConnections replaces the errors that some requests would otherwise get: that
+// a prepared statement already exists, or does not exist.
 var errSharedConnections = errors.New("DATABASE_URL leads through a pooler that shares connections between transactions: set DATABASE_POOL_MODE=transaction")
 
-// poolTransactions asks nothing of a connection that outlives a transaction: a
-// statement is parsed and run in one round trip, and its parameters have the types
-// that their Go types stand for.
+// poolTransactions configures connections so that they need nothing on the server that
+// outlives a transaction. A statement is parsed and run in one round trip, and the
+// types of its parameters follow from their Go types.
 func poolTransactions(config *pgx.ConnConfig) {
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // mutant: pooled-statements
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
 }
 
-// checkPooling refuses a pooler in transaction mode that was not announced. Two
-// connections that are open at once have two processes of the server behind
-// them, unless a pooler shares one.
+// checkPooling refuses a pooler in transaction mode that DATABASE_POOL_MODE does not
+// announce. Two connections that are open at once have two backend processes, unless a
+// pooler shares one.
 func (d postgresDialect) checkPooling(ctx context.Context) error {
 	if d.options.TransactionPooling {
 		return nil
@@ -50,8 +50,9 @@ func (d postgresDialect) checkPooling(ctx context.Context) error {
 	return err
 }
 
-// backend is the server's process behind a connection, and whether it is the one
-// that the connection was made to: a pooler makes up a number of its own.
+// backend returns the process ID of the backend behind a connection. direct reports
+// whether it is the one that answered the connection: a pooler invents an ID of its
+// own.
 func backend(ctx context.Context, conn *sql.Conn) (pid uint64, direct bool, err error) {
 	err = conn.Raw(func(driverConn any) error {
 		conn, err := pgxConn(driverConn)
@@ -72,7 +73,7 @@ func backend(ctx context.Context, conn *sql.Conn) (pid uint64, direct bool, err 
 
 func onlyNumber(results []*pgconn.Result) (uint64, error) {
 	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 1 {
-		return 0, errors.New("database: not one number")
+		return 0, errors.New("database: the query did not return one number")
 	}
 	return strconv.ParseUint(string(results[0].Rows[0][0]), 10, 64)
 }

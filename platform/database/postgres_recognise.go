@@ -8,13 +8,13 @@ import (
 	"guildhall/platform/engine"
 )
 
-// recognise asks a server which engine it is, of which version, and how it isolates
-// transactions.
+// recognise asks the server for its engine, its version, and its transaction isolation.
 //
-// REPEATABLE READ is refused: its transactions see what was there when they
-// began, and not what a lock waited for, so that the second look at a role would
-// see what it was before. READ COMMITTED looks anew, SERIALIZABLE finds out at the
-// commit. YugabyteDB may take the one for the other.
+// It refuses REPEATABLE READ. Such a transaction sees the data as of its beginning, and
+// not what was committed while it waited for a lock, so the second check of a role
+// would see the role as it was before. READ COMMITTED sees the new data, and
+// SERIALIZABLE detects the conflict at the commit. YugabyteDB may run REPEATABLE READ
+// when asked for READ COMMITTED.
 func (d postgresDialect) recognise(ctx context.Context) error {
 	var version, release, number, isolation string
 	var citus bool
@@ -23,7 +23,7 @@ func (d postgresDialect) recognise(ctx context.Context) error {
 		COALESCE(current_setting('yb_effective_transaction_isolation_level', true), current_setting('transaction_isolation'))`).
 		Scan(&version, &citus, &release, &number, &isolation)
 	if err != nil {
-		return d.explain(ctx, fmt.Errorf("ask the database which it is: %w", err))
+		return d.explain(ctx, fmt.Errorf("ask the database for its version: %w", err))
 	}
 	if d.engine == "" {
 		d.engine = engine.Detect(version, citus)
@@ -33,8 +33,8 @@ func (d postgresDialect) recognise(ctx context.Context) error {
 	}
 	if isolation == "repeatable read" {
 		return unfit{
-			what: fmt.Sprintf("%s runs transactions at REPEATABLE READ, which does not see what a lock waited for", d.engine),
-			mend: "set default_transaction_isolation to 'read committed' or 'serializable', and on YugabyteDB yb_enable_read_committed_isolation",
+			what: fmt.Sprintf("%s runs transactions at REPEATABLE READ, which does not see what was committed during the wait for a lock", d.engine),
+			fix:  "set default_transaction_isolation to 'read committed' or 'serializable', and on YugabyteDB yb_enable_read_committed_isolation",
 		}
 	}
 	if err := d.checkEncoding(ctx); err != nil {
@@ -49,7 +49,7 @@ func (d postgresDialect) checkVersion(ctx context.Context, release, number strin
 	if d.engine.TooOld(n) {
 		return unfit{
 			what: fmt.Sprintf("the server is PostgreSQL %s, and guildhall needs PostgreSQL %d or newer", release, engine.OldestPostgreSQL),
-			mend: "upgrade the server",
+			fix:  "upgrade the server",
 		}
 	}
 	if d.engine.TooNew(n) {

@@ -57,8 +57,9 @@ func TestVersionsThatAreNotSupported(t *testing.T) {
 	}
 }
 
-// TestASearchPathWithoutASchemaIsNamed, and what the message says to run helps.
-func TestASearchPathWithoutASchemaIsNamed(t *testing.T) {
+// TestSearchPathWithoutSchema checks that the error names search_path and that the
+// suggested statement fixes it.
+func TestSearchPathWithoutSchema(t *testing.T) {
 	t.Parallel()
 	at, err := url.Parse(platformtest.PostgresURL(t))
 	if err != nil {
@@ -98,7 +99,7 @@ func TestASearchPathWithoutASchemaIsNamed(t *testing.T) {
 	}
 	statement := regexp.MustCompile(`run ((?:ALTER|GRANT) .*?)(?:, or|$)`)
 	for _, c := range []struct{ set, says string }{
-		{"ALTER DATABASE " + name + " SET search_path = pg_catalog, public", "search_path is pg_catalog, public, so tables would be made in pg_catalog"},
+		{"ALTER DATABASE " + name + " SET search_path = pg_catalog, public", "search_path is pg_catalog, public, so tables would be created in pg_catalog"},
 		{"ALTER DATABASE " + name + " SET search_path = nosuch, other", "search_path is nosuch, other, and no such schema exists that " + role + " may use"},
 		{"ALTER ROLE " + role + " SET search_path = ''", "search_path is empty"},
 		{"ALTER ROLE " + role + " SET search_path = pg_temp, public", "made in pg_temp_"},
@@ -128,7 +129,7 @@ func TestASearchPathWithoutASchemaIsNamed(t *testing.T) {
 		}
 	}
 	for more, says := range map[string]string{
-		"&search_path=nosuch": "DATABASE_URL (search_path=public", "&options=-csearch_path%3Dpg_catalog,public": "options=-csearch_path%3Dpublic", // no statement helps here
+		"&search_path=nosuch": "DATABASE_URL (search_path=public", "&options=-csearch_path%3Dpg_catalog,public": "options=-csearch_path%3Dpublic", // no statement fixes these
 		"&search_path=public": "", "&options=-csearch_path%3Dnosuch,public": "", `&search_path=%22$user%22,%20public`: "",
 	} {
 		if err := open(more); (err != nil) != (says != "") || err != nil && !strings.Contains(err.Error(), says) {

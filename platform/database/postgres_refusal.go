@@ -18,10 +18,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// server is where the connections of a pool lead.
+// server is the server that the connections of a pool lead to.
 type server struct {
 	config *pgx.ConnConfig
-	most   int // connections
+	most   int // the maximum number of connections
 }
 
 func (s server) role() string     { return pgx.Identifier{s.config.User}.Sanitize() }
@@ -34,9 +34,9 @@ func (s server) address() string {
 	return net.JoinHostPort(s.config.Host, strconv.Itoa(int(s.config.Port)))
 }
 
-// explain says of an error why the server takes no connection, or no statement,
-// and what helps. What it does not recognise keeps the driver's words, without
-// the password.
+// explain returns an error that says why the server refuses a connection or a
+// statement, and how to fix that. An error that it does not recognise keeps the
+// driver's text, without the password.
 func (s server) explain(err error) error {
 	if _, already := asUnfit(err); already || err == nil {
 		return err
@@ -66,9 +66,9 @@ func (s server) severalHosts() bool {
 	})
 }
 
-// explainRefusal is about what the server said. Its messages are in the language
-// it is set to, so what they are about is told by their codes, and, where one
-// code has several meanings, by the server's function (protocol field R).
+// explainRefusal explains an error that the server returned. The server's messages are
+// in the language that it is set to, so only their codes are compared and, if one code
+// has several meanings, the name of the server's function (protocol field R).
 func (s server) explainRefusal(from *pgconn.PgError, connecting bool) unfit {
 	said := *from
 	said.Message = databaseurl.Redact(from.Message, s.config.Password)
@@ -84,8 +84,8 @@ func (s server) explainRefusal(from *pgconn.PgError, connecting bool) unfit {
 	case "28000":
 		if pg.Routine == "InitializeSessionUserId" {
 			return unfit{
-				fmt.Sprintf("%s lets nobody in as %s (%s)", s.address(), s.role(), pg.Message),
-				fmt.Sprintf("as a superuser run CREATE ROLE %s LOGIN, or ALTER ROLE %[1]s LOGIN where that role exists", s.role()),
+				fmt.Sprintf("%s refuses log-ins as %s (%s)", s.address(), s.role(), pg.Message),
+				fmt.Sprintf("as a superuser run CREATE ROLE %s LOGIN, or ALTER ROLE %[1]s LOGIN if that role exists", s.role()),
 			}
 		}
 		return s.explainHost(pg)
@@ -106,16 +106,16 @@ func (s server) explainRefusal(from *pgconn.PgError, connecting bool) unfit {
 	return s.explainParameter(pg)
 }
 
-// newDatabase is a statement that makes a database fit for the service, whatever
-// the server was set up with.
+// newDatabase returns a statement that creates a database that suits the service,
+// regardless of the server's defaults.
 func newDatabase(name, owner string) string {
 	return fmt.Sprintf("CREATE DATABASE %s OWNER %s ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0", name, owner)
 }
 
 func (s server) explainPassword() unfit {
 	u := unfit{
-		fmt.Sprintf("%s does not take the password of %s", s.address(), s.role()),
-		fmt.Sprintf("put the right one into the URL, percent-encoded, or as a superuser run ALTER ROLE %s PASSWORD '…', or CREATE ROLE %[1]s LOGIN PASSWORD '…' where there is no such role", s.role()),
+		fmt.Sprintf("%s rejects the password of %s", s.address(), s.role()),
+		fmt.Sprintf("put the right one into the URL, percent-encoded, or as a superuser run ALTER ROLE %s PASSWORD '…', or CREATE ROLE %[1]s LOGIN PASSWORD '…' if the role does not exist", s.role()),
 	}
 	if s.config.Password == "" {
 		u.what = fmt.Sprintf("%s asks for a password of %s, and the URL has none", s.address(), s.role())
@@ -123,14 +123,14 @@ func (s server) explainPassword() unfit {
 	return u
 }
 
-// explainHost is about pg_hba.conf.
+// explainHost explains a refusal by pg_hba.conf.
 func (s server) explainHost(pg *pgconn.PgError) unfit {
 	u := unfit{
 		fmt.Sprintf("the pg_hba.conf of %s does not let %s into %s (%s)", s.address(), s.role(), s.database(), pg.Message),
 		fmt.Sprintf("add a line there, such as: hostssl %s %s ADDRESS/32 scram-sha-256, and run SELECT pg_reload_conf()", s.database(), s.role()),
 	}
 	if s.config.TLSConfig == nil {
-		u.mend = "write sslmode=require in the URL, for it may take only connections with TLS (hostssl); else " + u.mend
+		u.fix = "set sslmode=require in the URL, because the server may accept only connections with TLS (hostssl); otherwise " + u.fix
 	}
 	return u
 }
@@ -155,19 +155,20 @@ func (s server) explainTooMany(pg *pgconn.PgError) unfit {
 	}
 }
 
-// explainTimeout does not ask the server, whose answer may come too late as well.
+// explainTimeout does not query the server, because that answer might be too late as
+// well.
 func (s server) explainTimeout() unfit {
 	return unfit{
-		fmt.Sprintf("the server cancelled a statement, which took longer than the statement_timeout of %s in %s", s.role(), s.database()),
-		s.mendSetting("statement_timeout", "'30s'"),
+		fmt.Sprintf("the server cancelled a statement because it took longer than the statement_timeout of %s in %s", s.role(), s.database()),
+		s.fixSetting("statement_timeout", "'30s'"),
 	}
 }
 
-// mendSetting is how a setting gets another value: where the URL does not set it,
-// the setting of a role in a database is the strongest.
-func (s server) mendSetting(name, value string) string {
+// fixSetting returns how to change a setting of the server. Unless the URL sets it, a
+// role's setting for one database has the highest precedence.
+func (s server) fixSetting(name, value string) string {
 	if s.setsItself(name) {
-		return fmt.Sprintf("set another %s in the URL or PGOPTIONS, where it is set, or take it out there", name)
+		return fmt.Sprintf("change or remove %s in the URL or PGOPTIONS, where it is set", name)
 	}
 	return fmt.Sprintf("run ALTER ROLE %s IN DATABASE %s SET %s = %s", s.role(), s.database(), name, value)
 }
@@ -177,23 +178,24 @@ func (s server) setsItself(name string) bool {
 	return given || strings.Contains(s.config.RuntimeParams["options"], name)
 }
 
-// explainParameter is about a parameter of the URL that the server, or PgBouncer
-// before it, refuses.
+// explainParameter explains that the server, or PgBouncer in front of it, refuses a
+// parameter of the URL.
 func (s server) explainParameter(pg *pgconn.PgError) unfit {
 	for name := range s.config.RuntimeParams {
 		if !regexp.MustCompile(`(^|[^\w.])` + regexp.QuoteMeta(name) + `($|[^\w.])`).MatchString(pg.Message) {
 			continue
 		}
-		u := unfit{fmt.Sprintf("the URL has a parameter %s, which %s refuses (%s)", name, s.address(), pg.Message), "take it out or correct it"}
-		if pg.Code == "08P01" { // PgBouncer, which passes on only what it tracks
-			u.mend = fmt.Sprintf("take it out; if PostgreSQL knows it, run ALTER ROLE %s IN DATABASE %s SET %s = …", s.role(), s.database(), name)
+		u := unfit{fmt.Sprintf("the URL has a parameter %s, which %s refuses (%s)", name, s.address(), pg.Message), "remove or correct it"}
+		if pg.Code == "08P01" { // PgBouncer, which passes on only the parameters that it tracks
+			u.fix = fmt.Sprintf("take it out; if PostgreSQL knows it, run ALTER ROLE %s IN DATABASE %s SET %s = …", s.role(), s.database(), name)
 		}
 		return u
 	}
 	return unfit{}
 }
 
-// explainSilence is about servers that said nothing, or not in PostgreSQL's words.
+// explainSilence explains that a server did not answer, or not with an error of
+// PostgreSQL's.
 func (s server) explainSilence(err error) unfit {
 	var certificate *tls.CertificateVerificationError
 	var name *net.DNSError
@@ -201,7 +203,7 @@ func (s server) explainSilence(err error) unfit {
 	case strings.Contains(err.Error(), "server refused TLS connection") && !s.allowsClear():
 		return unfit{
 			fmt.Sprintf("the URL demands TLS, and the server at %s has none (server refused TLS connection)", s.address()),
-			"as a superuser run ALTER SYSTEM SET ssl = on, with a certificate in place, and SELECT pg_reload_conf(), or, where nobody can listen on the way there, write sslmode=disable in the URL",
+			"as a superuser run ALTER SYSTEM SET ssl = on, with a certificate in place, and SELECT pg_reload_conf(), or, if the network in between is trusted, set sslmode=disable in the URL",
 		}
 	case errors.As(err, &certificate):
 		return unfit{
@@ -209,32 +211,32 @@ func (s server) explainSilence(err error) unfit {
 			"write sslrootcert=FILE in the URL, with the certificate of the authority that issued it, and take the name that it is for as host",
 		}
 	case errors.As(err, &name) && name.IsNotFound:
-		return unfit{fmt.Sprintf("there is no host %s", name.Name), "correct the host in the URL, or the name service"}
+		return unfit{fmt.Sprintf("there is no host %s", name.Name), "correct the host in the URL, or the DNS entry"}
 	case errors.As(err, &name):
 		return unfit{
-			fmt.Sprintf("the name service does not say where %s is (%s)", name.Name, name.Err),
-			"see that the machine reaches its name service, or write the host's IP address in the URL",
+			fmt.Sprintf("the DNS lookup of %s failed (%s)", name.Name, name.Err),
+			"check that this machine reaches its DNS server, or use the host's IP address in the URL",
 		}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return unfit{
 			fmt.Sprintf("nothing listens at %s (connection refused)", s.address()),
-			"start the server, see that its listen_addresses has this address, or correct host and port in the URL; in a container, localhost is the container itself",
+			"start the server, check that its listen_addresses includes this address, or correct host and port in the URL; in a container, localhost is the container itself",
 		}
 	case pgconn.Timeout(err) && isConnecting(err):
 		return unfit{
 			fmt.Sprintf("%s does not answer within %s", s.address(), s.config.ConnectTimeout),
-			"see whether a firewall is on the way, and whether host and port in the URL are right",
+			"check for a firewall in between, and check host and port in the URL",
 		}
 	}
 	return unfit{}
 }
 
-// allowsClear says whether the URL also takes a connection without TLS.
+// allowsClear reports whether the URL also allows a connection without TLS.
 func (s server) allowsClear() bool {
 	return s.config.TLSConfig == nil || slices.ContainsFunc(s.config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil })
 }
 
-// explainLook is explain of a server that is looked at often.
+// explainLook is explain for a server that is checked often.
 func (s server) explainLook(err error) error {
 	if isConnecting(err) {
 		return s.explain(err)
@@ -242,7 +244,8 @@ func (s server) explainLook(err error) error {
 	return redact(err, s.config)
 }
 
-// explain is server's, and of errors that the server has to be asked about.
+// explain is server.explain. It also explains errors about which it has to query the
+// server.
 func (d postgresDialect) explain(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || isRetryable(err) {
 		return err

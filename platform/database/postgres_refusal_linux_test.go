@@ -20,8 +20,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestWhatAServerIsSetUpToRefuse needs a server whose files can be changed.
-func TestWhatAServerIsSetUpToRefuse(t *testing.T) {
+// TestServerRefusals needs a server whose files can be changed.
+func TestServerRefusals(t *testing.T) {
 	t.Parallel()
 	server := platformtest.NewServer(t, "", "max_connections=8", "superuser_reserved_connections=3")
 	server.Exec("postgres", "CREATE DATABASE guildhall")
@@ -41,7 +41,7 @@ func TestWhatAServerIsSetUpToRefuse(t *testing.T) {
 			t.Fatal(err)
 		}
 		i.exec("SELECT pg_reload_conf()")
-		time.Sleep(200 * time.Millisecond) // the server reads it when the signal arrives
+		time.Sleep(200 * time.Millisecond) // the server reads the file when it receives the signal
 	}
 	says := func(err error, all ...string) {
 		t.Helper()
@@ -60,10 +60,10 @@ func TestWhatAServerIsSetUpToRefuse(t *testing.T) {
 	rules("host all all all scram-sha-256")
 	says(i.use(""), "asks for a password of "+i.role+", and the URL has none")
 	i.at.User = url.UserPassword(user, "correct horse")
-	i.helps("a wrong password", i.use(""), "does not take the password of "+i.role, "percent-encoded")
+	i.helps("a wrong password", i.use(""), "rejects the password of "+i.role, "percent-encoded")
 
 	var held []interface{ Close() error }
-	for range 5 { // the other three are kept for superusers
+	for range 5 { // the other three connections are reserved for superusers
 		c, err := i.admin.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestWhatAServerIsSetUpToRefuse(t *testing.T) {
 	}
 }
 
-// certificate makes one for 127.0.0.1 where a server looks for it.
+// certificate creates a certificate for 127.0.0.1 where the server looks for it.
 func certificate(t *testing.T, dir string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -123,8 +123,9 @@ func certificate(t *testing.T, dir string) {
 	}
 }
 
-// TestAStandbyInPlaceOfThePrimary is named, and promoting it helps.
-func TestAStandbyInPlaceOfThePrimary(t *testing.T) {
+// TestStandbyInsteadOfPrimary checks that the error says so and that promoting the
+// standby fixes it.
+func TestStandbyInsteadOfPrimary(t *testing.T) {
 	t.Parallel()
 	primary := platformtest.NewServer(t, "")
 	primary.Exec("postgres", "CREATE DATABASE guildhall")
@@ -147,7 +148,7 @@ func TestAStandbyInPlaceOfThePrimary(t *testing.T) {
 
 func loopback() []net.IP { return []net.IP{net.IPv4(127, 0, 0, 1)} }
 
-// own gives a file to the owner of another, whom the server runs as.
+// own makes the server's operating system user the owner of a file.
 func own(t *testing.T, path string, like os.FileInfo) {
 	t.Helper()
 	owner, ok := like.Sys().(*syscall.Stat_t)

@@ -19,8 +19,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// installation is a database and a role that is to use it, with nothing but what
-// PostgreSQL gives by default.
+// installation is a database and the service's role for it, with only the privileges
+// that PostgreSQL grants by default.
 type installation struct {
 	t          *testing.T
 	at         url.URL
@@ -55,8 +55,8 @@ func (i *installation) exec(statement string) {
 	}
 }
 
-// use does what a first hour does: it opens the database, and migrates it there and
-// back.
+// use does what a new operator does: it opens the database, applies a migration and
+// rolls it back.
 func (i *installation) use(more string) error {
 	i.t.Helper()
 	ctx := context.Background()
@@ -84,7 +84,8 @@ func (i *installation) use(more string) error {
 
 var helping = regexp.MustCompile(`run ((?:ALTER|CREATE|GRANT) [^,]+?)(?:,| in this database|$)`)
 
-// helps takes the statement out of a message, runs it, and sees whether it helped.
+// helps runs the statement that a message suggests, and checks that it fixed the
+// problem.
 func (i *installation) helps(after string, err error, says ...string) {
 	i.t.Helper()
 	if err == nil {
@@ -107,9 +108,9 @@ func (i *installation) helps(after string, err error, says ...string) {
 	}
 }
 
-// TestWhatPostgreSQLRefusesInTheFirstHour is said with the role, the object and a
-// statement, and the statement helps.
-func TestWhatPostgreSQLRefusesInTheFirstHour(t *testing.T) {
+// TestMissingPrivileges checks that each error names the role, the object and a
+// statement, and that the statement fixes the problem.
+func TestMissingPrivileges(t *testing.T) {
 	t.Parallel()
 	i := install(t, platformtest.PostgresURL(t))
 	in := i.role + " IN DATABASE " + i.name
@@ -117,9 +118,9 @@ func TestWhatPostgreSQLRefusesInTheFirstHour(t *testing.T) {
 		set  string
 		says []string
 	}{
-		{"REVOKE CREATE ON SCHEMA public FROM PUBLIC", []string{i.role + " may not make tables in schema public", "GRANT CREATE ON SCHEMA public TO " + i.role}}, // PostgreSQL 15's default
+		{"REVOKE CREATE ON SCHEMA public FROM PUBLIC", []string{i.role + " may not create tables in schema public", "GRANT CREATE ON SCHEMA public TO " + i.role}}, // PostgreSQL 15's default
 		{"REVOKE CONNECT ON DATABASE " + i.name + " FROM PUBLIC", []string{i.role + " may not connect to database " + i.name}},
-		{"ALTER ROLE " + i.role + " NOLOGIN", []string{"lets nobody in as " + i.role, "ALTER ROLE " + i.role + " LOGIN"}},
+		{"ALTER ROLE " + i.role + " NOLOGIN", []string{"refuses log-ins as " + i.role, "ALTER ROLE " + i.role + " LOGIN"}},
 		{"ALTER ROLE " + i.role + " CONNECTION LIMIT 0", []string{i.role + " has as many connections as its limit allows", "DATABASE_MAX_CONNECTIONS"}},
 		{"ALTER DATABASE " + i.name + " CONNECTION LIMIT 0", []string{"database " + i.name + " has as many connections as its limit allows"}},
 		{"ALTER ROLE " + i.role + " SET default_transaction_read_only = on", []string{"default_transaction_read_only is on"}},
@@ -129,7 +130,7 @@ func TestWhatPostgreSQLRefusesInTheFirstHour(t *testing.T) {
 	} {
 		i.exec(c.set)
 		err := i.use("")
-		if strings.Contains(c.set, "NOLOGIN") && err != nil { // the role is there, so the first of two statements is not for it
+		if strings.Contains(c.set, "NOLOGIN") && err != nil { // the role exists, so the first of the two statements does not apply
 			i.exec("ALTER ROLE " + i.role + " LOGIN")
 			if !strings.Contains(err.Error(), c.says[0]) || !strings.Contains(err.Error(), c.says[1]) || i.use("") != nil {
 				t.Errorf("%s: %v", c.set, err)
@@ -142,10 +143,10 @@ func TestWhatPostgreSQLRefusesInTheFirstHour(t *testing.T) {
 		i.exec("ALTER DATABASE " + i.name + " RESET ALL")
 	}
 
-	for more, says := range map[string]string{ // no statement helps here
-		"&default_transaction_read_only=on":        "set another default_transaction_read_only in the URL",
-		"&statement_timeout=900":                   "set another statement_timeout in the URL",
-		"&options=-cstatement_timeout%3D2s":        "set another statement_timeout in the URL",
+	for more, says := range map[string]string{ // no statement fixes these
+		"&default_transaction_read_only=on":        "change or remove default_transaction_read_only in the URL",
+		"&statement_timeout=900":                   "change or remove statement_timeout in the URL",
+		"&options=-cstatement_timeout%3D2s":        "change or remove statement_timeout in the URL",
 		"&keepalives=1":                            "parameter keepalives, which",
 		"&pgbouncer=true":                          "DATABASE_POOL_MODE=transaction",
 		"&statement_timeout=soon":                  "parameter statement_timeout, which",
@@ -157,7 +158,7 @@ func TestWhatPostgreSQLRefusesInTheFirstHour(t *testing.T) {
 	}
 }
 
-func TestADatabaseOrARoleThatIsNotThere(t *testing.T) {
+func TestMissingDatabaseOrRole(t *testing.T) {
 	t.Parallel()
 	i := install(t, platformtest.PostgresURL(t))
 	there := i.at.Path
@@ -169,12 +170,12 @@ func TestADatabaseOrARoleThatIsNotThere(t *testing.T) {
 	i.exec("GRANT CREATE ON SCHEMA public TO PUBLIC")
 	i.at.User = url.User(strings.Trim(i.role, `"`) + "-x")
 	nobody := strings.TrimSuffix(i.role, `"`) + `-x"`
-	i.helps("no role", i.use(""), "lets nobody in as "+nobody, "CREATE ROLE "+nobody+" LOGIN")
+	i.helps("no role", i.use(""), "refuses log-ins as "+nobody, "CREATE ROLE "+nobody+" LOGIN")
 	i.exec("DROP OWNED BY " + nobody)
 	i.exec("DROP ROLE " + nobody)
 }
 
-// TestTablesOfAnotherRole are not taken for tables that are not there.
+// TestTablesOfAnotherRole are not mistaken for missing tables.
 func TestTablesOfAnotherRole(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -224,8 +225,8 @@ func TestTablesOfAnotherRole(t *testing.T) {
 
 var helpingList = regexp.MustCompile(`run (GRANT .*)$`)
 
-// TestAMigrationTakesItsTime, whatever requests are given.
-func TestAMigrationTakesItsTime(t *testing.T) {
+// TestMigrationsIgnoreRequestTimeouts: the role's limits are for requests.
+func TestMigrationsIgnoreRequestTimeouts(t *testing.T) {
 	t.Parallel()
 	long := migrate.Migration{
 		ID: "202601030000_test_long", Up: statements("SELECT pg_sleep(0.5)"), Down: statements("SELECT 1"),
@@ -236,9 +237,9 @@ func TestAMigrationTakesItsTime(t *testing.T) {
 	}
 }
 
-func TestNothingListens(t *testing.T) {
+func TestUnreachableServers(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,8 +251,8 @@ func TestNothingListens(t *testing.T) {
 	closed := free.Addr().String()
 	_ = free.Close()
 	unknown := "there is no host nowhere.invalid"
-	if _, err := net.LookupHost("nowhere.invalid"); !isNotFound(err) { // there is no name service
-		unknown = "the name service does not say where nowhere.invalid is"
+	if _, err := net.LookupHost("nowhere.invalid"); !isNotFound(err) { // no DNS server is reachable
+		unknown = "the DNS lookup of nowhere.invalid failed"
 	}
 	for at, says := range map[string]string{
 		"postgres://u:correct-horse@" + closed + "/d":                                          "nothing listens at " + closed + " (connection refused)",
@@ -274,8 +275,8 @@ func isNotFound(err error) bool {
 	return errors.As(err, &name) && name.IsNotFound
 }
 
-// TestTextIsUnicodeWhateverTheClientsEncodingIs said to be, by a role or a URL.
-func TestTextIsUnicodeWhateverTheClientsEncodingIs(t *testing.T) {
+// TestClientEncodingIsUTF8, regardless of what a role or a URL sets.
+func TestClientEncodingIsUTF8(t *testing.T) {
 	t.Parallel()
 	i := install(t, platformtest.PostgresURL(t))
 	i.exec("ALTER ROLE " + i.role + " SET client_encoding = 'LATIN1'")

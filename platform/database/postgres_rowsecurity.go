@@ -13,14 +13,14 @@ import (
 	"guildhall/platform/schema"
 )
 
-// RowSecurity is what a database does with the policies of its tables.
+// RowSecurity is the state of the policies of a database's tables.
 type RowSecurity struct {
 	On  []string // tables whose policies are enforced, for their owner as well
-	Off []string // tables that have policies which are not
+	Off []string // tables that have policies which are not enforced
 }
 
-// State is a word for it: on, off, or partly on, after an interruption or a change by
-// hand.
+// State returns one word for the state: on, off or, after an interruption or a manual
+// change, partly on.
 func (r RowSecurity) State() string {
 	switch {
 	case len(r.On) == 0:
@@ -32,7 +32,7 @@ func (r RowSecurity) State() string {
 	}
 }
 
-// RowSecurity asks PostgreSQL; on SQLite no table has a policy.
+// RowSecurity returns the state of row-level security. On SQLite no table has a policy.
 func (d *DB) RowSecurity(ctx context.Context) (RowSecurity, error) {
 	if d.driver != Postgres {
 		return RowSecurity{}, nil
@@ -61,10 +61,10 @@ func rowSecurityOf(conn *gorm.DB) (r RowSecurity, err error) {
 	return r, err
 }
 
-// SetRowSecurity has the policies of every table enforced, or not, and returns the
-// tables for which that is new. It belongs to the database: no setting and no
-// migration changes it. Each table is a transaction of its own, so that no
-// request waits for long; record is called in the last one.
+// SetRowSecurity turns the enforcement of every table's policies on or off, and returns
+// the tables that it changed. This belongs to the database: no setting and no migration
+// changes it. Each table is a transaction of its own, so that no request waits long.
+// record is called in the last transaction.
 func (d *DB) SetRowSecurity(ctx context.Context, declared []schema.Table, on bool, record func(ctx context.Context, tables []string) error) (changed []string, err error) {
 	if d.driver != Postgres {
 		return nil, ErrNoRowSecurity
@@ -100,7 +100,7 @@ func (d *DB) SetRowSecurity(ctx context.Context, declared []schema.Table, on boo
 }
 
 const (
-	enableRowSecurity  = "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY" // for its owner, too
+	enableRowSecurity  = "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY" // FORCE: for the owner as well
 	disableRowSecurity = "DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY"
 )
 
@@ -111,8 +111,8 @@ func alterRowSecurity(tx *gorm.DB, table, how string) error {
 	return nil
 }
 
-// KeepingRowSecurity runs migrations, and has the policies that they make enforced
-// where those before them are.
+// KeepingRowSecurity runs migrations. It turns on the policies that they create if the
+// existing policies are on.
 func (d *DB) KeepingRowSecurity(ctx context.Context, migrate func() error) error {
 	if d.driver != Postgres {
 		return migrate()
@@ -140,8 +140,9 @@ func (d *DB) KeepingRowSecurity(ctx context.Context, migrate func() error) error
 	return nil
 }
 
-// Unguarded returns the tables whose rows belong to an organization or a person, by
-// their columns, and that have neither a policy nor a reason why not.
+// Unguarded returns the tables whose columns say that their rows belong to an
+// organization or a person, and that have neither a policy nor a declared reason for
+// not having one.
 func (d *DB) Unguarded(ctx context.Context, declared []schema.Table) ([]string, error) {
 	rows, err := d.reader.WithContext(ctx).Raw(`SELECT c.relname FROM pg_class c
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
@@ -157,10 +158,10 @@ func (d *DB) Unguarded(ctx context.Context, declared []schema.Table) ([]string, 
 	}), err
 }
 
-// ErrNoRowSecurity is a database that knows none.
-var ErrNoRowSecurity = errors.New("row-level security is PostgreSQL's; SQLite has none")
+// ErrNoRowSecurity is returned on SQLite.
+var ErrNoRowSecurity = errors.New("row-level security needs PostgreSQL; SQLite has none")
 
-// requireGuarded refuses tables that no policy would guard.
+// requireGuarded refuses tables that no policy guards.
 func (d *DB) requireGuarded(ctx context.Context, declared []schema.Table) error {
 	unguarded, err := d.Unguarded(ctx, declared)
 	if err == nil && len(unguarded) > 0 {
@@ -169,7 +170,7 @@ func (d *DB) requireGuarded(ctx context.Context, declared []schema.Table) error 
 	return err
 }
 
-// RowSecurityAsSet says how the database differs from DATABASE_ROW_SECURITY.
+// RowSecurityAsSet returns an error if the database differs from DATABASE_ROW_SECURITY.
 func (d *DB) RowSecurityAsSet(ctx context.Context) error {
 	if d.driver != Postgres {
 		if d.options.RowSecurity {
@@ -193,20 +194,21 @@ func (d *DB) RowSecurityAsSet(ctx context.Context) error {
 
 var errRowSecurityOn = errors.New("row-level security is on in the database: set DATABASE_ROW_SECURITY=true, or as the tables' owner run `guildhall row-security off`")
 
-// refuseFiltered is the statement by which a connection that does not tell the
-// tenant is refused what a policy would hide from it, instead of being answered as
-// if it were not there. It changes nothing while row-level security is off.
+// refuseFiltered makes PostgreSQL refuse a query if a policy would hide rows from it. A
+// connection that does not set the tenant runs this statement; otherwise a query would
+// return as if the rows did not exist. It changes nothing while row-level security is
+// off.
 const refuseFiltered = "SELECT set_config('row_security', 'off', %t)" // mutant: filtered-rows
 
-// wasFiltered says whether it was, by the server's function: its message is in any
-// language.
+// wasFiltered reports whether PostgreSQL refused for that reason. It compares the name
+// of the server's function, because the message may be in any language.
 func wasFiltered(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "42501" && pg.Routine == "check_enable_rls"
 }
 
-// CheckRowSecurity refuses a database that does not hold to the configuration:
-// policies that are off or missing, or a role that they don't bind.
+// CheckRowSecurity refuses a database that does not match the configuration: its
+// policies are off or missing, or they don't apply to the role.
 func (d *DB) CheckRowSecurity(ctx context.Context, declared []schema.Table) error {
 	if err := d.RowSecurityAsSet(ctx); err != nil || !d.options.RowSecurity {
 		return err
@@ -216,7 +218,7 @@ func (d *DB) CheckRowSecurity(ctx context.Context, declared []schema.Table) erro
 	}
 	var bypasses bool
 	if err := d.Row(ctx, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&bypasses); err != nil {
-		return fmt.Errorf("look at the role: %w", err)
+		return fmt.Errorf("read the role's attributes: %w", err)
 	}
 	if bypasses {
 		return errors.New("DATABASE_ROW_SECURITY is on, but the role in DATABASE_URL is a superuser or has BYPASSRLS: connect as one that is not")

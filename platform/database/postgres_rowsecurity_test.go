@@ -22,8 +22,8 @@ func guarded(id, table string) migrate.Migration {
 	}
 }
 
-// TestMigrationsKeepRowSecurity as they find it: a new table gets it where it is on,
-// and what somebody turned off by hand is only pointed at.
+// TestMigrationsKeepRowSecurity in its current state: if it is on, it is turned on for
+// a new table. A policy that was turned off by hand is only reported.
 func TestMigrationsKeepRowSecurity(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -21,19 +21,19 @@ type standby struct {
 	mu       sync.Mutex
 	in       bool
 	told     told
-	asOf     time.Time // what the primary had committed by then is here
-	complete int64     // transactions with a lower number are here, or never will be
+	asOf     time.Time // it has replayed what the primary had committed by then
+	complete int64     // it has replayed all transactions below this number
 	waitsFor position
 }
 
-// position is how far the primary had written its log at a time.
+// position is how far the primary had written its log at a given time.
 type position struct {
 	at      time.Time
 	written int64
 }
 
 var (
-	errNoStandby    = errors.New("the server is no standby: it was promoted, or never was one")
+	errNoStandby    = errors.New("the server is not a standby: it was promoted, or never was one")
 	errOtherCluster = errors.New("the server is not a copy of the primary")
 	errLags         = fmt.Errorf("it lags more than %s behind the primary", maxLag)
 )
@@ -46,8 +46,8 @@ func (d *DB) openStandby(u databaseurl.URL) (*standby, error) {
 	return &standby{server: server, pool: pool, opened: time.Now()}, nil
 }
 
-// has says whether what the session wrote is here, and nothing that is older
-// than maxLag is missing.
+// has reports whether the standby has replayed what the session wrote, and lacks
+// nothing that is older than maxLag.
 func (s *standby) has(after Mark, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,14 +60,14 @@ func (s *standby) isIn() bool {
 	return s.in
 }
 
-// leaveOut keeps readers away until the next look.
+// leaveOut excludes the standby from reads until the next check.
 func (s *standby) leaveOut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.in = false
 }
 
-// told is what the log says of a standby.
+// told is what the log says about a standby.
 type told int8
 
 const (
@@ -76,9 +76,9 @@ const (
 	unused
 )
 
-// isNews says whether the log does not say yet that the standby is in use, or that it
-// is not because of the error. A new one may be as far behind as a lag allows before
-// it is known not to lag.
+// isNews reports whether the log does not yet say that the standby is in use, or that
+// err excludes it. A new standby may be as far behind as maxLag allows before it is
+// known not to lag.
 func (s *standby) isNews(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,9 +93,10 @@ func (s *standby) isNews(err error) bool {
 	return true
 }
 
-// look asks how far the standby is, given how far the primary was at a time just
-// before. No two machines' clocks are compared, and where the primary writes
-// nothing there is nothing to wait for. It returns why the standby can't be used.
+// look asks the standby how far it has replayed, given how far the primary had written
+// just before, at the given time. It compares no clocks of different machines, and if
+// the primary writes nothing, there is no lag. It returns why the standby can't be
+// used.
 func (s *standby) look(ctx context.Context, at time.Time, cluster, written int64) error {
 	var copyOf, replayed, complete int64
 	var inRecovery bool
@@ -114,7 +115,7 @@ func (s *standby) look(ctx context.Context, at time.Time, cluster, written int64
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if replayed >= s.waitsFor.written { // one that is always a little behind catches up with what was
+	if replayed >= s.waitsFor.written { // a standby that is always a little behind reaches the earlier position
 		s.asOf, s.waitsFor = s.waitsFor.at, position{at, written}
 	}
 	if replayed >= written {

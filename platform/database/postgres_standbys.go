@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	standbyInterval = 500 * time.Millisecond // between two looks at each standby
-	standbyTimeout  = time.Second            // of a look
+	standbyInterval = 500 * time.Millisecond // between two checks of each standby
+	standbyTimeout  = time.Second            // of one check
 	maxLag          = 5 * time.Second        // what a standby that is read from lacks at most // mutant: standby-lag
 )
 
-// Mark is a session and the number of the last transaction in which it wrote, 0
-// for none: what a standby must have replayed to answer it.
+// Mark is a session and the number of the last transaction in which it wrote, or 0 for
+// none. A standby must have replayed that transaction to serve the session's reads.
 type Mark struct {
 	Session     uuid.UUID
 	Transaction int64
@@ -29,20 +29,20 @@ type Mark struct {
 
 type lagKey struct{}
 
-// MayLag lets a standby answer the reads of a context that are in no
-// transaction: one that has what the session wrote, and lacks nothing that is
-// older than a few seconds. They may fail where the primary's would not.
+// MayLag allows a standby to serve the context's reads outside of transactions. The
+// standby must have replayed what the session wrote, and must lack nothing older than a
+// few seconds. Such a read may fail where the primary's would not.
 func MayLag(ctx context.Context, after Mark) context.Context {
 	return context.WithValue(ctx, lagKey{}, after)
 }
 
-// OnPrimary undoes MayLag, for what has to be true at this moment.
+// OnPrimary undoes MayLag, for reads that must be current.
 func OnPrimary(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lagKey{}, nil)
 }
 
-// standbys is the pool that reads go to: a standby's where the context allows
-// it, else the primary's.
+// standbys is the pool for reads. It uses a standby if the context allows that, and the
+// primary otherwise.
 type standbys struct {
 	*sql.DB
 	all  []*standby
@@ -51,8 +51,8 @@ type standbys struct {
 	done chan struct{}
 }
 
-// QueryContext asks a standby or the primary. Of two standbys a session keeps to
-// one while it can, so that what it reads does not go back in time.
+// QueryContext queries a standby or the primary. With several standbys, a session stays
+// with the same one while it can, so that its reads do not go back in time.
 func (s *standbys) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	after, may := ctx.Value(lagKey{}).(Mark)
 	if !may {
@@ -74,7 +74,7 @@ func (s *standbys) QueryContext(ctx context.Context, query string, args ...any) 
 	return s.DB.QueryContext(ctx, query, args...)
 }
 
-// follow looks at the standbys again and again, until close.
+// follow checks the standbys repeatedly, until close.
 func (s *standbys) follow() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan struct{})
@@ -90,12 +90,12 @@ func (s *standbys) follow() {
 	}()
 }
 
-// look compares every standby with the primary. While the primary can't be
-// asked nothing is learnt, and what is known of the standbys grows old.
+// look compares every standby with the primary. While the primary can't be asked,
+// nothing is updated, so the standbys become too old to use.
 func (s *standbys) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, standbyTimeout)
 	defer cancel()
-	at := time.Now() // before asking: what was committed until now is in the answer
+	at := time.Now() // before the query: its result includes what was committed until now
 	var cluster, written int64
 	err := s.DB.QueryRowContext(ctx, `SELECT system_identifier, CAST(pg_current_wal_flush_lsn() - '0/0' AS bigint)
 		FROM pg_control_system()`).Scan(&cluster, &written)
@@ -111,14 +111,14 @@ func (s *standbys) look(ctx context.Context) {
 	all.Wait()
 }
 
-// note logs whether a standby is in use, if that is news.
+// note logs whether a standby is in use, if that has changed.
 func (s *standbys) note(ctx context.Context, one *standby, err error) {
 	switch {
 	case !one.isNews(err):
 	case err != nil:
-		s.log.WarnContext(ctx, "a standby is left out", "standby", one.server.address(), "cause", one.server.explainLook(err))
+		s.log.WarnContext(ctx, "a standby is excluded from reads", "standby", one.server.address(), "cause", one.server.explainLook(err))
 	default:
-		s.log.InfoContext(ctx, "a standby is read from", "standby", one.server.address())
+		s.log.InfoContext(ctx, "a standby is used for reads", "standby", one.server.address())
 	}
 }
 
@@ -132,8 +132,8 @@ func (s *standbys) close() error {
 	return errors.Join(problems...)
 }
 
-// openStandbys puts the standbys before the primary's pool, for reading. One
-// that does not answer yet is left out until it does.
+// openStandbys wraps the primary's pool for reads with the standbys. A standby that
+// does not answer yet is left out until it does.
 func (d *DB) openStandbys(urls []databaseurl.URL) (*standbys, error) {
 	s := &standbys{DB: d.writePool, log: d.options.Log}
 	for i, u := range urls {

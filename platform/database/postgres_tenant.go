@@ -11,32 +11,32 @@ import (
 	"gorm.io/gorm"
 )
 
-// Tenant is whose rows a statement may see, where PostgreSQL's row-level
-// security is on (DATABASE_ROW_SECURITY): those of one organization, those of
-// one person in any, or all. Elsewhere it has no effect.
+// Tenant is whose rows a statement may access if PostgreSQL's row-level security is on
+// (DATABASE_ROW_SECURITY): those of one organization, those of one person in any
+// organization, or all. Without row-level security it has no effect.
 //
-// It is the second wall. The first are the conditions of the statements
-// themselves; a statement that forgets them finds nothing of another tenant.
+// It is the second line of defense. The first is the conditions of the statements
+// themselves. A statement that omits them finds no rows of another tenant.
 type Tenant struct {
 	OrganizationID uuid.NullUUID
 	UserID         uuid.UUID
-	All            bool // the operator's work, and what the gate itself looks up
+	All            bool // for the operator's commands, and for the gate's own queries
 }
 
 type tenantKey struct{}
 
-// For says whose rows the statements of a context are about. Without it they
-// see none that are an organization's.
+// For returns a context whose statements access the rows of t. Without it, they see no
+// rows of any organization.
 func For(ctx context.Context, t Tenant) context.Context {
 	return context.WithValue(ctx, tenantKey{}, t)
 }
 
-// ForAll is For every tenant.
+// ForAll is For with every tenant.
 func ForAll(ctx context.Context) context.Context { return For(ctx, Tenant{All: true}) }
 
-// settings is the statement that tells PostgreSQL; it holds until the
-// transaction ends, as does that policies filter, which the connection may have been
-// told otherwise (refuseFiltered). A UUID needs no quoting.
+// settings returns the statement that sets the tenant in PostgreSQL until the
+// transaction ends. For that time it also lets policies filter rows, in case the
+// connection has been set to refuse that (refuseFiltered). A UUID needs no quoting.
 func (t Tenant) settings() string {
 	scope, organization, user := "", "", ""
 	if t.All {
@@ -52,17 +52,17 @@ func (t Tenant) settings() string {
 		scope, organization, user)
 }
 
-// What a policy may compare with.
+// These are the values that a policy may compare with.
 const (
 	tenantAll          = "current_setting('guildhall.scope', true) = 'all'"
 	TenantOrganization = "NULLIF(current_setting('guildhall.organization_id', true), '')::uuid"
 	TenantUser         = "NULLIF(current_setting('guildhall.user_id', true), '')::uuid"
 )
 
-// TenantPolicy is the statements that let a tenant read and write those rows of
-// a table for which the first condition holds, and read those for which one of
-// the others does. They have no effect until a migration turns row-level security
-// on. SQLite has no such thing.
+// TenantPolicy returns the statements that create a table's policies. A tenant may read
+// and write the rows for which own holds, and read those for which one of alsoRead
+// holds. The policies have no effect until row-level security is turned on. SQLite has
+// no policies.
 func TenantPolicy(driver Driver, table, own string, alsoRead ...string) []string {
 	if driver != Postgres {
 		return nil
@@ -82,8 +82,8 @@ func DropTenantPolicy(driver Driver, table string) []string {
 	return []string{"DROP POLICY tenant ON " + table, "DROP POLICY IF EXISTS tenant_reads ON " + table}
 }
 
-// guardedConnector makes connections that tell PostgreSQL the tenant of each
-// statement's context before it runs.
+// guardedConnector creates connections that set the tenant of each statement's context
+// in PostgreSQL before the statement runs.
 type guardedConnector struct{ driver.Connector }
 
 func (c guardedConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -97,7 +97,7 @@ func (c guardedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 type guardedConn struct {
 	*stdlib.Conn
 	inTx bool
-	told string // in the transaction that runs
+	told string // the settings of the transaction that runs
 }
 
 func tenantSettings(ctx context.Context) string {
@@ -105,9 +105,9 @@ func tenantSettings(ctx context.Context) string {
 	return t.settings()
 }
 
-// tellTenant is for a connection that does not tell PostgreSQL by itself, since
-// row-level security is not configured here: it may still be on there, and what it
-// then shows is asked for.
+// tellTenant sets the tenant on a connection that does not do so itself, because
+// row-level security is not configured here. It may still be on in the database, and
+// this asks for the rows that it shows.
 func (d postgresDialect) tellTenant(ctx context.Context, tx *gorm.DB) error {
 	if d.options.RowSecurity {
 		return nil
@@ -121,7 +121,7 @@ func (g *guardedConn) send(ctx context.Context, statements string) error {
 	return err
 }
 
-// BeginTx begins a transaction whose tenant is that of its statements.
+// BeginTx begins a transaction. Its tenant is that of its statements.
 func (g *guardedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	tx, err := g.Conn.BeginTx(ctx, opts)
 	if err != nil {
@@ -140,7 +140,7 @@ func (t *guardedTx) Commit() error { t.conn.inTx = false; return t.Tx.Commit() }
 
 func (t *guardedTx) Rollback() error { t.conn.inTx = false; return t.Tx.Rollback() }
 
-// tell sets the tenant in the transaction that runs, if it is another one now.
+// tell sets the tenant in the current transaction, if it has changed.
 func (g *guardedConn) tell(ctx context.Context) error {
 	settings := tenantSettings(ctx)
 	if settings == g.told { // mutant: statement-tenant
@@ -150,8 +150,8 @@ func (g *guardedConn) tell(ctx context.Context) error {
 	return g.send(ctx, settings)
 }
 
-// QueryContext outside of a transaction runs in one of its own, which ends with
-// the rows.
+// QueryContext outside of a transaction runs the query in one of its own, which ends
+// with the rows.
 func (g *guardedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	if g.inTx {
 		if err := g.tell(ctx); err != nil {
@@ -187,7 +187,7 @@ func (r *guardedRows) Close() error {
 	return err
 }
 
-// ExecContext outside of a transaction, likewise.
+// ExecContext outside of a transaction does the same.
 func (g *guardedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if g.inTx {
 		if err := g.tell(ctx); err != nil {

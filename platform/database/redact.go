@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// redacted is an error whose text holds no secret, and still is what it was to
-// errors.Is and errors.As.
+// redacted is an error whose text contains no secret. errors.Is and errors.As still
+// find the original.
 type redacted struct {
 	text  string
 	cause error
@@ -20,12 +20,12 @@ type redacted struct {
 func (r redacted) Error() string { return r.text }
 func (r redacted) Unwrap() error { return r.cause }
 
-// redact takes the password of a connection out of whatever a driver said.
+// redact removes the password of a connection from a driver's error.
 func redact(err error, config *pgx.ConnConfig) error {
 	return redacted{databaseurl.Redact(err.Error(), config.Password), err}
 }
 
-// withoutURL is what is wrong with a URL, without the URL.
+// withoutURL returns what is wrong with a URL, without the URL.
 func withoutURL(err error, u databaseurl.URL) error {
 	text := err.Error()
 	if _, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
@@ -34,5 +34,5 @@ func withoutURL(err error, u databaseurl.URL) error {
 	return errors.New(u.Redact(text))
 }
 
-// asUnfit is the unfit in an error, if there is one.
+// asUnfit returns the unfit in an error's chain, if one is there.
 func asUnfit(err error) (u unfit, found bool) { return u, errors.As(err, &u) }

@@ -11,12 +11,12 @@ import (
 	"guildhall/platform/databaseurl"
 )
 
-// What all of these words stand for is no part of any message.
+// No message may contain any of these words.
 const words = "Zq7w@Xk9v#Jf4u/Vb2n?Gy8m:Tz3h%41Hc6 Lp5r\\Wd0e&Ns1i=Oa2ü"
 
-// TestNoPartOfAPasswordIsInAnError, in whatever way the password is cut out of the
-// URL, is encoded, or is not.
-func TestNoPartOfAPasswordIsInAnError(t *testing.T) {
+// TestErrorsContainNoPartOfAPassword, however the password is separated from the URL,
+// and whether it is encoded or not.
+func TestErrorsContainNoPartOfAPassword(t *testing.T) {
 	t.Parallel()
 	encoders := map[string]func(string) string{
 		"raw": func(s string) string { return s }, "path": url.PathEscape, "query": url.QueryEscape,
@@ -39,7 +39,7 @@ func TestNoPartOfAPasswordIsInAnError(t *testing.T) {
 			for _, shape := range shapes {
 				raw := strings.ReplaceAll(shape, "PW", encode(password))
 				if strings.Contains(shape, "PW@127.0.0.1:1@") && !strings.Contains(encode(password), "@") {
-					continue // a user
+					continue // it is the user name
 				}
 				u, err := databaseurl.Parse(raw)
 				refusals := []error{err}
@@ -66,7 +66,7 @@ func TestNoPartOfAPasswordIsInAnError(t *testing.T) {
 	}
 }
 
-// partIn is a part of a password that is in a text: letters and digits of it.
+// partIn returns a part of a password that a text contains: letters and digits of it.
 func partIn(text, password string) string {
 	const fragment = 4
 	for i := 0; i+fragment <= len(password); i++ {
@@ -77,9 +77,9 @@ func partIn(text, password string) string {
 	return ""
 }
 
-// TestOneReadingOfAURL: where the strict parser takes a URL, the driver gets the same
-// password, host and database out of it.
-func TestOneReadingOfAURL(t *testing.T) {
+// TestURLParsersAgree: if the strict parser accepts a URL, the driver gets the same
+// password, host and database from it.
+func TestURLParsersAgree(t *testing.T) {
 	t.Parallel()
 	const seed = 12
 	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // repeatable

@@ -16,20 +16,20 @@ import (
 	"guildhall/platform/engine"
 )
 
-// A database that can only be read is not ready: it would be sent writes that it
-// refuses. That a disk is full shows when a write fails. From then on each readiness
-// check tries a write, until one succeeds.
+// A database that can only be read is not ready: clients would send it writes that it
+// refuses. A full disk shows when a write fails. From then on each readiness check
+// tries a write, until one succeeds.
 
-// roomNeeded is what has to fit before writes are sent again.
+// roomNeeded is the space in bytes that must be free before writes are accepted again.
 const roomNeeded = 256 << 10
 
-// betweenTries is the least time between two of them.
+// betweenTries is the minimum time between two such tries.
 const betweenTries = time.Second
 
-// room is whether there was any.
+// room is whether the last write found space.
 type room struct {
 	mu    sync.Mutex
-	why   error // nil while writes are taken
+	why   error // nil while writes succeed
 	tried time.Time
 }
 
@@ -43,7 +43,8 @@ func (d *DB) noteWrite(err error) {
 	d.room.why = err
 }
 
-// lacksRoom says whether a write failed for where it goes, and not for what it says.
+// lacksRoom reports whether a write failed because of where it is stored, and not
+// because of its contents.
 func lacksRoom(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -53,14 +54,16 @@ func lacksRoom(err error) bool {
 	return errors.As(err, &lite) && (lite.Code == sqlite3.ErrFull || lite.Code == sqlite3.ErrIoErr || lite.Code == sqlite3.ErrReadonly)
 }
 
-// RefusesWrites says whether the last write failed for lack of room. It does not ask the database.
+// RefusesWrites reports whether the last write failed for lack of space. It does not
+// ask the database.
 func (d *DB) RefusesWrites() bool {
 	d.room.mu.Lock()
 	defer d.room.mu.Unlock()
 	return d.room.why != nil
 }
 
-// takesWrites says why writes fail, if one did and they still do.
+// takesWrites returns an error if a write failed for lack of space and writes still
+// fail.
 func (d *DB) takesWrites(ctx context.Context) error { // mutant: ready-on-full-disk
 	d.room.mu.Lock()
 	why, due := d.room.why, time.Since(d.room.tried) >= betweenTries
@@ -83,12 +86,12 @@ func (d *DB) takesWrites(ctx context.Context) error { // mutant: ready-on-full-d
 	if d.driver == Postgres {
 		why = redact(why, d.server.config)
 	}
-	return unfit{fmt.Sprintf("the database takes no writes (%v)", why), "make room on its disk, and see that it is not read-only"}
+	return unfit{fmt.Sprintf("the database takes no writes (%v)", why), "free space on its disk, and check that it is not read-only"}
 }
 
-// TryWriting says whether there is room to write, without leaving anything.
-// PostgreSQL has to sort more than it may keep in memory; of other engines nothing is
-// known.
+// TryWriting returns an error if the database has no space to write. It leaves nothing
+// behind. On PostgreSQL it sorts more data than fits into memory, which writes a
+// temporary file. On other engines it does nothing.
 func (d *DB) TryWriting(ctx context.Context) error {
 	switch {
 	case d.driver == SQLite:

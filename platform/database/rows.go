@@ -10,29 +10,29 @@ import (
 	"gorm.io/gorm"
 )
 
-// IsNotFound says whether a query for one row found none.
+// IsNotFound reports whether a query for one row found none.
 func IsNotFound(err error) bool {
 	return errors.Is(err, sql.ErrNoRows) || errors.Is(err, gorm.ErrRecordNotFound)
 }
 
-// SQL that is written by hand goes past gorm, whose builder takes longer than the
-// query, to the transaction of the context or, outside of one, to a connection to
-// read with. Its parameters are ?, in a list of no others.
+// Hand-written SQL bypasses gorm, whose query builder takes longer than the query. It
+// runs in the transaction of the context or, outside of one, on a connection for reads.
+// Its parameters are ?, and no other ? may occur in it.
 
-// Row is the answer to a query for one row.
+// Row is the result of a query for one row.
 type Row struct {
 	rows *sql.Rows
 	err  error
 }
 
-// Row asks for one row, which must be quick to find: on SQLite it does not end
-// with its context.
+// Row queries one row. The query must be fast: on SQLite it does not end with its
+// context.
 func (d *DB) Row(ctx context.Context, query string, args ...any) Row {
 	rows, err := d.query(d.dialect.quick(ctx), query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
 	return Row{rows: rows, err: err}
 }
 
-// Scan reads the row; where there is none, IsNotFound knows the error.
+// Scan reads the row. If no row was found, IsNotFound recognises the error.
 func (r Row) Scan(into ...any) error {
 	if r.err != nil {
 		return r.err
@@ -50,19 +50,19 @@ func (r Row) Scan(into ...any) error {
 	return r.rows.Close()
 }
 
-// Rows asks for a page of rows, for Collect. What is said of Row holds.
+// Rows queries a page of rows, for Collect. The query must be fast, as for Row.
 func (d *DB) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return d.query(d.dialect.quick(ctx), query, args)
 }
 
-// WriteRow runs a statement that writes at most one row and returns it, in the
-// transaction of the context or as a transaction of its own: the row is scanned
-// when that has been committed. Where there is none, IsNotFound knows the error.
+// WriteRow runs a statement that writes at most one row and returns it. It runs in the
+// transaction of the context, or in one of its own, and then scans the row after the
+// commit. If no row was written, IsNotFound recognises the error.
 func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ...any) error {
 	if d.current(ctx) != nil {
 		return d.Row(ctx, statement, args...).Scan(into...)
 	}
-	if d.driver == SQLite || d.options.RowSecurity { // for group commit; to be told the tenant
+	if d.driver == SQLite || d.options.RowSecurity { // for group commit; or to set the tenant
 		return d.InTx(ctx, func(ctx context.Context) error { return d.Row(ctx, statement, args...).Scan(into...) })
 	}
 	return retrying(ctx, txAttempts, func() error {
@@ -81,7 +81,7 @@ func (d *DB) WriteRow(ctx context.Context, into []any, statement string, args ..
 	})
 }
 
-// Count runs a query for one number.
+// Count runs a query that returns one number.
 func (d *DB) Count(ctx context.Context, query string, args ...any) (*int64, error) {
 	var n int64
 	rows, err := d.query(ctx, query, args) //nolint:rowserrcheck,sqlclosecheck // by Scan
@@ -91,8 +91,8 @@ func (d *DB) Count(ctx context.Context, query string, args ...any) (*int64, erro
 	return &n, nil
 }
 
-// Exec writes, in the transaction of the context, and says how many rows it
-// changed.
+// Exec runs a statement that writes, in the transaction of the context, and returns how
+// many rows it changed.
 func (d *DB) Exec(ctx context.Context, statement string, args ...any) (changed int64, err error) {
 	began := time.Now()
 	text, args := d.dialect.bind(statement, args)
@@ -128,7 +128,8 @@ func (d *DB) pool(ctx context.Context) gorm.ConnPool {
 	return d.reader.ConnPool
 }
 
-// translated makes what the constraints refuse the same on both, as gorm does.
+// translated converts constraint violations of both databases to the same errors, as
+// gorm does.
 func (d *DB) translated(err error) error {
 	if err == nil {
 		return nil
@@ -139,8 +140,8 @@ func (d *DB) translated(err error) error {
 	return err
 }
 
-// Collect scans every row and closes the rows. It never returns nil without an
-// error, so that an empty list is written as [].
+// Collect scans every row and closes the rows. Without an error it never returns nil,
+// so that an empty list is written as [].
 func Collect[T any](rows *sql.Rows, one func(scan func(...any) error) (T, error)) ([]T, error) {
 	defer rows.Close()
 	list := []T{}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// CountRows says how many rows a table has.
+// CountRows returns the number of rows of a table.
 func (d *DB) CountRows(ctx context.Context, table string) (int64, error) {
 	n, err := d.Count(ctx, "SELECT COUNT(*) FROM "+table)
 	if err != nil {
@@ -18,9 +18,9 @@ func (d *DB) CountRows(ctx context.Context, table string) (int64, error) {
 	return *n, nil
 }
 
-// EachRow passes on every row of a table, one at a time, in the order of the
-// key if asked. Values are nil, string, int64, bool or time.Time in UTC, the same
-// on both databases.
+// EachRow passes on every row of a table, one at a time, if inOrder in the order of the
+// key. The values are nil, string, int64, bool or time.Time in UTC, the same on both
+// databases.
 func (d *DB) EachRow(ctx context.Context, t Table, inOrder bool, take func(row []any) error) error {
 	query := fmt.Sprintf("SELECT %s FROM %s", d.selected(t), t.Name)
 	if inOrder {
@@ -33,8 +33,8 @@ func (d *DB) EachRow(ctx context.Context, t Table, inOrder bool, take func(row [
 	return eachRow(rows, t, take)
 }
 
-// selected reads times from SQLite as the text that they are: the driver would
-// take one that it can't read for the year 1.
+// selected returns the columns of a SELECT. It reads times from SQLite as text: the
+// driver would return the year 1 for a time that it can't parse.
 func (d *DB) selected(t Table) string {
 	names := t.ColumnNames()
 	if d.driver == SQLite {
@@ -47,7 +47,8 @@ func (d *DB) selected(t Table) string {
 	return strings.Join(names, ", ")
 }
 
-// ordered is by bytes on both, whatever PostgreSQL's locale.
+// ordered returns the columns of an ORDER BY that compares bytes on both databases,
+// regardless of PostgreSQL's locale.
 func (d *DB) ordered(t Table) string { return strings.Join(d.keyColumns(t), ", ") }
 
 func (d *DB) keyColumns(t Table) []string {
@@ -77,7 +78,7 @@ func eachRow(rows *sql.Rows, t Table, take func(row []any) error) error {
 		for i, c := range t.Columns {
 			v, ok := plain(c.Kind, row[i])
 			if !ok {
-				return fmt.Errorf("%s.%s holds %v, which is no %s: the row with the key %v", t.Name, c.Name, row[i], c.Kind, t.KeyOf(row))
+				return fmt.Errorf("%s.%s holds %v, which is not a %s: the row with the key %v", t.Name, c.Name, row[i], c.Kind, t.KeyOf(row))
 			}
 			row[i] = v
 		}
@@ -91,11 +92,11 @@ func eachRow(rows *sql.Rows, t Table, take func(row []any) error) error {
 	return rows.Close()
 }
 
-// sqliteTime is how the driver writes times.
+// sqliteTime is the format in which the driver writes times.
 const sqliteTime = "2006-01-02 15:04:05.999999999-07:00"
 
-// plain is a value as every driver would give it; false where it is of another
-// kind than its column says.
+// plain converts a value to the type that is the same for every driver. It returns
+// false if the value does not have the column's kind.
 func plain(kind Kind, v any) (any, bool) {
 	if b, ok := v.([]byte); ok {
 		v = string(b)

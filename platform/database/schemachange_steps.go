@@ -12,15 +12,15 @@ import (
 
 const lockTable = "schema_migrations_lock"
 
-// alone runs fn while no other process does, on an engine without advisory locks:
-// a transaction beside it has put in a row, for which the others wait, and takes
-// it back at the end. Nothing is left of a process that was killed.
+// alone runs fn while no other process does, on an engine without advisory locks. A
+// transaction next to it inserts a row, for which the others wait, and is rolled back
+// at the end. A process that is killed leaves nothing behind.
 func (d *DB) alone(ctx context.Context, fn func() error) error {
 	conn := d.writer.WithContext(ctx)
 	create := "CREATE TABLE IF NOT EXISTS " + lockTable + " (id bigint NOT NULL PRIMARY KEY)"
 	err := conn.Exec(create).Error
-	if err != nil && !IsAlreadyDone(create, err) && !IsDuplicate(err) { // others make it at the same time
-		return fmt.Errorf("make the lock for migrating: %w", err)
+	if err != nil && !IsAlreadyDone(create, err) && !IsDuplicate(err) { // another process may create it at the same time
+		return fmt.Errorf("create the lock for migrations: %w", err)
 	}
 	var lock *gorm.DB
 	err = retrying(ctx, openAttempts, func() error {
@@ -41,8 +41,8 @@ func (d *DB) alone(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
-// IsAlreadyDone says that a schema change was refused because it has been made: what it
-// makes is there already, or what it drops is gone.
+// IsAlreadyDone reports whether a schema change was refused because it was done before:
+// what it creates exists, or what it drops does not.
 func IsAlreadyDone(statement string, err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

@@ -17,8 +17,8 @@ import (
 	"guildhall/platform/databaseurl"
 )
 
-// open opens one connection that writes and several that read. Several
-// writers would only wait for each other inside SQLite, deaf to their contexts.
+// open opens one connection that writes and several that read. Several writers would
+// only wait for each other inside SQLite, where their contexts can't interrupt them.
 func (d sqliteDialect) open() error {
 	path := d.options.File
 	if err := requireOwnLog(path); err != nil {
@@ -59,14 +59,14 @@ func (d sqliteDialect) check(ctx context.Context) error {
 	return fmt.Errorf("the database does not answer: %w", err)
 }
 
-// close checkpoints the log into the file, unless another process reads without end, as
-// Litestream does: it does not wait for that.
+// close checkpoints the log into the file. It does not wait for another process that
+// reads without end, as Litestream does.
 func (d sqliteDialect) close() error {
 	d.watch.close()
 	checkpoint := func() {
 		_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
 	}
-	if d.opened.replaced.Load() { // SQLite would remove the log, by a name that may be another file's
+	if d.opened.replaced.Load() { // SQLite would remove the log by its name, which may be another file's
 		checkpoint()
 		return nil
 	}
@@ -85,8 +85,8 @@ func (sqliteDialect) prepareSnapshot(context.Context, *gorm.DB) error { return n
 
 func (sqliteDialect) bind(text string, args []any) (string, []any) { return text, args }
 
-// quick takes the end from a context: database/sql would watch it in a goroutine for
-// each statement, which costs more than the statement.
+// quick removes cancellation from a context: database/sql would watch for it in a
+// goroutine per statement, which costs more than the statement.
 func (sqliteDialect) quick(ctx context.Context) context.Context {
 	if ctx.Err() == nil {
 		return context.WithoutCancel(ctx)
@@ -104,17 +104,17 @@ func (d *DB) openSQLitePool(extra string) *sql.DB {
 	return sql.OpenDB(sqliteConnector{d.opened, sqliteDSN(d.sqlitePath, extra)})
 }
 
-// preparedStatements are kept on each connection, by the driver.
+// preparedStatements is how many the driver keeps on each connection.
 const preparedStatements = 200
 
-// sqliteDSN asks for the write-ahead log and for an fsync at every commit: what
-// was acknowledged survives a power cut.
+// sqliteDSN asks for the write-ahead log and for an fsync at every commit, so that
+// acknowledged writes survive a power cut.
 func sqliteDSN(path, extra string) string {
 	return databaseurl.DSN(path, fmt.Sprintf("_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_stmt_cache_size=%d&mode=rw&%s", preparedStatements, extra))
 }
 
-// findFile looks for the file before SQLite does, which would make it: a mistyped
-// path must not become a new, empty database.
+// findFile looks for the file before SQLite does, because SQLite would create it: a
+// mistyped path must not become a new, empty database.
 func (d *DB) findFile() error {
 	path, err := filepath.Abs(d.sqlitePath)
 	if err != nil {
@@ -127,7 +127,7 @@ func (d *DB) findFile() error {
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("DATABASE_URL names a file that is not there: %s (`guildhall migrate up` makes a new database)", path)
+		return fmt.Errorf("DATABASE_URL names a file that does not exist: %s (`guildhall migrate up` creates a new database)", path)
 	}
 	if err == nil {
 		path, err = filepath.EvalSymlinks(path)
@@ -139,17 +139,17 @@ func (d *DB) findFile() error {
 	return nil
 }
 
-// createPrivate makes the file for its owner alone; the log beside it takes over
-// the mode.
+// createPrivate creates the file with access for its owner only. The log beside it gets
+// the same mode.
 func (d *DB) createPrivate() error {
 	if err := os.MkdirAll(filepath.Dir(d.sqlitePath), 0o700); err != nil {
-		return fmt.Errorf("make the SQLite file: %w", err)
+		return fmt.Errorf("create the SQLite file: %w", err)
 	}
 	f, err := os.OpenFile(d.sqlitePath, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		f, err = os.OpenFile(d.sqlitePath, os.O_RDWR, 0)
 	} else if err == nil {
-		d.made = true
+		d.created = true
 	}
 	if err != nil {
 		return fmt.Errorf("open the SQLite file: %w", err)
@@ -157,15 +157,15 @@ func (d *DB) createPrivate() error {
 	return f.Close()
 }
 
-// unmake removes a file that was made for nothing. What has come into it
-// meanwhile may be another process's.
+// unmake removes a file that Open created before it failed. It keeps a file that is not
+// empty: another process may have written to it.
 func (d *DB) unmake() {
-	if info, err := os.Stat(d.sqlitePath); d.made && err == nil && info.Size() == 0 {
+	if info, err := os.Stat(d.sqlitePath); d.created && err == nil && info.Size() == 0 {
 		_ = os.Remove(d.sqlitePath)
 	}
 }
 
-// SQLiteVersion is that of the SQLite inside this binary.
+// SQLiteVersion returns the version of SQLite in this binary.
 func SQLiteVersion() string {
 	version, _, _ := sqlite3.Version()
 	return version

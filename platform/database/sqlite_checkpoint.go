@@ -6,22 +6,22 @@ import (
 	"os"
 )
 
-// logLimit is what the write-ahead log's file keeps when it begins anew. Checkpoints
-// begin at 4 MB, so that it gets larger only where something keeps them from
-// finishing, and would stay so.
+// logLimit is the size that the file of the write-ahead log keeps when the log
+// restarts. Checkpoints begin at 4 MB, so the log exceeds this limit only if something
+// keeps them from finishing. Without a limit the file would stay that large.
 const logLimit = 16 << 20
 
-// CheckpointIdle checkpoints SQLite's write-ahead log and truncates its file, if nothing
-// was written since the last call. It is called at intervals. No request waits for it: it
-// copies what it can while others write, takes the lock only for the rest, and does
-// without that while others read.
+// CheckpointIdle checkpoints SQLite's write-ahead log and truncates its file, if
+// nothing was written since the last call. It is called at intervals. No request waits
+// for it: it copies what it can while others write, locks only for the rest, and skips
+// the rest while others read.
 func (d *DB) CheckpointIdle(ctx context.Context) error {
 	if d.driver != SQLite || d.InPlace() != nil {
 		return nil
 	}
 	before := d.idleLog
 	log, err := os.Stat(d.opened.path + "-wal")
-	if err != nil || log.Size() == 0 { // also where it is not there
+	if err != nil || log.Size() == 0 { // also if the log does not exist
 		d.idleLog = nil
 		return nil
 	}

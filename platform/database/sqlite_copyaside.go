@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// copiesKept are there of a SQLite file as it was before its schema changed.
+// copiesKept is the number of copies kept of a SQLite file from before schema changes.
 const copiesKept = 3
 
 const asideTime = "20060102T150405.000000Z"
 
-// CopyAside makes a copy of the SQLite file before its schema changes, in the
-// transaction that is about to change it: nothing is written meanwhile, and readers,
-// of which the copy is one, see what was committed.
+// CopyAside copies the SQLite file before its schema changes. It runs in the
+// transaction that is about to change the schema, so nothing is written meanwhile, and
+// readers, of which the copy is one, see what was committed.
 func (d *DB) CopyAside(ctx context.Context) error {
 	if d.driver != SQLite || !d.options.CopyBeforeMigrating {
 		return nil
@@ -42,10 +42,10 @@ func (d *DB) CopyAside(ctx context.Context) error {
 	return nil
 }
 
-// copiesAside are those that CopyAside made, the oldest first, and no other file with
-// a similar name.
+// copiesAside returns the copies that CopyAside made, the oldest first, and no other
+// file with a similar name.
 func (d *DB) copiesAside() (paths []string, err error) {
-	entries, err := os.ReadDir(filepath.Dir(d.sqlitePath)) // by name
+	entries, err := os.ReadDir(filepath.Dir(d.sqlitePath)) // ordered by name
 	if err != nil {
 		return nil, err
 	}

@@ -5,15 +5,17 @@ import (
 	"fmt"
 )
 
-// digestTable is in a backup alone: what its contents were when it was made.
+// digestTable exists only in a backup. It has the digest of the contents at the time of
+// the backup.
 const digestTable = "guildhall_backup"
 
-// digestFormat is of clone.Sum. With another way to count it gets another number.
+// digestFormat is the version of clone.Sum. A different way to compute it gets another
+// number.
 const digestFormat = 1
 
 // RecordDigest writes the digest of a SQLite file's contents into it.
 func (d *DB) RecordDigest(ctx context.Context, digest string) error {
-	if err := d.ForgetDigest(ctx); err != nil { // of a backup that is used as a database
+	if err := d.DeleteDigest(ctx); err != nil { // a backup may have been used as a database
 		return err
 	}
 	_, err := d.writePool.ExecContext(ctx, "CREATE TABLE "+digestTable+" (format bigint NOT NULL PRIMARY KEY, digest text NOT NULL)")
@@ -26,7 +28,8 @@ func (d *DB) RecordDigest(ctx context.Context, digest string) error {
 	return nil
 }
 
-// RecordedDigest is empty where there is none that this version knows.
+// RecordedDigest returns the digest, or an empty string if none is recorded that this
+// version knows.
 func (d *DB) RecordedDigest(ctx context.Context) (digest string, err error) {
 	there, err := d.hasDigest(ctx)
 	if err != nil || !there {
@@ -42,8 +45,8 @@ func (d *DB) RecordedDigest(ctx context.Context) (digest string, err error) {
 	return digest, nil
 }
 
-// ForgetDigest is for a database that changes from now on.
-func (d *DB) ForgetDigest(ctx context.Context) error {
+// DeleteDigest removes the recorded digest. It is called before a database changes.
+func (d *DB) DeleteDigest(ctx context.Context) error {
 	there, err := d.hasDigest(ctx)
 	if err != nil || !there {
 		return err

@@ -15,12 +15,13 @@ import (
 	"guildhall/platform/file"
 )
 
-// pagesAtOnce are copied between two looks at the context: 8 MiB.
+// pagesAtOnce is the number of pages copied between two checks of the context: 8 MiB.
 const pagesAtOnce = 2048
 
-// CopyFile makes a copy of a SQLite database while it is written to, through
-// SQLite's backup interface: as it was when the copy began. No writer waits for it.
-// The new file is its owner's alone and must not be there yet.
+// CopyFile copies a SQLite database to a new file while the database is written to,
+// through SQLite's backup interface. The copy has the state of the moment at which it
+// began. No writer waits for it. Only the owner may access the new file, which must not
+// exist yet.
 func (d *DB) CopyFile(ctx context.Context, path string) error {
 	if d.driver != SQLite {
 		return errors.New("only SQLite is a file")
@@ -28,21 +29,21 @@ func (d *DB) CopyFile(ctx context.Context, path string) error {
 	return copyFile(ctx, d.readPool, path)
 }
 
-// CopyClosedFile is CopyFile of a database that no process has open, on a medium
-// that may be read-only.
+// CopyClosedFile is CopyFile for a database that no process has open. The medium may be
+// read-only.
 func CopyClosedFile(ctx context.Context, from, to string) error {
 	if err := requireOwnLog(from); err != nil {
 		return err
 	}
 	how := "immutable=1"
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
-		how = "mode=ro" // what is in the log belongs to it
+		how = "mode=ro" // the log contains changes of this database
 	}
 	if err := requireSQLite(from); err != nil {
 		return err
 	}
 	if journal, err := os.Stat(from + "-journal"); err == nil && journal.Size() > 0 {
-		return fmt.Errorf("%s-journal lies beside it: that is no backup, but a database that somebody was writing to", from)
+		return fmt.Errorf("%s-journal exists: this is not a backup, but a database to which a process was writing", from)
 	}
 	pool, err := sql.Open("sqlite3", databaseurl.DSN(from, how))
 	if err != nil {
@@ -52,11 +53,11 @@ func CopyClosedFile(ctx context.Context, from, to string) error {
 	return copyFile(ctx, pool, to)
 }
 
-// FileHeader is how every SQLite file begins.
+// FileHeader is the beginning of every SQLite file.
 const FileHeader = "SQLite format 3\x00"
 
-// requireSQLite looks at the first bytes: SQLite takes an empty file for an
-// empty database.
+// requireSQLite checks the first bytes: SQLite takes an empty file for an empty
+// database.
 func requireSQLite(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -98,8 +99,8 @@ func copyFile(ctx context.Context, pool *sql.DB, path string) (err error) {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	// A read transaction that holds on to this moment: without one, every write
-	// would make the copy start again.
+	// This read transaction keeps the state of this moment. Without it, every write
+	// would restart the copy.
 	var tables int
 	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return err
@@ -120,7 +121,7 @@ func copyFile(ctx context.Context, pool *sql.DB, path string) (err error) {
 	if err != nil {
 		return fmt.Errorf("copy the SQLite file: %w", err)
 	}
-	// One file, with no log beside it, whatever the source keeps.
+	// The copy becomes one file without a log, regardless of the source's mode.
 	if _, err := to.ExecContext(ctx, "PRAGMA journal_mode = DELETE"); err != nil {
 		return fmt.Errorf("close the copy: %w", err)
 	}
@@ -143,7 +144,7 @@ func copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn) (err error) {
 	}
 }
 
-// SealFile makes a closed database one file without a log beside it.
+// SealFile makes a closed database a single file without a log beside it.
 func SealFile(ctx context.Context, path string) error {
 	pool, err := sql.Open("sqlite3", databaseurl.DSN(path, ""))
 	if err != nil {
@@ -156,11 +157,11 @@ func SealFile(ctx context.Context, path string) error {
 	return nil
 }
 
-// IsSQLiteFile looks at the first bytes.
+// IsSQLiteFile reports whether the file begins as a SQLite file does.
 func IsSQLiteFile(path string) bool { return requireSQLite(path) == nil }
 
-// PublishFile is file.Publish of a database. Where something of SQLite's lies
-// beside the new name that would be taken for this file's, it refuses.
+// PublishFile is file.Publish for a database. It refuses if a file of SQLite's exists
+// beside the new name, because SQLite would use it for this database.
 func PublishFile(from, to string) error {
 	if err := RequireNothing(to); err != nil {
 		return err
@@ -168,18 +169,18 @@ func PublishFile(from, to string) error {
 	return file.Publish(from, to)
 }
 
-// RequireNothing refuses a place where there is a SQLite file or a part of one.
+// RequireNothing refuses a path at which a SQLite file or a part of one exists.
 func RequireNothing(path string) error {
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
 		if _, err := os.Lstat(path + suffix); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(err, fmt.Errorf("%s%s is there already", path, suffix))
+			return errors.Join(err, fmt.Errorf("%s%s already exists", path, suffix))
 		}
 	}
 	return nil
 }
 
-// RequireUnused refuses a SQLite file that another process has open: only a single
-// connection may turn the write-ahead log off.
+// RequireUnused refuses a SQLite file that another process has open. It checks by
+// turning the write-ahead log off, which only a single connection may do.
 func RequireUnused(ctx context.Context, path string) error {
 	if err := requireOwnLog(path); err != nil {
 		return err

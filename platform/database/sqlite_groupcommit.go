@@ -11,13 +11,14 @@ import (
 )
 
 // Group commit: SQLite has one writer, and the fsync of a commit takes longer than the
-// rest of a request's transaction. So transactions that wait for the writer form a group,
-// which is one transaction of SQLite. Each member runs in a savepoint of its own. The
-// member behind whom no other waits commits for all. No member reports success before
-// that. If the commit fails, or the disk is full while a member runs, all have failed.
+// rest of a request's transaction. So transactions that wait for the writer form a
+// group, which is one transaction of SQLite. Each member runs in a savepoint of its
+// own. The member behind which no other waits commits for all. No member reports
+// success before that. If the commit fails, or the disk is full while a member runs,
+// all members fail.
 const (
 	maxGroupSize = 64
-	maxGroupAge  = 10 * time.Millisecond // from its beginning to that of its last member
+	maxGroupAge  = 10 * time.Millisecond // from the beginning of the group to the beginning of its last member
 
 	savepoint           = "SAVEPOINT member"
 	rollbackToSavepoint = "ROLLBACK TO member"
@@ -26,9 +27,9 @@ const (
 
 type groupCommit struct {
 	db      *DB
-	writer  chan struct{} // holds an element while a member runs; a lock that ends with a context
-	waiting atomic.Int64  // for the writer
-	open    *group        // nil between groups; for the owner of the writer only
+	writer  chan struct{} // contains an element while a member runs; a lock whose wait ends with the context
+	waiting atomic.Int64  // the number of transactions that wait for the writer
+	open    *group        // nil between groups; only the owner of the writer may access it
 }
 
 // group is a transaction of SQLite with one or more members.
@@ -38,10 +39,10 @@ type group struct {
 	gorm  *gorm.DB
 	began time.Time
 	size  int
-	alone bool // no other may join
+	alone bool // no other transaction may join
 	file  *opened
 	done  chan struct{}
-	err   error // of all members, known once done
+	err   error // of all members; valid once done is closed
 }
 
 func newGroupCommit(d *DB) *groupCommit { return &groupCommit{db: d, writer: make(chan struct{}, 1)} }
@@ -65,8 +66,8 @@ func (c *groupCommit) do(ctx context.Context, own *transaction, fn func(context.
 		<-c.writer
 		return err
 	}
-	// From here on it does not end with the request: if SQLite interrupts a statement, it
-	// rolls back the whole group.
+	// From here on the member does not end with the request: if SQLite interrupts a
+	// statement, it rolls back the whole group.
 	ctx = context.WithoutCancel(ctx)
 	err = c.runMember(ctx, g, own, fn)
 	<-g.done // a refusal too may rest on what another member wrote // mutant: commit-before-answer
@@ -79,18 +80,18 @@ func (c *groupCommit) do(ctx context.Context, own *transaction, fn func(context.
 	return err
 }
 
-// errGroupRefused is a commit that was refused for what one member wrote: each member
-// can be tried again alone.
+// errGroupRefused means that a commit was refused because of what one member wrote.
+// Each member can be retried alone.
 var errGroupRefused = errors.New("database: the commit of a group was refused")
 
-// commitAbandoned is for a transaction that waited and gave up. The last member may have
-// left the commit to it.
+// commitAbandoned is called for a transaction that waited and gave up. The last member
+// may have left the commit to it.
 func (c *groupCommit) commitAbandoned() {
 	c.writer <- struct{}{}
 	c.release()
 }
 
-// join begins a group, if none is open.
+// join returns the open group, or begins one.
 func (c *groupCommit) join(ctx context.Context) (*group, error) {
 	if c.open != nil {
 		return c.open, nil
@@ -109,7 +110,8 @@ func (c *groupCommit) join(ctx context.Context) (*group, error) {
 	return c.open, nil
 }
 
-// runMember runs fn within the group, or rolls back what it did, and releases the writer.
+// runMember runs fn within the group, or rolls back what it did, and releases the
+// writer.
 func (c *groupCommit) runMember(ctx context.Context, g *group, own *transaction, fn func(context.Context) error) error {
 	failure := errPanicked // unless fn returns
 	defer func() {
@@ -136,8 +138,9 @@ func (g *group) inSavepoint(ctx context.Context, fn func(context.Context) error)
 
 var errPanicked = errors.New("database: a transaction panicked")
 
-// rollbackMember takes back what one member did. Where that fails, SQLite has rolled
-// back the whole group, for the cause: a full disk, an error of the disk.
+// rollbackMember rolls back what one member did. If that fails, SQLite has already
+// rolled back the whole group because of the cause, such as a full disk or an I/O
+// error.
 func (g *group) rollbackMember(ctx context.Context, cause error) {
 	_, err := g.tx.ExecContext(ctx, rollbackToSavepoint)
 	if err == nil {
@@ -151,7 +154,8 @@ func (g *group) rollbackMember(ctx context.Context, cause error) {
 	}
 }
 
-// release gives up the writer, and commits unless another transaction will.
+// release releases the writer. It commits, unless another transaction is waiting and
+// will.
 func (c *groupCommit) release() {
 	if g := c.open; g != nil {
 		g.size++
@@ -170,13 +174,14 @@ func (c *groupCommit) commit() {
 	} else {
 		_ = g.tx.Rollback()
 	}
-	_ = g.conn.Close() // to the pool
+	_ = g.conn.Close() // back to the pool
 	g.err = c.db.translated(g.err)
 	close(g.done)
 }
 
-// commit looks at the file before, so that nothing gets into the log beside another
-// file, and after, so that what is acknowledged is in the file that has the name.
+// commit checks the file before the commit, so that nothing is written to the log of
+// another file, and after it, so that what is acknowledged is in the file that has the
+// name.
 func (g *group) commit() error {
 	if err := g.file.check(); err != nil {
 		return errors.Join(err, g.tx.Rollback())

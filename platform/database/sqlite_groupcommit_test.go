@@ -13,9 +13,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestManyAtOnceAreEachWholeOrNothing has many transactions at the same time, of
-// which some are refused, some panic and some have gone before their turn: what
-// was told is what is there.
+// TestManyAtOnceAreEachWholeOrNothing runs many concurrent transactions, of which some
+// are refused, some panic and some are cancelled before their turn. The database must
+// contain exactly what was reported as committed.
 func TestManyAtOnceAreEachWholeOrNothing(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB, _ string) {
 		const each, clients = 40, 16
@@ -97,8 +97,8 @@ func TestManyAtOnceAreEachWholeOrNothing(t *testing.T) {
 	})
 }
 
-// TestACommitThatIsRefusedIsOnesOwn: by a constraint that is looked at only at the
-// commit, for what one of those who share it wrote.
+// TestARefusedCommitFailsOneMember: a constraint that is checked only at the commit
+// refuses what one member of the group wrote.
 func TestACommitThatIsRefusedIsOnesOwn(t *testing.T) {
 	t.Parallel()
 	db := open(t, platformtest.SQLiteURL(t))
@@ -147,9 +147,9 @@ func TestACommitThatIsRefusedIsOnesOwn(t *testing.T) {
 	}
 }
 
-// TestTheWatchMissesNoCommit compares what it says with what is there, while two
-// databases of the same file, as two processes would have, write to it.
-func TestTheWatchMissesNoCommit(t *testing.T) {
+// TestWatchMissesNoCommit compares the watch's epochs with the data, while two
+// databases write to the same file, as two processes would.
+func TestWatchMissesNoCommit(t *testing.T) {
 	t.Parallel()
 	url := platformtest.SQLiteURL(t)
 	db, other := open(t, url), open(t, url)
@@ -170,7 +170,7 @@ func TestTheWatchMissesNoCommit(t *testing.T) {
 		return n
 	}
 	var mu sync.Mutex
-	kept := map[int64]int64{} // by epoch
+	kept := map[int64]int64{} // the values read, by epoch
 	hits, changes := 0, 0
 	stop := make(chan struct{})
 	var writers, readers sync.WaitGroup
@@ -191,7 +191,7 @@ func TestTheWatchMissesNoCommit(t *testing.T) {
 				if i%matters != 0 {
 					continue
 				}
-				// It was told: from now on the old number is a lie.
+				// The write was reported: from now on the old value is outdated.
 				now := read()
 				epoch, sure := watch.Epoch()
 				mu.Lock()
@@ -242,7 +242,7 @@ func TestTheWatchMissesNoCommit(t *testing.T) {
 		t.Errorf("%d hits, %d changes", hits, changes)
 	}
 	// A write that is not watched keeps the epoch. Another process's commit never does,
-	// not even if this one commits right behind it.
+	// not even if this process commits right after it.
 	add := func(db *database.DB, id int) {
 		t.Helper()
 		if err := db.InTx(t.Context(), func(ctx context.Context) error { _, err := db.Exec(ctx, unwatched, id); return err }); err != nil {

@@ -17,52 +17,54 @@ import (
 )
 
 // SQLite keeps using the file that it opened, even if the name leads to another file by
-// now (a restore by mv, rsync). Then what is written is lost at the next start, and the
-// write-ahead log would be applied to the wrong file. So nothing is acknowledged unless
-// the name leads to the file that is open.
+// now (a restore by mv, rsync). What is written then is lost at the next start, and the
+// write-ahead log would be applied to the wrong file. So no write is acknowledged
+// unless the name leads to the file that is open.
 //
-// The same goes for the write-ahead log and its index: SQLite keeps writing to a log
-// whose name is gone, which is lost in a crash, and a process that makes another index
-// does not see our locks.
+// The same is true of the write-ahead log and its index: SQLite keeps writing to a log
+// whose name is gone, which is lost in a crash, and a process that creates another
+// index does not see our locks.
 //
 // A file that is overwritten in place (cp, rsync --inplace) stays the same file. That
 // can't be detected.
 
 // opened is a SQLite file that is open.
 type opened struct {
-	path string // without symbolic links, as SQLite names what lies beside it
+	path string // without symbolic links, as SQLite derives the names of its other files from it
 	file os.FileInfo
-	// besides are its log and the log's index, which stay what they are for as long as
-	// a connection is open; none before Hold.
+	// besides are the log and the log's index, which stay the same files for as long as
+	// a connection is open. It is nil before HoldFile.
 	besides atomic.Pointer[[]beside]
-	// replaced is for good: what lies beside the name may be either file's.
+	// replaced is never reset: the files beside the name may belong to either database
+	// file.
 	replaced atomic.Bool
 }
 
-// beside is a file of SQLite's own beside the database.
+// beside is a file that SQLite keeps beside the database.
 type beside struct {
 	path string
 	file os.FileInfo
 }
 
-// misplaced is a file that is open and not, or no longer, where it was opened.
+// misplaced means that a file that is open is not, or no longer, at its path.
 type misplaced struct{ unfit }
 
-// check costs microseconds.
+// check returns an error if the open file no longer has its name. It takes
+// microseconds.
 func (o *opened) check() error {
 	info, err := os.Stat(o.path)
 	switch {
 	case err == nil && os.SameFile(o.file, info) && !o.replaced.Load(): // mutant: replaced-file
 		return o.checkBesides()
 	case errors.Is(err, fs.ErrNotExist) && !o.replaced.Load():
-		return misplaced{unfit{fmt.Sprintf("the SQLite file %s was removed or renamed while it is open", o.path), "bring it back to where it was, or stop the service"}}
+		return misplaced{unfit{fmt.Sprintf("the SQLite file %s was removed or renamed while it is open", o.path), "move it back, or stop the service"}}
 	case err != nil && !o.replaced.Load():
-		return misplaced{unfit{fmt.Sprintf("the SQLite file %s can't be looked at (%v)", o.path, err), "see who may enter its directory"}}
+		return misplaced{unfit{fmt.Sprintf("the SQLite file %s can't be checked (%v)", o.path, err), "check the permissions of its directory"}}
 	}
 	o.replaced.Store(true)
 	return misplaced{unfit{
 		fmt.Sprintf("the SQLite file %s was replaced by another while it is open, and what is written now would be lost with it", o.path),
-		"restart the service to go on with the new one; what the old one held is then kept beside it, as " + filepath.Base(o.path) + keptInfix + "…",
+		"restart the service to use the new one; the old one is then kept in the same directory, as " + filepath.Base(o.path) + keptInfix + "…",
 	}}
 }
 
@@ -75,15 +77,15 @@ func (o *opened) checkBesides() error {
 		if info, err := os.Stat(b.path); err != nil || !os.SameFile(b.file, info) {
 			return misplaced{unfit{
 				fmt.Sprintf("%s, without which the SQLite file lacks its last changes, was removed, renamed or replaced while it is open", b.path),
-				"bring it back to where it was, or restart the service, in order and without killing it: what it holds goes into the file as it stops",
+				"move it back, or stop the service without killing it and start it again: the changes are written to the file when it stops",
 			}}
 		}
 	}
 	return nil
 }
 
-// holdBesides has check look at the log and its index from now on. On Windows a file
-// that SQLite has open can't be removed or renamed, nor the index compared.
+// holdBesides makes check include the log and its index from now on. On Windows a file
+// that SQLite has open can't be removed or renamed, nor can the index be compared.
 func (o *opened) holdBesides() {
 	if runtime.GOOS == "windows" {
 		return
@@ -97,8 +99,8 @@ func (o *opened) holdBesides() {
 	o.besides.Store(&besides)
 }
 
-// InPlace says why what is written would be lost: the SQLite file that is open is
-// not the one that has its name.
+// InPlace returns an error if writes would be lost, because the SQLite file that is
+// open is not the one that has its name.
 func (d *DB) InPlace() error {
 	if d.driver != SQLite {
 		return nil
@@ -106,8 +108,8 @@ func (d *DB) InPlace() error {
 	return d.opened.check()
 }
 
-// refuseReplaced refuses to read a file that was replaced. It costs nothing, and relies on
-// an earlier check.
+// refuseReplaced refuses to read a file that was replaced. It costs nothing, because it
+// relies on an earlier check.
 func (d *DB) refuseReplaced() error {
 	if d.driver == SQLite && d.opened.replaced.Load() {
 		return d.opened.check()
@@ -136,38 +138,39 @@ func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.opened.check(); err != nil { // meanwhile
+	if err := c.opened.check(); err != nil { // it may have been replaced meanwhile
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
 }
 
 const (
-	// heldSuffix ends the second name of the file that a service has open. When the file
-	// is replaced, this name keeps the old one, and shows to which file a log belongs.
+	// heldSuffix ends the second name of the file that a service has open. When the
+	// file is replaced, this name keeps the old file, and shows to which file a log
+	// belongs.
 	heldSuffix = "-open"
 	keptInfix  = ".replaced-"
 )
 
-// Hold watches the SQLite file, and the files that SQLite keeps beside it, until
+// HoldFile watches the SQLite file, and the files that SQLite keeps beside it, until
 // Close. It also gives the file a second name (a hard link), by which the next start
-// recognises it. On a file system without hard links, a file that is replaced after
-// a crash is not noticed.
-func (d *DB) Hold(ctx context.Context) {
+// recognises it. On a file system without hard links, a replacement after a crash is
+// not noticed.
+func (d *DB) HoldFile(ctx context.Context) {
 	if d.driver != SQLite || d.InPlace() != nil {
 		return
 	}
 	d.opened.holdBesides()
 	held := d.opened.path + heldSuffix
 	info, err := os.Stat(held)
-	if err == nil && os.SameFile(info, d.opened.file) { // of a process that was killed
+	if err == nil && os.SameFile(info, d.opened.file) { // left by a process that was killed
 		d.held = held
 		return
 	}
 	if err == nil {
 		kept := d.opened.path + keptInfix + d.options.Now().UTC().Format(asideTime)
 		if err = os.Rename(held, kept); err == nil {
-			d.options.Log.WarnContext(ctx, "the SQLite file was replaced; the one before is kept: remove it when nobody needs it", "file", d.opened.path, "kept", kept)
+			d.options.Log.WarnContext(ctx, "the SQLite file was replaced; the old file is kept: remove it when it is no longer needed", "file", d.opened.path, "kept", kept)
 		}
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -192,8 +195,8 @@ func hasLog(path string) bool {
 	return err == nil && log.Size() > 0
 }
 
-// requireOwnLog refuses a write-ahead log that was not written for the file beside
-// it, before SQLite applies it, or removes it where there is none.
+// requireOwnLog refuses a write-ahead log that was not written for the file beside it,
+// before SQLite applies it, or removes it if the file does not exist.
 func requireOwnLog(path string) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
@@ -207,8 +210,8 @@ func requireOwnLog(path string) error {
 	}
 	if err != nil || file.Size() == 0 {
 		return unfit{
-			fmt.Sprintf("%s is not there, or empty, but its write-ahead log %[1]s-wal is there, with the last changes that were made to it", path),
-			"bring the file back beside its log, or, to begin another, move the log away as well",
+			fmt.Sprintf("%s is missing or empty, but its write-ahead log %[1]s-wal exists and contains the last changes to it", path),
+			"move the file back next to its log or, to start with a new file, move the log away as well",
 		}
 	}
 	held, err := os.Stat(path + heldSuffix)

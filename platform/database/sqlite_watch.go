@@ -11,24 +11,25 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// Watch says whether what was read of a SQLite file still holds, without reading
-// it again: whether anything that invalidates it has been committed since, by this
-// process or another. It counts epochs.
+// Watch reports whether data read from a SQLite file is still valid, without reading it
+// again: whether this process or another has committed anything since that invalidates
+// it. It counts epochs.
 //
-// The connection that writes tells the watch of its commits (writerConn). Those of other
-// processes show in PRAGMA data_version, which tells a connection whether any other
-// connection has committed. The watch asks on a connection of its own, where the writer's
-// commits show as well. So the writer is asked too, before and after each of its commits:
-// while its number stays the same, no other process has committed.
+// The connection that writes reports its commits to the watch (writerConn). The commits
+// of other processes show in PRAGMA data_version, which tells a connection whether any
+// other connection has committed. The watch reads it on a connection of its own, where
+// the writer's commits show as well. So it also reads it on the writer's connection,
+// before and after each of the writer's commits: while that number stays the same, no
+// other process has committed.
 type Watch struct {
 	connect     func() (driver.Conn, error)
-	invalidates func(Write) bool // nil: every write does
+	invalidates func(Write) bool // nil if every write invalidates
 
 	mu     sync.Mutex
 	closed bool
 	own    driver.Conn // nil until it is needed, and once closed
 	ask    *sqlite3.SQLiteStmt
-	seen   int64 // data_version, as far as it is accounted for
+	seen   int64 // the data_version up to which all commits are accounted for
 	epoch  int64
 }
 
@@ -55,9 +56,9 @@ const (
 	Delete
 )
 
-// Watch returns what watches; invalidates says whether a write may change what is
-// cached. It is called once, before there are transactions. It returns nil on
-// PostgreSQL, to which several processes write unseen.
+// Watch returns the watch. invalidates decides whether a write may change what is
+// cached. It must be called once, before the first transaction. It returns nil on
+// PostgreSQL, where other processes write unseen.
 func (d *DB) Watch(invalidates func(Write) bool) *Watch {
 	if d.driver != SQLite {
 		return nil
@@ -70,11 +71,11 @@ func newWatch(connector sqliteConnector) *Watch {
 	return &Watch{connect: func() (driver.Conn, error) { return connector.Connect(context.Background()) }}
 }
 
-// recursiveSelect is an action of SQLite's that the driver has no name for.
+// recursiveSelect is an action code of SQLite's that the driver has no name for.
 const recursiveSelect = 33
 
-// invalidatedBy takes an action and its arguments as SQLite has them:
-// https://sqlite.org/c3ref/c_alter_table.html. What changes the schema invalidates.
+// invalidatedBy takes an action code and its arguments from SQLite:
+// https://sqlite.org/c3ref/c_alter_table.html. A schema change always invalidates.
 func (w *Watch) invalidatedBy(action int, table, column string) bool {
 	write := Write{Table: table}
 	switch action {
@@ -95,8 +96,8 @@ func (w *Watch) invalidatedBy(action int, table, column string) bool {
 	return w.invalidates == nil || w.invalidates(write)
 }
 
-// open is done when it is first asked for an epoch: no command but the service
-// needs it.
+// open connects when the first epoch is asked for, because only the service needs it
+// and no command does.
 func (w *Watch) open() error {
 	conn, err := w.connect()
 	if err != nil {
@@ -110,9 +111,9 @@ func (w *Watch) open() error {
 	return nil
 }
 
-// Epoch is the same number for as long as nothing that invalidates is committed.
-// What was read between two calls with the same answer was true all the while. It is
-// not sure if the file can't be asked.
+// Epoch returns the same number for as long as nothing is committed that invalidates.
+// What was read between two calls with the same result was valid all the while. sure is
+// false if the file can't be asked.
 func (w *Watch) Epoch() (epoch int64, sure bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,9 +128,9 @@ func (w *Watch) Epoch() (epoch int64, sure bool) {
 	return w.epoch, true
 }
 
-// version asks the watch's own connection.
+// version reads data_version on the watch's own connection.
 func (w *Watch) version() (int64, error) {
-	if w.closed { // the driver would take the process down with it
+	if w.closed { // the driver would crash the process
 		return 0, errWatchClosed
 	}
 	if w.own == nil {
@@ -157,12 +158,12 @@ func askVersion(ask *sqlite3.SQLiteStmt) (int64, error) {
 	return version, nil
 }
 
-// begin is called before a commit, with SQLite's write lock: no other process commits
+// begin is called before a commit, under SQLite's write lock: no other process commits
 // until end.
 func (w *Watch) begin(writer *sqlite3.SQLiteStmt) (before int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.own == nil { // there was no epoch yet
+	if w.own == nil { // no epoch has been asked for yet
 		return 0, errNotWatched
 	}
 	version, err := w.version()
@@ -177,14 +178,14 @@ func (w *Watch) begin(writer *sqlite3.SQLiteStmt) (before int64, err error) {
 }
 
 // end is called after the commit. It begins a new epoch if the commit invalidates, or
-// if it can't be told from another process's.
+// if it can't be distinguished from another process's commit.
 func (w *Watch) end(writer *sqlite3.SQLiteStmt, before int64, changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.own == nil {
 		return
 	}
-	version, err := w.version() // and only then the writer's
+	version, err := w.version() // the writer's version must be read after this one
 	if !changed && err == nil {
 		var after int64
 		after, err = askVersion(writer)
@@ -199,7 +200,7 @@ func (w *Watch) end(writer *sqlite3.SQLiteStmt, before int64, changed bool) {
 func (w *Watch) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.closed = true // and requests that were cut off may still be at it
+	w.closed = true // requests that were cut off may still use it
 	if w.own != nil {
 		_ = w.ask.Close()
 		_ = w.own.Close()

@@ -10,9 +10,9 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// A request that was cut off at the end of a drain may still commit, or ask the
-// gate, while the database is being closed.
-func TestAWatchThatIsClosedIsNotSure(t *testing.T) {
+// A request that was cut off at the end of a drain may still commit, or query the gate,
+// while the database is being closed.
+func TestClosedWatchIsNotSure(t *testing.T) {
 	t.Parallel()
 	db := open(t, platformtest.SQLiteURL(t))
 	if _, err := migrate.Up(context.Background(), db, []migrate.Migration{one}); err != nil {
@@ -43,8 +43,8 @@ func TestAWatchThatIsClosedIsNotSure(t *testing.T) {
 	}
 }
 
-// watched opens a SQLite database with tables that write to each other. A change of a
-// grant, of an owner or of the state of a member begins an epoch.
+// watched opens a SQLite database whose tables write to each other. A change of a
+// grant, of an owner or of a member's state begins an epoch.
 func watched(t *testing.T) (url string, changes func(statement string, args ...any) bool) {
 	t.Helper()
 	url = platformtest.SQLiteURL(t)
@@ -89,10 +89,10 @@ func watched(t *testing.T) (url string, changes func(statement string, args ...a
 	}
 }
 
-func TestTheWatchKnowsWhatAStatementWrites(t *testing.T) {
+func TestWatchKnowsWhatAStatementWrites(t *testing.T) {
 	t.Parallel()
 	_, changes := watched(t)
-	for range 3 { // SQLite prepares most of them the first time only
+	for range 3 { // SQLite prepares most of them only the first time
 		for _, c := range []struct {
 			statement string
 			args      []any
@@ -110,9 +110,9 @@ func TestTheWatchKnowsWhatAStatementWrites(t *testing.T) {
 			{"REPLACE INTO visits (id) VALUES (?)", []any{1}, true},
 			{"SELECT 1 WHERE ? = 1; INSERT INTO visits (id) VALUES (?)", []any{1, 2}, true},
 			{"UPDATE visits SET id = id WHERE id = ?", []any{1}, false},
-			{"UPDATE visits SET member = 1 WHERE id = ?", []any{1}, true}, // by the trigger
+			{"UPDATE visits SET member = 1 WHERE id = ?", []any{1}, true}, // because of the trigger
 			{"DELETE FROM visits WHERE id IN (?, 2)", []any{1}, false},
-			{"DELETE FROM members WHERE id = ?", []any{1}, true}, // by the foreign key
+			{"DELETE FROM members WHERE id = ?", []any{1}, true}, // because of the foreign key
 		} {
 			if changes(c.statement, c.args...) != c.want {
 				t.Errorf("%s: begins an epoch is %t", c.statement, !c.want)
@@ -121,8 +121,8 @@ func TestTheWatchKnowsWhatAStatementWrites(t *testing.T) {
 	}
 }
 
-// The driver keeps statements prepared for longer than it knows of the schema.
-func TestTheWatchKnowsATriggerThatIsNew(t *testing.T) {
+// The driver keeps prepared statements across a schema change that it does not know of.
+func TestWatchKnowsANewTrigger(t *testing.T) {
 	t.Parallel()
 	url, changes := watched(t)
 	const known, fresh = "INSERT INTO visits (id) VALUES (?)", "INSERT INTO visits (member, id) VALUES (1, ?) RETURNING id"

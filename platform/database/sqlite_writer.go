@@ -11,7 +11,7 @@ import (
 	"guildhall/platform/recent"
 )
 
-// writerConnector makes the connection that writes to SQLite.
+// writerConnector opens the connection that writes to SQLite.
 type writerConnector struct {
 	sqliteConnector
 	watch *Watch
@@ -34,23 +34,23 @@ func (c writerConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return w, nil
 }
 
-// writerConn knows of each transaction whether it invalidates what is cached. SQLite
-// tells an authorizer what a statement writes when it prepares the statement. That
+// writerConn records of each transaction whether it invalidates what is cached. SQLite
+// reports to an authorizer what a statement writes when it prepares the statement. That
 // includes what triggers and the actions of foreign keys write.
 //
-// The driver keeps statements prepared. So there is a verdict on each text, which is
-// kept for longer than the statement. A statement without a verdict invalidates. After a
-// change of the schema SQLite prepares a statement again at its first step, which the
-// driver takes within the call.
+// The driver keeps prepared statements. So a verdict is stored for each text, for
+// longer than the statement is kept. A statement without a verdict invalidates. After a
+// schema change, SQLite prepares a statement again at its first step, which the driver
+// takes within the call.
 type writerConn struct {
 	*sqlite3.SQLiteConn
-	version  *sqlite3.SQLiteStmt // of the data, as PRAGMA data_version has it
+	version  *sqlite3.SQLiteStmt // reads PRAGMA data_version
 	watch    *Watch
 	verdicts *recent.Map[string, bool] // whether a statement invalidates, by its text
 
 	changed      bool // the transaction invalidates
-	prepared     bool // SQLite has prepared the statement that runs
-	invalidating bool // and it invalidates
+	prepared     bool // SQLite has prepared the current statement
+	invalidating bool // the current statement invalidates
 }
 
 // authorize is called by SQLite while it prepares a statement.
@@ -73,8 +73,9 @@ func (c *writerConn) end(text string) {
 	c.changed = c.changed || invalidates || !known
 }
 
-// isAmbiguous says of a text that the authorizer may not be told all that it writes: the
-// rows that REPLACE deletes, and the second of two statements if that is prepared already.
+// isAmbiguous reports whether the authorizer may not see everything that a text writes:
+// the rows that REPLACE deletes, and the second of two statements if it is already
+// prepared.
 func isAmbiguous(text string) bool {
 	return strings.Contains(text, ";") || strings.Contains(strings.ToUpper(text), "REPLACE")
 }
@@ -114,7 +115,8 @@ type writerTx struct {
 	conn *writerConn
 }
 
-// Commit tells the watch. Until it has, Epoch takes the commit for another process's.
+// Commit reports the commit to the watch. Until then, Epoch takes it for another
+// process's commit.
 func (t *writerTx) Commit() error {
 	before, unsure := t.conn.watch.begin(t.conn.version)
 	err := t.Tx.Commit()

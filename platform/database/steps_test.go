@@ -17,8 +17,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// as opens PostgreSQL and takes it for another engine, whose way of migrating it
-// can go as well.
+// as opens PostgreSQL and treats it as another engine. PostgreSQL also supports that
+// engine's way of migrating.
 func as(t testing.TB, e engine.Engine, url string) *database.DB {
 	t.Helper()
 	db, err := database.Open(context.Background(), database.Options{URL: databaseurl.Must(url), Create: true, MaxConnections: 2, Engine: e})
@@ -45,7 +45,7 @@ var three = migrate.Migration{
 	Down: statements("ALTER TABLE three DROP COLUMN m", "DROP INDEX three_by_n", "DROP TABLE three"),
 }
 
-func TestAnEngineThatMigratesInSteps(t *testing.T) {
+func TestMigrationInSteps(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), as(t, engine.CockroachDB, platformtest.PostgresURL(t))
 	all := []migrate.Migration{one, three}
@@ -61,9 +61,9 @@ func TestAnEngineThatMigratesInSteps(t *testing.T) {
 	}
 }
 
-// TestAStepThatWasMadeIsTakenForDone, at both ways, but only where a migration
-// was interrupted.
-func TestAStepThatWasMadeIsTakenForDone(t *testing.T) {
+// TestCompletedStepsAreSkipped, when applying and when rolling back, but only if a
+// migration was interrupted.
+func TestCompletedStepsAreSkipped(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), as(t, engine.YugabyteDB, platformtest.PostgresURL(t))
 	interrupted := three
@@ -93,8 +93,8 @@ func TestAStepThatWasMadeIsTakenForDone(t *testing.T) {
 	}
 }
 
-// TestOneMigratesAtATime whatever the engine and the isolation.
-func TestOneMigratesAtATime(t *testing.T) {
+// TestMigrationsExcludeEachOther, regardless of the engine and the isolation level.
+func TestMigrationsExcludeEachOther(t *testing.T) {
 	t.Parallel()
 	for name, e := range map[string]engine.Engine{"in steps": engine.CockroachDB, "at SERIALIZABLE": engine.PostgreSQL} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,8 @@ func TestOneMigratesAtATime(t *testing.T) {
 	}
 }
 
-// together holds PostgreSQL's lock on migrating until eight wait for it.
+// together holds PostgreSQL's advisory lock for migrations until eight processes wait
+// for it.
 func together(t *testing.T, db *database.DB, e engine.Engine) (begin func()) {
 	t.Helper()
 	if e.MigratesInSteps() {
@@ -153,7 +154,7 @@ func together(t *testing.T, db *database.DB, e engine.Engine) (begin func()) {
 	return func() { <-done }
 }
 
-func TestAMigratorInStepsKilledInTheMiddle(t *testing.T) {
+func TestKilledMigrationInSteps(t *testing.T) {
 	t.Parallel()
 	url := platformtest.PostgresURL(t)
 	db := as(t, engine.CockroachDB, url)
@@ -162,7 +163,7 @@ func TestAMigratorInStepsKilledInTheMiddle(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 { // until it sleeps in the statement after
+	for range 1000 { // until it sleeps in the next statement
 		if tables(t, db) == "one slow" {
 			break
 		}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Kind is the type of a column, as far as both databases tell it.
+// Kind is the type of a column, as far as both databases distinguish it.
 type Kind string
 
 const (
@@ -17,21 +17,21 @@ const (
 	Time    Kind = "timestamptz"
 )
 
-// Column of a Table.
+// Column is a column of a Table.
 type Column struct {
 	Name string
 	Kind Kind
-	uuid bool // PostgreSQL's type is
+	uuid bool // whether the type is PostgreSQL's uuid
 }
 
-// Table is what a schema says of a table, as far as a copy of its rows needs it.
+// Table describes a table, as far as copying its rows needs it.
 type Table struct {
 	Name    string
 	Columns []Column
 	Key     []string // the columns of the primary key
 }
 
-// ColumnNames in the order of the table.
+// ColumnNames returns the names of the columns, in the order of the table.
 func (t Table) ColumnNames() []string {
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
@@ -40,7 +40,8 @@ func (t Table) ColumnNames() []string {
 	return names
 }
 
-// Only is the table with some of its columns, in this order.
+// Only returns the table with only the named columns, in this order. It refuses a name
+// that is not a column.
 func (t Table) Only(names ...string) (Table, error) {
 	columns := make([]Column, len(names))
 	for i, name := range names {
@@ -54,7 +55,7 @@ func (t Table) Only(names ...string) (Table, error) {
 	return t, nil
 }
 
-// keyIndexes says where the key's columns are in a row.
+// keyIndexes returns the positions of the key's columns in a row.
 func (t Table) keyIndexes() []int {
 	at := make([]int, len(t.Key))
 	for i, name := range t.Key {
@@ -63,7 +64,7 @@ func (t Table) keyIndexes() []int {
 	return at
 }
 
-// KeyOf a row.
+// KeyOf returns the primary key of a row.
 func (t Table) KeyOf(row []any) []any {
 	var key []any
 	for _, i := range t.keyIndexes() {
@@ -72,8 +73,8 @@ func (t Table) KeyOf(row []any) []any {
 	return key
 }
 
-// Difference says in what another table of the same name is not the same, or
-// nothing. The databases' own order of columns and choice of key don't count.
+// Difference describes how another table of the same name differs, or returns an empty
+// string. The order of the columns and the choice of the key may differ.
 func (t Table) Difference(other Table) string {
 	kinds := map[string]Kind{}
 	for _, c := range other.Columns {
@@ -82,7 +83,7 @@ func (t Table) Difference(other Table) string {
 	for _, c := range t.Columns {
 		kind, there := kinds[c.Name]
 		if !there {
-			return "column " + c.Name + " is there once"
+			return "column " + c.Name + " exists in only one of the two"
 		}
 		if kind != c.Kind {
 			return fmt.Sprintf("column %s is %s and %s", c.Name, c.Kind, kind)
@@ -90,7 +91,7 @@ func (t Table) Difference(other Table) string {
 		delete(kinds, c.Name)
 	}
 	for name := range kinds {
-		return "column " + name + " is there once"
+		return "column " + name + " exists in only one of the two"
 	}
 	return ""
 }
@@ -98,8 +99,8 @@ func (t Table) Difference(other Table) string {
 const sqliteColumns = `SELECT m.name, c.name, lower(c.type), c.pk FROM sqlite_schema m JOIN pragma_table_info(m.name) c
 	WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT IN ` + litestreamTables + ` ORDER BY m.name, c.cid`
 
-// litestreamTables are those in which Litestream keeps its place in a file that it
-// replicates. They are no part of the schema; a trigger on one would be.
+// litestreamTables are the tables in which Litestream keeps its position in a file that
+// it replicates. They are not part of the schema, but a trigger on one would be.
 const litestreamTables = `('_litestream_seq', '_litestream_lock')`
 
 const postgresColumns = `SELECT c.relname, a.attname, format_type(a.atttypid, NULL), COALESCE(array_position(i.indkey::int2[], a.attnum), -1) + 1
@@ -107,8 +108,8 @@ const postgresColumns = `SELECT c.relname, a.attname, format_type(a.atttypid, NU
 	LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 	WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace ORDER BY c.relname, a.attnum`
 
-// Tables describes every table of the schema, but for the migrations' own, by
-// name. On PostgreSQL there may be others' tables among them.
+// Tables describes every table of the schema by name, except for the table of
+// migrations. On PostgreSQL, other applications' tables may be among them.
 func (d *DB) Tables(ctx context.Context) (map[string]Table, error) {
 	rows, err := d.reader.WithContext(ctx).Raw(d.syntax.columns).Rows()
 	if err != nil {
@@ -162,13 +163,13 @@ func kindOf(declared string) Kind {
 	}
 }
 
-// tuple is names as an SQL row value: (a, b).
+// tuple returns names as an SQL row value: (a, b).
 func tuple(names []string) string { return "(" + strings.Join(names, ", ") + ")" }
 
-// places is n placeholders as an SQL row value.
+// places returns n placeholders as an SQL row value.
 func places(n int) string { return "(" + strings.TrimSuffix(strings.Repeat("?, ", n), ", ") + ")" }
 
-// On is the table as another database has it, in this one's order.
+// On returns the table as the other database has it, with this one's order of columns.
 func (t Table) On(other Table) Table {
 	t.Columns = slices.Clone(t.Columns)
 	for i, c := range t.Columns {

@@ -12,14 +12,14 @@ import (
 
 const (
 	txAttempts   = 10
-	openAttempts = 11 // of SQLite, which can't wait while another turns the file to WAL: 4 s
+	openAttempts = 11 // of SQLite, which can't wait while another process switches the file to WAL: 4 s
 
-	migrateAttempts = 11 // of PostgreSQL, half a second each and 4 s of pauses
+	migrateAttempts = 11 // of PostgreSQL: half a second each, and pauses of 4 s
 )
 
 type txKey struct{}
 
-// transaction is what the context carries while one runs.
+// transaction is what the context carries while a transaction runs.
 type transaction struct {
 	db          *DB
 	conn        *gorm.DB
@@ -28,7 +28,7 @@ type transaction struct {
 	alone       bool // it may not join a group (group commit)
 }
 
-// gathering is what one key has gathered, and what is done with it.
+// gathering is the values gathered for one key, and the function that writes them.
 type gathering struct {
 	key    any
 	values []any
@@ -42,8 +42,8 @@ func (d *DB) current(ctx context.Context) *transaction {
 	return nil
 }
 
-// Conn is the transaction of the context, or, outside of one, a connection to
-// read with: on SQLite it refuses to write. Every write is in InTx.
+// Conn returns the transaction of the context or, outside of one, a connection for
+// reads, which refuses to write on SQLite. Every write must be in InTx.
 func (d *DB) Conn(ctx context.Context) *gorm.DB {
 	if t := d.current(ctx); t != nil {
 		return t.conn.WithContext(ctx)
@@ -55,17 +55,17 @@ func (d *DB) Conn(ctx context.Context) *gorm.DB {
 	return conn
 }
 
-// InTx runs fn in a transaction, or in the one that already runs. It commits
-// when fn returns nil and rolls back otherwise. What fails because others were
-// at work at the same time is tried again, a bounded number of times: fn may
-// run more than once and must leave no trace outside of the database. Slow work
-// is done before: on SQLite others wait for it, and may be in its group commit.
+// InTx runs fn in a transaction, or in the one that already runs. It commits when fn
+// returns nil and rolls back otherwise. It retries a transaction that fails because of
+// concurrent ones, a bounded number of times. So fn may run more than once and must
+// have no effect outside of the database. Do slow work before the transaction: on
+// SQLite other transactions wait for it, and may be in its group commit.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
 	return d.transact(ctx, d.dialect.begin, fn)
 }
 
-// InBulk is InTx for what may take long, and ends with its context. It takes no part
-// in group commit.
+// InBulk is InTx for a transaction that may take long. It ends with its context and
+// takes no part in group commit.
 func (d *DB) InBulk(ctx context.Context, fn func(ctx context.Context) error) error {
 	return d.transact(ctx, d.separately, fn)
 }
@@ -115,7 +115,7 @@ func (d *DB) transact(ctx context.Context, begin beginner, fn func(ctx context.C
 	})
 }
 
-// run is everything in a transaction but its beginning and its end.
+// run does everything in a transaction except for its beginning and its end.
 func (t *transaction) run(ctx context.Context, fn func(context.Context) error) error {
 	if err := fn(ctx); err != nil {
 		return err
@@ -131,8 +131,8 @@ func (t *transaction) run(ctx context.Context, fn func(context.Context) error) e
 	return nil
 }
 
-// Snapshot runs fn in a transaction that reads all as it is at one moment, and
-// writes nothing. SQLite's log grows for as long as it runs.
+// Snapshot runs fn in a transaction that reads the state of one moment and writes
+// nothing. SQLite's log grows for as long as it runs.
 func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context) error) error {
 	o := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead} // SQLite has no other // mutant: export-snapshot
 	return d.reader.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -143,9 +143,9 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context) error) e
 	}, o)
 }
 
-// retrying runs fn again while it fails for what others do at the same time.
-// The pauses double from 2 ms on average; each is anything up to twice that, so
-// that those who collided don't meet again.
+// retrying retries fn while it fails because of concurrent transactions. The pauses
+// double from an average of 2 ms. Each is random, up to twice its average, so that
+// transactions that collided don't collide again.
 func retrying(ctx context.Context, attempts int, fn func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := fn()
@@ -161,9 +161,9 @@ func retrying(ctx context.Context, attempts int, fn func() error) error {
 	}
 }
 
-// Gather keeps a value until the transaction of the context is about to be
-// committed, when flush gets all those of the same key: for what is written
-// last, and at once.
+// Gather keeps a value until just before the commit of the context's transaction. Then
+// flush gets all values of the same key. It is for rows that are written last, and all
+// at once.
 func (d *DB) Gather(ctx context.Context, key, value any, flush func(context.Context, []any) error) {
 	t := d.current(ctx)
 	if t == nil {
@@ -178,12 +178,12 @@ func (d *DB) Gather(ctx context.Context, key, value any, flush func(context.Cont
 	t.gathered = append(t.gathered, &gathering{key: key, values: []any{value}, flush: flush})
 }
 
-// BeforeCommit runs f as the last thing in every transaction. It is said once,
-// before there is any.
+// BeforeCommit sets f to run at the end of every transaction. It must be called once,
+// before the first transaction.
 func (d *DB) BeforeCommit(f func(ctx context.Context) error) { d.lastly = f }
 
-// AfterCommit runs f once the transaction of the context has been committed, or
-// at once where there is none.
+// AfterCommit runs f after the transaction of the context has been committed, or at
+// once outside of a transaction.
 func (d *DB) AfterCommit(ctx context.Context, f func()) {
 	if t := d.current(ctx); t != nil {
 		t.afterCommit = append(t.afterCommit, f)

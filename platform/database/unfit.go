@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// unfit is a PostgreSQL server that answers, but is set up so that the service
-// can't work with it. Each kind says what helps: an operator meets them in the
-// first hour, and the server's own words name no setting.
-type unfit struct{ what, mend string }
+// unfit is an error about a server or file that answers, but that the service can't
+// work with in its present setup. It says what is wrong and how to fix it: operators
+// meet these errors in the first hour, and the server's own messages don't name the
+// setting.
+type unfit struct{ what, fix string }
 
-func (u unfit) Error() string { return u.what + ": " + u.mend }
+func (u unfit) Error() string { return u.what + ": " + u.fix }
 
-// checkSearchPath finds out whether there is a schema in which tables are made,
-// and that it is none of PostgreSQL's own: what is made in pg_temp is gone with
-// the connection.
+// checkSearchPath refuses a search_path without a schema in which the role can create
+// tables. It also refuses PostgreSQL's own schemas: what is created in pg_temp is gone
+// with the connection.
 func (d postgresDialect) checkSearchPath(ctx context.Context) error {
 	var schema string
 	if err := d.writePool.QueryRowContext(ctx, "SELECT COALESCE(current_schema(), '')").Scan(&schema); err != nil {
@@ -25,7 +26,8 @@ func (d postgresDialect) checkSearchPath(ctx context.Context) error {
 	if schema != "" && !strings.HasPrefix(schema, "pg_") && schema != "information_schema" {
 		return nil
 	}
-	// A role's setting for one database is the strongest, but for the connection's own.
+	// A role's setting for one database has the highest precedence, except for the
+	// connection's own.
 	var path, role, database, source, forbidden string
 	err := d.writePool.QueryRowContext(ctx, `SELECT s.setting, quote_ident(session_user), quote_ident(current_database()), s.source,
 		COALESCE((SELECT MIN(quote_ident(n.nspname)) FROM pg_namespace n WHERE NOT has_schema_privilege(n.oid, 'USAGE') AND quote_ident(n.nspname) =
@@ -34,26 +36,26 @@ func (d postgresDialect) checkSearchPath(ctx context.Context) error {
 	if err != nil {
 		return d.dialect.explain(ctx, fmt.Errorf("ask the database for search_path: %w", err))
 	}
-	u := unfit{mend: fmt.Sprintf("run ALTER ROLE %s IN DATABASE %s SET search_path = public, or name another schema there", role, database)}
+	u := unfit{fix: fmt.Sprintf("run ALTER ROLE %s IN DATABASE %s SET search_path = public, or name another schema there", role, database)}
 	switch {
 	case strings.Trim(path, `" `) == "":
-		u.what = "search_path is empty, so there is no schema to make tables in"
+		u.what = "search_path is empty, so tables have no schema to be created in"
 	case schema != "":
-		u.what = fmt.Sprintf("search_path is %s, so tables would be made in %s, which is PostgreSQL's own", path, schema)
+		u.what = fmt.Sprintf("search_path is %s, so tables would be created in %s, which is PostgreSQL's own", path, schema)
 	default:
 		u.what = fmt.Sprintf("search_path is %s, and no such schema exists that %s may use", path, role)
 	}
 	switch {
 	case forbidden != "" && schema == "":
-		u.mend = fmt.Sprintf("run GRANT USAGE, CREATE ON SCHEMA %s TO %s", forbidden, role)
+		u.fix = fmt.Sprintf("run GRANT USAGE, CREATE ON SCHEMA %s TO %s", forbidden, role)
 	case source == "client":
-		u.mend = "name a schema where it is set, in DATABASE_URL (search_path=public, or options=-csearch_path%3Dpublic) or PGOPTIONS, or take it out there"
+		u.fix = "name a schema where it is set, in DATABASE_URL (search_path=public, or options=-csearch_path%3Dpublic) or PGOPTIONS, or remove it there"
 	}
 	return u
 }
 
-// checkEncoding refuses a database that does not keep text in Unicode. What its
-// encoding lacks it refuses later, in some request; SQL_ASCII takes bytes for
+// checkEncoding refuses a database that does not store text in Unicode. It would refuse
+// characters that its encoding lacks later, in some request. SQL_ASCII treats bytes as
 // characters, so that it counts, cuts and compares them wrongly.
 func (d postgresDialect) checkEncoding(ctx context.Context) error {
 	var encoding, role, fresh string
@@ -71,9 +73,8 @@ func (d postgresDialect) checkEncoding(ctx context.Context) error {
 	}
 }
 
-// checkEncoding refuses a file that was made with another PRAGMA
-// encoding: SQLite compares the bytes, so that in UTF-16 text has another order than
-// everywhere else.
+// checkEncoding refuses a file that was created with another PRAGMA encoding: SQLite
+// compares bytes, so in UTF-16 the order of text differs from everywhere else.
 func (d sqliteDialect) checkEncoding(ctx context.Context) error {
 	var encoding string
 	if err := d.readPool.QueryRowContext(ctx, "PRAGMA encoding").Scan(&encoding); err != nil {
@@ -82,11 +83,11 @@ func (d sqliteDialect) checkEncoding(ctx context.Context) error {
 	if encoding == "UTF-8" {
 		return nil
 	}
-	return unfit{fmt.Sprintf("the SQLite file %s keeps text in %s, and guildhall needs UTF-8", d.sqlitePath, encoding), fmt.Sprintf("begin with a file that is not there yet, or fill one with what this holds: sqlite3 %s .dump | sqlite3 NEW", d.sqlitePath)}
+	return unfit{fmt.Sprintf("the SQLite file %s stores text in %s, and guildhall needs UTF-8", d.sqlitePath, encoding), fmt.Sprintf("use a new file, or copy the contents to one: sqlite3 %s .dump | sqlite3 NEW", d.sqlitePath)}
 }
 
-// MayMigrate says what keeps the role from changing the schema, as far as that can be
-// told without trying.
+// MayMigrate returns an error if the role can't change the schema, as far as that can
+// be determined without trying.
 func (d *DB) MayMigrate(ctx context.Context) error {
 	if d.driver == SQLite {
 		return nil
@@ -94,8 +95,8 @@ func (d *DB) MayMigrate(ctx context.Context) error {
 	return postgresDialect{d}.mayNot(ctx)
 }
 
-// mayNot finds out what the role may not do that it would have to: make tables, use
-// those that are there, or change them. It returns nil where it finds nothing.
+// mayNot looks for a missing privilege of the role: to create tables, to use those that
+// exist, or to change them. It returns nil if it finds none.
 func (d postgresDialect) mayNot(ctx context.Context) error {
 	var role, schema, owner string
 	var creates, uses, owns bool
@@ -120,16 +121,16 @@ func (d postgresDialect) mayNot(ctx context.Context) error {
 		}
 	case !creates:
 		return unfit{
-			fmt.Sprintf("%s may not make tables in schema %s, as nobody but its owner may from PostgreSQL 15 on", role, schema),
+			fmt.Sprintf("%s may not create tables in schema %s, as only its owner may from PostgreSQL 15 on", role, schema),
 			fmt.Sprintf("as a superuser run GRANT CREATE ON SCHEMA %s TO %s in this database", schema, role),
 		}
 	}
 	return nil
 }
 
-// Writable says why no writes are taken: the server is a standby, or was told so;
-// the SQLite file is another; one failed for lack of room. It makes none but in that
-// last case.
+// Writable returns an error if the database takes no writes: the server is a standby or
+// is set to read-only, the SQLite file was replaced, or a write failed for lack of
+// space. It writes only in the last case.
 func (d *DB) Writable(ctx context.Context) error { return d.dialect.writable(ctx) }
 
 func (d sqliteDialect) writable(ctx context.Context) error {
@@ -151,21 +152,21 @@ func (d postgresDialect) writable(ctx context.Context) error {
 	switch {
 	case standby:
 		return unfit{
-			fmt.Sprintf("the database is read-only, for %s is a standby", d.server.address()),
+			fmt.Sprintf("the database is read-only because %s is a standby", d.server.address()),
 			"put the primary into the URL, or all servers with target_session_attrs=read-write; or run SELECT pg_promote() on it, if it is to become the primary",
 		}
 	case setting:
-		return unfit{"the database is read-only, for default_transaction_read_only is on", d.server.mendSetting("default_transaction_read_only", "off")}
+		return unfit{"the database is read-only because default_transaction_read_only is on", d.server.fixSetting("default_transaction_read_only", "off")}
 	}
 	return d.takesWrites(ctx)
 }
 
-// leastTimeout is what a statement of the service may take when many wait for the
-// same row.
+// leastTimeout is the time that a statement of the service may take when many requests
+// wait for the same row.
 const leastTimeout = 5 * time.Second
 
-// CheckTimeout says whether the server gives statements so little time that
-// requests fail when it is busy.
+// CheckTimeout returns an error if the server's statement_timeout is so short that
+// requests fail when the database is busy.
 func (d *DB) CheckTimeout(ctx context.Context) error {
 	if d.driver == SQLite {
 		return nil
@@ -178,7 +179,7 @@ func (d *DB) CheckTimeout(ctx context.Context) error {
 	if given := time.Duration(milliseconds) * time.Millisecond; given > 0 && given < leastTimeout {
 		return unfit{
 			fmt.Sprintf("statement_timeout is %s, so requests fail when the database is busy", given),
-			d.server.mendSetting("statement_timeout", "'30s'"),
+			d.server.fixSetting("statement_timeout", "'30s'"),
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func Publish(from, to string) error {
 // One that exists already is left as it is.
 func Create(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there already", path)
+		return fmt.Errorf("%s already exists", path)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".guildhall-*.part")
 	if err != nil {
