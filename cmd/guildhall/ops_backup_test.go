@@ -223,7 +223,7 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 			t.Errorf("sessions valid after the restore: %d\n%s", status, out)
 		}
 		refused("newer than this version", broken("INSERT INTO schema_migrations (id) VALUES ('209912312359_auth_from_the_future')"))
-		refused("no backup of guildhall", broken("DROP TABLE schema_migrations"))
+		refused("not a backup of guildhall", broken("DROP TABLE schema_migrations"))
 		refused("was not finished", broken("CREATE TABLE guildhall_copy_in_progress (position bigint, statement text)"))
 
 		unsound := broken("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")

@@ -59,7 +59,7 @@ func TestAnAlteredBackupIsNotRestored(t *testing.T) {
 		refused("DELETE FROM schema_migrations WHERE id = (SELECT MAX(id) FROM schema_migrations)")
 		refused("UPDATE guildhall_backup SET digest = 'x'")
 
-		if out, status := run(t, dir, inProduction(to), "restore", file, "--digest", strings.Repeat("0", 64)); status != 1 || !strings.Contains(out, "not the backup that is asked for") {
+		if out, status := run(t, dir, inProduction(to), "restore", file, "--digest", strings.Repeat("0", 64)); status != 1 || !strings.Contains(out, "not the requested backup") {
 			t.Errorf("another digest: %d\n%s", status, out)
 		}
 		if out, status := run(t, dir, inProduction(to), "restore", file, "--digest", "abc"); status != 2 {

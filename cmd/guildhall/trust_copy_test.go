@@ -42,7 +42,7 @@ func TestTrustCopyKilled(t *testing.T) {
 			began := time.Now()
 			killer := time.AfterFunc(at/2+time.Duration(random.Int64N(int64(at))), func() {
 				// After its last transaction the copy is complete, even if it was killed before it reported so.
-				if !strings.Contains(out.String(), "making indexes") {
+				if !strings.Contains(out.String(), "creating indexes") {
 					_ = cmd.Process.Kill()
 				}
 			})

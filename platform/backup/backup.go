@@ -1,10 +1,10 @@
-// Package backup makes a file that holds everything, while the service runs, and
-// brings it back. The file is a SQLite database whichever database the service
-// has: made through SQLite's backup interface, or by a copy of one PostgreSQL
-// snapshot. Anybody can look into it, and it can be restored to either.
+// Package backup makes a backup of everything while the service runs, and restores it.
+// A backup is a SQLite database, regardless of the service's database: it is made
+// through SQLite's backup interface, or by copying one PostgreSQL snapshot. Any SQLite
+// tool can open it, and it can be restored to either database.
 //
-// Nothing has a name before it has been gone through: the file's integrity, the
-// invariants and the audit trail.
+// No file gets its final name before it has been verified: the file's integrity, the
+// invariants and the audit log.
 package backup
 
 import (
@@ -25,7 +25,7 @@ import (
 	"guildhall/platform/schema"
 )
 
-// Options of a backup.
+// Options are the parameters of a backup.
 type Options struct {
 	DB         *database.DB
 	Migrations []migrate.Migration // of this version
@@ -33,27 +33,27 @@ type Options struct {
 	Progress   func(clone.Progress)
 }
 
-// Taken is a backup that was made.
+// Taken is a completed backup.
 type Taken struct {
 	Path   string
 	Bytes  int64
 	Found  integrity.Report
-	Digest string // of the contents, as in the file; empty where they can't be read
+	Digest string // of the contents, as recorded in the file; empty if they can't be read
 }
 
-// ErrUnsound is a backup of data with which something is wrong.
+// ErrUnsound means that verification found a problem in the backed-up data.
 var ErrUnsound = errors.New("the backup is not sound")
 
-// Take makes a backup of a name that is not taken yet. Where the data is not
-// sound the file keeps the suffix .unsound, so that nobody takes it for good and
-// what can be saved still is.
+// Take makes a backup. It refuses a path that exists. If the data is not sound, the
+// file keeps the suffix .unsound, so that it is not mistaken for a good backup, but
+// what can be recovered still is.
 func Take(ctx context.Context, o Options, path string) (Taken, error) {
 	t := Taken{Path: path}
 	if err := database.RequireNothing(path); err != nil {
 		return t, err
 	}
 	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
-	database.RemoveFiles(partial) // of one that was cut off
+	database.RemoveFiles(partial) // left by an interrupted backup
 	defer database.RemoveFiles(partial)
 	if err := t.make(ctx, o, partial); err != nil {
 		return t, err
@@ -66,8 +66,8 @@ func Take(ctx context.Context, o Options, path string) (Taken, error) {
 	return t, errors.Join(err, database.PublishFile(partial, t.Path))
 }
 
-// Stream makes a backup in TMPDIR and writes it out, once all of it has been gone
-// through. Of one that is not sound nothing is written.
+// Stream makes a backup in TMPDIR and writes it to out after all of it has been
+// verified. It writes nothing of an unsound backup.
 func Stream(ctx context.Context, o Options, out io.Writer) (t Taken, err error) {
 	dir, err := os.MkdirTemp("", "guildhall-backup-")
 	if err != nil {
@@ -79,23 +79,24 @@ func Stream(ctx context.Context, o Options, out io.Writer) (t Taken, err error) 
 		return t, err
 	}
 	if unsound := t.Found.Err(); unsound != nil {
-		return t, fmt.Errorf("%w, so nothing was written (a backup to a file keeps what there is): %w", ErrUnsound, unsound)
+		return t, fmt.Errorf("%w, so nothing was written (a backup to a file keeps the data): %w", ErrUnsound, unsound)
 	}
 	f, err := os.Open(partial)
 	if err != nil {
 		return t, err
 	}
 	defer f.Close()
-	// A reader that ends early ends this process where it stands, so the file loses
-	// its name first. Windows removes no open file, and ends no process for that.
+	// A reader that closes early ends this process at once, so the file's name is
+	// removed first. Windows can't remove an open file, and does not end the process
+	// for that reason.
 	_ = os.RemoveAll(dir)
 	if _, err := io.Copy(out, whileWanted{ctx, f}); err != nil {
-		return t, fmt.Errorf("write the backup out: %w", err)
+		return t, fmt.Errorf("write the backup: %w", err)
 	}
 	return t, nil
 }
 
-// whileWanted reads until the context ends.
+// whileWanted is a reader that fails when the context ends.
 type whileWanted struct {
 	ctx context.Context
 	io.Reader
@@ -108,13 +109,13 @@ func (r whileWanted) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// make writes the file and goes through it.
+// make writes the file and verifies it.
 func (t *Taken) make(ctx context.Context, o Options, path string) error {
 	if err := write(ctx, o, path); err != nil {
 		return fmt.Errorf("make the backup: %w", err)
 	}
 	if err := t.inspect(ctx, o, path); err != nil {
-		return fmt.Errorf("look through the backup: %w", err)
+		return fmt.Errorf("verify the backup: %w", err)
 	}
 	if err := database.SealFile(ctx, path); err != nil {
 		return err
@@ -139,7 +140,7 @@ func write(ctx context.Context, o Options, path string) error {
 	return errors.Join(err, target.Close())
 }
 
-// inspect goes through the file, and records what is in it.
+// inspect verifies the file, and records the digest of its contents.
 func (t *Taken) inspect(ctx context.Context, o Options, path string) (err error) {
 	db, err := database.Open(ctx, database.Options{File: path})
 	if err != nil {
@@ -153,7 +154,7 @@ func (t *Taken) inspect(ctx context.Context, o Options, path string) (err error)
 	if err := work.Wait(); err != nil {
 		return err
 	}
-	if unreadable != nil && t.Found.Err() != nil { // which says more of it
+	if unreadable != nil && t.Found.Err() != nil { // which explains it better
 		t.Digest = ""
 		return nil
 	}

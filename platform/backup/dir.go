@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TryDir says why no backup could be written to a directory: it writes to it, or,
-// where it is not there yet, to the one in which it would be made. It leaves
-// nothing.
+// TryDir returns an error if no backup can be written to a directory. It tests that by
+// writing to the directory or, if it does not exist yet, to the one in which it would
+// be created. It leaves nothing behind.
 func TryDir(dir string) (there bool, err error) {
 	at, err := filepath.Abs(dir)
 	if err != nil {
@@ -30,16 +30,17 @@ func TryDir(dir string) (there bool, err error) {
 	if err != nil {
 		return there, err
 	}
-	_, err = f.Write(make([]byte, 4096)) // a full disk takes names
+	_, err = f.Write(make([]byte, 4096)) // a full disk still accepts new names
 	return there, errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
-// failedName is a file in the directory that says why the last try failed, for
-// whoever looks while another process makes the backups. A success removes it.
+// failedName is a file in the directory that says why the last attempt failed, for
+// other processes than the one that makes the backups. The next successful backup
+// removes it.
 const failedName = ".guildhall-backup-failed"
 
-// noteFailure is for who looks later; where even this can't be written, TryDir
-// tells why.
+// noteFailure records the failure. If even that can't be written, TryDir returns the
+// reason.
 func noteFailure(dir string, at time.Time, cause error) {
 	line := at.UTC().Format(time.RFC3339) + " " + strings.ReplaceAll(cause.Error(), "\n", " ") + "\n"
 	_ = os.WriteFile(filepath.Join(dir, failedName), []byte(line), 0o600)
@@ -47,8 +48,8 @@ func noteFailure(dir string, at time.Time, cause error) {
 
 func noteSuccess(dir string) { _ = os.Remove(filepath.Join(dir, failedName)) }
 
-// LastFailure is when the last try of a schedule failed, and why; empty where it
-// did not.
+// LastFailure returns when the last scheduled backup failed, and why. The cause is
+// empty if it did not fail.
 func LastFailure(dir string) (at time.Time, cause string, err error) {
 	content, err := os.ReadFile(filepath.Join(dir, failedName))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,42 +17,44 @@ import (
 	"guildhall/platform/schema"
 )
 
-// RestoreOptions say what is brought back to where.
+// RestoreOptions are the parameters of a restore.
 type RestoreOptions struct {
 	File       string
 	Input      io.Reader           // instead of a file
 	Migrations []migrate.Migration // of this version
 	Invariants []schema.Invariant
-	// Finish changes what must not be as it was: sessions that ended since the
-	// backup must not live again. It runs before anything has its name.
+	// Finish changes data that must not be restored as it was: sessions that ended
+	// after the backup must not become valid again. It runs before the restored
+	// database is published.
 	Finish func(ctx context.Context, db *database.DB) error
-	// Unsound takes a backup although something is wrong with it.
+	// Unsound accepts a backup despite problems in it.
 	Unsound bool
-	// Digest is what the contents must have, whatever the file says; or empty.
+	// Digest is the digest that the contents must have, regardless of the one in the
+	// file. It may be empty.
 	Digest   string
 	Progress func(clone.Progress)
 }
 
-// Restored is what was brought back.
+// Restored is the result of a restore.
 type Restored struct {
 	Found    integrity.Report
-	Digest   string // of the backup's contents; empty where they can't be read
-	Verified bool   // it is the one that the file or Options.Digest says
+	Digest   string // of the backup's contents; empty if they can't be read
+	Verified bool   // it equals the one in the file or in Options.Digest
 }
 
-// ErrAltered is a backup whose contents are not those that it was made with.
+// ErrAltered means that a backup's contents are not those that it was made with.
 var ErrAltered = errors.New("the backup was altered after it was made")
 
-// ToFile restores to a SQLite file that is not there yet.
+// ToFile restores to a SQLite file. It refuses a path that exists.
 func ToFile(ctx context.Context, o RestoreOptions, path string) (Restored, error) {
 	if err := database.RequireNothing(path); err != nil {
-		return Restored{}, fmt.Errorf("restore into an empty place only: %w\nstop the service, move all of it away, restore, and start the service: mkdir lost && mv %s* lost/", err, path)
+		return Restored{}, fmt.Errorf("a restore does not overwrite files: %w\nstop the service, move all of them away, restore, and start the service: mkdir lost && mv %s* lost/", err, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Restored{}, err
 	}
 	working := path + ".restoring"
-	database.RemoveFiles(working) // of one that was cut off
+	database.RemoveFiles(working) // left by an interrupted restore
 	defer database.RemoveFiles(working)
 	r, err := prepare(ctx, o, working)
 	if err != nil {
@@ -64,8 +66,8 @@ func ToFile(ctx context.Context, o RestoreOptions, path string) (Restored, error
 	return r, database.PublishFile(working, path)
 }
 
-// ToDatabase restores to an empty PostgreSQL database. Until it has all, the
-// service does not start on it.
+// ToDatabase restores to an empty PostgreSQL database. The service does not start on it
+// before the restore is complete.
 func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r Restored, err error) {
 	dir, err := os.MkdirTemp("", "guildhall-restore-")
 	if err != nil {
@@ -85,12 +87,12 @@ func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r R
 	return r, err
 }
 
-// receive writes what arrives to a file, which nobody else reads. What is no
-// backup is refused at its first bytes.
+// receive writes the input to a private file. It refuses what is not a backup at its
+// first bytes.
 func receive(ctx context.Context, from io.Reader, path string) error {
 	in := bufio.NewReaderSize(whileWanted{ctx, from}, 1<<20)
 	if first, _ := in.Peek(len(database.FileHeader)); string(first) != database.FileHeader {
-		return errors.New("what arrives is not a SQLite file")
+		return errors.New("the input is not a SQLite file")
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -107,8 +109,8 @@ func (o RestoreOptions) fetch(ctx context.Context, working string) error {
 	return database.CopyClosedFile(ctx, o.File, working)
 }
 
-// prepare makes a copy of the backup, brings it to this version, finishes it and
-// goes through all of it. The backup itself is only read.
+// prepare copies the backup, migrates the copy to this version, calls Finish and
+// verifies everything. It only reads the backup itself.
 func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored, err error) {
 	if err := o.fetch(ctx, working); err != nil {
 		return r, fmt.Errorf("read the backup: %w", err)
@@ -125,7 +127,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 	case len(status.Unknown) > 0:
 		return r, fmt.Errorf("restore the backup: %w", migrate.ErrSchemaNewer)
 	case len(status.Applied) == 0:
-		return r, errors.New("it is a SQLite file, but no backup of guildhall")
+		return r, errors.New("it is a SQLite file, but not a backup of guildhall")
 	}
 	altered := r.verify(ctx, o, db)
 	if altered != nil && (!o.Unsound || !errors.Is(altered, ErrAltered)) {
@@ -135,9 +137,9 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 		return r, err
 	}
 	if _, err := migrate.Up(ctx, db, o.Migrations); err != nil {
-		return r, fmt.Errorf("bring the backup to this version: %w", err)
+		return r, fmt.Errorf("migrate the backup to this version: %w", err)
 	}
-	// What the backup itself would do at a statement must not have a say.
+	// A trigger in the backup must not take effect.
 	if err := integrity.CheckSchema(ctx, db, o.Migrations); err != nil && !o.Unsound {
 		return r, err
 	}
@@ -145,7 +147,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 		return r, err
 	}
 	if r.Found, err = integrity.Check(ctx, db, o.Invariants); err != nil {
-		return r, fmt.Errorf("look through the backup: %w", err)
+		return r, fmt.Errorf("verify the backup: %w", err)
 	}
 	if !o.Unsound {
 		return r, r.Found.Err()
@@ -156,7 +158,7 @@ func prepare(ctx context.Context, o RestoreOptions, working string) (r Restored,
 	return r, nil
 }
 
-// verify compares what the backup holds with what it held when it was made.
+// verify compares the backup's contents with the digest recorded when it was made.
 func (r *Restored) verify(ctx context.Context, o RestoreOptions, db *database.DB) error {
 	recorded, err := db.RecordedDigest(ctx)
 	if err != nil {
@@ -167,13 +169,13 @@ func (r *Restored) verify(ctx context.Context, o RestoreOptions, db *database.DB
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil && recorded == "" && o.Digest == "":
-		return nil // integrity.Check says more of what can't be read
+		return nil // integrity.Check explains better what can't be read
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrAltered, err)
 	}
 	r.Digest, r.Verified = is, recorded != "" || o.Digest != ""
 	if o.Digest != "" && o.Digest != is {
-		return fmt.Errorf("this is not the backup that is asked for: its contents have the digest %s, not %s", is, o.Digest)
+		return fmt.Errorf("this is not the requested backup: its contents have the digest %s, not %s", is, o.Digest)
 	}
 	if recorded != "" && recorded != is {
 		return fmt.Errorf("%w: its contents have the digest %s, and it was made with %s (take another backup, or --unsound)", ErrAltered, is, recorded)

@@ -15,12 +15,12 @@ import (
 	"guildhall/platform/database"
 )
 
-// Schedule makes a backup every Interval and keeps the last ones. Of several
-// processes that share the directory one does it at a time.
+// Schedule makes a backup every Interval and keeps the last ones. If several processes
+// share the directory, only one of them does so at a time.
 type Schedule struct {
 	Dir      string
 	Interval time.Duration
-	Keep     int // the oldest beyond it go, once a new one is there
+	Keep     int // older backups are removed after a new one has been made
 	Backup   Options
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -28,7 +28,7 @@ type Schedule struct {
 	failures atomic.Int64
 }
 
-// Failures says how many backups this process was to make and could not.
+// Failures returns the number of backups that this process failed to make.
 func (s *Schedule) Failures() int64 { return s.failures.Load() }
 
 const (
@@ -69,8 +69,8 @@ func (s *Schedule) Run(ctx context.Context) error {
 	}
 }
 
-// try tells at once, and not when one is due, that none can be written. The service
-// runs all the same: without it there would be less to back up, not more backups.
+// try reports at once, and not only when a backup is due, that none can be written. The
+// service runs nevertheless: stopping it would not lead to more backups.
 func (s *Schedule) try(ctx context.Context) {
 	_, err := TryDir(s.Dir)
 	if err == nil {
@@ -89,7 +89,7 @@ func (s *Schedule) untilDue() time.Duration {
 	return newest.Add(s.Interval).Sub(s.Now())
 }
 
-// once makes the backup that is due, unless somebody else just did.
+// once makes the backup that is due, unless another process just did.
 func (s *Schedule) once(ctx context.Context) error {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return err
@@ -103,10 +103,10 @@ func (s *Schedule) once(ctx context.Context) error {
 		return nil
 	}
 	began := s.Now()
-	removeAll(filepath.Join(s.Dir, ".guildhall-*.partial*")) // of those that were cut off
+	removeAll(filepath.Join(s.Dir, ".guildhall-*.partial*")) // left by interrupted backups
 	unsound, _ := filepath.Glob(filepath.Join(s.Dir, "guildhall-*.db.unsound"))
 	taken, err := Take(ctx, s.Backup, filepath.Join(s.Dir, began.UTC().Format(fileName)))
-	if errors.Is(err, ErrUnsound) { // one of them is enough
+	if errors.Is(err, ErrUnsound) { // one unsound backup is enough
 		for _, path := range unsound {
 			_ = os.Remove(path)
 		}
@@ -116,7 +116,7 @@ func (s *Schedule) once(ctx context.Context) error {
 	}
 	noteSuccess(s.Dir)
 	s.Log.InfoContext(ctx, "backup made", "file", taken.Path, "bytes", taken.Bytes, "digest", taken.Digest, "duration_ms", s.Now().Sub(began).Milliseconds())
-	return s.forget(ctx)
+	return s.removeOld(ctx)
 }
 
 func (s *Schedule) lock() (unlock func(), err error) {
@@ -138,8 +138,8 @@ func removeAll(pattern string) {
 	}
 }
 
-// forget removes the oldest of its own, never what somebody else put there.
-func (s *Schedule) forget(ctx context.Context) error {
+// removeOld removes the oldest of its own backups, never any other file.
+func (s *Schedule) removeOld(ctx context.Context) error {
 	all := made(s.Dir, s.Now())
 	for _, name := range all[:max(0, len(all)-s.Keep)] {
 		if err := os.Remove(filepath.Join(s.Dir, name)); err != nil {
@@ -150,16 +150,16 @@ func (s *Schedule) forget(ctx context.Context) error {
 	return nil
 }
 
-// ahead is how far a clock may be behind the one that named a backup. What is
-// named later was named by a clock that was wrong, and counts for nothing: else
-// none would be made until then.
+// ahead is the tolerance for a clock that is behind the one that named a backup. A
+// backup with a later name is ignored, because a clock was wrong: otherwise no backup
+// would be made until that time.
 const ahead = 5 * time.Minute
 
 // made lists the backups of a schedule, the oldest first.
 func made(dir string, now time.Time) (names []string) {
-	entries, err := os.ReadDir(dir) // by name
+	entries, err := os.ReadDir(dir) // ordered by name
 	if err != nil {
-		return nil // not there yet
+		return nil // the directory does not exist yet
 	}
 	for _, e := range entries {
 		at, err := time.Parse(fileName, e.Name())
@@ -170,12 +170,13 @@ func made(dir string, now time.Time) (names []string) {
 	return names
 }
 
-// Newest is when the last backup of a schedule was begun; zero where there is none.
+// Newest returns when the last backup of a schedule was started, or zero if there is
+// none.
 func Newest(dir string, now time.Time) time.Time {
 	names := made(dir, now)
 	if len(names) == 0 {
 		return time.Time{}
 	}
-	at, _ := time.Parse(fileName, names[len(names)-1]) // made has parsed it
+	at, _ := time.Parse(fileName, names[len(names)-1]) // made has already parsed it
 	return at
 }

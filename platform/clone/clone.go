@@ -1,10 +1,10 @@
-// Package clone copies one database into another: SQLite to PostgreSQL, back,
-// or to a like one. What is copied is the source as of one moment; what arrives
-// is compared with it. A copy that was cut off goes on where it was when it is
-// begun again: what is there already and still the same is only read.
+// Package clone copies one database into another: SQLite to PostgreSQL, back, or to one
+// of the same kind. It copies the state of the source at one moment, and compares the
+// result with it. An interrupted copy that is started again resumes: it only reads rows
+// that were already copied and are unchanged.
 //
-// While a copy is not finished the target says so to whoever opens it, and the
-// service does not start on it (database.ErrHalfCopied).
+// Until the copy is finished the target is marked, and the service does not start on it
+// (database.ErrHalfCopied).
 package clone
 
 import (
@@ -17,31 +17,31 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// Progress is how far a copy is.
+// Progress is how far a copy has progressed.
 type Progress struct {
-	Doing       string // what is being done: "copying users"
+	Doing       string // the current step: "copying users"
 	Done, Total int64  // rows
 }
 
-// Options of a copy.
+// Options are the parameters of a copy.
 type Options struct {
 	From, To   *database.DB
-	Migrations []migrate.Migration // of this version; both must have them all, the target gets them where it is empty
-	Without    []string            // tables that hold only for the server they were written on
+	Migrations []migrate.Migration // of this version; the source must have them all, and so must the target unless it is empty
+	Without    []string            // tables that are valid only for the server they were written on
 	Progress   func(Progress)      // called often; may be nil
 }
 
-// Copied is a table that was copied.
+// Copied is the result for one table.
 type Copied struct {
 	Table  string `json:"table"`
 	Rows   int64  `json:"rows"`
 	Digest string `json:"digest"` // of all rows, the same on both databases
 }
 
-// Result of a copy.
+// Result is the result of a copy.
 type Result struct {
 	Tables  []Copied
-	Resumed bool // a copy that was cut off before
+	Resumed bool // an interrupted copy was resumed
 }
 
 type copying struct {
@@ -52,15 +52,16 @@ type copying struct {
 	total  int64
 }
 
-// step is a table, as both have it: columns and key in the order of the source.
+// step is a table as both databases have it, with columns and key in the order of the
+// source.
 type step struct {
 	database.Table
 	rows int64
 }
 
-// Copy copies every row of every table. It refuses a source or a target whose
-// schema is not the one of this version, and a target that holds data, unless
-// that is of a copy that was cut off.
+// Copy copies every row of every table. It refuses a source or a target whose schema is
+// not this version's. It also refuses a target that contains data, unless that is from
+// an interrupted copy.
 func Copy(ctx context.Context, o Options) (Result, error) {
 	c := &copying{Options: o}
 	if c.Progress == nil {
@@ -94,21 +95,21 @@ func (c *copying) run(ctx context.Context, target *database.Bulk) error {
 	if err := c.compare(ctx); err != nil {
 		return err
 	}
-	c.Progress(Progress{"making indexes and constraints", c.total, c.total})
+	c.Progress(Progress{"creating indexes and constraints", c.total, c.total})
 	if err := target.FinishCopy(ctx, c.names()); err != nil {
 		return fmt.Errorf("finish the target: %w", err)
 	}
 	return nil
 }
 
-// prepare finds out whether this can be copied, and makes the target's schema.
+// prepare checks whether the databases can be copied, and creates the target's schema.
 func (c *copying) prepare(ctx context.Context) error {
 	if err := c.migrated(ctx, "source", c.From); err != nil {
 		return err
 	}
 	var err error
 	if c.result.Resumed, err = c.To.IsHalfCopied(ctx); err != nil {
-		return fmt.Errorf("look at the target: %w", err)
+		return fmt.Errorf("inspect the target: %w", err)
 	}
 	if !c.result.Resumed {
 		if err := c.makeSchema(ctx); err != nil {
@@ -124,7 +125,7 @@ func (c *copying) prepare(ctx context.Context) error {
 func (c *copying) makeSchema(ctx context.Context) error {
 	applied, err := c.To.Applied(ctx)
 	if err != nil {
-		return fmt.Errorf("look at the target: %w", err)
+		return fmt.Errorf("inspect the target: %w", err)
 	}
 	if len(applied) > 0 {
 		return nil
@@ -138,7 +139,7 @@ func (c *copying) makeSchema(ctx context.Context) error {
 func (c *copying) migrated(ctx context.Context, which string, db *database.DB) error {
 	applied, err := db.Applied(ctx)
 	if err != nil {
-		return fmt.Errorf("look at the %s: %w", which, err)
+		return fmt.Errorf("inspect the %s: %w", which, err)
 	}
 	if which == "source" {
 		if half, err := db.IsHalfCopied(ctx); err != nil || half {
@@ -150,13 +151,13 @@ func (c *copying) migrated(ctx context.Context, which string, db *database.DB) e
 		known[i] = m.ID
 	}
 	if !slices.Equal(applied, known) {
-		return fmt.Errorf("the schema of the %s is not the one of this version of guildhall (%d of %d migrations): run `guildhall migrate up` on it, or use the version that made it", which, len(applied), len(known))
+		return fmt.Errorf("the schema of the %s is not the one of this version of guildhall (%d of %d migrations): run `guildhall migrate up` on it, or use the version that created it", which, len(applied), len(known))
 	}
 	return nil
 }
 
-// compareSchemas makes the plan: every table that this version makes. Others in
-// the same PostgreSQL schema are not ours.
+// compareSchemas plans the copy of every table that this version creates. Other tables
+// in the same PostgreSQL schema are ignored.
 func (c *copying) compareSchemas(ctx context.Context) error {
 	source, err := c.From.Tables(ctx)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// digest covers every row with the type and length of each value. The rows'
-// hashes are added up, four numbers each, so that the order doesn't count: the
-// databases have tables by different keys. It tells what went wrong by accident.
+// digest covers every row, with the type and length of each value. The hashes of the
+// rows are added up, as four numbers each, so that the order does not matter: the
+// databases order tables by different keys. It detects accidental differences only.
 type digest struct {
 	sum  [4]uint64
 	rows int64
@@ -37,7 +37,7 @@ func (d *digest) add(row []any) {
 		case time.Time:
 			b = binary.BigEndian.AppendUint64(append(b, 'd'), uint64(x.UnixMicro())) //nolint:gosec // the same bits
 		default:
-			panic(fmt.Sprintf("clone: a value is %T", v)) // the snapshot gives no others
+			panic(fmt.Sprintf("clone: a value is %T", v)) // the snapshot returns no other types
 		}
 	}
 	d.buf = b

@@ -11,9 +11,10 @@ import (
 	"guildhall/platform/database"
 )
 
-// Sum is a digest of everything that a database holds: which migrations it has,
-// and every column of every row, as of one moment. The order of rows does not
-// count. Whoever changes the contents can count it anew: it is no signature.
+// Sum returns a digest of the whole contents of a database at one moment: which
+// migrations it has, and every column of every row. The order of rows does not matter.
+// It is not a signature: a person who changes the contents can also compute a new
+// digest.
 func Sum(ctx context.Context, db *database.DB) (string, error) {
 	tables, err := db.Tables(ctx)
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"guildhall/platform/database"
 )
 
-// passes is how often each row is read: once to copy it, once to compare it.
+// passes is how often each row is read: once to copy it, and once to compare it.
 const passes = 2
 
-// chunkRows are written in one transaction, and of what is held in memory there
-// are three chunks at most.
+// chunkRows is the number of rows written in one transaction. At most three chunks are
+// in memory.
 const chunkRows = 20_000
 
-// table copies one. One goroutine reads while the other writes.
+// table copies one table. One goroutine reads while the other writes.
 func (c *copying) table(ctx context.Context, target *database.Bulk, s step) (Copied, error) {
 	chunks := make(chan [][]any, 1)
 	sum := &digest{}
@@ -33,8 +33,8 @@ func (c *copying) table(ctx context.Context, target *database.Bulk, s step) (Cop
 	return Copied{Table: s.Name, Rows: sum.rows, Digest: sum.String()}, nil
 }
 
-// read cuts the table into chunks. The last one, which may be empty, is followed
-// by nothing.
+// read divides the table into chunks. After the last one, which may be empty, it closes
+// the channel.
 func (c *copying) read(ctx context.Context, s step, sum *digest, chunks chan<- [][]any) error {
 	var chunk [][]any
 	send := func() error {
@@ -62,7 +62,7 @@ func (c *copying) read(ctx context.Context, s step, sum *digest, chunks chan<- [
 func (c *copying) write(ctx context.Context, target *database.Bulk, s step, chunks <-chan [][]any) error {
 	var after []any
 	for chunk := range chunks {
-		var until []any // nil: to the end of the table
+		var until []any // nil means to the end of the table
 		if len(chunk) == chunkRows {
 			until = s.KeyOf(chunk[len(chunk)-1])
 		}
@@ -76,7 +76,7 @@ func (c *copying) write(ctx context.Context, target *database.Bulk, s step, chun
 	return nil
 }
 
-// chunk makes one range of the table what it is in the source.
+// chunk makes one range of the target's table equal to the source's.
 func (c *copying) chunk(ctx context.Context, target *database.Bulk, s step, chunk [][]any, after, until []any) error {
 	if c.result.Resumed {
 		there, err := target.Range(ctx, s.Table, after, until)
@@ -96,7 +96,7 @@ func (c *copying) chunk(ctx context.Context, target *database.Bulk, s step, chun
 	return target.Insert(ctx, s.Table, chunk)
 }
 
-// compare reads the target back and holds it to what was read of the source.
+// compare reads the target and compares it with what was read from the source.
 func (c *copying) compare(ctx context.Context) error {
 	return c.To.Snapshot(ctx, func(ctx context.Context) error {
 		for i, s := range c.plan {

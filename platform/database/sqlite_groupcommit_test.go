@@ -97,8 +97,8 @@ func TestManyAtOnceAreEachWholeOrNothing(t *testing.T) {
 	})
 }
 
-// TestARefusedCommitFailsOneMember: a constraint that is checked only at the commit
-// refuses what one member of the group wrote.
+// TestACommitThatIsRefusedIsOnesOwn: a constraint that is checked only at the commit
+// refuses what one member of the group wrote. The other members succeed.
 func TestACommitThatIsRefusedIsOnesOwn(t *testing.T) {
 	t.Parallel()
 	db := open(t, platformtest.SQLiteURL(t))

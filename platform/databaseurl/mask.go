@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Mask hides the password of a URL, in its user part and in its query (both
-// are taken by PostgreSQL's drivers). It works on text, not on a parsed URL,
-// because what can't be parsed has to be masked too; in doubt it hides more.
+// Mask hides the password of a URL, in its user part and in its query (PostgreSQL's
+// drivers accept both). It works on text, not on a parsed URL, because it has to mask
+// invalid URLs too. In doubt it hides more.
 func Mask(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -29,14 +29,14 @@ const mask = "********"
 
 var postgresURL = regexp.MustCompile(`postgres(ql)?(\+\w+)?://[^\n]*`)
 
-// MaskAll hides the passwords of PostgreSQL's URLs in a text that somebody else
-// wrote, as a parser of arguments does that quotes what it does not know.
+// MaskAll hides the passwords of PostgreSQL URLs in a text from another source, such as
+// an argument parser's error that quotes an unknown argument.
 func MaskAll(text string) string { return postgresURL.ReplaceAllStringFunc(text, Mask) }
 
 func maskCredentials(s string) string {
 	user, _, hasPassword := strings.Cut(s, ":")
 	switch {
-	case strings.ContainsAny(user, "/?#"): // the @ stands in a path, a query or a stray password
+	case strings.ContainsAny(user, "/?#"): // the @ is in a path, a query or a part of a password
 		return mask
 	case hasPassword:
 		return user + ":" + mask
@@ -56,12 +56,12 @@ func maskQuery(query string) string {
 	return strings.Join(pairs, "&")
 }
 
-// fragment is how much of a secret may not be seen anywhere: a URL that is cut at
-// the wrong place leaves pieces of a password.
+// fragment is the length of the shortest part of a secret that is masked: a URL that is
+// split at the wrong place leaves parts of a password.
 const fragment = 4
 
-// Redact masks every part of a text that is a part of a secret too, as it
-// is or as URLs write it.
+// Redact masks every part of a text that is also a part of a secret, in plain or
+// URL-encoded form.
 func Redact(text string, secrets ...string) string {
 	hidden := make([]bool, len(text))
 	for _, secret := range secrets {

@@ -12,16 +12,17 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// Schemes with which such a URL begins. The last is SQLAlchemy's.
+// schemes are the schemes of a PostgreSQL URL. The last is SQLAlchemy's.
 var schemes = []string{"postgres", "postgresql", "postgresql+asyncpg"}
 
 var badEscape = regexp.MustCompile(`%([^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|.?$)`)
 
-// parsePostgres looks at a URL before any driver does. Parsers disagree about a password
-// with an @, a / or a ? in it: what one takes for a password, another takes for a host,
-// and prints. Only what all read alike passes.
+// parsePostgres checks a URL before any driver parses it. Parsers disagree about a
+// password that contains an @, a / or a ?: what one takes for a password, another takes
+// for a host, and prints. Only URLs that all parsers read alike are accepted.
 //
-// Its errors quote nothing of the URL, for anything in it may be a part of the password.
+// Its errors quote nothing of the URL, because any part of it may belong to the
+// password.
 func parsePostgres(raw string) (*url.URL, error) {
 	scheme, rest, _ := strings.Cut(raw, "://")
 	if !slices.Contains(schemes, scheme) {
@@ -62,7 +63,8 @@ func parsePostgres(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// foreign are parameters of other programs' URLs, and what they are here.
+// foreign maps parameters of other programs' URLs to the error that names the
+// equivalent here.
 var foreign = map[string]string{
 	"ssl":              "has asyncpg's ssl=…; here it is sslmode=…",
 	"schema":           "has another program's schema=…; here it is search_path=…",
@@ -73,17 +75,17 @@ var foreign = map[string]string{
 	"pool_max_conns":   "has pgxpool's pool_max_conns=…; the number of connections is DATABASE_MAX_CONNECTIONS",
 }
 
-// known are parameters that drivers read themselves. One that is almost one of them
-// would go to the server in its place, after a connection without what it asks for.
+// known are parameters that drivers interpret themselves. A misspelled one would be
+// sent to the server instead, on a connection without the requested option.
 var known = []string{
 	"sslmode", "sslcert", "sslkey", "sslrootcert", "sslpassword", "sslnegotiation", "sslsni", "sslcertmode", "channel_binding", "require_auth",
 	"connect_timeout", "target_session_attrs", "password", "passfile", "service", "servicefile",
 }
 
-// harmless are further parameters that may stand beside a password.
+// harmless are further parameters that may occur together with a password.
 var harmless = []string{"user", "host", "port", "dbname", "database", "application_name", "options", "search_path", "statement_timeout", "lock_timeout"}
 
-// isBare says whether a parameter is only a name.
+// isBare reports whether a parameter is only a name.
 func isBare(parameter string) bool { return parameter != "" && !strings.Contains(parameter, "=") }
 
 func checkParameter(name string) error {

@@ -10,7 +10,7 @@ func TestPostgresURLs(t *testing.T) {
 	for raw, refusal := range map[string]string{
 		"postgres://h/d":                                                           "",
 		"postgresql://u@h:1/d":                                                     "",
-		"postgresql+asyncpg://u:a:b@h/d":                                           "", // only the first : ends the user
+		"postgresql+asyncpg://u:a:b@h/d":                                           "", // only the first : ends the user name
 		"postgres://u:p%40s%2Fs@a:1,b:2/d":                                         "",
 		"postgres:///d?host=/run/x&user=u":                                         "",
 		"postgres://u:p@[::1]:5432/d":                                              "",

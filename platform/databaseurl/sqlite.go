@@ -11,17 +11,18 @@ import (
 	"unicode"
 )
 
-// prefix is what the URL of a SQLite file begins with.
+// prefix is the beginning of a SQLite URL.
 const prefix = "sqlite://"
 
-// IsSQLite reports whether a URL is of this kind, whatever it names.
+// IsSQLite reports whether a URL is a SQLite URL. It does not check the file name.
 func IsSQLite(raw string) bool { return strings.HasPrefix(raw, prefix) }
 
-// fileOf returns the file that a URL names, as this system writes it. Its errors
-// read as the end of a sentence about the URL.
+// fileOf returns the path of the file that a URL names, in this system's form. Its
+// errors read as the end of a sentence about the URL.
 //
-// Earlier versions did not decode a path. Where the file is there that they would
-// have opened, it is refused, rather than beginning another one beside it.
+// Earlier versions did not decode a path. If the file that they would have opened
+// exists, the URL is refused, so that the service does not create another file next to
+// it.
 func fileOf(raw string) (string, error) {
 	path, err := fileOn(runtime.GOOS, raw)
 	if err != nil {
@@ -37,17 +38,17 @@ func fileOf(raw string) (string, error) {
 	return path, nil
 }
 
-// OfFile is the text of a URL that names a file, whatever characters are in its path.
+// OfFile returns the URL of a file. The path may contain any characters.
 func OfFile(path string) string { return prefix + Escape(path) }
 
-// Escape writes a path, or a part of one, as it stands in a URL. Only what would end
-// it or be decoded is escaped, so that people can read it.
+// Escape escapes a path, or a part of one, for a URL. It escapes only what would end
+// the path or be decoded, so that people can read it.
 func Escape(path string) string {
 	return strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(path)
 }
 
-// drive is the beginning of a path on Windows that says on which drive it is.
-// Slashes before it are those of URLs: sqlite:///C:/data/guildhall.db.
+// drive is the beginning of a path on Windows that names a drive. Slashes before it
+// belong to the URL: sqlite:///C:/data/guildhall.db.
 var drive = regexp.MustCompile(`^[/\\]*([A-Za-z]:)([/\\]|$)`)
 
 func fileOn(system, raw string) (string, error) {
@@ -67,7 +68,7 @@ func fileOn(system, raw string) (string, error) {
 		return "", errors.New("has a control character in it")
 	}
 	if strings.Contains(decoded, ":memory:") || strings.Contains(query, "mode=memory") {
-		// Each connection would see its own.
+		// Each connection would have its own database.
 		return "", errors.New("names a database in memory, which a restart loses")
 	}
 	path, err := pathOn(system, decoded)
@@ -78,14 +79,14 @@ func fileOn(system, raw string) (string, error) {
 	return path, err
 }
 
-// pathOn is a path as a system writes it.
+// pathOn converts a path to a system's form.
 func pathOn(system, path string) (string, error) {
 	if system == "windows" {
 		return windowsFile(path)
 	}
 	if drive.MatchString(path) {
-		// Settings that came along from Windows would begin anew, in a directory
-		// with the name of a drive.
+		// Settings copied from Windows would otherwise create a new database, in a
+		// directory named after a drive.
 		return "", fmt.Errorf("names a Windows drive, which %s does not have: write sqlite:///directory/guildhall.db", system)
 	}
 	if path == "" || strings.HasSuffix(path, "/") {
@@ -96,8 +97,8 @@ func pathOn(system, path string) (string, error) {
 
 var errNoFile = errors.New("names no file after " + prefix)
 
-// windowsFile takes slashes and backslashes, and the leading slashes that URLs
-// and SQLAlchemy put before a drive.
+// windowsFile accepts slashes and backslashes, and the leading slashes that URLs and
+// SQLAlchemy put before a drive.
 func windowsFile(path string) (string, error) {
 	afterDrive := path
 	if found := drive.FindStringSubmatchIndex(path); found != nil {
@@ -115,11 +116,12 @@ func windowsFile(path string) (string, error) {
 	return path, nil
 }
 
-// DSN names a file to SQLite, with options in the form of a URL's query.
+// DSN returns the data source name of a file for SQLite's driver, with options in the
+// form of a URL's query.
 func DSN(path, options string) string { return dsnOn(runtime.GOOS, path, options) }
 
-// dsnOn follows https://sqlite.org/uri.html. What stands between file:// and the
-// next slash would be a host: an absolute path has an empty one before it.
+// dsnOn follows https://sqlite.org/uri.html. The text between file:// and the next
+// slash would be a host, so an absolute path gets an empty one.
 func dsnOn(system, path, options string) string {
 	if system == "windows" {
 		path = strings.ReplaceAll(path, `\`, "/")

@@ -57,7 +57,7 @@ func TestFileOfAURL(t *testing.T) {
 		{"windows", `sqlite://C:\data\x.db?x=y`, "", `for the file "C:\\data\\x.db" write sqlite://C:\data\x.db, for the file`},
 		{"windows", `sqlite://C:\100%.db`, "", `write sqlite://C:\100%25.db`},
 		{"windows", `sqlite://D:\/guildhall.db`, `D:\\guildhall.db`, ""}, // DATA_DIR=D:\
-		{"windows", "sqlite:///data/x.db", `\data\x.db`, ""},             // of the current drive
+		{"windows", "sqlite:///data/x.db", `\data\x.db`, ""},             // on the current drive
 		{"windows", "sqlite://../x.db", `..\x.db`, ""},
 		{"windows", "sqlite://", "", "names no file"},
 		{"windows", "sqlite://C:", "", "names no file"},
@@ -97,7 +97,7 @@ func TestDSN(t *testing.T) {
 	}
 }
 
-// TestSQLiteOpensWhatTheURLNames is about this system, whichever it is.
+// TestSQLiteOpensWhatTheURLNames tests paths of the system that it runs on.
 func TestSQLiteOpensWhatTheURLNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"plain.db", "a b.db", "100%.db", "100%25.db", "#hash.db", "a?b.db", "ü.db"} {
@@ -128,7 +128,7 @@ func TestSQLiteOpensWhatTheURLNames(t *testing.T) {
 	}
 }
 
-// TestAFileOfAnEarlierVersionIsNotLeftBehind, which took %20 as it is written.
+// TestAFileOfAnEarlierVersionIsNotLeftBehind: earlier versions did not decode %20.
 func TestAFileOfAnEarlierVersionIsNotLeftBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

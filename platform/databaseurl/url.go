@@ -1,4 +1,5 @@
-// Package databaseurl reads the URL of a database, once, and keeps its secrets.
+// Package databaseurl parses the URL of a database in one place, and protects its
+// secrets.
 package databaseurl
 
 import (
@@ -10,16 +11,17 @@ import (
 	"strings"
 )
 
-// URL names a SQLite file or PostgreSQL's servers. The zero value names none. It is
-// printed without its secrets, by fmt, log/slog and JSON.
+// URL names a SQLite file or PostgreSQL servers. The zero value names nothing. fmt,
+// log/slog and encoding/json print it without its secrets.
 type URL struct {
 	text     string
 	file     string   // of SQLite
 	postgres *url.URL // nil for SQLite
 }
 
-// Parse reads a URL. Its errors read as the end of a sentence about it. SQLAlchemy's name
-// of the scheme is replaced, so that a setting of the FastAPI service can be kept.
+// Parse parses a URL. Its errors read as the end of a sentence about the URL. It
+// replaces SQLAlchemy's name of the scheme, so that a setting of the FastAPI service
+// can be kept.
 func Parse(text string) (URL, error) {
 	if IsSQLite(text) {
 		file, err := fileOf(text)
@@ -38,7 +40,8 @@ func Parse(text string) (URL, error) {
 	return URL{text: text, postgres: u}, nil
 }
 
-// Must is Parse of a URL that is known to be valid, as in tests.
+// Must is Parse for a URL that is known to be valid, as in tests. It panics on an
+// error.
 func Must(text string) URL {
 	u, err := Parse(text)
 	if err != nil {
@@ -47,7 +50,7 @@ func Must(text string) URL {
 	return u
 }
 
-// File is the path of the SQLite file, or "".
+// File returns the path of the SQLite file, or "".
 func (u URL) File() string { return u.file }
 
 // IsSQLite reports whether the URL names a SQLite file.
@@ -56,10 +59,11 @@ func (u URL) IsSQLite() bool { return u.file != "" }
 // IsZero reports whether the URL names nothing.
 func (u URL) IsZero() bool { return u.text == "" }
 
-// Reveal returns the URL with its secrets: for the driver, never for a message.
+// Reveal returns the URL with its secrets. It is for the driver, never for a message.
 func (u URL) Reveal() string { return u.text }
 
-// String masks the password. An @ in the path of a file is a letter like any other.
+// String returns the URL with the password masked. An @ in a file's path is an ordinary
+// character.
 func (u URL) String() string {
 	if u.IsSQLite() {
 		return u.text
@@ -67,7 +71,7 @@ func (u URL) String() string {
 	return Mask(u.text)
 }
 
-// Format masks under every verb.
+// Format masks the password under every verb.
 func (u URL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.String()) }
 
 func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
@@ -84,9 +88,9 @@ func (u URL) Redact(text string) string {
 	return Redact(text, password, query.Get("password"), query.Get("sslpassword"))
 }
 
-// CrossesNetworkInClear reports whether a PostgreSQL URL lets the connection to another
-// machine go unencrypted. "prefer", the drivers' default, does: who can listen can also
-// answer that TLS is not available.
+// CrossesNetworkInClear reports whether a PostgreSQL URL allows an unencrypted
+// connection to another machine. "prefer", the drivers' default, does: an attacker who
+// can listen can also answer that TLS is not available.
 func (u URL) CrossesNetworkInClear() bool {
 	switch u.postgres.Query().Get("sslmode") {
 	case "require", "verify-ca", "verify-full":
@@ -95,7 +99,7 @@ func (u URL) CrossesNetworkInClear() bool {
 	return slices.ContainsFunc(u.Hosts(), func(host string) bool { return !IsLocal(host) })
 }
 
-// Hosts are the servers that a PostgreSQL URL names, HOST or HOST:PORT each.
+// Hosts returns the servers that a PostgreSQL URL names, each as HOST or HOST:PORT.
 func (u URL) Hosts() []string {
 	if query := u.postgres.Query(); query.Has("host") {
 		return strings.Split(query.Get("host"), ",")
@@ -103,8 +107,8 @@ func (u URL) Hosts() []string {
 	return strings.Split(u.postgres.Host, ",")
 }
 
-// MayLeadToStandby reports whether a PostgreSQL URL names several servers and takes any
-// that answers.
+// MayLeadToStandby reports whether a PostgreSQL URL names several servers and accepts
+// any of them.
 func (u URL) MayLeadToStandby() bool {
 	attributes := u.postgres.Query().Get("target_session_attrs")
 	return len(u.Hosts()) > 1 && attributes != "read-write" && attributes != "primary"
@@ -116,10 +120,11 @@ func (u URL) AsksForStandby() bool {
 		slices.Contains([]string{"standby", "prefer-standby", "read-only"}, u.postgres.Query().Get("target_session_attrs"))
 }
 
-// IsLocal takes HOST or HOST:PORT; empty and a path are a Unix socket.
+// IsLocal reports whether HOST or HOST:PORT is on this machine. An empty string and a
+// path mean a Unix socket.
 func IsLocal(hostPort string) bool {
 	host := hostPort
-	if net.ParseIP(host) == nil { // an IPv6 address without brackets has no port
+	if net.ParseIP(host) == nil { // a bare IPv6 address has no port
 		host = (&url.URL{Host: hostPort}).Hostname()
 	}
 	if host == "" || host == "localhost" || strings.HasPrefix(host, "/") {

@@ -1,5 +1,5 @@
-// Package engine tells apart the databases that speak PostgreSQL's protocol, and
-// says what migrations must do differently on each.
+// Package engine distinguishes the databases that speak PostgreSQL's protocol, and says
+// what migrations must do differently on each.
 package engine
 
 import (

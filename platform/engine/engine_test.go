@@ -62,7 +62,8 @@ func TestWhichVersionsAreSupported(t *testing.T) {
 			if e.TooNew(number) {
 				got += "too new"
 			}
-			// These two report a PostgreSQL that they resemble, 11.2 or 13 say.
+			// These two report a version of PostgreSQL that they resemble, such as 11.2
+			// or 13.
 			if distributed := e == engine.CockroachDB || e == engine.YugabyteDB; distributed && got != "" || !distributed && got != want {
 				t.Errorf("%s with %d: %q", e, number, got)
 			}

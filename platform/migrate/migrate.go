@@ -15,7 +15,7 @@ import (
 	"guildhall/platform/database"
 )
 
-// ErrSchemaNewer is a database that a newer version of the service migrated.
+// ErrSchemaNewer means that a newer version of the service has migrated the database.
 var ErrSchemaNewer = errors.New("the database schema is newer than this version of guildhall: start the newer version, or roll its migrations back with it")
 
 var migrationID = regexp.MustCompile(`^\d{12}_([a-z]+)_[a-z0-9_]+$`)
@@ -26,7 +26,8 @@ type Source struct {
 	Migrations []Migration
 }
 
-// Merge puts the migrations of all modules into the order of their ids.
+// Merge returns the migrations of all modules, ordered by id. It refuses ids that are
+// duplicate or not named after their module, and migrations without both directions.
 func Merge(sources ...Source) ([]Migration, error) {
 	var merged []Migration
 	var problems []error
@@ -39,7 +40,7 @@ func Merge(sources ...Source) ([]Migration, error) {
 			case match[1] != source.Module:
 				problems = append(problems, fmt.Errorf("migration %q is not named after its module %q", m.ID, source.Module))
 			case m.Up == nil || m.Down == nil:
-				problems = append(problems, fmt.Errorf("migration %q does not go both ways", m.ID))
+				problems = append(problems, fmt.Errorf("migration %q needs both Up and Down", m.ID))
 			}
 			merged = append(merged, m)
 		}
@@ -53,13 +54,13 @@ func Merge(sources ...Source) ([]Migration, error) {
 	return merged, errors.Join(problems...)
 }
 
-// Status compares the migrations known here with those applied there.
+// Status compares the migrations of this version with those applied to a database.
 type Status struct {
 	Applied, Pending []string
 	Unknown          []string // applied by a newer version
 }
 
-// StatusOf reads which migrations have been applied; it changes nothing.
+// StatusOf returns which migrations have been applied. It changes nothing.
 func StatusOf(ctx context.Context, db *database.DB, known []Migration) (s Status, err error) {
 	half, err := db.IsHalfCopied(ctx)
 	if err != nil {
@@ -84,7 +85,7 @@ func StatusOf(ctx context.Context, db *database.DB, known []Migration) (s Status
 	return s, nil
 }
 
-// Statements is the SQL of one direction of a migration, for this database.
+// Statements returns the SQL of one direction of a migration, for this database.
 func Statements(db *database.DB, direction func(database.Driver) []string) []string {
 	statements := slices.DeleteFunc(slices.Clone(direction(db.Driver())), db.Engine().Omits)
 	if db.Driver() == database.SQLite {
@@ -100,20 +101,20 @@ var (
 	timeType = regexp.MustCompile(`(?i)\btimestamptz\b`)
 )
 
-// sqliteTypes gives columns an affinity that keeps what is written (a uuid
-// column would be numeric) and a type that the driver reads times from.
+// sqliteTypes replaces column types by those whose affinity keeps what is written (a
+// uuid column would be numeric) and that the driver reads times from.
 func sqliteTypes(statement string) string {
 	statement = uuidType.ReplaceAllString(statement, "${1}${2}TEXT")
 	return timeType.ReplaceAllString(statement, "DATETIME")
 }
 
-// Up applies what is pending, in order, and returns the ids, which no two
-// processes do at once. A SQLite file and an empty database get all or nothing.
-// On a PostgreSQL that is in use each migration is a transaction of its own, and
-// what was applied before one that failed stays: a single one that held several
-// tables would never get the next while requests hold that and wait for these. On an
-// engine that migrates in steps each statement is one; what was interrupted is
-// taken up again.
+// Up applies the pending migrations in order, and returns their ids. No two processes
+// do that at the same time. On a SQLite file or an empty database, it applies all of
+// them or none. On a PostgreSQL that is in use, each migration is a transaction of its
+// own, and those before a failed one stay applied: a single transaction that had locked
+// several tables would never get the next one while requests use it and wait for the
+// others. On an engine that migrates in steps, each statement is a transaction, and an
+// interrupted migration is resumed.
 func Up(ctx context.Context, db *database.DB, known []Migration) (applied []string, err error) {
 	for {
 		ids, more, err := step(ctx, db, known)
@@ -157,7 +158,7 @@ func step(ctx context.Context, db *database.DB, known []Migration) (applied []st
 	return applied, more, nil
 }
 
-// Down undoes the last n migrations, newest first, all or none.
+// Down rolls back the last n migrations, newest first, all or none.
 func Down(ctx context.Context, db *database.DB, known []Migration, n int) (undone []string, err error) {
 	err = db.ChangeSchema(ctx, func(ctx context.Context) error {
 		undone = nil
@@ -191,7 +192,7 @@ func Down(ctx context.Context, db *database.DB, known []Migration, n int) (undon
 }
 
 func gormigrator(ctx context.Context, db *database.DB, known []Migration) *gormigrate.Gormigrate {
-	resumes := db.Engine().MigratesInSteps() // the first that runs may have run in part
+	resumes := db.Engine().MigratesInSteps() // the first one may already have run in part
 	run := func(direction func(database.Driver) []string) func(*gorm.DB) error {
 		return func(tx *gorm.DB) error {
 			for _, s := range Statements(db, direction) {

@@ -8,22 +8,23 @@ import (
 	"guildhall/platform/database"
 )
 
-// Migration is one step of a module's schema, shipped once and never changed.
+// Migration is one step of a module's schema. It never changes after a release.
 //
-// The statements are plain SQL with PostgreSQL's type names; for SQLite the
-// kernel writes TEXT for uuid and DATETIME for timestamptz. Where the databases
-// differ otherwise, the function looks at its argument. One statement each way:
-// there are engines that undo no half of a migration (engine.MigratesInSteps).
+// The statements are plain SQL with PostgreSQL's type names. For SQLite the kernel
+// writes TEXT for uuid and DATETIME for timestamptz. If the databases differ otherwise,
+// the function checks its argument. Each direction should be one statement: some
+// engines can't roll back half a migration (engine.MigratesInSteps).
 type Migration struct {
 	ID   string // YYYYMMDDhhmm_module_what; the order in which all modules' steps run
 	Up   func(database.Driver) []string
 	Down func(database.Driver) []string
 }
 
-// KeyedBy is a migration that puts the tenant in front of a table's key, which
-// was its id alone: distributed engines keep rows together by their key, and
-// Citus finds no unique key without the column that it distributes by. SQLite
-// keeps the table as it is: it would have to copy it, and is never distributed.
+// KeyedBy returns a migration that puts the tenant's column in front of a table's key,
+// which was only its id. Distributed engines store rows together by their key, and
+// Citus accepts no unique key without the column that it distributes by. On SQLite,
+// which is never distributed, the table stays as it is, because SQLite would have to
+// copy it.
 //
 // PostgreSQL builds the index under a lock on this one table.
 func KeyedBy(id, table, column string) Migration {
@@ -38,9 +39,10 @@ func KeyedBy(id, table, column string) Migration {
 	return Migration{ID: id, Up: key(column + ", id"), Down: key("id")}
 }
 
-// Optional makes migrations that let a column refer to nobody. Neither database
-// rewrites the table for it. The second is only a way back: before the column is
-// required again it fills it with standIn, SQL over the row of the table.
+// Optional returns migrations that make a foreign key column nullable. Neither database
+// rewrites the table for it. The second migration only serves to roll back: before the
+// column is required again, it fills the column with standIn, an SQL expression over
+// the row.
 func Optional(id, backID, table, column, references, standIn string) []Migration {
 	alter := func(how string) string {
 		return fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s %s NOT NULL", table, column, how)
@@ -52,8 +54,8 @@ func Optional(id, backID, table, column, references, standIn string) []Migration
 			if driver == database.Postgres {
 				return []string{alter("SET")}
 			}
-			// SQLite writes it last. A schema is compared as text, so it goes back to
-			// where it stood; it means the same there.
+			// SQLite appends the column. A schema is compared as text, so the column
+			// returns to its old position; the meaning is the same.
 			return []string{
 				alter("SET"),
 				"PRAGMA writable_schema = ON",
@@ -72,7 +74,7 @@ func Optional(id, backID, table, column, references, standIn string) []Migration
 
 var createsTable = regexp.MustCompile(`(?i)^\s*CREATE TABLE (\w+)`)
 
-// TableNames are those that migrations make, by name.
+// TableNames returns the names of the tables that migrations create.
 func TableNames(migrations []Migration, driver database.Driver) []string {
 	var names []string
 	for _, m := range migrations {
