@@ -237,7 +237,7 @@ func TestANewTableIsLookedAfter(t *testing.T) {
 			t.Error(f)
 		}
 		s.exec("UPDATE notes SET text = '' WHERE id = ?", id)
-		if f := data(); f.Level != doctor.Fail || f.Message != "N1 a note says something: "+id || f.Mend != "ask its author" {
+		if f := data(); f.Level != doctor.Fail || f.Message != "N1 a note says something: "+id || f.Remedy != "ask its author" {
 			t.Error(f)
 		}
 		if n := s.swept()["notes"]; n != 0 {

@@ -38,7 +38,7 @@ func TestABackupBringsEverythingBack(t *testing.T) {
 		if out, status := run(t, dir, inProduction(to), "restore", file); status != 0 || !strings.Contains(out, "log in again") {
 			t.Fatalf("restore: %d\n%s", status, out)
 		}
-		if out, status := run(t, dir, inProduction(to), "restore", file); status != 1 || !strings.Contains(out, "there already\nstop the service, move all of it away") && !strings.Contains(out, "CREATE DATABASE") {
+		if out, status := run(t, dir, inProduction(to), "restore", file); status != 1 || !strings.Contains(out, "already exists\nstop the service, move all of them away") && !strings.Contains(out, "CREATE DATABASE") {
 			t.Errorf("restore again: %d\n%s", status, out)
 		}
 		if entries, _ := os.ReadDir(dir); len(entries) != 1 {
@@ -214,7 +214,7 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 			t.Fatal(err)
 		}
 		refused("is not what was written", broken("DROP TRIGGER audit_events_no_update", "UPDATE audit_events SET actor_role = 'owner'", guard))
-		refused("values in users are of another kind than their column, in the row: "+ada.id, broken("UPDATE users SET created_at = 'yesterday' WHERE id = '"+ada.id+"'"))
+		refused("values in users do not have the type of their column, in the row: "+ada.id, broken("UPDATE users SET created_at = 'yesterday' WHERE id = '"+ada.id+"'"))
 		refused("there is no CREATE TRIGGER audit_events_no_update", broken("DROP TRIGGER audit_events_no_update"))
 		undead := "CREATE TRIGGER undead AFTER UPDATE ON sessions BEGIN UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL WHERE id = OLD.id; END"
 		refused("there is CREATE TRIGGER undead", broken(undead))
@@ -490,7 +490,7 @@ func TestABackupThatFailsIsSeen(t *testing.T) {
 			t.Fatalf("%v failures\n%s", n, p.out)
 		}
 		p.says(`"no backup was made"`)
-		if out, status := run(t, dir, environ, "doctor"); status != 1 || !strings.Contains(out, "fail  backups: the last try, at ") || !strings.Contains(out, "failed: the backup is not sound") {
+		if out, status := run(t, dir, environ, "doctor"); status != 1 || !strings.Contains(out, "fail  backups: the last attempt, at ") || !strings.Contains(out, "failed: the backup is not sound") {
 			t.Errorf("doctor: %d\n%s", status, out)
 		}
 		p.stop()
@@ -498,7 +498,7 @@ func TestABackupThatFailsIsSeen(t *testing.T) {
 		s.exec("INSERT INTO user_profile (user_id, name) VALUES ('" + ada.id + "', 'Ada')")
 		p = serveProcess(t, dir, environ...)
 		p.says(`"backup made"`)
-		if out, _ := run(t, dir, environ, "doctor"); strings.Contains(out, "the last try") || failures() != 0 {
+		if out, _ := run(t, dir, environ, "doctor"); strings.Contains(out, "the last attempt") || failures() != 0 {
 			t.Errorf("after one was made: %v failures\n%s\n%s", failures(), out, p.out)
 		}
 		p.stop()

@@ -26,7 +26,7 @@ func examined(s *service, change ...func(*config.Config)) string {
 	var lines []string
 	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Now: s.kernel.Now}) {
 		lines = append(lines, f.String())
-		if (f.Level == doctor.Warn) && f.Mend == "" {
+		if (f.Level == doctor.Warn) && f.Remedy == "" {
 			lines = append(lines, "without a fix: "+f.Name)
 		}
 	}
@@ -49,7 +49,7 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 		}
 		finds("ok    data: every invariant holds")
 		finds("none changed, removed or put in")
-		finds("note  backups: none are made by schedule")
+		finds("note  backups: none are scheduled")
 
 		dir := t.TempDir()
 		scheduled := func(c *config.Config) { c.BackupDir, c.BackupInterval = dir, time.Hour }
@@ -113,7 +113,7 @@ func TestTheDoctorByCommand(t *testing.T) {
 		if err := json.NewDecoder(strings.NewReader(out)).Decode(&findings); err != nil || status != 1 {
 			t.Fatalf("%d %v\n%s", status, err, out)
 		}
-		if !slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.Level == doctor.Fail && f.Mend != "" }) {
+		if !slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.Level == doctor.Fail && f.Remedy != "" }) {
 			t.Errorf("found %v", findings)
 		}
 		missing := inProduction("sqlite://" + filepath.Join(dir, "nothing.db"))

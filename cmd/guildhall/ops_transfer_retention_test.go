@@ -77,7 +77,7 @@ func TestATrailWhoseBeginningIsForgotten(t *testing.T) {
 		}
 		s.later(91 * day)
 		s.swept()
-		again(s, 1, "can't be told any more")
+		again(s, 1, "can't be determined any more")
 		s.operator("Oz").post(ada.org("/suspend"), because()).is(200)
 		if v := s.verified(); v.Forgotten < 4 {
 			t.Errorf("%+v", v)

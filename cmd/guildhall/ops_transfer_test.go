@@ -281,7 +281,7 @@ func TestAnOrganizationIsTakenAlong(t *testing.T) {
 			s.commandIs(0, "nothing was changed", "import", archive)
 			// The imported organization can be exported to a third server, but not back to the first.
 			next := s.export(ada.organization)
-			source.commandIs(1, "is here already and not as the archive has it", "import", next)
+			source.commandIs(1, "already exists here and differs from the archive", "import", next)
 			if now := s.sizes(); !maps.Equal(again, now) {
 				t.Errorf("%v is now %v", again, now)
 			}
@@ -413,7 +413,7 @@ func TestImportRefuses(t *testing.T) {
 				t.Error(broken)
 			}
 		}
-		refuses("the id "+grace.id+" is that of something else here", func(s *service) {
+		refuses("the id "+grace.id+" is already used here for another account or object", func(s *service) {
 			s.exec("INSERT INTO users (id, email, email_canonical, created_at, updated_at) VALUES (?, 'x@example.com', 'x@example.com', ?, ?)", grace.id, s.kernel.Now(), s.kernel.Now())
 			s.exec("INSERT INTO user_profile (user_id, name) VALUES (?, 'x')", grace.id)
 			s.exec("INSERT INTO user_login_password (user_id, password_hash, updated_at) VALUES (?, 'x', ?)", grace.id, s.kernel.Now())
@@ -423,7 +423,7 @@ func TestImportRefuses(t *testing.T) {
 			a := s.actorOf(s.do("POST", "/api/v1/auth/register", "", body("email", ada.email, "password", password, "name", "A")).is(201))
 			a.post("/users/"+a.id+"/archive", because()).is(200)
 		})
-		refuses("(audit_chain): something else here has the id", func(s *service) {
+		refuses("(audit_chain): the id or the email address of one is already used here", func(s *service) {
 			s.exec("INSERT INTO audit_chains (id, sequence, hash) VALUES (?, 0, '')", ada.organization)
 		})
 	})
@@ -462,7 +462,7 @@ func TestAnArchiveThatWasCutOffWritesNothing(t *testing.T) {
 		if after := target.sizes(); !maps.Equal(before, after) || tried < 100 {
 			t.Errorf("after %d it changed %v to %v", tried, before, after)
 		}
-		target.commandIs(1, "nothing was imported: this is no archive", "import", os.Args[0])
+		target.commandIs(1, "nothing was imported: this is not an archive", "import", os.Args[0])
 		out, status := target.command(string(archive), "import", "-")
 		if status != 0 || !strings.Contains(out, "was imported") {
 			t.Errorf("from standard input: %d %s", status, out)

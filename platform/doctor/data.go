@@ -12,7 +12,7 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// schema says whether there is one that the rest can be read by.
+// schema checks the schema. usable is false if the other checks can't rely on it.
 func (o Options) schema(ctx context.Context) (findings []Finding, usable bool) {
 	const name = "schema"
 	status, err := migrate.StatusOf(ctx, o.DB, o.Migrations)
@@ -34,11 +34,11 @@ func (o Options) schema(ctx context.Context) (findings []Finding, usable bool) {
 	}
 	findings = []Finding{{OK, name, fmt.Sprintf("is up to date, %d migrations", len(status.Applied)), ""}}
 	if err := o.DB.CheckRowSecurity(ctx, o.Tables); err != nil {
-		return append(findings, Finding{Fail, "row-level security", err.Error(), ""}), false // what can't be seen would seem to be missing
+		return append(findings, Finding{Fail, "row-level security", err.Error(), ""}), false // rows that the role can't see would seem to be missing
 	}
 	if o.DB.Driver() == database.SQLite {
 		if err := integrity.CheckSchema(ctx, o.DB, o.Migrations); err != nil {
-			findings = append(findings, Finding{Fail, name, err.Error(), "somebody changed it by hand: undo that, or `guildhall copy` to a new file, which has it right"})
+			findings = append(findings, Finding{Fail, name, err.Error(), "it was changed by hand: undo that, or use `guildhall copy` to create a new file, whose schema is right"})
 		}
 	}
 	return findings, true
@@ -57,20 +57,20 @@ func (o Options) data(ctx context.Context) []Finding {
 		findings = []Finding{{OK, "data", "every invariant holds", ""}}
 	}
 	if len(report.Audit.Broken) == 0 {
-		findings = append(findings, Finding{OK, "audit trail", fmt.Sprintf("%d events in %d chains, none changed, removed or put in; digest %s",
+		findings = append(findings, Finding{OK, "audit trail", fmt.Sprintf("%d events in %d chains, none changed, removed or inserted; digest %s",
 			report.Audit.Events, report.Audit.Chains, report.Audit.Digest), ""})
 	}
 	return findings
 }
 
-// skewAllowed is what tokens forgive between two clocks, and more than enough
-// for two that are kept by NTP.
+// skewAllowed is the difference between two clocks that tokens tolerate, and more than
+// enough for clocks that use NTP.
 const skewAllowed = 5 * time.Second
 
-// clock compares this machine's with the database's and with the newest event:
-// time that went back lets what has expired live again.
+// clock compares this machine's clock with the database's and with the newest event: if
+// time goes back, expired sessions become valid again.
 func (o Options) clock(ctx context.Context) Finding {
-	const name, keep = "clock", "keep the clocks of all machines by NTP (chrony, systemd-timesyncd)"
+	const name, keep = "clock", "synchronize the clocks of all machines by NTP (chrony, systemd-timesyncd)"
 	now := o.Now()
 	if o.DB.Driver() == database.Postgres {
 		var there time.Time
@@ -78,7 +78,7 @@ func (o Options) clock(ctx context.Context) Finding {
 			return unknown(name, err)
 		}
 		if apart := there.Sub(now).Abs(); apart > skewAllowed {
-			return Finding{Fail, name, fmt.Sprintf("is %s apart from PostgreSQL's", apart.Round(time.Second)), keep}
+			return Finding{Fail, name, fmt.Sprintf("differs by %s from PostgreSQL's", apart.Round(time.Second)), keep}
 		}
 	}
 	rows, err := o.DB.Conn(ctx).Raw("SELECT rotated_at FROM sessions WHERE rotated_at > ? ORDER BY rotated_at DESC LIMIT 1", now.Add(skewAllowed)).Rows()

@@ -1,6 +1,5 @@
-// Package doctor looks over a running installation: the data, the database, the
-// machine and the backups. It says what is wrong and how to mend it, and changes
-// nothing.
+// Package doctor examines an installation: the data, the database, the machine and the
+// backups. It reports what is wrong and how to fix it, and changes nothing.
 package doctor
 
 import (
@@ -14,33 +13,33 @@ import (
 	"guildhall/platform/schema"
 )
 
-// Level is how bad a finding is.
+// Level is the severity of a finding.
 type Level string
 
 const (
 	OK   Level = "ok"
 	Note Level = "note" // worth knowing
-	Warn Level = "warn" // will be wrong one day
-	Fail Level = "fail" // is wrong
+	Warn Level = "warn" // will become a problem
+	Fail Level = "fail" // is a problem now
 )
 
-// Finding is one thing that was looked at.
+// Finding is the result of one check.
 type Finding struct {
 	Level   Level  `json:"level"`
 	Name    string `json:"name"`
 	Message string `json:"message"`
-	Mend    string `json:"mend,omitempty"` // what to do about it
+	Remedy  string `json:"mend,omitempty"` // what to do about it
 }
 
 func (f Finding) String() string {
 	line := fmt.Sprintf("%-4s  %s: %s", f.Level, f.Name, f.Message)
-	if f.Mend != "" {
-		line += "\n      -> " + f.Mend
+	if f.Remedy != "" {
+		line += "\n      -> " + f.Remedy
 	}
 	return line
 }
 
-// Options say what is looked over.
+// Options are what the doctor examines.
 type Options struct {
 	Config     *config.Config
 	DB         *database.DB
@@ -50,7 +49,7 @@ type Options struct {
 	Now        func() time.Time
 }
 
-// Examine looks at everything. What can't be looked at is a finding, too.
+// Examine runs all checks. A check that can't run is a finding, too.
 func Examine(ctx context.Context, o Options) []Finding {
 	ctx = database.ForAll(ctx)
 	findings, usable := o.schema(ctx)
@@ -66,9 +65,9 @@ func Examine(ctx context.Context, o Options) []Finding {
 	return append(findings, o.backups()...)
 }
 
-// unknown is a finding about what could not be looked at.
+// unknown returns the finding of a check that could not run.
 func unknown(name string, err error) Finding {
-	return Finding{Fail, name, "can't be looked at: " + err.Error(), ""}
+	return Finding{Fail, name, "can't be checked: " + err.Error(), ""}
 }
 
 func bytes(n int64) string {

@@ -8,13 +8,13 @@ import (
 	"guildhall/platform/database"
 )
 
-// setting is one of PostgreSQL's that matters here.
+// setting is a setting of PostgreSQL that matters here.
 type setting struct {
-	name  string
-	bad   func(value string) bool
-	level Level
-	why   string
-	mend  string
+	name   string
+	bad    func(value string) bool
+	level  Level
+	why    string
+	remedy string
 }
 
 func is(bad string) func(string) bool { return func(value string) bool { return value == bad } }
@@ -41,8 +41,8 @@ func settings() []setting {
 	}
 }
 
-// server looks at a PostgreSQL server through the service's own connection, so
-// at its settings for this role and database.
+// server checks a PostgreSQL server through the service's own connection, so it sees
+// the settings for this role and database.
 func (o Options) server(ctx context.Context) []Finding {
 	const name = "PostgreSQL"
 	rows, err := o.DB.Conn(ctx).Raw("SELECT name, setting FROM pg_settings").Rows()
@@ -64,14 +64,14 @@ func (o Options) server(ctx context.Context) []Finding {
 		findings = append(findings, Finding{Fail, name, err.Error(), ""})
 	}
 	if err := o.DB.TryWriting(ctx); err != nil {
-		findings = append(findings, Finding{Fail, "disk", "PostgreSQL can't write to its disk: " + err.Error(), "make room there at once: writes are refused when it is full"})
+		findings = append(findings, Finding{Fail, "disk", "PostgreSQL can't write to its disk: " + err.Error(), "free space there at once: writes are refused when it is full"})
 	}
 	if err := o.DB.CheckTimeout(ctx); err != nil {
 		findings = append(findings, Finding{Warn, name, err.Error(), ""})
 	}
 	for _, s := range settings() {
 		if value, there := values[s.name]; there && s.bad(value) {
-			findings = append(findings, Finding{s.level, name, fmt.Sprintf("%s is %s: %s", s.name, value, s.why), s.mend})
+			findings = append(findings, Finding{s.level, name, fmt.Sprintf("%s is %s: %s", s.name, value, s.why), s.remedy})
 		}
 	}
 	return append(append(findings, o.connections(values)...), o.housekeeping(ctx)...)
@@ -87,12 +87,12 @@ func (o Options) connections(values map[string]string) []Finding {
 	return nil
 }
 
-// What PostgreSQL should have done by itself, as queries for what is wrong.
-var housekeeping = []struct{ name, query, mend string }{
+// housekeeping is what PostgreSQL should have done by itself, as queries for failures.
+var housekeeping = []struct{ name, query, remedy string }{
 	{"vacuum", `SELECT 'the database''s transaction ids are ' || age(datfrozenxid) || ' old: at 2 billion it stops' FROM pg_database
-		WHERE datname = current_database() AND age(datfrozenxid) > 1000000000`, "VACUUM FREEZE, and find out what keeps autovacuum from it"},
+		WHERE datname = current_database() AND age(datfrozenxid) > 1000000000`, "VACUUM FREEZE, and find out what blocks autovacuum"},
 	{"vacuum", `SELECT relname || ' has ' || n_dead_tup || ' dead rows beside ' || n_live_tup || ' living' FROM pg_stat_user_tables
-		WHERE schemaname = current_schema() AND n_dead_tup > 100000 AND n_dead_tup > n_live_tup`, "VACUUM ANALYZE, and look at autovacuum's settings for that table"},
+		WHERE schemaname = current_schema() AND n_dead_tup > 100000 AND n_dead_tup > n_live_tup`, "VACUUM ANALYZE, and check autovacuum's settings for that table"},
 	{"transactions", `SELECT 'somebody has been idle in a transaction since ' || xact_start FROM pg_stat_activity
 		WHERE datname = current_database() AND state LIKE 'idle in transaction%' AND xact_start < now() - interval '10 minutes'`, "end it: SELECT pg_terminate_backend(pid) FROM pg_stat_activity …"},
 	{"indexes", `SELECT indexrelid::regclass || ' is not valid' FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
@@ -110,7 +110,7 @@ func (o Options) housekeeping(ctx context.Context) (findings []Finding) {
 			return append(findings, unknown(h.name, err))
 		}
 		for _, message := range found {
-			findings = append(findings, Finding{Warn, h.name, message, h.mend})
+			findings = append(findings, Finding{Warn, h.name, message, h.remedy})
 		}
 	}
 	return findings

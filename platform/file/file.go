@@ -1,5 +1,4 @@
-// Package file gives files their names: whole or not at all, and never in the
-// place of another.
+// Package file creates files atomically, and never replaces an existing one.
 package file
 
 import (
@@ -11,9 +10,9 @@ import (
 	"path/filepath"
 )
 
-// Publish gives a closed file its name, in the same directory or at least on the
-// same disk, and returns when the disk has both. Where the name is taken it
-// fails with fs.ErrExist, and the file keeps the name that it has.
+// Publish moves a closed file to its final name, on the same disk, and returns when the
+// file and the name are on the disk. If the name exists, it fails with fs.ErrExist and
+// does not move the file.
 func Publish(from, to string) error {
 	if err := sync(from); err != nil {
 		return err
@@ -21,8 +20,8 @@ func Publish(from, to string) error {
 	return rename(from, to)
 }
 
-// Create makes a file for its owner alone, with all that write writes or not at all.
-// One that exists already is left as it is.
+// Create creates a file that only its owner may access. It creates the file with
+// everything that write writes, or not at all. It does not change a file that exists.
 func Create(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s already exists", path)
@@ -38,7 +37,7 @@ func Create(path string, write func(io.Writer) error) error {
 	return Publish(f.Name(), path)
 }
 
-// Read reads a file that another process may be publishing.
+// Read reads a file that another process may be publishing at this moment.
 func Read(path string) (content []byte, err error) {
 	err = patiently(func() error {
 		content, err = os.ReadFile(path)
@@ -47,7 +46,7 @@ func Read(path string) (content []byte, err error) {
 	return content, err
 }
 
-// sync opens for writing: without that right Windows writes nothing out.
+// sync opens the file for writing: without that permission Windows does not flush it.
 func sync(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 
 func patiently(do func() error) error { return do() }
 
-// rename makes a link first: unlike a rename, that fails where there is a file.
+// rename creates a hard link first, because unlike a rename that fails if the file
+// exists.
 func rename(from, to string) error {
 	if err := os.Link(from, to); err != nil {
 		return err
@@ -18,7 +19,7 @@ func rename(from, to string) error {
 	if err := os.Remove(from); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(to)) // a new name survives a power cut once its directory is written
+	dir, err := os.Open(filepath.Dir(to)) // the new name survives a power cut once its directory has been synced
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// patience is for what has a file open for a moment: a rename while others read,
-// scanners of viruses while we rename.
+// patience is how long to wait for another process that has a file open briefly: a
+// reader during a rename, or a virus scanner.
 const patience = 2 * time.Second
 
 func patiently(do func() error) error {
@@ -22,8 +22,9 @@ func patiently(do func() error) error {
 	}
 }
 
-// rename replaces nothing, unlike os.Rename, needs no links, which FAT does not
-// have, and returns when the disk has the new name: a directory can't be synced.
+// rename does not replace a file, unlike os.Rename. It needs no hard links, which FAT
+// does not have. It returns when the new name is on the disk: a directory can't be
+// synced.
 func rename(from, to string) error {
 	old, err := windows.UTF16PtrFromString(from)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package integrity looks for what must never be true of the data: a broken
-// invariant, a damaged file, a forged audit trail. The schema makes most of it
-// impossible; this is for what went around it, a faulty disk or a hand on the
-// database, and for a backup before it is trusted. It reads the tables of all
-// modules, which declare what must be true of them, and writes nothing.
+// Package integrity looks for data that must never exist: a broken invariant, a damaged
+// file, a forged audit log. The schema prevents most of it. This package finds what
+// bypassed the schema, such as a faulty disk or a manual change, and verifies a backup
+// before it is trusted. It reads the tables of all modules, which declare their
+// invariants, and writes nothing.
 package integrity
 
 import (
@@ -16,12 +16,12 @@ import (
 	"guildhall/platform/schema"
 )
 
-// Problem is one thing that is wrong.
+// Problem is one violated invariant.
 type Problem struct {
-	What string   `json:"what"`           // which sentence is not true
-	Rows []string `json:"rows,omitempty"` // the ids of what breaks it
+	What string   `json:"what"`           // the invariant that is violated
+	Rows []string `json:"rows,omitempty"` // the ids of the rows that violate it
 
-	Remedy string `json:"-"` // what an operator does about it
+	Remedy string `json:"-"` // what the operator should do
 }
 
 const shown = 5
@@ -37,15 +37,15 @@ func (p Problem) String() string {
 	return p.What + ": " + strings.Join(rows, ", ") + more
 }
 
-// Report is what Check found.
+// Report is the result of Check.
 type Report struct {
 	Problems []Problem
 	Audit    audit.Verified
 }
 
-// Check goes through the whole database; with a million members that takes about
-// half a minute. The error says that it could not. The invariants are those that
-// the modules declare; what the schema implies is added. Only the writer can check
+// Check checks the whole database. That takes about half a minute with a million
+// members. It returns an error only if it could not finish. It checks the declared
+// invariants of the modules, and those that the schema implies. Only a writer can check
 // I12, that acknowledged writes exist.
 func Check(ctx context.Context, db *database.DB, declared []schema.Invariant) (Report, error) {
 	ctx = database.ForAll(ctx)
@@ -72,7 +72,8 @@ func Check(ctx context.Context, db *database.DB, declared []schema.Invariant) (R
 	return r, nil
 }
 
-// Err is nil where nothing is wrong, and otherwise says all that is.
+// Err returns nil if no problem was found, and otherwise an error that lists all of
+// them.
 func (r Report) Err() error {
 	if len(r.Problems) == 0 {
 		return nil
@@ -84,7 +85,7 @@ func (r Report) Err() error {
 	return fmt.Errorf("%d thing(s) are wrong with the data:\n%s", len(all), strings.Join(all, "\n"))
 }
 
-// find returns the ids of the rows that break an invariant.
+// find returns the ids of the rows that violate an invariant.
 func find(ctx context.Context, db *database.DB, i schema.Invariant) (ids []string, err error) {
 	rows, err := db.Conn(ctx).Raw(i.Query).Rows()
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	damaged    = "stop the service, keep the file, restore the last backup into another place, and look at the disk"
-	wentAround = "the schema forbids this, so somebody or something went around it: find out who, and mend the rows by hand or restore a backup"
-	rewritten  = "somebody wrote to the database by hand, or a disk is faulty: compare with a backup; the trail can't be mended"
+	damaged    = "stop the service, keep the file, restore the last backup into another place, and check the disk"
+	wentAround = "the schema forbids this, so a person or a program bypassed it: find out which, and repair the rows by hand or restore a backup"
+	rewritten  = "the database was changed by hand, or a disk is faulty: compare with a backup; the audit log can't be repaired"
 )
 
-// derived are the invariants that the database's schema implies.
+// derived returns the invariants that the database's schema implies.
 func derived(ctx context.Context, db *database.DB) (all []schema.Invariant, err error) {
 	if db.Driver() == database.SQLite {
-		// Before all others: nothing that a damaged file says is to be believed.
+		// This comes first, because nothing in a damaged file can be relied on.
 		all = append(all, schema.Invariant{
 			Name: "the file is damaged", Remedy: damaged,
 			Query: "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
@@ -45,7 +45,7 @@ func derived(ctx context.Context, db *database.DB) (all []schema.Invariant, err 
 	return all, nil
 }
 
-// orphans finds rows that refer to none.
+// orphans finds rows whose foreign key refers to no row.
 func orphans(k database.ForeignKey) schema.Invariant {
 	var same, given []string
 	for i, column := range k.Columns {
@@ -59,11 +59,11 @@ func orphans(k database.ForeignKey) schema.Invariant {
 	}
 }
 
-// aTime is how times stand in SQLite; others could not go to PostgreSQL.
+// aTime is the pattern of times in SQLite. PostgreSQL would not accept any other.
 const aTime = "'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]*[+-][0-9][0-9]:[0-9][0-9]'"
 
-// kinds finds rows in SQLite with a value of another kind than its column: the
-// file takes anything, PostgreSQL would not.
+// kinds finds rows in SQLite with a value that does not have its column's type. SQLite
+// accepts any value, but PostgreSQL would not.
 func kinds(tables map[string]database.Table) (checks []schema.Invariant) {
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		var wrong []string
@@ -76,12 +76,12 @@ func kinds(tables map[string]database.Table) (checks []schema.Invariant) {
 			}[c.Kind]
 			wrong = append(wrong, fmt.Sprintf("%s IS NOT NULL AND (%s)", c.Name, not))
 		}
-		row := "rowid" // of a table that is none of ours
+		row := "rowid" // the table may not be ours
 		if key := tables[name].Key; len(key) > 0 {
 			row = key[0]
 		}
 		checks = append(checks, schema.Invariant{
-			Name:  "values in " + name + " are of another kind than their column, in the row",
+			Name:  "values in " + name + " do not have the type of their column, in the row",
 			Query: fmt.Sprintf("SELECT CAST(%s AS text) FROM %s WHERE %s", row, name, strings.Join(wrong, " OR ")),
 		})
 	}

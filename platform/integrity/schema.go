@@ -12,8 +12,9 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// CheckSchema says in what the schema of a SQLite database is not what migrations
-// make: an index, a trigger or a table too many, too few or another.
+// CheckSchema returns an error if the schema of a SQLite database differs from what the
+// migrations create: an index, a trigger or a table is missing, additional or
+// different.
 func CheckSchema(ctx context.Context, db *database.DB, migrations []migrate.Migration) error {
 	is, err := db.DumpSchema(ctx)
 	if err != nil {
@@ -21,7 +22,7 @@ func CheckSchema(ctx context.Context, db *database.DB, migrations []migrate.Migr
 	}
 	should, err := freshSchema(ctx, migrations)
 	if err != nil {
-		return fmt.Errorf("make a schema to compare with: %w", err)
+		return fmt.Errorf("create a schema to compare with: %w", err)
 	}
 	if is == should {
 		return nil
@@ -34,7 +35,7 @@ func CheckSchema(ctx context.Context, db *database.DB, migrations []migrate.Migr
 			}
 		}
 	}
-	return fmt.Errorf("the schema is not what guildhall makes: %s", strings.Join(differences, "; "))
+	return fmt.Errorf("the schema is not the one that guildhall creates: %s", strings.Join(differences, "; "))
 }
 
 func firstLine(statement string) string {

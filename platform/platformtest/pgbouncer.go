@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// PgBouncer starts one of a test's own, in transaction mode, before the server of
-// a database's URL, and returns the URL that leads through it. It has so few
-// connections of the server that clients take turns on them.
+// PgBouncer starts a PgBouncer for one test, in transaction mode, in front of a
+// database's server, and returns the URL that leads through it. It has so few server
+// connections that clients have to share them.
 func PgBouncer(t testing.TB, databaseURL string) string {
 	t.Helper()
 	program := Program(t, "pgbouncer", "/usr/sbin/pgbouncer")
@@ -70,7 +70,7 @@ logfile = %[4]s/log
 	return u.String()
 }
 
-// Program is where a program that a test runs is. Where it is not installed the
+// Program returns the path of a program that a test needs. If it is not installed, the
 // test is skipped, or fails as it does without PostgreSQL.
 func Program(t testing.TB, name string, elsewhere ...string) string {
 	t.Helper()
@@ -80,7 +80,7 @@ func Program(t testing.TB, name string, elsewhere ...string) string {
 		}
 	}
 	if os.Getenv(RequirePostgres) != "" {
-		t.Fatalf("%s is set and there is no %s", RequirePostgres, name)
+		t.Fatalf("%s is set but %s is missing", RequirePostgres, name)
 	}
 	t.Skipf("NOT TESTED WITH %s: it is not installed", name)
 	return ""

@@ -1,4 +1,4 @@
-// Package platformtest gives tests a real database of either kind.
+// Package platformtest provides tests with a real database of either kind.
 package platformtest
 
 import (
@@ -24,27 +24,27 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 )
 
-// RequirePostgres is the variable that makes the lack of PostgreSQL a failure.
+// RequirePostgres is the environment variable that makes missing PostgreSQL a failure.
 const RequirePostgres = "GUILDHALL_TEST_REQUIRE_POSTGRES"
 
-// cluster is started once a test process, when a test first asks for it.
+// cluster is started once per test process, when a test first needs it.
 var cluster = sync.OnceValues(startCluster)
 
 type clusterAt struct {
 	adminURL string
 	missing  bool
-	own      *Cluster // kept for as long as the process lives
+	own      *Cluster // kept for as long as the process runs
 }
 
-// PostgresURL returns the URL of a new, empty PostgreSQL database that is gone
-// when the test ends. It uses the server of TEST_DATABASE_URL or starts a
-// throwaway one; where there is neither, the test is skipped.
+// PostgresURL returns the URL of a new, empty PostgreSQL database that is dropped when
+// the test ends. It uses the server in TEST_DATABASE_URL or starts a temporary one. If
+// neither is possible, the test is skipped.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	c, err := cluster()
 	switch {
 	case c.missing && os.Getenv(RequirePostgres) != "":
-		t.Fatalf("%s is set and there is no PostgreSQL: %v", RequirePostgres, err)
+		t.Fatalf("%s is set but PostgreSQL is missing: %v", RequirePostgres, err)
 	case c.missing:
 		t.Skipf("NOT TESTED ON POSTGRESQL: %v; install PostgreSQL's server or set TEST_DATABASE_URL", err)
 	case err != nil:
@@ -72,7 +72,7 @@ func PostgresURL(t testing.TB) string {
 	return u.String()
 }
 
-// SQLiteURL returns the URL of a new SQLite file that is gone when the test ends.
+// SQLiteURL returns the URL of a new SQLite file that is removed when the test ends.
 func SQLiteURL(t testing.TB) string {
 	t.Helper()
 	return "sqlite://" + filepath.Join(t.TempDir(), "guildhall.db")
@@ -102,15 +102,15 @@ func startCluster() (clusterAt, error) {
 	return clusterAt{adminURL: c.AdminURL, own: c}, nil
 }
 
-// Cluster is a throwaway PostgreSQL server on the loopback interface. However
-// this process ends, the server is stopped and its files are removed.
+// Cluster is a temporary PostgreSQL server on the loopback interface. However this
+// process ends, the server is stopped and its files are removed.
 type Cluster struct {
 	AdminURL string // of its superuser and the database postgres
 	input    io.Closer
 	shell    *exec.Cmd
 }
 
-// StartCluster makes and starts one, with settings as in "fsync=off".
+// StartCluster creates and starts a Cluster. Settings have the form "fsync=off".
 func StartCluster(settings ...string) (*Cluster, error) {
 	bin, err := findServer()
 	if err != nil {
@@ -146,8 +146,8 @@ func StartCluster(settings ...string) (*Cluster, error) {
 	return c, nil
 }
 
-// supervise starts the server below a shell that waits for the end of its
-// input. This process holds the other end.
+// supervise starts the server from a shell that waits for the end of its input. This
+// process has the other end of that pipe.
 func (c *Cluster) supervise(bin, dir string, port int, identity *syscall.SysProcAttr, settings []string) error {
 	script := `dir=$1; shift
 	"$0/postgres" -D "$dir/data" -k "$dir" -c listen_addresses=127.0.0.1 "$@" >"$dir/log" 2>&1 </dev/null &
@@ -166,7 +166,8 @@ func (c *Cluster) supervise(bin, dir string, port int, identity *syscall.SysProc
 	return c.shell.Start()
 }
 
-// Stop ends the server, whoever is connected, and waits until its files are gone.
+// Stop stops the server, even if clients are connected, and waits until its files are
+// removed.
 func (c *Cluster) Stop() {
 	_ = c.input.Close()
 	_ = c.shell.Wait()
@@ -192,8 +193,8 @@ func waitFor(adminURL string) error {
 
 var errNoServer = errors.New("found no initdb and postgres on the PATH or in /usr/lib/postgresql, or no sh")
 
-// findServer looks on the PATH, whose links lead to where the server's other
-// files are, and where Debian keeps it. A shell supervises the server.
+// findServer searches the PATH, whose links lead to the server's other files, and the
+// directory where Debian installs it. It requires a shell, which supervises the server.
 func findServer() (string, error) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		return "", errNoServer

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// unprivileged hands the directory to another user where this process is root,
-// as which PostgreSQL does not run.
+// unprivileged gives the directory to another user if this process is root, because
+// PostgreSQL does not run as root.
 func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	if os.Getuid() != 0 {
 		return &syscall.SysProcAttr{}, nil
@@ -34,8 +34,8 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	return &syscall.SysProcAttr{Credential: credential}, os.Chown(dir, uid, gid)
 }
 
-// Apart puts a program that is to be started into a process group of its own: an
-// interrupt at the terminal is not for it.
+// Apart makes a command start in a process group of its own, so that an interrupt at
+// the terminal does not reach it.
 func Apart(cmd *exec.Cmd) {
 	attributes := syscall.SysProcAttr{}
 	if cmd.SysProcAttr != nil {
@@ -45,5 +45,5 @@ func Apart(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &attributes
 }
 
-// Interrupt asks a program that runs apart, and all that it started, to end.
+// Interrupt asks a program that was started apart, and all its child processes, to end.
 func Interrupt(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }

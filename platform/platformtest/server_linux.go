@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Server is a PostgreSQL server of a test's own, to be killed, stopped and filled
-// up. Unlike the shared one it writes as a real one does.
+// Server is a PostgreSQL server for one test, which may kill, stop or fill it. Unlike
+// the shared one it syncs its writes to the disk, as a real server does.
 type Server struct {
 	t        testing.TB
 	bin, dir string
@@ -28,21 +28,21 @@ type Server struct {
 	done     chan struct{}
 }
 
-// NewServer starts one in a directory of its own, below the given one or, where
-// that is empty, below the system's for temporary files.
+// NewServer starts a Server in a directory of its own, below the given one or, if that
+// is empty, below the system's directory for temporary files.
 func NewServer(t testing.TB, below string, settings ...string) *Server {
 	t.Helper()
 	bin, err := findServer()
 	if err != nil {
 		if os.Getenv(RequirePostgres) != "" {
-			t.Fatalf("%s is set and there is no PostgreSQL: %v", RequirePostgres, err)
+			t.Fatalf("%s is set but PostgreSQL is missing: %v", RequirePostgres, err)
 		}
 		t.Skipf("NOT TESTED ON POSTGRESQL: %v", err)
 	}
 	return NewServerOf(t, bin, below, settings...)
 }
 
-// NewServerOf starts one of the version whose programs are in a directory.
+// NewServerOf starts a Server of the version whose programs are in the directory bin.
 func NewServerOf(t testing.TB, bin, below string, settings ...string) *Server {
 	t.Helper()
 	s := newServerOf(t, bin, below, settings...)
@@ -85,7 +85,7 @@ func (s *Server) run(name string, args ...string) {
 // Start runs the server and waits until it answers.
 func (s *Server) Start() {
 	s.t.Helper()
-	for range 100 { // what is left of one that was killed may still be in the way
+	for range 100 { // remains of a killed server may still block the start
 		s.launch()
 		if s.answers() {
 			return
@@ -119,7 +119,7 @@ func (s *Server) launch() {
 	go func() { _ = process.Wait(); close(done) }()
 }
 
-// answers waits for a server that was just started.
+// answers waits until a server that was just started answers.
 func (s *Server) answers() bool {
 	db, err := sql.Open("pgx", s.URL("postgres"))
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Server) Kill() {
 		return
 	}
 	pid := s.process.Process.Pid
-	_ = syscall.Kill(pid, syscall.SIGSTOP) // it must not start others meanwhile
+	_ = syscall.Kill(pid, syscall.SIGSTOP) // it must not start other processes meanwhile
 	for _, child := range children(pid) {
 		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
@@ -158,8 +158,8 @@ func (s *Server) Kill() {
 	s.process = nil
 }
 
-// Hang stops every process of the server where it is: connections stay open and
-// nothing answers. Kill ends that.
+// Hang suspends every process of the server: connections stay open but nothing answers.
+// Only Kill ends that.
 func (s *Server) Hang() {
 	s.t.Helper()
 	pid := s.process.Process.Pid
@@ -170,7 +170,7 @@ func (s *Server) Hang() {
 	}
 }
 
-// Stop ends the server as an operator would: connections are cut off.
+// Stop stops the server as an operator would: it closes all connections.
 func (s *Server) Stop() {
 	s.t.Helper()
 	if err := s.process.Process.Signal(syscall.SIGINT); err != nil {
@@ -180,7 +180,7 @@ func (s *Server) Stop() {
 	s.process = nil
 }
 
-// Running says whether the server is.
+// Running reports whether the server is running.
 func (s *Server) Running() bool {
 	select {
 	case <-s.done:
@@ -224,7 +224,7 @@ func (s *Server) Exec(database, statement string) {
 	}
 }
 
-// TryExec is Exec for what may fail.
+// TryExec is Exec for statements that may fail.
 func (s *Server) TryExec(database, statement string) error {
 	db, err := sql.Open("pgx", s.URL(database))
 	if err != nil {
@@ -235,8 +235,8 @@ func (s *Server) TryExec(database, statement string) error {
 	return err
 }
 
-// Standby starts a streaming replica of the server. It is made by what
-// pg_basebackup calls, which not everybody has beside the server's own programs.
+// Standby starts a streaming replica of the server. It uses the protocol of
+// pg_basebackup, which may not be installed with the server's own programs.
 func (s *Server) Standby() *Server {
 	s.t.Helper()
 	standby := newServerOf(s.t, s.bin, "", s.settings...)
@@ -247,8 +247,8 @@ func (s *Server) Standby() *Server {
 	return standby
 }
 
-// copyTo copies the files of the running server. What changes meanwhile, and all
-// of the write-ahead log, the standby gets by streaming.
+// copyTo copies the files of the running server. The standby gets what changes
+// meanwhile, and all of the write-ahead log, by streaming.
 func (s *Server) copyTo(standby *Server) error {
 	ctx := context.Background()
 	db, err := sql.Open("pgx", s.URL("postgres"))
@@ -297,7 +297,8 @@ func (s *Server) Promote() {
 	s.run("pg_ctl", "promote", "-D", s.data())
 }
 
-// Tmpfs is a small file system in memory, or an error where none may be mounted.
+// Tmpfs mounts a small file system in memory. It returns an error if mounting is not
+// allowed.
 func Tmpfs(t testing.TB, megabytes int) (string, error) {
 	t.Helper()
 	if os.Getuid() != 0 {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// ReportingVersion makes a database say that its server is of another version, and
-// returns the URL at which it does. Functions of a schema that is searched first
-// answer in place of PostgreSQL's own.
+// ReportingVersion makes a database report another server version, and returns the URL
+// that has this effect. It creates functions in a schema that is searched before
+// PostgreSQL's own.
 func ReportingVersion(t testing.TB, databaseURL, version, release, number string) string {
 	t.Helper()
 	db, err := sql.Open("pgx", databaseURL)
@@ -36,7 +36,7 @@ func ReportingVersion(t testing.TB, databaseURL, version, release, number string
 	return u.String()
 }
 
-// Major is the version of a PostgreSQL server, 18 say.
+// Major returns the major version of a PostgreSQL server, such as 18.
 func Major(t testing.TB, databaseURL string) (major int) {
 	t.Helper()
 	db, err := sql.Open("pgx", databaseURL)

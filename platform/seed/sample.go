@@ -8,18 +8,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// Password is everybody's, which whoever can read this knows.
+// Password is the password of all sample users. It is public.
 const Password = "sample-data-only"
 
-// Salt of its one hash: with another in each run the data would not be the same.
+// Salt is the salt of the only password hash. A random one would change the data in
+// each run.
 const Salt = "sample data salt"
 
-// Kind of things that have an id and a time. Each has a day of its own, by its number, in
-// which they follow each other by a millisecond, so that ids are in the order of numbers.
-// Those of a single module are its own.
+// Kind is a kind of object with an id and a time. Each kind has a day of its own,
+// derived from its number. On that day its objects follow each other at intervals of a
+// millisecond, so that ids are in the order of numbers. A module defines the kinds that
+// only it uses.
 type Kind int
 
-// The kinds that several modules refer to.
+// These are the kinds that several modules refer to.
 const (
 	User Kind = iota
 	Organization
@@ -28,13 +30,13 @@ const (
 
 var firstDay = time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// At is the time of one, by number.
+// At returns the time of an object, by number.
 func (k Kind) At(i int64) time.Time {
 	return firstDay.AddDate(0, 0, int(k)).Add(time.Duration(i) * time.Millisecond)
 }
 
-// ID is a UUIDv7 (RFC 9562 §5.7) of that time, with the number where chance
-// would be.
+// ID returns a UUIDv7 (RFC 9562 §5.7) of that time. It contains the number in place of
+// the random bits.
 func (k Kind) ID(i int64) uuid.UUID {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:], uint64(k.At(i).UnixMilli())<<16) //nolint:gosec // after 1970
@@ -44,13 +46,13 @@ func (k Kind) ID(i int64) uuid.UUID {
 	return id
 }
 
-// UserID is the id of a user, by number.
+// UserID returns the id of a user, by number.
 func UserID(i int64) uuid.UUID { return User.ID(i) }
 
-// OrganizationID is the id of an organization, by number.
+// OrganizationID returns the id of an organization, by number.
 func OrganizationID(i int64) uuid.UUID { return Organization.ID(i) }
 
-// Email is the address that a user logs in with, by number.
+// Email returns the email address of a user, by number.
 func Email(i int64) string { return fmt.Sprintf("user%d@example.com", i) }
 
 var (
@@ -59,12 +61,12 @@ var (
 	trades      = [...]string{"Engines", "Foundry", "Observatory", "Press", "Instruments", "Gardens", "Railways"}
 )
 
-// PersonName is that of a user, by number.
+// PersonName returns the name of a user, by number.
 func PersonName(i int64) string {
 	return givenNames[i%int64(len(givenNames))] + " " + familyNames[i%int64(len(familyNames))]
 }
 
-// OrganizationName is that of an organization, by number.
+// OrganizationName returns the name of an organization, by number.
 func OrganizationName(i int64) string {
 	return fmt.Sprintf("%s %s %d", familyNames[i%int64(len(familyNames))], trades[i%int64(len(trades))], i)
 }

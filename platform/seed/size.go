@@ -2,12 +2,12 @@ package seed
 
 import "fmt"
 
-// Size is how much there is of what.
+// Size is the amount of sample data.
 type Size struct{ Users, Organizations, Members int64 }
 
 const most = 10_000_000
 
-// Check refuses what can't be.
+// Check refuses impossible sizes.
 func (s Size) Check() error {
 	for _, n := range []struct {
 		is int64
@@ -26,20 +26,21 @@ func (s Size) Check() error {
 	return nil
 }
 
-// The memberships are numbered through: number m is that of user m modulo Users,
-// and an organization has a run of them. Nobody is in a run twice, for none is
-// longer than there are users.
+// The memberships are numbered: membership m belongs to user m modulo Users, and each
+// organization has a contiguous range of them. No user is in a range twice, because no
+// range is longer than the number of users.
 
-// MembersOf says which memberships are an organization's: the first one's
-// number, and how many. The first is the owner's and, where there are more than
-// three, the next two are admins'.
+// MembersOf returns the range of an organization's memberships: the number of the first
+// one, and how many there are. The first belongs to the owner. In a range of more than
+// three, the next two belong to admins.
 func (s Size) MembersOf(organization int64) (first, n int64) {
 	first = s.firstOf(organization)
 	return first, s.firstOf(organization+1) - first
 }
 
-// largest is how many members organization 0 has: half of all, as far as there
-// are people for it and each other organization gets an owner.
+// largest returns how many members organization 0 has: half of all, limited by the
+// number of users and by the memberships that the owners of the other organizations
+// need.
 func (s Size) largest() int64 {
 	if s.Organizations == 1 {
 		return s.Members
@@ -49,7 +50,7 @@ func (s Size) largest() int64 {
 
 func (s Size) others() int64 { return s.Organizations - 1 }
 
-// firstOf spreads what organization 0 leaves evenly over the others.
+// firstOf spreads the memberships that organization 0 leaves evenly over the others.
 func (s Size) firstOf(organization int64) int64 {
 	if organization == 0 {
 		return 0
@@ -60,16 +61,17 @@ func (s Size) firstOf(organization int64) int64 {
 	return s.largest() + (s.Members-s.largest())*(organization-1)/s.others()
 }
 
-// OwnerOf says who owns an organization, and by which membership.
+// OwnerOf returns who owns an organization, and through which membership.
 func (s Size) OwnerOf(organization int64) (user, membership int64) {
 	membership, _ = s.MembersOf(organization)
 	return s.PersonOf(membership), membership
 }
 
-// PersonOf says whose a membership is.
+// PersonOf returns the user of a membership.
 func (s Size) PersonOf(membership int64) (user int64) { return membership % s.Users }
 
-// OrganizationOf says which organization a membership is in: it turns firstOf around.
+// OrganizationOf returns the organization of a membership. It is the inverse of
+// firstOf.
 func (s Size) OrganizationOf(membership int64) int64 {
 	if membership < s.largest() {
 		return 0

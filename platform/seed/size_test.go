@@ -46,7 +46,7 @@ func TestEveryMembershipIsOnce(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	t.Parallel()
-	const last = Kind(20) // more than the modules have
+	const last = Kind(20) // more kinds than the modules have
 	for k := User; k <= last; k++ {
 		for _, i := range []int64{0, 1, 4095, 4096, most - 1} {
 			id := k.ID(i)

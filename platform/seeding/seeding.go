@@ -1,10 +1,10 @@
-// Package seeding fills an empty database with sample data, for whoever evaluates
-// the service or measures it: people, organizations and memberships that are the
-// same, byte for byte, in each run and on either database.
+// Package seeding fills an empty database with sample data, for evaluations and
+// measurements: people, organizations and memberships that are the same, byte for byte,
+// in each run and on either database.
 //
-// The tables' modules declare the rows. They are made of their number, so that nothing
-// is held in memory. Until all is there the database is marked, and the service does not
-// start on it (database.ErrHalfCopied).
+// The modules generate the rows of their tables by number, so that nothing has to be
+// kept in memory. Until the data is complete the database is marked, and the service
+// does not start on it (database.ErrHalfCopied).
 package seeding
 
 import (
@@ -18,19 +18,19 @@ import (
 	"guildhall/platform/seed"
 )
 
-// chunkRows are made at once and written in one transaction.
+// chunkRows is the number of rows generated and written in one transaction.
 const chunkRows = 10_000
 
-// Options of Fill.
+// Options are the parameters of Fill.
 type Options struct {
-	DB       *database.DB // migrated, its tables empty
+	DB       *database.DB // migrated, with empty tables
 	Tables   []schema.Table
 	Size     seed.Size
 	Progress func(clone.Progress) // called often; may be nil
 }
 
-// Fill makes the sample data. It refuses a database that holds any person or
-// organization. On PostgreSQL only the tables' owner can.
+// Fill creates the sample data. It refuses a database that contains a person or an
+// organization. On PostgreSQL only the tables' owner can call it.
 func Fill(ctx context.Context, o Options) error {
 	if err := o.Size.Check(); err != nil {
 		return err
@@ -62,7 +62,7 @@ type filling struct {
 	done, total int64
 }
 
-// part is rows, and the table that they go to.
+// part is rows, and the table that they belong to.
 type part struct {
 	seed.Rows
 	table database.Table
@@ -94,7 +94,7 @@ func (f *filling) run(ctx context.Context, target *database.Bulk) error {
 			f.Progress(clone.Progress{Doing: "making " + p.table.Name, Done: f.done, Total: f.total})
 		}
 	}
-	f.Progress(clone.Progress{Doing: "making indexes and constraints", Done: f.total, Total: f.total})
+	f.Progress(clone.Progress{Doing: "creating indexes and constraints", Done: f.total, Total: f.total})
 	if err := target.FinishCopy(ctx, names); err != nil {
 		return fmt.Errorf("finish the database: %w", err)
 	}

@@ -19,12 +19,12 @@ func supervised(ctx context.Context, run func(context.Context) int) int {
 	case isService:
 		return asService(ctx, run)
 	}
-	return run(ctx) // Ctrl-C is a signal in Go, and so is the end of the console or of the session
+	return run(ctx) // Go reports Ctrl-C and the end of the console or of the session as signals
 }
 
 func asService(ctx context.Context, run func(context.Context) int) int {
 	s := &service{ctx: ctx, run: run}
-	if err := svc.Run("", s); err != nil { // alone in its process, a service has no need of its name
+	if err := svc.Run("", s); err != nil { // a service that is alone in its process does not need its name
 		return failed(err)
 	}
 	return s.status
@@ -41,11 +41,11 @@ type service struct {
 	status int
 }
 
-// stillDraining is how often, at a stop, the manager is told to go on waiting.
+// stillDraining is how often the service asks the manager to wait while it drains.
 const stillDraining = time.Second
 
-// Execute is called by svc.Run. When the machine shuts down, a service that
-// accepts PreShutdown is told before the others, and has minutes to drain.
+// Execute is called by svc.Run. When the machine shuts down, a service that accepts
+// PreShutdown is notified before the others, and has minutes to drain.
 func (s *service) Execute(_ []string, requests <-chan svc.ChangeRequest, states chan<- svc.Status) (isOurs bool, status uint32) {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
@@ -76,9 +76,9 @@ func (s *service) Execute(_ []string, requests <-chan svc.ChangeRequest, states 
 	}
 }
 
-// start gives a service what a shell gives a command: a directory to work in,
-// that of the program, and a place for what it prints, guildhall.log in there.
-// Windows has its services work in its own directory and drops what they print.
+// start sets up what a shell gives a command: a working directory, which is the
+// program's, and a file for the output, guildhall.log in that directory. Windows runs
+// services in its own directory and discards their output.
 func (s *service) start(ctx context.Context) int {
 	program, err := os.Executable()
 	if err != nil {
@@ -92,6 +92,6 @@ func (s *service) start(ctx context.Context) int {
 		return failed(err)
 	}
 	os.Stdout, os.Stderr = log, log
-	_ = windows.SetStdHandle(windows.STD_ERROR_HANDLE, windows.Handle(log.Fd())) // for the runtime's last words
+	_ = windows.SetStdHandle(windows.STD_ERROR_HANDLE, windows.Handle(log.Fd())) // for a crash of the runtime
 	return s.run(ctx)
 }

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/windows/svc/mgr"
 )
 
-// TestMain makes this binary the service of its own tests. It does not ask
-// whether it is one, as supervised does: Wine, where these tests are run, has
-// its services in a session in which Windows has none.
+// TestMain makes this binary the service of its own tests. Unlike supervised, it does
+// not check whether it is a service: Wine, where these tests run, has its services in
+// another session than Windows.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "drains" {
 		os.Exit(asService(context.Background(), func(ctx context.Context) int {
@@ -65,7 +65,7 @@ func TestAServiceTellsThatItFailed(t *testing.T) {
 	waitForLog(t, log, "can't start\n")
 }
 
-// start makes a service of a copy of this binary, in a directory of its own.
+// start installs a copy of this binary as a service, in a directory of its own.
 func start(t *testing.T, what string) (*mgr.Service, string) {
 	t.Helper()
 	manager, err := mgr.Connect()
@@ -80,7 +80,7 @@ func start(t *testing.T, what string) (*mgr.Service, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "a directory-") // Wine fails to remove that of t.TempDir
+	dir, err := os.MkdirTemp("", "a directory-") // Wine can't remove the directory of t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func start(t *testing.T, what string) (*mgr.Service, string) {
 func waitFor(t *testing.T, s *mgr.Service, state svc.State) windows.SERVICE_STATUS_PROCESS {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		var status windows.SERVICE_STATUS_PROCESS // s.Query leaves out check points and hints
+		var status windows.SERVICE_STATUS_PROCESS // s.Query omits check points and hints
 		var needed uint32
 		buffer, size := (*byte)(unsafe.Pointer(&status)), uint32(unsafe.Sizeof(status))
 		if err := windows.QueryServiceStatusEx(s.Handle, windows.SC_STATUS_PROCESS_INFO, buffer, size, &needed); err != nil {

@@ -13,7 +13,8 @@ import (
 	"guildhall/platform/telemetry"
 )
 
-// measuring is all that is measured of a request that asks the gate and reads.
+// measuring makes all measurements of a request that uses the gate and reads the
+// database.
 func measuring(t *testing.T, metrics bool) (allocations float64) {
 	t.Helper()
 	measure, err := telemetry.Start(t.Context(), telemetry.Options{Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
@@ -27,7 +28,7 @@ func measuring(t *testing.T, metrics bool) (allocations float64) {
 	outside := request.With(t.Context(), request.Info{ID: "an id"}, answer)
 	began := time.Now()
 	statement := func(ctx context.Context) {
-		if measure != nil { // as the database asks
+		if measure != nil { // as the database calls it
 			measure.Statement(ctx, database.SQLite, "\nSELECT 1", began, nil)
 		}
 	}

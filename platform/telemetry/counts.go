@@ -10,10 +10,10 @@ import (
 	"guildhall/platform/audit"
 )
 
-// outcomeKey says how what a span is about ended.
+// outcomeKey is the outcome of the operation that a span describes.
 const outcomeKey = attribute.Key("guildhall.outcome")
 
-// LoggedIn counts a log-in that was tried, by its result.
+// LoggedIn counts an attempt to log in, by its result.
 func (t *Telemetry) LoggedIn(result string) {
 	if t != nil && t.metrics != nil {
 		t.metrics.logIns.WithLabelValues(result).Inc()
@@ -27,22 +27,22 @@ func (t *Telemetry) Refreshed(result string) {
 	}
 }
 
-// Recorded counts an event of the audit trail.
+// Recorded counts an event of the audit log.
 func (t *Telemetry) Recorded(action audit.Action) {
 	if t != nil && t.metrics != nil {
 		t.metrics.events.WithLabelValues(string(action)).Inc()
 	}
 }
 
-// Limited counts a request that was refused at a limit.
+// Limited counts a request that a rate limit refused.
 func (t *Telemetry) Limited(policy string) {
 	if t != nil && t.metrics != nil {
 		t.metrics.limited.WithLabelValues(policy).Inc()
 	}
 }
 
-// Hashed measures a password's hash that was just made: when it was asked for,
-// and how long it waited for its turn.
+// Hashed measures the computation of a password hash: asked is when it was requested,
+// and waited is how long it waited for its turn.
 func (t *Telemetry) Hashed(ctx context.Context, asked time.Time, waited time.Duration) {
 	if t == nil {
 		return

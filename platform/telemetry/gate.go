@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Gate measures the decisions by one rule.
+// Gate measures the decisions of one access rule.
 type Gate struct {
 	t        *Telemetry
 	admitted prometheus.Counter
@@ -16,10 +16,10 @@ type Gate struct {
 	begin    trace.SpanStartOption
 }
 
-// admitted is the outcome that is no refusal.
+// admitted is the outcome of a decision that is not a refusal.
 const admitted = "admitted"
 
-// Gate returns the measure of a rule, as the route table prints it.
+// Gate returns the measurements of a rule, which has its name from the route table.
 func (t *Telemetry) Gate(rule string) *Gate {
 	if t == nil {
 		return nil
@@ -32,7 +32,7 @@ func (t *Telemetry) Gate(rule string) *Gate {
 	return g
 }
 
-// Begin returns the context in which the gate looks.
+// Begin returns the context in which the gate decides.
 func (g *Gate) Begin(ctx context.Context) context.Context {
 	if g == nil || g.t.tracer == nil {
 		return ctx
@@ -41,7 +41,7 @@ func (g *Gate) Begin(ctx context.Context) context.Context {
 	return ctx
 }
 
-// End counts the decision: the code of a refusal, or nothing.
+// End counts the decision. refusal is the code of the refusal, or empty.
 func (g *Gate) End(ctx context.Context, refusal string) {
 	if g == nil {
 		return

@@ -9,8 +9,7 @@ import (
 	"guildhall/platform/request"
 )
 
-// LogHandler adds to each line which request it is about, and which trace, as
-// the line's context says.
+// LogHandler adds the request and the trace in a line's context to the line.
 func LogHandler(to slog.Handler) slog.Handler { return logHandler{to} }
 
 type logHandler struct{ slog.Handler }

@@ -7,20 +7,22 @@ import (
 	"time"
 )
 
-// LostLines counts the lines of a log that could not be written: its reader is gone,
-// or the disk is full. When a line can be written again, the log says how many.
+// LostLines counts the log lines that could not be written because the reader is gone
+// or the disk is full. When a line can be written again, a warning with the number of
+// lost lines follows it.
 type LostLines struct {
 	to          slog.Handler
 	all, unsaid atomic.Uint64
 }
 
-// Handler counts what is lost on the way to another.
+// Handler returns a handler that counts the lines that another one fails to write.
 func (l *LostLines) Handler(to slog.Handler) slog.Handler {
 	l.to = to
 	return lossy{to, l}
 }
 
-// Count is how many were lost since the start; a nil LostLines has lost none.
+// Count returns how many lines were lost since the start. It returns 0 for a nil
+// LostLines.
 func (l *LostLines) Count() uint64 {
 	if l == nil {
 		return 0
@@ -34,7 +36,7 @@ func (l *LostLines) lose(err error) error {
 	return err
 }
 
-// found says how many lines are missing before the one that was just written.
+// found logs how many lines are missing before the one that was just written.
 func (l *LostLines) found(ctx context.Context) {
 	if l.unsaid.Load() == 0 {
 		return

@@ -10,7 +10,7 @@ import (
 	"guildhall/platform/telemetry"
 )
 
-// pipe is a log whose reader comes and goes.
+// pipe is a log whose reader can be attached and detached.
 type pipe struct {
 	bytes.Buffer
 	broken bool

@@ -10,12 +10,12 @@ import (
 	"guildhall/platform/database"
 )
 
-// namespace begins the names of all metrics but those that the libraries name:
-// go_…, process_… and the pools' go_sql_….
+// namespace is the prefix of all metrics except those that libraries name: go_…,
+// process_… and the pools' go_sql_….
 const namespace = "guildhall"
 
-// Bounds of the histograms, in seconds. An indexed statement on SQLite takes
-// some ten microseconds, a hash some ten milliseconds, a request at most twenty
+// These are the bounds of the histograms, in seconds. An indexed statement on SQLite
+// takes tens of microseconds, a hash tens of milliseconds, a request at most twenty
 // seconds.
 var (
 	ofStatements = []float64{25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5, 10}
@@ -23,7 +23,7 @@ var (
 	ofHashes     = []float64{5e-3, 10e-3, 25e-3, 50e-3, 75e-3, 100e-3, 150e-3, 250e-3, 500e-3, 1, 2.5, 5}
 )
 
-// metrics are those that are counted as things happen.
+// metrics are the metrics that are updated when something happens.
 type metrics struct {
 	requests     *prometheus.CounterVec
 	requestTime  *prometheus.HistogramVec
@@ -52,13 +52,13 @@ func newMetrics(r *prometheus.Registry, version string) *metrics {
 	}
 	m := &metrics{
 		requests:     count("http_requests_total", "Requests answered.", "method", "route", "status"),
-		requestTime:  measure("http_request_duration_seconds", "Time from a request's head to the end of its answer.", ofRequests, "method", "route"),
+		requestTime:  measure("http_request_duration_seconds", "Time from a request's header to the end of its response.", ofRequests, "method", "route"),
 		problems:     count("http_problems_total", "Problem documents answered, by their code.", "code"),
 		gate:         count("gate_decisions_total", "What the gate decided: admitted, or the code of the refusal.", "rule", "outcome"),
-		logIns:       count("log_ins_total", "Log-ins tried: ok, failed by accident, or the code of the refusal.", "result"),
+		logIns:       count("log_ins_total", "Log-in attempts: ok, an internal failure, or the code of the refusal.", "result"),
 		refreshes:    count("refreshes_total", "Refresh tokens presented: rotated, kept, repeated, reused, refused or failed.", "result"),
-		events:       count("audit_events_total", "Events committed to the audit trail.", "action"),
-		limited:      count("rate_limit_refusals_total", "Requests refused at a limit.", "policy"),
+		events:       count("audit_events_total", "Events committed to the audit log.", "action"),
+		limited:      count("rate_limit_refusals_total", "Requests refused by a rate limit.", "policy"),
 		hashTime:     measure("password_hash_duration_seconds", "Time to compute a password's hash.", ofHashes).WithLabelValues(),
 		hashWait:     measure("password_hash_wait_seconds", "Time a password waited for its turn.", ofHashes).WithLabelValues(),
 		transactions: map[database.Outcome]prometheus.Observer{},
@@ -71,7 +71,7 @@ func newMetrics(r *prometheus.Registry, version string) *metrics {
 	for _, outcome := range database.Outcomes() {
 		m.transactions[outcome] = transactions.WithLabelValues(string(outcome))
 	}
-	for _, action := range audit.Actions() { // so that the first of its kind is an increase
+	for _, action := range audit.Actions() { // so that the first event of an action shows as an increase
 		m.events.WithLabelValues(string(action))
 	}
 	r.MustRegister(

@@ -7,11 +7,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// scrapesAtOnce keeps whoever asks for metrics in a loop from doing much else.
+// scrapesAtOnce limits the load that a client can cause by asking for metrics in a
+// loop.
 const scrapesAtOnce = 4
 
-// Mount adds what only the operator may ask: /metrics, and /debug/pprof without
-// the command line, which may hold secrets.
+// Mount adds the endpoints that are for the operator only: /metrics, and /debug/pprof
+// except for the command line, which may contain secrets.
 func (t *Telemetry) Mount(mux *http.ServeMux) {
 	if t == nil || t.registry == nil {
 		return

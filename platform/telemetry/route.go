@@ -17,8 +17,8 @@ import (
 	"guildhall/platform/request"
 )
 
-// Route measures the requests of one route. What they have in common is made
-// once, so that a request costs two look-ups and no memory.
+// Route measures the requests of one route. What they have in common is created once,
+// so that a request costs two look-ups and no allocation.
 type Route struct {
 	t        *Telemetry
 	requests *prometheus.CounterVec // of this route, by status
@@ -28,8 +28,8 @@ type Route struct {
 	begin    trace.SpanStartOption
 }
 
-// Route returns the measure of a route: its pattern, never the path of a
-// request, which may hold anything.
+// Route returns the measurements of a route. They are labelled with its pattern, never
+// with the path of a request, which may contain anything.
 func (t *Telemetry) Route(method, pattern string) *Route {
 	if t == nil {
 		return nil
@@ -43,9 +43,9 @@ func (t *Telemetry) Route(method, pattern string) *Route {
 	return r
 }
 
-// Begin returns the context in which a request is served. Where traces are made
-// it has the request's span, and the answer gets the span's name in a
-// traceresponse header (W3C Trace Context, level 2 draft, §4).
+// Begin returns the context in which a request is served. With tracing, the context has
+// the request's span, and the response gets the span's id in a traceresponse header
+// (W3C Trace Context, level 2 draft, §4).
 func (r *Route) Begin(ctx context.Context, asked *http.Request, answer http.Header) context.Context {
 	if r == nil || r.t.tracer == nil {
 		return ctx
@@ -58,10 +58,11 @@ func (r *Route) Begin(ctx context.Context, asked *http.Request, answer http.Head
 	return ctx
 }
 
-// parent is what the caller's traceparent makes of a request's span. One of a
-// trusted proxy is continued, and with it the decision whether to sample. Anybody
-// else could have all of their requests sampled, or hide in a trace of others:
-// theirs begins a trace of its own, with a link to the one they named.
+// parent decides how the span of a request relates to the caller's traceparent. If the
+// caller is a trusted proxy, the trace is continued, including the decision whether to
+// sample. Any other client could otherwise have all of its requests sampled, or hide in
+// another trace. Its request begins a trace of its own, with a link to the one that it
+// named.
 func (t *Telemetry) parent(ctx context.Context, asked *http.Request) (context.Context, trace.SpanStartOption) {
 	remote := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(asked.Header)))
 	if !remote.IsValid() {
@@ -73,8 +74,8 @@ func (t *Telemetry) parent(ctx context.Context, asked *http.Request) (context.Co
 	return ctx, trace.WithLinks(trace.Link{SpanContext: remote.WithTraceState(trace.TraceState{})})
 }
 
-// End counts an answer, with the code of its problem if it is one, and ends the
-// span of the context that Begin returned.
+// End counts a response, with the code of its problem if it is one, and ends the span
+// of the context that Begin returned.
 func (r *Route) End(ctx context.Context, status int, code string, took time.Duration) {
 	if r == nil {
 		return

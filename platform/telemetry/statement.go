@@ -15,10 +15,10 @@ import (
 
 var _ database.Observer = (*Telemetry)(nil)
 
-// kinds of statements; the last is every other.
+// kinds are the kinds of statements. The last one is for all others.
 var kinds = [...]string{"SELECT", "INSERT", "UPDATE", "DELETE", "other"}
 
-// kindOf is the index of a statement's kind. All of ours are in capitals.
+// kindOf returns the index of a statement's kind. All our statements are in capitals.
 func kindOf(text string) int {
 	text = strings.TrimLeft(text, " \t\n")
 	for i, kind := range kinds[:len(kinds)-1] {
@@ -29,9 +29,9 @@ func kindOf(text string) int {
 	return len(kinds) - 1
 }
 
-// Statement implements database.Observer. Its span has the text as it was sent:
-// with placeholders, without the values. What the database said of an error may
-// quote them, so that only its type is told.
+// Statement implements database.Observer. The span has the text as it was sent: with
+// placeholders, without the values. An error of the database may quote values, so the
+// span has only the error's type.
 func (t *Telemetry) Statement(ctx context.Context, driver database.Driver, text string, began time.Time, err error) {
 	kind := kindOf(text)
 	if t.metrics != nil {

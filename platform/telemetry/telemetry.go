@@ -1,10 +1,9 @@
-// Package telemetry is what the service tells those who run it: metrics for
-// Prometheus, traces by OpenTelemetry, and what a line of the log says of the
-// request it is about. It is the only importer of both libraries.
+// Package telemetry implements observability: metrics for Prometheus, traces by
+// OpenTelemetry, and the request's attributes in log lines. No other package imports
+// either library.
 //
-// No label of a metric and no attribute of a span holds an id, an address or
-// anything that somebody typed: their values are routes, rules, codes and
-// names that stand in the source.
+// No label of a metric and no attribute of a span contains an id, an address or any
+// user input: their values are routes, rules, codes and names from the source.
 package telemetry
 
 import (
@@ -20,27 +19,26 @@ import (
 	"guildhall/platform/request"
 )
 
-// Options of what is told.
+// Options are what to measure and how to label it.
 type Options struct {
 	Version        string
-	Metrics        bool // whether anybody can ask for them
+	Metrics        bool // whether /metrics is served
 	TrustedProxies []string
 	Log            *slog.Logger
-	Lost           *LostLines // of the log, or nil
+	Lost           *LostLines // lost lines of the log, or nil
 }
 
-// Telemetry measures one running service. A nil one measures nothing.
+// Telemetry measures one running service. A nil Telemetry measures nothing.
 type Telemetry struct {
 	registry *prometheus.Registry
-	metrics  *metrics                    // nil: nobody asks for them
-	tracer   trace.Tracer                // nil: the environment asks for none
+	metrics  *metrics                    // nil if metrics are not served
+	tracer   trace.Tracer                // nil unless the environment asks for traces
 	flush    func(context.Context) error // nil without a tracer
 	trusted  request.Peers
 }
 
-// Start begins to measure: metrics as the Options say, traces as the standard
-// OTEL_* variables of the process's environment say. Where neither is wanted it
-// returns nil.
+// Start begins to measure: metrics according to the Options, and traces according to
+// the standard OTEL_* environment variables. It returns nil if neither is configured.
 func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	provider, err := tracing(ctx, o)
 	if err != nil {
@@ -63,11 +61,11 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	return t, nil
 }
 
-// flushTimeout is how long a collector of traces that does not answer may hold
-// up the end of the process.
+// flushTimeout is how long a trace collector that does not answer may delay the end of
+// the process.
 const flushTimeout = 3 * time.Second
 
-// Close sends the spans that are still here.
+// Close exports the remaining spans.
 func (t *Telemetry) Close() error {
 	if t == nil || t.flush == nil {
 		return nil
@@ -77,8 +75,8 @@ func (t *Telemetry) Close() error {
 	return t.flush(ctx)
 }
 
-// WatchBackups tells of scheduled backups: when the newest was begun (zero for
-// none), how many this process could not make, and how often one is due.
+// WatchBackups adds the metrics of scheduled backups: when the newest one was started
+// (zero if none exists), how many this process failed to make, and the interval.
 func (t *Telemetry) WatchBackups(newest func() time.Time, failures func() int64, interval time.Duration) {
 	if t == nil || t.metrics == nil {
 		return
@@ -86,8 +84,8 @@ func (t *Telemetry) WatchBackups(newest func() time.Time, failures func() int64,
 	watchBackups(t.registry, newest, failures, interval)
 }
 
-// Watch adds what is not counted as it happens but looked up when a scrape asks.
-// A gauge of something else that the kernel keeps belongs here as well.
+// Watch adds the metrics that are read at each scrape. A gauge of anything else that
+// the kernel keeps belongs here as well.
 func (t *Telemetry) Watch(db *database.DB, hasher *password.Hasher) {
 	if t == nil || t.metrics == nil {
 		return

@@ -15,9 +15,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// tracing makes spans as the standard variables say, or returns nil where they
-// ask for none. The SDK reads the others itself: OTEL_TRACES_SAMPLER, OTEL_BSP_*,
-// OTEL_SPAN_*, and OTEL_EXPORTER_OTLP_*.
+// tracing returns a tracer provider that is configured by the standard variables, or
+// nil if they ask for no traces. The SDK itself reads the others: OTEL_TRACES_SAMPLER,
+// OTEL_BSP_*, OTEL_SPAN_*, and OTEL_EXPORTER_OTLP_*.
 func tracing(ctx context.Context, o Options) (*sdk.TracerProvider, error) {
 	exporter, err := exporterOf(ctx)
 	if err != nil || exporter == nil {
@@ -26,21 +26,21 @@ func tracing(ctx context.Context, o Options) (*sdk.TracerProvider, error) {
 	about, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("guildhall"), semconv.ServiceVersion(o.Version)),
 		resource.WithTelemetrySDK(), resource.WithHost(),
-		resource.WithFromEnv(), // last: OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win
+		resource.WithFromEnv(), // last, so that OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have precedence
 	)
 	if err != nil {
 		return nil, fmt.Errorf("read OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	// The library knows no other place for what goes wrong in the background.
+	// The library reports errors in the background only here.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		o.Log.LogAttrs(context.Background(), slog.LevelWarn, "traces were not exported", slog.Any("cause", err))
 	}))
 	return sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about)), nil
 }
 
-// exporterOf reads OTEL_TRACES_EXPORTER. Its default is otlp only where an
-// endpoint is named too: nobody wants a service that looks for a collector on
-// its own machine because of nothing.
+// exporterOf reads OTEL_TRACES_EXPORTER. Its default is otlp only if an endpoint is set
+// as well: a service should not look for a collector on its own machine without being
+// asked to.
 func exporterOf(ctx context.Context) (sdk.SpanExporter, error) {
 	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		return nil, nil
@@ -69,7 +69,7 @@ func exporterOf(ctx context.Context) (sdk.SpanExporter, error) {
 	}
 }
 
-// checkProtocol refuses what would be sent another way than was asked.
+// checkProtocol refuses a protocol that would not be used.
 func checkProtocol() error {
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		protocol := os.Getenv(name)
@@ -79,7 +79,7 @@ func checkProtocol() error {
 		if protocol != "http/protobuf" {
 			return fmt.Errorf("%s is %q; here it may be http/protobuf, on port 4318 of most collectors", name, protocol)
 		}
-		return nil // the first decides
+		return nil // the first one that is set decides
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func watchPools(r *prometheus.Registry, db *database.DB) {
 func watchWrites(r *prometheus.Registry, db *database.DB) {
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Subsystem: "database", Name: "refuses_writes",
-		Help: "1 while writes fail for lack of room, or because the disk is read-only, else 0.",
+		Help: "1 while writes fail because the disk is full or read-only, else 0.",
 	}, func() float64 {
 		if db.RefusesWrites() {
 			return 1
@@ -38,7 +38,7 @@ func watchStandbys(r *prometheus.Registry, db *database.DB) {
 	}
 	r.MustRegister(
 		gauge("standbys", "Standbys that are configured.", func() int { all, _ := db.Standbys(); return all }),
-		gauge("standbys_in_use", "Standbys that are read from now.", func() int { _, in := db.Standbys(); return in }),
+		gauge("standbys_in_use", "Standbys that serve reads at present.", func() int { _, in := db.Standbys(); return in }),
 	)
 }
 
@@ -59,18 +59,18 @@ func watchHasher(r *prometheus.Registry, hasher *password.Hasher) {
 func watchBackups(r *prometheus.Registry, newest func() time.Time, failures func() int64, interval time.Duration) {
 	r.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "backup_newest_timestamp_seconds", Help: "When the newest scheduled backup was begun, 0 where there is none.",
+			Namespace: namespace, Name: "backup_newest_timestamp_seconds", Help: "When the newest scheduled backup was started, 0 if none exists.",
 		}, func() float64 { return float64(max(0, newest().Unix())) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Name: "backup_failures_total", Help: "Scheduled backups that this process could not make, or that were not sound.",
 		}, func() float64 { return float64(failures()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "backup_interval_seconds", Help: "How often one is due.",
+			Namespace: namespace, Name: "backup_interval_seconds", Help: "Interval of scheduled backups.",
 		}, interval.Seconds),
 	)
 }
 
-// files looks at SQLite's files, and at the disk below them, when a scrape asks.
+// files collects the sizes of SQLite's files, and of the file system, at each scrape.
 type files struct {
 	db                               *database.DB
 	database, free, wal, checkpoints *prometheus.Desc
@@ -84,11 +84,11 @@ func newFiles(db *database.DB) *files {
 	return &files{
 		db:          db,
 		database:    describe("database_bytes", "Size of the database's file."),
-		free:        describe("free_bytes", "What of that file holds nothing."),
+		free:        describe("free_bytes", "Unused space in that file."),
 		wal:         describe("wal_bytes", "Size of the write-ahead log's file, which grows while a checkpoint can't finish."),
-		checkpoints: describe("checkpoints_total", "Checkpoints after which the log began anew, since it was made."),
+		checkpoints: describe("checkpoints_total", "Checkpoints after which the log was restarted, since it was created."),
 		disk:        describe("disk_bytes", "Size of the file system that the database's file is on."),
-		diskFree:    describe("disk_free_bytes", "What of that file system may still be written."),
+		diskFree:    describe("disk_free_bytes", "Free space of that file system."),
 	}
 }
 
@@ -102,7 +102,7 @@ func (f *files) Describe(to chan<- *prometheus.Desc) {
 	to <- f.diskFree
 }
 
-// lookTimeout is how long a scrape waits where all connections are taken.
+// lookTimeout is how long a scrape waits while all connections are in use.
 const lookTimeout = time.Second
 
 // Collect implements prometheus.Collector.
@@ -115,7 +115,7 @@ func (f *files) Collect(to chan<- prometheus.Metric) {
 	}
 	s, err := f.db.Files(ctx)
 	if err != nil {
-		return // the rest of the scrape is worth having
+		return // the rest of the scrape is still useful
 	}
 	to <- prometheus.MustNewConstMetric(f.database, prometheus.GaugeValue, float64(s.Database))
 	to <- prometheus.MustNewConstMetric(f.free, prometheus.GaugeValue, float64(s.Free))

@@ -11,15 +11,16 @@ import (
 	"guildhall/platform/field"
 )
 
-// settle finds the accounts of people by their email address, and makes those
-// that are not here. One that is here stays as it is: an organization has no
-// power over it.
+// settle finds people's accounts by their email addresses, and creates those that do
+// not exist. An existing account is not changed: an organization has no authority over
+// it.
 func (l *load) settle(ctx context.Context, batch []entry) error {
 	emails := make([]string, len(batch))
 	for i, e := range batch {
 		emails[i] = field.Email(e.text("email")).Canonical()
 	}
-	// First the ids: of somebody who registers meanwhile, the address is found.
+	// The ids must be checked first. If a person registers meanwhile, the next query
+	// finds that account by its address.
 	taken, err := l.taken(ctx, batch)
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ func (l *load) settle(ctx context.Context, batch []entry) error {
 	}
 	var missing []entry
 	for i, e := range batch {
-		// The people of this batch are the last that were read.
+		// The people of this batch are the last ones that were read.
 		p := &l.people[e.number-2]
 		if id, found := here[emails[i]]; found {
 			p.here = id
@@ -38,7 +39,7 @@ func (l *load) settle(ctx context.Context, batch []entry) error {
 			continue
 		}
 		if taken[p.id] {
-			return fmt.Errorf("the id %s is that of something else here", p.id)
+			return fmt.Errorf("the id %s is already used here for another account or object", p.id)
 		}
 		p.here = p.id
 		missing = append(missing, e)
@@ -65,8 +66,9 @@ func (l *load) accounts(ctx context.Context, emails []string) (map[string]uuid.U
 	return here, nil
 }
 
-// taken finds which ids of people something has here. One that is not theirs is
-// refused: events that name it would be taken for another's.
+// taken returns which of the people's ids are in use here. It refuses an id that
+// belongs to another account or object, because events that name it would be attributed
+// to that one.
 func (l *load) taken(ctx context.Context, people []entry) (map[uuid.UUID]bool, error) {
 	ids := make([]uuid.UUID, len(people))
 	for i, e := range people {
@@ -74,11 +76,11 @@ func (l *load) taken(ctx context.Context, people []entry) (map[uuid.UUID]bool, e
 	}
 	rows, err := l.db.Conn(ctx).Raw("SELECT id FROM users WHERE id IN ? UNION SELECT id FROM audit_chains WHERE id IN ?", ids, ids).Rows()
 	if err != nil {
-		return nil, fmt.Errorf("look for the ids: %w", err)
+		return nil, fmt.Errorf("query the ids: %w", err)
 	}
 	found, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
 	if err != nil {
-		return nil, fmt.Errorf("look for the ids: %w", err)
+		return nil, fmt.Errorf("query the ids: %w", err)
 	}
 	taken := map[uuid.UUID]bool{}
 	for _, id := range found {
@@ -87,7 +89,7 @@ func (l *load) taken(ctx context.Context, people []entry) (map[uuid.UUID]bool, e
 	return taken, nil
 }
 
-// makeAccounts makes accounts in good standing, under the ids that people had.
+// makeAccounts creates active accounts, under the ids that the people had.
 func (l *load) makeAccounts(ctx context.Context, people []entry) error {
 	if len(people) == 0 {
 		return nil

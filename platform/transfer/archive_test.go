@@ -30,8 +30,8 @@ const (
 
 var theTime = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// good is an archive, but for its end: Ada owns what Grace is an admin of, and
-// Eve has left.
+// good is an archive without its last line: Ada owns the organization, Grace is an
+// admin, and Eve has left.
 func good() []string {
 	at := "2026-01-02T03:04:05.000006Z"
 	lines := []string{
@@ -66,14 +66,14 @@ func good() []string {
 	return lines
 }
 
-// forgotten is an archive of which retention has taken the first events.
+// forgotten is an archive whose first audit events retention has deleted.
 func forgotten(lines []string, events int) []string {
 	_, hash, _ := strings.Cut(lines[16+events-1], `"hash":`)
 	lines[15] = fmt.Sprintf(`{"type":"audit_chain","first_sequence":%d,"first_hash":%s`, events+1, hash)
 	return slices.Delete(lines, 16, 16+events)
 }
 
-// ended is a whole archive, not packed.
+// ended is a complete archive, uncompressed.
 func ended(lines []string) string {
 	content := strings.Join(lines, "\n") + "\n"
 	sum := sha256.Sum256([]byte(content))
@@ -88,7 +88,7 @@ func packed(content string) []byte {
 	return b.Bytes()
 }
 
-// theLines are those of the modules, without a database.
+// theLines are the lines that the modules declare, without a database.
 func theLines() []shape {
 	return lines(slices.Concat((*user.Module)(nil).Tables(), (*organization.Module)(nil).Tables(), (*membership.Module)(nil).Tables()), nil)
 }
@@ -121,8 +121,8 @@ func TestAGoodArchiveIsRead(t *testing.T) {
 	}
 }
 
-// TestHostileArchivesAreRefused: each with the line that is wrong, whatever the
-// sum at its end.
+// TestHostileArchivesAreRefused, each with the number of the invalid line, even if the
+// checksum at the end is right.
 func TestHostileArchivesAreRefused(t *testing.T) {
 	t.Parallel()
 	replace := func(line int, old, with string) func([]string) []string {
@@ -155,21 +155,21 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		{"another format", "no archive", replace(1, "guildhall-organization", "something-else")},
 		{"a later version", "version 2 of the format, and this server reads version 1", replace(1, `"version":1`, `"version":2`)},
 		{"no header", "no archive", drop(1)},
-		{"two headers", "line 2: there is a second line of the type archive", func(l []string) []string { return slices.Insert(l, 1, l[0]) }},
+		{"two headers", "line 2: a second line has the type archive", func(l []string) []string { return slices.Insert(l, 1, l[0]) }},
 		{"exported in the future", "line 1: exported_at", replace(1, "2026-11-24T12", "2026-11-24T13")},
 		{"an unknown type", `line 5: its type, "robot", is not known`, replace(5, `"organization"`, `"robot"`)},
 		{"an unknown member", `line 2: "age" is not known`, replace(2, `"name"`, `"age":1,"name"`)},
-		{"a repeated member", "line 2: it is no JSON object", replace(2, `"name"`, `"name":"x","name"`)},
+		{"a repeated member", "line 2: it is not a JSON object", replace(2, `"name"`, `"name":"x","name"`)},
 		{"a missing member", "line 2: bio: is missing", replace(2, `"bio":null,`, ``)},
 		{"null", "line 2: name: must not be null", replace(2, `"name":"N"`, `"name":null`)},
 		{"a number for a text", "line 2: name: must be a string", replace(2, `"name":"N"`, `"name":7`)},
 		{"an object for a text", "line 2: name: must be a string", replace(2, `"name":"N"`, `"name":{"a":[]}`)},
 		{"a text for a flag", "line 1: password_hashes: must be true or false", replace(1, `"password_hashes":true`, `"password_hashes":"true"`)},
-		{"no JSON", "line 3: it is no JSON object", replace(3, `"name"`, `name`)},
-		{"two objects in a line", "line 3: it is no JSON object", replace(3, `}`, `}{}`)},
-		{"invalid UTF-8", "line 2: it is no JSON object", replace(2, `"name":"N"`, "\"name\":\"\xff\"")},
-		{"half a surrogate", "line 2: it is no JSON object", replace(2, `"name":"N"`, `"name":"\ud800"`)},
-		{"a control character", "line 2: it is no JSON object", replace(2, `"name":"N"`, "\"name\":\"\x01\"")},
+		{"no JSON", "line 3: it is not a JSON object", replace(3, `"name"`, `name`)},
+		{"two objects in a line", "line 3: it is not a JSON object", replace(3, `}`, `}{}`)},
+		{"invalid UTF-8", "line 2: it is not a JSON object", replace(2, `"name":"N"`, "\"name\":\"\xff\"")},
+		{"half a surrogate", "line 2: it is not a JSON object", replace(2, `"name":"N"`, `"name":"\ud800"`)},
+		{"a control character", "line 2: it is not a JSON object", replace(2, `"name":"N"`, "\"name\":\"\x01\"")},
 		{"NUL", "line 2: name: must not hold a NUL", replace(2, `"name":"N"`, `"name":"\u0000"`)},
 		{"an empty name", "line 2: name: must have 1 to 255", replace(2, `"name":"N"`, `"name":" "`)},
 		{"a long name", "line 2: name: must have 1 to 255", replace(2, `"name":"N"`, `"name":"`+strings.Repeat("x", 256)+`"`)},
@@ -181,33 +181,33 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		{"the zero id", "line 2: id: must be a UUID", replace(2, ada, uuid.Nil.String())},
 		{"the organization's id", "line 2: id: is the organization's", replace(2, ada, theOrganization)},
 		{"an email address twice", "line 3: email ada@example.com is repeated or out of order", replace(3, "eve@example.com", "ADA@example.com")},
-		{"an id twice", "line 6: two people before it have the id " + ada, replace(3, eve, ada)},
+		{"an id twice", "line 6: two of the people have the id " + ada, replace(3, eve, ada)},
 		{"people out of order", "line 3: email ada@example.com is repeated or out of order", swap(2)},
 		{"an expensive hash", "line 2: password_hash: must be a password hash that", replace(2, `"password_hash":null`, `"password_hash":"$argon2id$v=19$m=4194304,t=9,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`)},
-		{"a hash that was not announced", "line 2: password_hash: the first line says that there are none", func(l []string) []string {
+		{"a hash that was not announced", "line 2: password_hash: the first line says that the archive has none", func(l []string) []string {
 			l[0] = strings.Replace(l[0], `"password_hashes":true`, `"password_hashes":false`, 1)
 			return replace(2, `"password_hash":null`, `"password_hash":"$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"`)(l)
 		}},
 		{"a time that is none", "line 2: created_at: must be a time", replace(2, "2026-01-02T", "2026-13-02T")},
 		{"a time in the future", "line 5: created_at: is later than the export", replace(5, "2026-01-02T", "2027-01-02T")},
 		{"no organization", "line 5: a line of the type organization is missing before it", drop(5)},
-		{"two organizations", "line 6: there is a second line of the type organization", double(5)},
+		{"two organizations", "line 6: a second line has the type organization", double(5)},
 		{"an organization without standing", "line 18: the organization has no line of the type organization_active_status", drop(6)},
-		{"two open suspensions", "line 8: a second one has no lifted_at", func(l []string) []string {
+		{"two open suspensions", "line 8: an earlier one also has no lifted_at", func(l []string) []string {
 			return slices.Insert(l, 7, strings.Replace(l[6], ada, grace, 1))
 		}},
 		{"archived and active", "line 19: the organization is archived and active", replace(8, `"restored_at":"2026-01-02T03:04:05.000006Z"`, `"restored_at":null`)},
 		{"a member twice", "line 10: user_id " + ada + " is repeated or out of order", double(9)},
-		{"a member who is nobody", "line 10: user_id: nobody in the archive has the id", replace(10, grace, strings.Replace(grace, "b", "c", 1))},
+		{"a member who is nobody", "line 10: user_id: no person in the archive has the id", replace(10, grace, strings.Replace(grace, "b", "c", 1))},
 		{"an admin who is no member", "line 11: user_id: " + eve + " is no member", replace(11, grace, eve)},
 		{"an owner who is no member", "line 12: user_id: " + eve + " is no member", replace(12, ada, eve)},
-		{"an owner who is an admin", "line 12: user_id: the owner holds an admin grant beside", replace(12, ada, grace)},
-		{"two owners", "line 13: there is a second line of the type owner", double(12)},
+		{"an owner who is an admin", "line 12: user_id: the owner also has an admin grant", replace(12, ada, grace)},
+		{"two owners", "line 13: a second line has the type owner", double(12)},
 		{"no owner", "line 12: a line of the type owner is missing before it", drop(12)},
-		{"somebody active twice", "line 14: a second one has no deactivated_at", replace(14, `"user_id":"`+grace, `"user_id":"`+ada)},
+		{"somebody active twice", "line 14: an earlier one also has no deactivated_at", replace(14, `"user_id":"`+grace, `"user_id":"`+ada)},
 		{"a member without standing", "line 18: the member " + grace + " has no line of the type user_active_status", drop(14)},
 		{"suspended by nobody", "line 15: suspended_by: nobody in the archive", replace(15, eve, theOrganization)},
-		{"a line too early", "line 12: a line of the type admin comes too late", swap(11)},
+		{"a line too early", "line 12: a line of the type admin is out of order", swap(11)},
 		{"a changed event", "line 17: event 1 is not what was written", replace(17, `"actor_role":"owner"`, `"actor_role":"admin"`)},
 		{"an event less", "line 17: event 2 follows event 0", drop(17)},
 		{"an unknown action", "line 17: action: must be an action", replace(17, "member.added", "member.eaten")},
@@ -236,8 +236,8 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 	}
 }
 
-// TestALineThatMayBeSkipped, wherever a later version put it, is skipped and counted.
-// Without the mark it is refused.
+// TestALineThatMayBeSkipped checks that an unknown line marked as optional is skipped
+// and counted, at any position. Without the mark it is refused.
 func TestALineThatMayBeSkipped(t *testing.T) {
 	t.Parallel()
 	note := `{"type":"note","optional":true,"id":"` + ada + `","text":"x"}`
@@ -269,13 +269,13 @@ func TestALineThatMayBeSkipped(t *testing.T) {
 	}
 }
 
-// replaceIn changes one line.
+// replaceIn replaces text in one line.
 func replaceIn(lines []string, number int, from, to string) []string {
 	lines[number-1] = strings.Replace(lines[number-1], from, to, 1)
 	return lines
 }
 
-// TestLinesAreInTheOrderOfForeignKeys, and as far as those leave a choice, in that of
+// TestLinesAreInTheOrderOfForeignKeys and, if those leave a choice, in the order of
 // version 1.
 func TestLinesAreInTheOrderOfForeignKeys(t *testing.T) {
 	t.Parallel()
@@ -295,7 +295,8 @@ func TestLinesAreInTheOrderOfForeignKeys(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotWholeIsRefused: no end, a wrong one, or something after it.
+// TestWhatIsNotWholeIsRefused: an archive without an end, with a wrong one, or with
+// data after it.
 func TestWhatIsNotWholeIsRefused(t *testing.T) {
 	t.Parallel()
 	whole := ended(good())
@@ -309,7 +310,7 @@ func TestWhatIsNotWholeIsRefused(t *testing.T) {
 		"a name was changed":      {strings.Replace(whole, "Guild", "Gilde", 1), "line 19: sha256: the archive is not what was written"},
 		"another number":          {strings.Replace(whole, `"lines":19`, `"lines":18`, 1), "line 19: lines: there are 19"},
 		"line breaks without end": {strings.Repeat("\n", 1<<20), "no archive"},
-		"one line without end":    {strings.Repeat("x", 10<<20), "line 1: it is longer than"}, // 10 KiB packed
+		"one line without end":    {strings.Repeat("x", 10<<20), "line 1: it is longer than"}, // 10 KiB compressed
 	} {
 		if _, err := readAll(packed(c.content)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
@@ -320,8 +321,8 @@ func TestWhatIsNotWholeIsRefused(t *testing.T) {
 	}
 }
 
-// FuzzArchive changes the lines of an archive and mends its end: what is read
-// is what was written, and no input stops the program.
+// FuzzArchive changes the lines of an archive and corrects its checksum. What is read
+// must equal what was written, and no input may crash the program.
 func FuzzArchive(f *testing.F) {
 	f.Add(strings.Join(good(), "\n"), true)
 	f.Add(strings.Join(good()[:5], "\n"), true)

@@ -8,17 +8,17 @@ import (
 	"guildhall/platform/audit"
 )
 
-// chain is the trail as far as it has been read.
+// chain is the state of the audit chain as far as it has been read.
 type chain struct {
 	sequence int64
 	hash     string
-	oldestAt time.Time // when the first event in the archive was written
+	oldestAt time.Time // the time of the oldest event in the archive
 }
 
-// beginChain goes on from what retention has forgotten. The first event's hash
-// covers both values. Of a trail that has lost all its events nothing does; and
-// early events that were taken out look like forgotten ones, as they do to
-// `guildhall audit verify`.
+// beginChain continues after the events that retention has deleted. The first event's
+// hash covers both values. If the chain has lost all its events, nothing covers them;
+// and early events that were removed look like deleted ones, as they do to `guildhall
+// audit verify`.
 func (r *reading) beginChain(e entry) error {
 	first, hash := e.value("first_sequence").(int64), e.text("first_hash")
 	switch {
@@ -31,7 +31,7 @@ func (r *reading) beginChain(e entry) error {
 	return nil
 }
 
-// link verifies that an event is what was written, after the one before it.
+// link verifies that an event is unchanged and follows the previous one.
 func (r *reading) link(e entry) error {
 	recorded := audit.Recorded{
 		Sequence: e.value("sequence").(int64), ID: e.id("id"), OccurredAt: e.value("occurred_at").(time.Time),

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// rows writes what a query finds, a line each.
+// rows writes the results of a query, one line per row.
 func (x *export) rows(ctx context.Context, s *shape, query string, args ...any) error {
 	rows, err := x.db.Conn(ctx).Raw(query, args...).Rows()
 	if err != nil {
@@ -40,7 +40,7 @@ func (x *export) rows(ctx context.Context, s *shape, query string, args ...any) 
 
 var _ sql.Scanner = (*cell)(nil)
 
-// cell is a value of either database as JSON has it.
+// cell is a value of either database in its JSON form.
 type cell struct{ value any }
 
 // Scan implements sql.Scanner.
@@ -62,14 +62,14 @@ func (x *export) write(s *shape, values ...any) error {
 		return fmt.Errorf("%s: %w", s.Type, err)
 	}
 	if _, err := x.take(line); err != nil {
-		return fmt.Errorf("the %s %v is not as it could be imported: %w", s.Type, values[0], err)
+		return fmt.Errorf("the %s %v could not be imported: %w", s.Type, values[0], err)
 	}
 	_, err = x.to.Write(append(line, '\n'))
 	return err
 }
 
-// encode makes the line of a row: a JSON object, its members in the order of
-// the columns.
+// encode returns the line of a row: a JSON object with its members in the order of the
+// columns.
 func (s *shape) encode(values []any) ([]byte, error) {
 	line := append([]byte(`{"type":"`), s.Type+`"`...)
 	if s.Optional {
@@ -88,7 +88,7 @@ func (s *shape) encode(values []any) ([]byte, error) {
 		case string:
 			line, err = jsontext.AppendQuote(line, v)
 		default:
-			err = fmt.Errorf("%T is no value of a line", v)
+			err = fmt.Errorf("%T can't be a value in a line", v)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)

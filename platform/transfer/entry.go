@@ -10,11 +10,11 @@ import (
 	"guildhall/platform/schema/column"
 )
 
-// entry is a line that was taken.
+// entry is a line that was accepted.
 type entry struct {
-	*shape // nil of a line that is skipped
+	*shape // nil if the line is skipped
 	number int64
-	values []any // in the order of the columns, as they are stored
+	values []any // in the order of the columns, in the form in which they are stored
 }
 
 func (e entry) value(name string) any {
@@ -31,17 +31,17 @@ func (e entry) text(name string) string {
 	return s
 }
 
-// parse reads the members of a line: all that its type has, and no other.
+// parse reads the members of a line: exactly those that its type has.
 func (r *reading) parse(line []byte) (e entry, err error) {
 	if len(line) > maxLine {
 		return e, wrong("it is longer than %d bytes", maxLine)
 	}
 	var members map[string]any
-	if err := json.Unmarshal(line, &members); err != nil { // which refuses repeated names and invalid UTF-8
+	if err := json.Unmarshal(line, &members); err != nil { // json refuses repeated names and invalid UTF-8
 		if r.number == 1 {
 			return e, errNoArchive
 		}
-		return e, wrong("it is no JSON object")
+		return e, wrong("it is not a JSON object")
 	}
 	kind, _ := members["type"].(string)
 	i := slices.IndexFunc(r.shapes, func(s shape) bool { return s.Type == kind })
@@ -79,10 +79,11 @@ func (r *reading) parse(line []byte) (e entry, err error) {
 	return e, nil
 }
 
-// maxSkipped is how many types of lines a reader skips, so that their names stay few.
+// maxSkipped is the maximum number of types of lines that a reader skips. It limits the
+// list of their names.
 const maxSkipped = 100
 
-// skip passes over a line that a later version wrote for later versions.
+// skip skips a line that a later version wrote for later versions.
 func (r *reading) skip(kind string) error {
 	switch {
 	case r.done:
@@ -90,7 +91,7 @@ func (r *reading) skip(kind string) error {
 	case kind == "" || len(kind) > 64:
 		return wrong("the type of an optional line must have 1 to 64 bytes")
 	case len(r.skipped) == maxSkipped && !slices.Contains(r.skipped, kind):
-		return wrong("there are more than %d types of optional lines that this version of guildhall does not know", maxSkipped)
+		return wrong("the archive has more than %d types of optional lines that this version of guildhall does not know", maxSkipped)
 	case !slices.Contains(r.skipped, kind):
 		r.skipped = append(r.skipped, kind)
 	}

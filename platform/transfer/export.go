@@ -13,16 +13,16 @@ import (
 	"guildhall/platform/database"
 )
 
-// ExportOptions say what an archive holds beside the organization.
+// ExportOptions are the optional contents of an archive.
 type ExportOptions struct {
-	// PasswordHashes takes those of members whose account is in good standing.
-	// They are good wherever the person uses the same password: a secret.
+	// PasswordHashes includes the password hashes of active members. They are secrets,
+	// because people may use the same password elsewhere.
 	PasswordHashes bool
 }
 
-// Export writes an archive of an organization, as of one moment. It changes
-// nothing: a standby or a role that may only read will do. What it wrote is
-// worth nothing unless it returns no error.
+// Export writes an archive of an organization, with the state of one moment. It changes
+// nothing, so it works on a standby and with a read-only role. If it returns an error,
+// what it wrote is useless.
 func (t *Transfer) Export(ctx context.Context, to io.Writer, organizationID uuid.UUID, o ExportOptions) (Summary, error) {
 	packed := gzip.NewWriter(to)
 	shapes, err := t.lines(ctx)
@@ -79,12 +79,12 @@ func (x *export) run(ctx context.Context) error {
 		}
 	}
 	if x.chain.sequence != sequence || x.chain.hash != hash {
-		return fmt.Errorf("its audit trail ends with event %d, but %d were written: see `guildhall audit verify`", x.chain.sequence, sequence)
+		return fmt.Errorf("its audit log ends with event %d, but %d were written: see `guildhall audit verify`", x.chain.sequence, sequence)
 	}
 	return nil
 }
 
-// query reads the rows of a table that are the organization's.
+// query returns the SELECT of the organization's rows of a table.
 func (s shape) query() string {
 	query := "SELECT " + strings.Join(s.Names(), ", ") + " FROM " + s.table + " WHERE " + s.whose[0] + " = ?"
 	if s.Key != "" {

@@ -11,34 +11,34 @@ import (
 	"guildhall/platform/schema/column"
 )
 
-// An archive is gzip (RFC 1952) of lines of JSON, each an object with a "type".
-// The lines of a type follow each other, in the order of lines and sorted by
-// their key, so that a repeated one shows without a list of all. The last line
-// holds SHA-256 of all bytes before it.
+// An archive is gzip (RFC 1952) of lines of JSON, each an object with a "type". The
+// lines of one type are consecutive. Types appear in the order of lines(), and lines of
+// a type are sorted by their key, so that a reader detects a repeated one without a
+// list of all. The last line contains the SHA-256 of all bytes before it.
 //
-// The version changes whenever an older program would read a newer archive
-// wrongly. A reader takes its own version and refuses every line, member and
-// word that it does not know, but for lines with the member "optional": it skips
-// those of a type that it does not know, and says so.
+// The version changes whenever an older program would misread a newer archive. A reader
+// accepts only its own version, and refuses every line, member and word that it does
+// not know. The exception are lines with the member "optional": it skips those whose
+// type it does not know, and reports that.
 const (
 	formatName    = "guildhall-organization"
 	formatVersion = 1
 )
 
 const (
-	maxLine   = 64 << 10   // bytes; the longest that can be written has about 25 KiB
+	maxLine   = 64 << 10   // bytes; the longest line that can be written has about 25 KiB
 	maxPeople = 10_000_000 // each takes 33 bytes of memory
 )
 
-// shape is a type of line.
+// shape is the schema of a type of line.
 type shape struct {
 	schema.Line
-	once  bool     // there is exactly one
-	table string   // where it is kept, if it is the row of a table
-	whose []string // the columns of that table that hold the organization's id
+	once  bool     // exactly one line has this type
+	table string   // the table of the row, if the line is one
+	whose []string // the columns of that table that contain the organization's id
 }
 
-// The types of lines of version 1, in their order. Rules of the format apply to them.
+// These are the types of version 1, in their order, that have rules of their own.
 const (
 	archiveLine      = "archive"
 	personLine       = "person"
@@ -56,18 +56,19 @@ const (
 	endLine          = "end"
 )
 
-// tablesOfVersion1 are the lines that tables declared when the version began, in their
-// order. Where foreign keys allow another, this one is kept.
+// tablesOfVersion1 are the lines that tables declared in version 1, in their order.
+// This order is kept if foreign keys allow another one.
 var tablesOfVersion1 = []string{
 	organizationLine, orgActiveLine, orgSuspendedLine, orgArchivedLine, memberLine, adminLine, ownerLine, activeLine, suspendedLine,
 }
 
-// once is a line of which there is exactly one, and which this package makes itself.
+// once returns a type of which there is exactly one line, and which this package writes
+// itself.
 func once(line string, columns ...column.Column) shape {
 	return shape{Line: schema.Line{Type: line, Columns: columns}, once: true}
 }
 
-// lines are all types, in their order.
+// lines returns all types, in their order.
 func lines(tables []schema.Table, keys []database.ForeignKey) []shape {
 	shapes := []shape{
 		once(archiveLine, column.Word("format"), column.Number("version"), column.Past("exported_at"), column.Text("guildhall", 255),
@@ -80,9 +81,10 @@ func lines(tables []schema.Table, keys []database.ForeignKey) []shape {
 	}
 	shapes = append(shapes, declared(tables, keys)...)
 	return append(shapes,
-		// Where the part of the trail begins that retention has kept.
+		// This line says where the retained part of the audit chain begins.
 		once(chainLine, column.Number("first_sequence"), column.Digest("first_hash").OrNull()),
-		// As they were written, with the ids that people had: the hashes cover them.
+		// The events are exported unchanged, with the ids that people had, because the
+		// hashes cover them.
 		shape{table: "audit_events", whose: []string{"chain_id", "organization_id"}, Line: schema.Line{Type: eventLine, Key: "sequence", Columns: []column.Column{
 			column.Number("sequence"), column.ID("id"), column.Past("occurred_at"), column.Of[audit.Action]("action"),
 			column.ID("user_id").OrNull(), column.ID("actor_user_id").OrNull(), column.Text("actor_role", 255), column.ID("session_id").OrNull(),
@@ -92,8 +94,9 @@ func lines(tables []schema.Table, keys []database.ForeignKey) []shape {
 	)
 }
 
-// declared are the lines of the tables: behind those to which their foreign keys refer
-// and, where that leaves a choice, first those of version 1 and then as declared.
+// declared returns the lines of the tables. Each comes after those that its foreign
+// keys refer to. If that leaves a choice, those of version 1 come first, and then the
+// declared order decides.
 func declared(tables []schema.Table, keys []database.ForeignKey) []shape {
 	var waiting, ordered []shape
 	for _, t := range tables {
@@ -114,7 +117,8 @@ func declared(tables []schema.Table, keys []database.ForeignKey) []shape {
 		})
 	}
 	for len(waiting) > 0 {
-		// In a circle, which only a constraint that is checked at commit allows, it is the first.
+		// In a circle, which requires a constraint that is checked only at the commit,
+		// the first one is taken.
 		i := max(0, slices.IndexFunc(waiting, func(s shape) bool { return !waits(s) }))
 		ordered = append(ordered, waiting[i])
 		waiting = slices.Delete(waiting, i, i+1)

@@ -9,23 +9,24 @@ import (
 	"guildhall/platform/database"
 )
 
-// ImportOptions say how an archive is taken.
+// ImportOptions are the parameters of an import.
 type ImportOptions struct {
-	// PasswordHashes takes those of the archive for the accounts that are made.
-	// Whoever made the archive then chose those passwords. Without it, and for
-	// who has none in it, no password opens the account.
+	// PasswordHashes gives created accounts the passwords in the archive, which its
+	// author can choose. Without this option, or without a hash in the archive, an
+	// account has no password and can't be logged in to.
 	PasswordHashes bool
-	DryRun         bool // everything but the commit
+	DryRun         bool // everything except the commit
 }
 
-// attempts of an import that somebody else's registration got in the way of.
+// attempts is how often an import is tried if concurrent registrations conflict with
+// it.
 const attempts = 3
 
 var errDryRun = errors.New("dry run")
 
-// Import puts the organization of an archive into the database: all of it or
-// nothing. The archive is read twice, and the first time to its end before
-// anything is written. Importing it again changes nothing.
+// Import adds the organization in an archive to the database: all of it or nothing. It
+// reads the archive twice, the first time to its end before it writes anything.
+// Importing the same archive again changes nothing.
 func (t *Transfer) Import(ctx context.Context, archive io.ReadSeeker, o ImportOptions) (Summary, error) {
 	ctx = database.ForAll(ctx)
 	shapes, err := t.lines(ctx)
@@ -60,10 +61,10 @@ func (t *Transfer) Import(ctx context.Context, archive io.ReadSeeker, o ImportOp
 	}
 }
 
-// unchanged says whether the organization is here already with all that the
-// archive holds: every change of it is an event, so its trail goes through the
-// archive's last one. An organization that went another way is left alone, and
-// so is one whose retention has forgotten which way it went.
+// unchanged reports whether the organization exists here with everything that is in the
+// archive. Every change is an event, so in that case its audit chain contains the
+// archive's last event. An organization with a different history is refused, and so is
+// one whose retention has deleted the events that would show it.
 func (t *Transfer) unchanged(ctx context.Context, checked *reading) (Summary, error) {
 	s := checked.summary()
 	last := checked.chain
@@ -82,9 +83,9 @@ func (t *Transfer) unchanged(ctx context.Context, checked *reading) (Summary, er
 		s.Unchanged = true
 		return s, nil
 	case last.sequence < firstSequence-1:
-		return s, fmt.Errorf("the organization %s (%s) is here already, and its audit trail begins with event %d: whether it is as the archive has it, "+
-			"which ends with event %d, can't be told any more", checked.organizationID, name, firstSequence, last.sequence)
+		return s, fmt.Errorf("the organization %s (%s) already exists here, and its audit log begins with event %d: whether it matches the archive, "+
+			"which ends with event %d, can't be determined any more", checked.organizationID, name, firstSequence, last.sequence)
 	}
-	return s, fmt.Errorf("the organization %s (%s) is here already and not as the archive has it, which ends with its event %d: "+
+	return s, fmt.Errorf("the organization %s (%s) already exists here and differs from the archive, whose last event is %d: "+
 		"an import adds an organization, it never merges or replaces one", checked.organizationID, name, last.sequence)
 }

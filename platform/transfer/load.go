@@ -13,17 +13,17 @@ import (
 	"guildhall/platform/database"
 )
 
-// load is an import under way.
+// load is an import in progress.
 type load struct {
 	*Transfer
 	*reading
 	options ImportOptions
-	batch   []entry // of one type
+	batch   []entry // all of one type
 	result  Summary
 }
 
-// batchSize is how many rows go into a statement; 13 values each are far from
-// the 32,766 that SQLite takes.
+// batchSize is the number of rows in one statement. With 13 values each it is far below
+// SQLite's limit of 32,766.
 const batchSize = 500
 
 func (l *load) run(ctx context.Context, archive io.Reader) (Summary, error) {
@@ -65,7 +65,7 @@ func (l *load) flush(ctx context.Context) error {
 	}
 	l.batch = l.batch[:0]
 	if database.IsDuplicate(err) {
-		err = fmt.Errorf("something else here has the id or the email address of one: %w", err)
+		err = fmt.Errorf("the id or the email address of one is already used here: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("lines %d to %d (%s): %w", first.number, last.number, first.Type, err)
@@ -73,7 +73,7 @@ func (l *load) flush(ctx context.Context) error {
 	return nil
 }
 
-// insert writes the rows of a table in one statement.
+// insert inserts the rows of one table in one statement.
 func (l *load) insert(ctx context.Context, s *shape, rows []entry) error {
 	var args []any
 	for _, e := range rows {
@@ -91,7 +91,7 @@ func (l *load) insert(ctx context.Context, s *shape, rows []entry) error {
 	return l.insertInto(ctx, s.table, append(append([]string{}, s.whose...), s.Names()...), args)
 }
 
-// insertInto writes as many rows as there are values for.
+// insertInto inserts as many rows as there are values for.
 func (l *load) insertInto(ctx context.Context, table string, columns []string, args []any) error {
 	if len(args) == 0 {
 		return nil
@@ -102,9 +102,9 @@ func (l *load) insertInto(ctx context.Context, table string, columns []string, a
 	return l.db.Conn(ctx).Exec(statement, args...).Error
 }
 
-// mayOwn refuses an owner whose account here is archived: nobody archives one
-// who owns an organization that others are in. The account is held, so that it
-// is not archived meanwhile.
+// mayOwn refuses an owner whose account here is archived, because nobody can archive
+// the owner of an organization with other members. It locks the account, so that it is
+// not archived meanwhile.
 func (l *load) mayOwn(ctx context.Context, e entry) error {
 	owner := l.people.find(e.id("user_id")).here
 	var archived bool
@@ -114,7 +114,7 @@ func (l *load) mayOwn(ctx context.Context, e entry) error {
 	}
 	err := l.db.Row(ctx, "SELECT EXISTS (SELECT 1 FROM user_archives WHERE user_id = ? AND restored_at IS NULL)", owner).Scan(&archived)
 	if err != nil {
-		return fmt.Errorf("look at the owner's account: %w", err)
+		return fmt.Errorf("read the owner's account: %w", err)
 	}
 	if archived {
 		return fmt.Errorf("line %d: the owner's account here (%s) is archived: restore it first", e.number, owner)
@@ -127,8 +127,8 @@ func (l *load) beginTrail(ctx context.Context, e entry) error {
 		[]any{l.organizationID, 0, "", e.value("first_sequence"), e.text("first_hash")})
 }
 
-// continueTrail puts the chain's head behind the archive's events, and the
-// import itself behind that.
+// continueTrail sets the head of the audit chain to the archive's last event, and then
+// appends an event for the import.
 func (l *load) continueTrail(ctx context.Context, s Summary) error {
 	err := l.db.Conn(ctx).Exec("UPDATE audit_chains SET sequence = ?, hash = ?, oldest_at = ? WHERE id = ?",
 		l.chain.sequence, l.chain.hash, cmp.Or(l.chain.oldestAt, l.reading.now), l.organizationID).Error // mutant: imported-chain-age

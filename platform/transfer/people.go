@@ -7,30 +7,30 @@ import (
 	"github.com/google/uuid"
 )
 
-// someone is a person of the archive. There may be millions, so this is small.
+// someone is a person in the archive. An archive may have millions, so this is small.
 type someone struct {
-	id   uuid.UUID // there
-	here uuid.UUID // where it is imported
+	id   uuid.UUID // in the archive
+	here uuid.UUID // in this database
 	role role
 }
 
-// role is what has been said of somebody so far.
+// role is the set of facts that the lines have stated about a person so far.
 type role uint8
 
 const (
 	isMember role = 1 << iota
 	isAdmin
-	hasStanding // within the organization
+	hasStanding // a standing within the organization
 	isActive
 	isSuspended
 )
 
-// people are read before anything refers to them, and then sorted.
+// people are all read before any line refers to them, and then sorted.
 type people []someone
 
 func byID(a, b someone) int { return bytes.Compare(a.id[:], b.id[:]) }
 
-// sort returns an id that two have, if any.
+// sort sorts the people. It returns an id that occurs twice, if there is one.
 func (p people) sort() (twice uuid.UUID) {
 	slices.SortFunc(p, byID)
 	for i := 1; i < len(p); i++ {
@@ -41,7 +41,7 @@ func (p people) sort() (twice uuid.UUID) {
 	return uuid.Nil
 }
 
-// find returns nil for who is not among them.
+// find returns the person with an id, or nil.
 func (p people) find(id uuid.UUID) *someone {
 	i, ok := slices.BinarySearchFunc(p, someone{id: id}, byID)
 	if !ok {

@@ -7,10 +7,11 @@ import (
 	"guildhall/platform/database"
 )
 
-// peopleQuery reads everybody to whom a row of the organization refers: its
-// members, former ones, and whoever changed its standing or somebody's in it.
-// Of those who are no members, the name and the email address are all that the
-// organization has a right to. It takes the organization's id and the time.
+// peopleQuery returns the query for all people that a row of the organization refers
+// to: its members, former members, and those who changed its standing or a member's. Of
+// people who are not members, it selects only the name and the email address, because
+// the organization has no right to more. Its parameters are the organization's id and
+// the time.
 func (x *export) peopleQuery() string {
 	var references []string
 	for _, s := range x.shapes {
@@ -26,7 +27,7 @@ func (x *export) peopleQuery() string {
 	}
 	order := "u.email_canonical"
 	if x.db.Driver() == database.Postgres {
-		order += ` COLLATE "C"` // by bytes, as SQLite does
+		order += ` COLLATE "C"` // by bytes, as on SQLite
 	}
 	return `WITH k AS (SELECT ` + x.db.Param("uuid") + ` AS organization_id, ` + x.db.Param("timestamptz") + ` AS now),
 			referred AS (` + strings.Join(references, " UNION ") + `)

@@ -15,22 +15,22 @@ import (
 	"guildhall/platform/field"
 )
 
-// reading is an archive as far as its lines have been taken. Export takes the
-// lines that it writes, so that there is none that Import would refuse.
+// reading is the state of an archive whose lines have been accepted so far. Export also
+// checks the lines that it writes, so that it writes none that Import would refuse.
 type reading struct {
 	shapes []shape
 	now    time.Time
 	digest hash.Hash
 
-	number  int64 // of the line, from 1
-	at      int   // the shape of the last line
+	number  int64 // the number of the line, from 1
+	at      int   // the index of the last line's shape
 	counts  []int64
 	lastKey any
-	skipped []string // types of lines
+	skipped []string // the types of skipped lines
 
 	organizationID uuid.UUID
 	exportedAt     time.Time
-	hashes         bool // the header says that password hashes may follow
+	hashes         bool // the header says that the archive may contain password hashes
 	withHash       int64
 	people         people
 	sorted         bool
@@ -45,10 +45,10 @@ func newReading(shapes []shape, now time.Time) *reading {
 
 const errAfterEnd = field.Problem("something follows the end")
 
-// errNoArchive is the answer to a file of another kind.
-var errNoArchive = errors.New("this is no archive that `guildhall export` wrote")
+// errNoArchive is returned for a file of another kind.
+var errNoArchive = errors.New("this is not an archive of `guildhall export`")
 
-// take checks the next line, without its line break.
+// take parses and checks the next line, which is given without its line break.
 func (r *reading) take(line []byte) (entry, error) {
 	r.number++
 	e, err := r.parse(line)
@@ -56,7 +56,7 @@ func (r *reading) take(line []byte) (entry, error) {
 		err = r.place(e)
 	}
 	if err == nil && e.shape != nil {
-		err = r.hold(e)
+		err = r.checkRules(e)
 	}
 	var problem field.Problem
 	switch {
@@ -76,16 +76,16 @@ func (r *reading) sum() string { return hex.EncodeToString(r.digest.Sum(nil)) }
 
 func wrong(format string, args ...any) error { return field.Problem(fmt.Sprintf(format, args...)) }
 
-// place holds the lines to their order.
+// place refuses a line that is out of order.
 func (r *reading) place(e entry) error {
 	i := slices.IndexFunc(r.shapes, func(s shape) bool { return s.Type == e.Type })
 	switch {
 	case r.done:
 		return errAfterEnd
 	case i < r.at:
-		return wrong("a line of the type %s comes too late", e.Type)
+		return wrong("a line of the type %s is out of order", e.Type)
 	case e.once && r.counts[i] > 0:
-		return wrong("there is a second line of the type %s", e.Type)
+		return wrong("a second line has the type %s", e.Type)
 	}
 	for _, skipped := range r.shapes[r.at:i] {
 		if skipped.once && r.count(skipped.Type) == 0 {

@@ -6,26 +6,27 @@ import (
 	"github.com/google/uuid"
 )
 
-// skew is how far the clocks of two servers may be apart.
+// skew is the tolerated difference between the clocks of two servers.
 const skew = 5 * time.Minute
 
-// standing is what the lines said of the organization itself.
+// standing is what the lines stated about the organization itself.
 type standing struct {
 	active, suspended, archived bool
 }
 
-// hold holds a line to what must be true of every organization: here, and not
-// only by the constraints of the tables, so that whoever made the archive is
-// told which line is wrong before anything is written.
-func (r *reading) hold(e entry) error {
+// checkRules refuses a line that violates an invariant of organizations. The tables'
+// constraints would refuse it too, but this names the line that is wrong, before
+// anything is written.
+func (r *reading) checkRules(e entry) error {
 	if e.Type == archiveLine {
 		return r.begin(e)
 	}
 	if !r.sorted && e.Type != personLine && e.Type != organizationLine {
-		// All people have been read and, by an import, found or made.
+		// All people have been read; an import has also found or created their
+		// accounts.
 		r.sorted = true
 		if twice := r.people.sort(); twice != uuid.Nil {
-			return wrong("two people before it have the id %s", twice)
+			return wrong("two of the people have the id %s", twice)
 		}
 	}
 	for i, c := range e.Columns {
@@ -36,7 +37,7 @@ func (r *reading) hold(e entry) error {
 			}
 		case uuid.UUID:
 			if c.IsPerson && r.people.find(v) == nil {
-				return wrong("%s: nobody in the archive has the id %s", c.Name, v)
+				return wrong("%s: no person in the archive has the id %s", c.Name, v)
 			}
 		}
 	}
@@ -79,11 +80,11 @@ func (r *reading) begin(e entry) error {
 func (r *reading) meet(e entry) error {
 	switch {
 	case len(r.people) == maxPeople:
-		return wrong("there are more than %d people", maxPeople)
+		return wrong("the archive has more than %d people", maxPeople)
 	case e.id("id") == r.organizationID:
 		return wrong("id: is the organization's")
 	case e.value("password_hash") != nil && !r.hashes:
-		return wrong("password_hash: the first line says that there are none")
+		return wrong("password_hash: the first line says that the archive has none")
 	}
 	if e.value("password_hash") != nil {
 		r.withHash++
@@ -92,13 +93,13 @@ func (r *reading) meet(e entry) error {
 	return nil
 }
 
-// opens refuses a second span that has not ended.
+// opens refuses a second period that has not ended.
 func opens(e entry, end string, open *bool) error {
 	if e.value(end) != nil {
 		return nil
 	}
 	if *open {
-		return wrong("a second one has no %s", end)
+		return wrong("an earlier one also has no %s", end)
 	}
 	*open = true
 	return nil
@@ -116,14 +117,15 @@ func (r *reading) opensFor(e entry, end string, what role) error {
 	return nil
 }
 
-// grant is of power: an admin's, or the owner's, who needs no other.
+// grant refuses a grant of the admin or owner role to a person who is not a member. The
+// owner must not have an admin grant as well.
 func (r *reading) grant(e entry) error {
 	p := r.people.find(e.id("user_id"))
 	switch {
 	case p.role&isMember == 0:
 		return wrong("user_id: %s is no member", p.id)
 	case e.Type == ownerLine && p.role&isAdmin != 0:
-		return wrong("user_id: the owner holds an admin grant beside")
+		return wrong("user_id: the owner also has an admin grant")
 	case e.Type == adminLine:
 		p.role |= isAdmin
 	}

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// read takes every line of an archive and gives it to each.
+// read parses every line of an archive and passes it to each.
 func (r *reading) read(archive io.Reader, each func(entry) error) error {
 	unpacked, err := gzip.NewReader(archive)
 	if err != nil {
@@ -40,5 +40,5 @@ func (r *reading) read(archive io.Reader, each func(entry) error) error {
 	}
 }
 
-// errCutOff is the answer to an archive that ends before its last line.
+// errCutOff is returned for an archive that ends before its last line.
 var errCutOff = errors.New("the archive ends in the middle: it was cut off")

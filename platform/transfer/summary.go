@@ -2,7 +2,7 @@ package transfer
 
 import "github.com/google/uuid"
 
-// Summary is what was exported or imported.
+// Summary is the result of an export or import.
 type Summary struct {
 	OrganizationID uuid.UUID `json:"organization_id"`
 	People         int64     `json:"people"`
@@ -11,13 +11,13 @@ type Summary struct {
 	Events         int64     `json:"events"`
 	Hashes         int64     `json:"password_hashes"` // in the archive
 
-	// Of an import.
-	Found           int64 `json:"-"` // people who had an account
-	Made            int64 `json:"-"` // accounts
-	WithoutPassword int64 `json:"-"` // of those made
-	Unchanged       bool  `json:"-"` // the organization was here already, as the archive has it
+	// The rest is about imports.
+	Found           int64 `json:"-"` // people who already had an account
+	Made            int64 `json:"-"` // accounts created
+	WithoutPassword int64 `json:"-"` // accounts created without a password
+	Unchanged       bool  `json:"-"` // the organization already existed with everything that is in the archive
 
-	Skipped []string `json:"-"` // types of lines that a later version wrote, and that may be left out
+	Skipped []string `json:"-"` // types of optional lines that a later version wrote and that were skipped
 }
 
 func (r *reading) summary() Summary {

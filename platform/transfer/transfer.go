@@ -1,13 +1,11 @@
-// Package transfer takes one organization along to another server: Export writes
-// an archive of it, Import puts one in. The archive says who people are by their
-// email address, and carries what is the organization's: its standing, its
-// memberships and roles, what stands against people within it, and its chain of
-// the audit trail. What is an account's (its standing, its sessions, its own
-// trail) stays where it is.
+// Package transfer moves one organization to another server: Export writes an archive
+// of it, and Import reads one. The archive identifies people by their email addresses,
+// and contains what belongs to the organization: its standing, its memberships and
+// roles, restrictions of people within it, and its chain of the audit log. What belongs
+// to an account (its standing, its sessions, its own audit chain) is not transferred.
 //
-// Most lines are rows of tables, as their modules declare them; format.go has the
-// others, and the order. What is written, what is accepted and what is stored are the
-// same list.
+// Most lines are rows of tables, as their modules declare them. format.go has the
+// others, and the order. Export, validation and import all use the same list.
 package transfer
 
 import (
@@ -25,7 +23,7 @@ import (
 	"guildhall/platform/schema"
 )
 
-// Transfer exports from and imports into one database.
+// Transfer exports organizations from and imports them into one database.
 type Transfer struct {
 	db      *database.DB
 	trail   *audit.Trail
@@ -35,21 +33,22 @@ type Transfer struct {
 	version string // of this program
 }
 
-// New returns the transfer of a database.
+// New returns a Transfer for a database.
 func New(db *database.DB, trail *audit.Trail, hasher *password.Hasher, now func() time.Time, tables []schema.Table, version string) *Transfer {
 	return &Transfer{db: db, trail: trail, hasher: hasher, now: now, tables: tables, version: version}
 }
 
-// lines are those that an archive has here.
+// lines returns the types of lines that an archive of this version has.
 func (t *Transfer) lines(ctx context.Context) ([]shape, error) {
 	keys, err := t.db.ForeignKeys(ctx)
 	return lines(t.tables, keys), err
 }
 
-// ErrNoOrganization is the answer where there is none of this id or name.
+// ErrNoOrganization means that no organization has this id or name.
 var ErrNoOrganization = errors.New("there is no such organization")
 
-// Find returns the organization of an id or, where only one has it, of a name.
+// Find returns the organization with an id or name. It refuses a name that several
+// have.
 func Find(ctx context.Context, db *database.DB, idOrName string) (uuid.UUID, error) {
 	if id, err := uuid.Parse(idOrName); err == nil {
 		return id, nil
@@ -69,7 +68,7 @@ func Find(ctx context.Context, db *database.DB, idOrName string) (uuid.UUID, err
 		for i, id := range ids {
 			texts[i] = id.String()
 		}
-		return uuid.Nil, fmt.Errorf("several organizations have this name; say which by its id: %s", strings.Join(texts, ", "))
+		return uuid.Nil, fmt.Errorf("several organizations have this name; use the id of one: %s", strings.Join(texts, ", "))
 	}
 	return ids[0], nil
 }
