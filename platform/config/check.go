@@ -12,8 +12,8 @@ import (
 
 // Finding is one line of the production checklist.
 type Finding struct {
-	OK      bool   `json:"ok"`   // false: this stands between the configuration and production
-	Warn    bool   `json:"warn"` // it may: only who knows what was meant, or the network, can tell
+	OK      bool   `json:"ok"`   // false means that the configuration is not ready for production
+	Warn    bool   `json:"warn"` // possibly a problem; only the operator can tell
 	Name    string `json:"name"`
 	Message string `json:"message"`
 }
@@ -29,9 +29,9 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s %s: %s", mark, f.Name, f.Message)
 }
 
-// Check is the production checklist, done: what stands between this
-// configuration and production. Load has refused the worst of it already where
-// ENVIRONMENT is not development; from there, this tells what is still to do.
+// Check runs the production checklist: it returns what makes this configuration unfit
+// for production. Unless ENVIRONMENT is development, Load has already refused the worst
+// problems, and Check reports the rest.
 func (c *Config) Check() []Finding {
 	return []Finding{
 		c.checkEnvironment(),
@@ -44,9 +44,9 @@ func (c *Config) Check() []Finding {
 		c.checkOrigins(),
 		c.checkProxies(),
 		c.checkPrivateAddress(),
-		choose("RATE_LIMIT_ENABLED", c.RateLimitEnabled, "is on", "is off: passwords can be guessed without end"),
+		choose("RATE_LIMIT_ENABLED", c.RateLimitEnabled, "is on", "is off: the number of password guesses is not limited"),
 		note("ENABLE_REGISTRATION", c.EnableRegistration, "is on: anyone can create an account", "is off"),
-		note("LOG_FORMAT", c.LogFormat == "json", "is json", "is text: a log collector will want json"),
+		note("LOG_FORMAT", c.LogFormat == "json", "is json", "is text: log collectors need json"),
 	}
 }
 
@@ -57,7 +57,7 @@ func choose(name string, ok bool, good, bad string) Finding {
 	return Finding{OK: true, Name: name, Message: good}
 }
 
-// note is a finding that fails nobody.
+// note returns a finding that never fails the check.
 func note(name string, is bool, yes, no string) Finding {
 	f := choose(name, is, yes, no)
 	f.OK = true
@@ -131,7 +131,7 @@ func (c *Config) checkOrigins() Finding {
 	case faults != nil:
 		return Finding{OK: false, Name: name, Message: strings.Join(faults, ", ")}
 	case len(c.CORSOrigins) == 0:
-		return Finding{OK: true, Name: name, Message: "is empty: no page of another origin may call"}
+		return Finding{OK: true, Name: name, Message: "is empty: no page of another origin may call the API"}
 	}
 	return Finding{OK: true, Name: name, Message: fmt.Sprintf("lists %d exact origin(s)", len(c.CORSOrigins))}
 }
@@ -153,7 +153,7 @@ func (c *Config) checkProxies() Finding {
 	return Finding{OK: true, Name: name, Message: "is empty: a client's address is that of the connection, which behind a proxy is the proxy's"}
 }
 
-// isInner says whether an address to listen on is one that the Internet does not reach.
+// isInner reports whether an address to listen on can't be reached from the Internet.
 func isInner(host string) bool {
 	if host == "localhost" {
 		return true
@@ -162,8 +162,9 @@ func isInner(host string) bool {
 	return err == nil && (address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast())
 }
 
-// checkPrivateAddress fails on a public address. Every address of the machine is
-// what a container listens on, where the network keeps others out.
+// checkPrivateAddress fails on a public address. It only notes an address that means
+// every address of the machine: containers listen on that, and their network restricts
+// access.
 func (c *Config) checkPrivateAddress() Finding {
 	const name = "PRIVATE_ADDRESS"
 	if c.PrivateAddress == "" {
@@ -175,7 +176,7 @@ func (c *Config) checkPrivateAddress() Finding {
 	case err != nil:
 		return Finding{OK: false, Name: name, Message: "is not host:port"}
 	case host == "" || parsed == nil && address.IsUnspecified():
-		return Finding{OK: true, Name: name, Message: "is on every address: see that the network lets only those in who may read metrics and profiles"}
+		return Finding{OK: true, Name: name, Message: "is on every address: make sure that the network allows only those who may read metrics and profiles"}
 	case parsed == nil && !address.IsLoopback() && !address.IsPrivate() && !address.IsLinkLocalUnicast():
 		return Finding{OK: false, Name: name, Message: "is a public address: anyone could read metrics and profiles"}
 	}

@@ -34,7 +34,7 @@ func TestCheckOfDevelopmentSaysWhatIsToDo(t *testing.T) {
 		"JWT_REFRESH_SECRET_KEY": "is not set",
 		"DATABASE_URL":           "is not set",
 		"CORS_ORIGINS":           `"http://a.example" is not https, "*" is a wildcard; list the origins`,
-		"RATE_LIMIT_ENABLED":     "is off: passwords can be guessed without end",
+		"RATE_LIMIT_ENABLED":     "is off: the number of password guesses is not limited",
 		"TRUSTED_PROXIES":        "0.0.0.0/0 lets anyone choose the address they are counted under",
 	}
 	failed := failures(cfg)
@@ -104,7 +104,7 @@ func TestCheckOfTheProxies(t *testing.T) {
 func TestCheckOfThePrivateAddress(t *testing.T) {
 	for given, ok := range map[string]bool{
 		"none": true, "127.0.0.1:9090": true, "[::1]:9090": true, "10.1.2.3:9090": true, "[fd00::1]:9090": true, "metrics.internal:9090": true,
-		":9090": true, "0.0.0.0:9090": true, "[::]:9090": true, // in a container
+		":9090": true, "0.0.0.0:9090": true, "[::]:9090": true, // as in a container
 		"192.0.2.1:9090": false, "[2001:db8::1]:9090": false,
 	} {
 		cfg := mustLoad(t, Options{Environ: inProduction("PRIVATE_ADDRESS=" + given)})

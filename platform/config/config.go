@@ -1,9 +1,9 @@
-// Package config turns flags, the environment, a .env file, a YAML file and
-// defaults into one checked Config. It is the only importer of viper.
+// Package config creates one validated Config from flags, the environment, a .env file,
+// a YAML file and defaults. No other package imports viper.
 //
-// A setting that is wrong stops the start: nothing is guessed, nothing is
-// silently zero, and all problems are named together. Secrets mask themselves
-// wherever they are printed.
+// An invalid setting prevents the start: nothing is guessed, nothing silently becomes
+// zero, and all problems are reported together. Secrets mask themselves whenever they
+// are printed.
 package config
 
 import (
@@ -18,8 +18,8 @@ const (
 	production  = "production"
 )
 
-// Config is every setting of the service, checked. The names, defaults and
-// meanings stand in keys.go.
+// Config is all settings of the service, validated. keys.go has their names, defaults
+// and meanings.
 type Config struct {
 	Environment string
 	Debug       bool
@@ -27,7 +27,7 @@ type Config struct {
 	Port        int
 	DataDir     string // as given: relative to the process's working directory
 
-	PrivateAddress string // host:port; empty: none
+	PrivateAddress string // host:port; empty if none
 
 	DatabaseURL                 databaseurl.URL   // sqlite://path, postgres://… or postgresql://…
 	DatabaseReplicaURLs         []databaseurl.URL // postgres://… each
@@ -37,9 +37,9 @@ type Config struct {
 	MigrateOnStart              bool
 	DatabaseCopyBeforeMigrating bool
 
-	JWTSecretKey        Secret // signs
+	JWTSecretKey        Secret // signs and verifies
 	JWTRefreshSecretKey Secret
-	RetiredSecretKeys   []Secret // of access tokens: verify, and sign no more
+	RetiredSecretKeys   []Secret // of access tokens: they verify but no longer sign
 	RetiredRefreshKeys  []Secret
 	JWTIssuer           string
 	JWTAudience         string
@@ -53,14 +53,14 @@ type Config struct {
 	TrustedProxies          []string // IP addresses and CIDR ranges
 	RateLimitEnabled        bool
 	PasswordHashParameters  password.Parameters
-	PasswordHashConcurrency int // 0: as many as cores and memory allow
+	PasswordHashConcurrency int // 0 for as many as cores and memory allow
 	PasswordHashQueue       int
 
 	SessionRetention     time.Duration // after a session ended
 	IdempotencyRetention time.Duration
-	AuditRetention       time.Duration // 0: for ever
+	AuditRetention       time.Duration // 0 for ever
 
-	BackupDir      string // empty: no scheduled backups
+	BackupDir      string // empty if no backups are scheduled
 	BackupInterval time.Duration
 	BackupKeep     int
 
@@ -70,13 +70,13 @@ type Config struct {
 	DrainDelay       time.Duration
 	DrainTimeout     time.Duration
 
-	// Warnings are weaknesses that are tolerated, "NAME: sentence" each; most
-	// of them would refuse the start outside development.
+	// Warnings are tolerated weaknesses, "NAME: sentence" each. Most of them would be
+	// problems outside development.
 	Warnings []string
 
-	sources map[string]string // where each setting came from, by its name
+	sources map[string]string // the source of each setting, by its name
 }
 
-// Development reports whether this is the environment that forgives: weak
-// settings are warnings there, and secrets are made when missing.
+// Development reports whether the environment is development, where weak settings are
+// only warnings and missing secrets are created.
 func (c *Config) Development() bool { return c.Environment == development }

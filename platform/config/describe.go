@@ -1,6 +1,6 @@
 package config
 
-// Described says what a setting is called and is for, for documentation.
+// Described is the documentation of a setting.
 type Described struct {
 	Name  string // the environment variable
 	Flag  string // without the dashes

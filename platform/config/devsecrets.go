@@ -13,10 +13,10 @@ import (
 	"guildhall/platform/file"
 )
 
-// EnsureDevSecrets gives development the JWT secrets that were not set: those
-// kept in DATA_DIR from an earlier start, else new ones, kept there. Outside
-// development it does nothing, Load having refused to go on without them.
-// Processes that start at once end with the same secrets.
+// EnsureDevSecrets sets the JWT secrets that are not configured in development: to
+// those stored in DATA_DIR by an earlier start, or to new ones, which it stores there.
+// Outside development it does nothing, because Load has refused missing secrets.
+// Processes that start at the same time get the same secrets.
 func (c *Config) EnsureDevSecrets() error {
 	if !c.Development() {
 		return nil
@@ -36,12 +36,12 @@ func (c *Config) EnsureDevSecrets() error {
 		c.setSource(name, sourceMade)
 	}
 	if c.sameSecrets() {
-		return fmt.Errorf("the JWT secrets kept in %s are the same: delete one", c.DataDir)
+		return fmt.Errorf("the JWT secrets in %s are the same: delete one", c.DataDir)
 	}
 	return nil
 }
 
-// keptSecret reads the secret at path, having made it if there was none.
+// keptSecret reads the secret at path, after creating it if it does not exist.
 func keptSecret(path string) (Secret, error) {
 	kept, err := readSecret(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +50,7 @@ func keptSecret(path string) (Secret, error) {
 	if err := makeSecret(path); err != nil {
 		return "", err
 	}
-	return readSecret(path) // what is there, whoever put it there
+	return readSecret(path) // the existing secret, even if another process created it
 }
 
 func readSecret(path string) (Secret, error) {
@@ -60,13 +60,13 @@ func readSecret(path string) (Secret, error) {
 	}
 	text := strings.TrimSpace(string(content))
 	if len(text) < minSecret {
-		return "", fmt.Errorf("%s holds less than %d bytes: delete it to have a new one made", path, minSecret)
+		return "", fmt.Errorf("%s contains less than %d bytes: delete it so that a new one is created", path, minSecret)
 	}
 	return Secret(text), nil
 }
 
-// makeSecret puts a new secret at path unless there is one by then. The file
-// appears whole or not at all.
+// makeSecret writes a new secret to path, unless path exists by then. It writes the
+// whole file or none.
 func makeSecret(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -79,7 +79,7 @@ func makeSecret(path string) error {
 	defer os.Remove(f.Name())
 
 	random := make([]byte, 32)
-	rand.Read(random) // never fails: the runtime ends the process instead
+	rand.Read(random) // never returns an error: the runtime ends the process instead
 	_, err = fmt.Fprintln(f, base64.RawURLEncoding.EncodeToString(random))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

@@ -30,7 +30,7 @@ func (o Options) readDotenv(problems *Problems, warn func(name, format string, a
 		case name != "":
 			values[name] = value
 			if isSetting(name) && wasExpanded(value) {
-				warn(".env", "line %d: the value of %s is read as it is written, its $ and backslashes too; earlier versions expanded them", number, name)
+				warn(".env", "line %d: the value of %s is read literally, including $ and backslashes; earlier versions expanded them", number, name)
 			}
 		}
 	}
@@ -39,10 +39,10 @@ func (o Options) readDotenv(problems *Problems, warn func(name, format string, a
 
 var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
-// dotenvLine returns the setting of a line; a blank line and a comment have no name.
-// The value is what is written: quotes around it are removed, and nothing is
-// expanded, for a secret may contain a $. The errors do not quote the line, which
-// may be a secret, nor a name that is not a setting.
+// dotenvLine returns the setting of a line. Its name is empty for a blank line and for
+// a comment. Quotes around the value are removed, and nothing is expanded, because a
+// secret may contain a $. The errors do not quote the line, which may be a secret, nor
+// a name that is not a setting.
 func dotenvLine(line string) (name, value string, err error) {
 	line = strings.TrimSpace(line)
 	if line == "" || strings.HasPrefix(line, "#") {
@@ -65,8 +65,8 @@ func dotenvLine(line string) (name, value string, err error) {
 	return name, beforeComment(value), nil
 }
 
-// unquoted is what is between the first character, a quote, and the first quote of
-// the same kind that nothing follows but a comment.
+// unquoted returns what is between the first character, a quote, and the first quote of
+// the same kind that is followed by nothing or by a comment.
 func unquoted(value string) (string, error) {
 	quote := value[0]
 	for end := 1; end < len(value); end++ {
@@ -77,7 +77,7 @@ func unquoted(value string) (string, error) {
 	return "", errors.New("opens a quote that is not closed on the same line")
 }
 
-// beforeComment cuts a text at a # that follows white space, or that begins it.
+// beforeComment cuts a text at the first # that follows white space or begins the text.
 func beforeComment(text string) string {
 	for i := range len(text) {
 		if text[i] == '#' && (i == 0 || text[i-1] == ' ' || text[i-1] == '\t') {
@@ -89,6 +89,6 @@ func beforeComment(text string) string {
 
 var expanded = regexp.MustCompile(`\\|\$[A-Za-z_{(]`)
 
-// wasExpanded says whether an earlier version read a value in another way: it
-// replaced $NAME and removed backslashes.
+// wasExpanded reports whether an earlier version read a value differently: it replaced
+// $NAME and removed backslashes.
 func wasExpanded(value string) bool { return expanded.MatchString(value) }

@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// maxFile bounds what is read, in bytes: a NAME_FILE of /dev/zero should be a
-// problem and not a process that eats the machine.
+// maxFile is the maximum size of a file, in bytes: NAME_FILE=/dev/zero should be an
+// error, and must not exhaust the memory.
 const maxFile = 1 << 20
 
-// readValue returns the content of a file that holds one setting, without the
-// newline that editors and echo put at its end. Its errors don't name the
-// file: a secret put in NAME_FILE by mistake would be printed.
+// readValue returns the content of a file with the value of one setting, without the
+// newline that editors and echo append. Its errors don't name the file: a secret that
+// was set as NAME_FILE by mistake would be printed.
 func (o Options) readValue(path string) (string, error) {
 	content, err := o.read(path)
 	if err != nil {
@@ -30,8 +30,8 @@ func (o Options) readValue(path string) (string, error) {
 	return text, nil
 }
 
-// read returns a file of the working directory, or an error that reads as the
-// end of a sentence about it.
+// read returns the content of a file, whose path is relative to the working directory.
+// Its error reads as the end of a sentence about the file.
 func (o Options) read(path string) ([]byte, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(o.Dir, path)
@@ -52,9 +52,9 @@ func (o Options) read(path string) ([]byte, error) {
 	return utf8Text(content)
 }
 
-// utf8Text takes off the mark that editors on Windows put before UTF-8. What
-// its older PowerShell writes with > is UTF-16: a secret would not be what
-// people see in the file.
+// utf8Text removes the byte order mark that editors on Windows write. It refuses
+// UTF-16, which older versions of PowerShell write with >: a secret would differ from
+// what people see in the file.
 func utf8Text(content []byte) ([]byte, error) {
 	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
 		return nil, errors.New("is in UTF-16: save it as UTF-8")
@@ -62,7 +62,7 @@ func utf8Text(content []byte) ([]byte, error) {
 	return bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), nil
 }
 
-// unreadable drops the path from an error.
+// unreadable removes the path from an error.
 func unreadable(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {

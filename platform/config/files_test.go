@@ -21,7 +21,7 @@ func TestValueFromFile(t *testing.T) {
 	}
 }
 
-// TestFilesFromWindows have CRLF, and perhaps a byte order mark.
+// TestFilesFromWindows have CRLF line ends, and possibly a byte order mark.
 func TestFilesFromWindows(t *testing.T) {
 	const mark = "\ufeff"
 	dir := files(t, map[string]string{
@@ -72,7 +72,7 @@ func TestYAMLFaults(t *testing.T) {
 		"typo":           {"DATABSE_URL: sqlite://x.db", `configs/guildhall.yaml: "DATABSE_URL" is not a setting`},
 		"case":           {"PORT: 1\nport: 2", `configs/guildhall.yaml: "port" is not a setting`},
 		"repeated":       {"PORT: 1\nPORT: 2", "configs/guildhall.yaml: line 2 is not valid YAML, repeats a name"},
-		"nested":         {"PORT:\n  http: 1", "PORT: has settings below it (configs/guildhall.yaml)"},
+		"nested":         {"PORT:\n  http: 1", "PORT: has nested settings (configs/guildhall.yaml)"},
 		"list":           {"PORT: [1]", "PORT: is a list"},
 		"items":          {"CORS_ORIGINS: [1]", "CORS_ORIGINS: has an item that is not text"},
 		"number secret":  {"JWT_SECRET_KEY: 12345678901234567890123456789012345", "JWT_SECRET_KEY: has to be in quotes"},
@@ -103,7 +103,8 @@ func TestDotenvFaultsNameTheLineAndQuoteNothing(t *testing.T) {
 	}
 }
 
-// TestDotenvValuesAreWhatIsWritten: a secret with a $ in it keeps its length.
+// TestDotenvValuesAreWhatIsWritten: nothing in a value is expanded, so a secret that
+// contains a $ is not shortened.
 func TestDotenvValuesAreWhatIsWritten(t *testing.T) {
 	for written, want := range map[string]string{
 		`a$b$HOME${PATH}$(ls)` + "`ls`": `a$b$HOME${PATH}$(ls)` + "`ls`",
@@ -129,7 +130,7 @@ func TestWhatWasExpandedAndWhatIsAlmostASettingIsWarnedOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := strings.Join(cfg.Warnings, "\n")
-	contains(t, got, ".env: line 1: the value of JWT_ISSUER is read as it is written")
+	contains(t, got, ".env: line 1: the value of JWT_ISSUER is read literally")
 	contains(t, got, "JWT_SECRET_KEYS: is not a setting and has no effect; is JWT_SECRET_KEY meant? (.env)")
 	contains(t, got, "DATABASE_ULR: is not a setting and has no effect; is DATABASE_URL meant? (environment)")
 	contains(t, got, "cors_origin: is not a setting")

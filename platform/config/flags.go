@@ -8,10 +8,10 @@ const (
 	defaultYAML    = "configs/guildhall.yaml"
 )
 
-// Flags registers --config, and for every setting a flag (--database-url for
-// DATABASE_URL) and one that names a file with its value
-// (--database-url-file). The flags check nothing: Load does, so that a fault
-// in a flag is reported along with all others.
+// Flags registers --config and, for every setting, a flag (--database-url for
+// DATABASE_URL) and a flag for a file with its value (--database-url-file). The flags
+// are not validated here: Load does that, so that it reports them together with all
+// other problems.
 func Flags(flags *pflag.FlagSet) {
 	flags.String(configFlag, "", "YAML file of settings, which must exist (default "+defaultYAML+", if it does)")
 	for _, k := range keys() {
@@ -21,13 +21,13 @@ func Flags(flags *pflag.FlagSet) {
 		}
 		file := k.flag() + "-file"
 		flags.Var(&flagValue{kind: "string"}, file, "file with the value of --"+k.flag())
-		// Secrets belong in files, not in a process list; elsewhere the variant
+		// Secrets belong in files, not in a process list. For other settings this flag
 		// would only lengthen the help.
 		flags.Lookup(file).Hidden = !k.required
 	}
 }
 
-// flagValue keeps the text and knows the type only for --help.
+// flagValue stores the text. It knows the type only for --help.
 type flagValue struct{ text, kind string }
 
 func (f *flagValue) String() string { return f.text }

@@ -7,13 +7,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// level is one source of settings, before any is understood.
+// level is one source of settings, before their values are parsed.
 type level struct {
-	source string            // its name for people
-	values map[string]string // by NAME or NAME_FILE; empty counts as unset
+	source string            // its name in messages
+	values map[string]string // values by NAME or NAME_FILE; an empty one counts as unset
 }
 
-// levels are the sources, weakest first. It warns of names that are almost settings.
+// levels returns the sources, lowest precedence first. It warns of names that are
+// almost settings.
 func (o Options) levels(problems *Problems, c *Config) []level {
 	flags := level{"flag", flagValues(o.Flags)}
 	environment := level{"environment", environValues(o.Environ)}
@@ -24,8 +25,8 @@ func (o Options) levels(problems *Problems, c *Config) []level {
 	return []level{o.yamlLevel(path, problems), dotenv, environment, flags}
 }
 
-// resolve gives the settings of a level by name, having read the files that
-// NAME_FILE names, and notes where they came from.
+// resolve returns the settings of a level by name. It reads the files that NAME_FILE
+// names, and records the source of each setting.
 func (l level) resolve(o Options, problems *Problems, setSource func(name, source string)) map[string]any {
 	settings := map[string]any{}
 	for _, k := range keys() {
@@ -54,7 +55,7 @@ func flagValues(flags *pflag.FlagSet) map[string]string {
 	if flags == nil {
 		return values
 	}
-	flags.Visit(func(f *pflag.Flag) { // only those that were given
+	flags.Visit(func(f *pflag.Flag) { // only flags that were given
 		values[strings.ReplaceAll(strings.ToUpper(f.Name), "-", "_")] = f.Value.String()
 	})
 	return values

@@ -7,22 +7,22 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Options are what Load looks at; it touches nothing else of the process.
+// Options are the inputs of Load. It reads no other state of the process.
 type Options struct {
-	Dir     string         // where .env, configs/ and relative NAME_FILEs are; empty: the working directory
-	Environ []string       // as os.Environ gives it; nil is an empty environment
-	Flags   *pflag.FlagSet // registered by Flags and parsed; nil when there are none
+	Dir     string         // where .env, configs/ and relative NAME_FILEs are; the working directory if empty
+	Environ []string       // in the form of os.Environ; nil is an empty environment
+	Flags   *pflag.FlagSet // registered by Flags, and parsed; nil if there are none
 }
 
-// Load returns the configuration: flags before the environment before .env
-// before the YAML file before defaults. The error, if any, is of type
-// Problems and names everything that is wrong.
+// Load returns the configuration. Flags have precedence over the environment, then come
+// .env, the YAML file and the defaults. If Load returns an error, it is of type
+// Problems and lists everything that is wrong.
 func Load(o Options) (*Config, error) {
 	var problems Problems
 	cfg := &Config{}
 
-	// The levels are merged here rather than by viper's BindEnv and BindPFlag,
-	// which read the process's environment and know neither .env nor NAME_FILE.
+	// The levels are merged here and not by viper's BindEnv and BindPFlag, which read
+	// the process's environment and support neither .env nor NAME_FILE.
 	store := viper.New()
 	for _, level := range o.levels(&problems, cfg) {
 		if err := store.MergeConfigMap(level.resolve(o, &problems, cfg.setSource)); err != nil {
@@ -41,8 +41,8 @@ func Load(o Options) (*Config, error) {
 	return cfg, nil
 }
 
-// set parses one setting. One that a source has already failed to give is left
-// alone: its fault has been named.
+// set parses one setting. It skips a setting that has a problem already, which has been
+// reported.
 func (c *Config) set(k key, text string, problems *Problems) {
 	if text == "" || problems.has(k.name) {
 		return
@@ -59,21 +59,21 @@ func (c *Config) set(k key, text string, problems *Problems) {
 	}
 }
 
-// wrapping says that a value is wrapped in what was hardly meant to be a part of it,
-// as the end of a sentence. Files that are read by others than a shell, such as
-// Docker's env_file, keep quotes and white space.
+// wrapping returns a problem, as the end of a sentence, if a value is wrapped in
+// characters that were probably not meant to be part of it. Programs other than a
+// shell, such as Docker with its env_file, keep quotes and white space.
 func wrapping(text string) string {
 	trimmed := strings.TrimSpace(text)
 	switch {
 	case len(trimmed) > 1 && trimmed[0] == trimmed[len(trimmed)-1] && strings.ContainsRune("\"'`", rune(trimmed[0])):
-		return "is wrapped in quotes, which are a part of the value: take them off (Docker's env_file keeps them)"
+		return "is wrapped in quotes, which are a part of the value: remove them (Docker's env_file keeps them)"
 	case trimmed != text:
-		return "begins or ends with white space, which is a part of the value: take it off (Docker's env_file keeps it)"
+		return "begins or ends with white space, which is a part of the value: remove it (Docker's env_file keeps it)"
 	}
 	return ""
 }
 
-// forgives says whether a value is read without white space around it.
+// forgives reports whether white space around a value is ignored.
 func forgives(v value) bool {
 	switch v := v.(type) {
 	case word, list, replicaURLs:

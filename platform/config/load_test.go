@@ -17,7 +17,7 @@ const (
 	otherSecret = "e8RtY1uIo5PaSdF7gHjK3lZxC9vBnM2qWsEdCfVt"
 )
 
-// files writes files, by path, to a new working directory.
+// files writes files, by path, to a new working directory, and returns it.
 func files(t testing.TB, contents map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,7 +55,7 @@ func mustLoad(t testing.TB, o Options) *Config {
 	return cfg
 }
 
-// problemsOf loads what has to be refused, and returns the message.
+// problemsOf loads a configuration that must be refused, and returns the error.
 func problemsOf(t testing.TB, o Options) string {
 	t.Helper()
 	if o.Dir == "" {
@@ -69,7 +69,7 @@ func problemsOf(t testing.TB, o Options) string {
 	return err.Error()
 }
 
-// inProduction is a sound production environment, with more on top.
+// inProduction returns a valid production environment, with more settings.
 func inProduction(more ...string) []string {
 	return append([]string{
 		"ENVIRONMENT=production",

@@ -7,7 +7,7 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// settingNames are the names by which a setting is given in a file or the environment.
+// settingNames returns the names of all settings in files and in the environment.
 func settingNames() []string {
 	names := []string{configVariable}
 	for _, k := range keys() {
@@ -18,9 +18,9 @@ func settingNames() []string {
 
 func isSetting(name string) bool { return slices.Contains(settingNames(), name) }
 
-// misspelt returns a warning for each name that is almost a setting: what it was
-// meant to set keeps its default. Short names are left alone, for in the environment
-// they are other programs'.
+// misspelt returns a warning for each name that is almost a setting, because that
+// setting would keep its default. It ignores short names, which in the environment may
+// belong to other programs.
 func (l level) misspelt() (warnings []string) {
 	names := settingNames()
 	for given := range l.values {

@@ -9,15 +9,15 @@ import (
 	"guildhall/platform/databaseurl"
 )
 
-// originFault says why an origin may not be allowed to call from a browser, as
-// the end of a sentence, or nothing. The form is that of RFC 6454 §6.2, as
-// browsers send it: what differs in one byte would never match.
+// originFault returns why an origin can't be allowed for CORS, as the end of a
+// sentence, or an empty string. The form is that of RFC 6454 §6.2, which browsers send:
+// an origin that differs in one byte would never match.
 func originFault(origin string) string {
 	switch {
 	case strings.Contains(origin, "*"):
 		return "is a wildcard; list the origins"
 	case origin == "null":
-		return "is what every sandboxed page sends"
+		return "is the origin of every sandboxed page"
 	case !isExactOrigin(origin):
 		return "is not scheme://host[:port] in lower case, with no path, trailing slash or default port"
 	}
@@ -46,8 +46,8 @@ func isExactPort(u *url.URL) bool {
 	return !(u.Scheme == "http" && port == 80) && !(u.Scheme == "https" && port == 443)
 }
 
-// isClearOrigin reports whether pages of the origin travel unencrypted, so
-// that anyone on the way can put a script in them.
+// isClearOrigin reports whether pages of the origin are transferred without encryption,
+// so that an attacker on the network can inject a script.
 func isClearOrigin(origin string) bool {
 	u, err := url.Parse(origin)
 	return err != nil || u.Scheme == "http" && !databaseurl.IsLocal(u.Host)

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Setting is one setting fit to print.
+// Setting is one setting in printable form.
 type Setting struct {
 	Name   string
 	Value  string // secrets and the passwords of URLs are masked
@@ -14,7 +14,7 @@ type Setting struct {
 
 func (s Setting) String() string { return fmt.Sprintf("%s=%s (%s)", s.Name, s.Value, s.Source) }
 
-// Masked returns all settings, in the order of the documentation.
+// Masked returns all settings with secrets masked, in the order of the documentation.
 func (c *Config) Masked() []Setting {
 	table := keys()
 	settings := make([]Setting, 0, len(table))
@@ -24,7 +24,7 @@ func (c *Config) Masked() []Setting {
 	return settings
 }
 
-// Print writes all settings, masked, one a line.
+// Print writes all settings with secrets masked, one per line.
 func (c *Config) Print(w io.Writer) error {
 	for _, setting := range c.Masked() {
 		if _, err := fmt.Fprintln(w, setting); err != nil {

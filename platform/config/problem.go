@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Problem is one fault of the configuration. Name is a setting's, or the path
-// of the file that is at fault.
+// Problem is one error in the configuration. Name is the name of a setting, or the path
+// of a file.
 type Problem struct{ Name, Message string }
 
 func (p Problem) String() string { return p.Name + ": " + p.Message }
 
-// Problems is the error of Load: everything that is wrong, so that a person
-// can put it right in one go. It never holds a secret.
+// Problems is the error of Load: everything that is wrong, so that an operator can fix
+// it all at once. It never contains a secret.
 type Problems []Problem
 
-// Error lists the problems, one a line.
+// Error lists the problems, one per line.
 func (p Problems) Error() string {
 	lines := make([]string, 0, len(p)+1)
 	lines = append(lines, fmt.Sprintf("the configuration has %d problem(s)", len(p)))

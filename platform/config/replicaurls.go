@@ -19,7 +19,7 @@ func (r replicaURLs) masked() string {
 	return jsonText(items)
 }
 
-// parse quotes no URL in its errors, as databaseURL does not.
+// parse quotes no URL in its errors, as databaseURL.parse does not.
 func (r replicaURLs) parse(text string) error {
 	items, err := splitList(text)
 	if err != nil {
@@ -35,8 +35,8 @@ func (r replicaURLs) parse(text string) error {
 	return nil
 }
 
-// parseReplica takes a URL of one server: how far a standby is, is asked on one
-// connection and relied on for all of them.
+// parseReplica refuses a URL of several servers: the state of a standby is read on one
+// connection and must hold for all connections of its pool.
 func parseReplica(text string, target *databaseurl.URL) error {
 	if databaseurl.IsSQLite(text) {
 		return errors.New("is SQLite, which has no standbys")

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// The sample files are written by hand and held to the table: every setting
-// once, none that is unknown, each under its description, with its default in
-// development, and all of it commented out, since the YAML file is read where
-// it stands and defaults differ between environments.
+// The sample files are written by hand. This test compares them with the table: each
+// has every setting once and no unknown one, under its description, with its default in
+// development. All settings are commented out, because the YAML file is read from where
+// it is and defaults differ between environments.
 func TestSamplesAgreeWithTheTable(t *testing.T) {
 	for _, sample := range []struct{ path, target, separator string }{
 		{"../../configs/guildhall.yaml", defaultYAML, ": "},
@@ -62,8 +62,8 @@ func settingOf(line, separator string) (string, bool) {
 	return match[1], true
 }
 
-// compareWithDefaults also refuses a sample secret that would be fit for use:
-// somebody would use it.
+// compareWithDefaults also refuses a sample secret that could be used in production:
+// people would use it.
 func compareWithDefaults(t *testing.T, cfg *Config, source string) {
 	t.Helper()
 	defaults := mustLoad(t, Options{}).Masked()
@@ -85,8 +85,8 @@ func compareWithDefaults(t *testing.T, cfg *Config, source string) {
 	}
 }
 
-// A setting that is in the table but not bound to a field, or bound to
-// another's, would be silently zero.
+// A setting in the table that is not bound to a field, or is bound to another setting's
+// field, would silently be zero.
 func TestEverySettingHasAFieldOfItsOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range keys() {

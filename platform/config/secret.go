@@ -7,16 +7,16 @@ import (
 
 const mask = "********"
 
-// Secret is text that masks itself in fmt, log/slog and JSON. Only Reveal
-// gives it, which makes every use of a secret easy to find. (fmt can't call
-// methods on unexported fields: don't print a struct that keeps one there.)
+// Secret is text that masks itself in fmt, log/slog and JSON. Only Reveal returns it,
+// so that every use of a secret is easy to find. (fmt can't call methods on unexported
+// fields: don't print a struct that has a Secret in one.)
 type Secret string
 
-// Reveal returns the secret itself: for the library that needs it, never for
-// a message.
+// Reveal returns the secret itself. It is for the library that needs it, never for a
+// message.
 func (s Secret) Reveal() string { return string(s) }
 
-// String is a mask of fixed width, or empty when there is no secret.
+// String returns a mask of fixed width, or an empty string for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -26,8 +26,8 @@ func (s Secret) String() string {
 
 func (s Secret) GoString() string { return fmt.Sprintf("config.Secret(%q)", s.String()) }
 
-// Format masks under every verb: %x of a Stringer would print its mask in
-// hexadecimal, but %d would print the bytes.
+// Format masks the secret under every verb. With String alone, %x would print the mask
+// in hexadecimal, and %d would print the bytes.
 func (s Secret) Format(f fmt.State, verb rune) {
 	if verb == 'v' && f.Flag('#') {
 		fmt.Fprint(f, s.GoString())

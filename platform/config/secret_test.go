@@ -49,8 +49,8 @@ func TestPrintMasks(t *testing.T) {
 	}
 }
 
-// TestSecretsAreOneOrSeveral: what is no JSON array of strings is one secret, as in
-// earlier versions.
+// TestSecretsAreOneOrSeveral: a value that is not a JSON array of strings is one
+// secret, as in earlier versions.
 func TestSecretsAreOneOrSeveral(t *testing.T) {
 	const third = "Qw7eRt2yUi9oPa4sDf6gHj1kLz8xCv3bNm5QwErTy"
 	for _, one := range []string{
@@ -70,8 +70,8 @@ func TestSecretsAreOneOrSeveral(t *testing.T) {
 		}
 	}
 	twice := mustLoad(t, Options{Environ: append(inProduction(), `JWT_SECRET_KEY=["`+goodSecret+`","`+third+`","`+goodSecret+`"]`)})
-	contains(t, fmt.Sprint(twice.Warnings), "JWT_SECRET_KEY: holds a secret more than once")
-	contains(t, fmt.Sprint(twice.Check()), "warn JWT_SECRET_KEY: holds a secret more than once")
+	contains(t, fmt.Sprint(twice.Warnings), "JWT_SECRET_KEY: contains a secret more than once")
+	contains(t, fmt.Sprint(twice.Check()), "warn JWT_SECRET_KEY: contains a secret more than once")
 
 	several := `[ "` + goodSecret + `",` + "\n" + `"` + third + `" ]`
 	dir := files(t, map[string]string{"keys": several + "\n"})
@@ -91,7 +91,7 @@ func TestSecretsAreOneOrSeveral(t *testing.T) {
 	contains(t, fmt.Sprint(cfg.Check()), "JWT_SECRET_KEY: is set: 2 keys, of which the first signs", "JWT_REFRESH_SECRET_KEY: is set: one key")
 
 	for given, want := range map[string]string{
-		"[]":                             "JWT_SECRET_KEY: is a list without a secret in it",
+		"[]":                             "JWT_SECRET_KEY: is a list without a secret",
 		`["` + goodSecret + `",""]`:      "JWT_SECRET_KEY: has no secret as number 2 of its list",
 		`["` + goodSecret + `","short"]`: "JWT_SECRET_KEY: number 2 is shorter than 32 bytes",
 		`["` + third + `","` + otherSecret + `"]`: "JWT_REFRESH_SECRET_KEY: is the same as JWT_SECRET_KEY",

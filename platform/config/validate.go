@@ -9,10 +9,9 @@ import (
 	"guildhall/platform/databaseurl"
 )
 
-// validate looks at what one setting alone doesn't tell. What would be
-// dangerous in production is a problem in every environment but development,
-// where it is a warning; what only development may do (DEBUG, no secret yet)
-// is not even that there.
+// validate checks combinations of settings. What is dangerous in production is a
+// problem in every environment except development, where it is a warning. What is
+// allowed only in development (DEBUG, missing secrets) is not even a warning there.
 func (c *Config) validate(problems *Problems) {
 	weak := problems.add
 	if c.Development() {
@@ -47,7 +46,8 @@ func (c *Config) validate(problems *Problems) {
 	}
 }
 
-// requireSettings leaves out those whose own fault has been named.
+// requireSettings reports required settings that are missing, unless they have another
+// problem already.
 func (c *Config) requireSettings(problems *Problems) {
 	for _, k := range keys() {
 		if k.required && c.source(k.name) == sourceDefault && !problems.has(k.name) {
@@ -64,7 +64,7 @@ func (c *Config) refreshKeys() []Secret {
 	return append([]Secret{c.JWTRefreshSecretKey}, c.RetiredRefreshKeys...)
 }
 
-// howToSet tells where a value comes from. `openssl` is on nearly every machine.
+// howToSet returns how to get a value. `openssl` is available on nearly every machine.
 func howToSet(name string) string {
 	if name == "DATABASE_URL" {
 		return "sqlite:///var/lib/guildhall/guildhall.db for a file, postgres://user@host/name for a server"
@@ -72,7 +72,7 @@ func howToSet(name string) string {
 	return "`openssl rand -base64 32` makes one"
 }
 
-// sameSecrets says whether one signs, or signed, both kinds of token.
+// sameSecrets reports whether one secret signs, or signed, both kinds of token.
 func (c *Config) sameSecrets() bool {
 	return slices.ContainsFunc(c.accessKeys(), func(s Secret) bool { return s != "" && slices.Contains(c.refreshKeys(), s) })
 }
@@ -81,8 +81,8 @@ func (c *Config) warn(name, format string, args ...any) {
 	c.Warnings = append(c.Warnings, name+": "+fmt.Sprintf(format, args...))
 }
 
-// checkSecrets is silent on a missing one: outside development that is
-// requireSettings' to say.
+// checkSecrets does not report a missing secret: outside development, requireSettings
+// does.
 func (c *Config) checkSecrets(weak func(name, format string, args ...any), name string, all []Secret) {
 	if all[0] == "" {
 		return
@@ -95,19 +95,19 @@ func (c *Config) checkSecrets(weak func(name, format string, args ...any), name 
 	}
 }
 
-// secretsSlip says what somebody who wrote a list of secrets may not have meant.
+// secretsSlip returns a probable mistake in a list of secrets.
 func secretsSlip(all []Secret) string {
 	text := strings.TrimSpace(all[0].Reveal())
 	switch {
 	case len(all) == 1 && strings.HasPrefix(text, "[") && strings.ContainsAny(text, `,"'`):
 		return "begins with [ and is not a JSON array of strings, so it is one secret"
 	case len(all) > 1 && len(slices.Compact(slices.Sorted(slices.Values(all)))) < len(all):
-		return "holds a secret more than once"
+		return "contains a secret more than once"
 	}
 	return ""
 }
 
-// secretsWeakness is secretWeakness of the first that has one.
+// secretsWeakness returns the first weakness of the secrets.
 func secretsWeakness(all []Secret) string {
 	for i, s := range all {
 		weakness := secretWeakness(s)

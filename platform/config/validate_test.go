@@ -33,7 +33,7 @@ func TestTypes(t *testing.T) {
 		"DATABASE_URL=sqlite://":                               "DATABASE_URL: names no file",
 		"DATABASE_URL=postgres://u:hunter2@hunter2@h/d":        "DATABASE_URL: has more than one @ before the host: in a user or a password, @ is written %40",
 		"DATABASE_URL=postgres://u:1/hunter2@h/d":              "DATABASE_URL: has an @ after a /",
-		`DATABASE_URL="postgres://u:hunter2@h/d"`:              "DATABASE_URL: is wrapped in quotes, which are a part of the value: take them off (Docker's env_file keeps them) (environment)",
+		`DATABASE_URL="postgres://u:hunter2@h/d"`:              "DATABASE_URL: is wrapped in quotes, which are a part of the value: remove them (Docker's env_file keeps them) (environment)",
 		"DATABASE_URL='sqlite://x.db'":                         "DATABASE_URL: is wrapped in quotes",
 		"DATABASE_URL= postgres://u:hunter2@h/d":               "DATABASE_URL: begins or ends with white space",
 		"DATABASE_URL=postgres://u:hunter2@h/d\t":              "DATABASE_URL: begins or ends with white space",
@@ -56,8 +56,8 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// TestValuesThatAreWrapped and are taken as they are: what signs tokens would change
-// with the quotes.
+// TestValuesThatAreWrapped and are accepted with the quotes or white space: without
+// them, the signing key would change.
 func TestValuesThatAreWrapped(t *testing.T) {
 	for setting, want := range map[string]bool{
 		`JWT_SECRET_KEY="` + goodSecret + `"`: true, "JWT_SECRET_KEY='" + goodSecret + "'": true, "JWT_SECRET_KEY= " + goodSecret: true, "JWT_REFRESH_SECRET_KEY=" + otherSecret + " ": true,
@@ -186,8 +186,8 @@ func TestTrustingEveryoneIsWarnedOf(t *testing.T) {
 	}
 }
 
-// TestWordsInAnyCase: Development forgives as development does, and Production is
-// held to production's rules.
+// TestWordsInAnyCase: Development has the rules of development, and Production those of
+// production.
 func TestWordsInAnyCase(t *testing.T) {
 	for _, given := range []string{"Development", "DEVELOPMENT", " development "} {
 		cfg := mustLoad(t, Options{Environ: []string{"ENVIRONMENT=" + given, "LOG_LEVEL=DEBUG", "LOG_FORMAT=Json", "DATABASE_POOL_MODE=Session"}})

@@ -15,12 +15,12 @@ import (
 	"guildhall/platform/password"
 )
 
-// value is the typed side of a setting: a pointer into a Config and how text
-// becomes what it points to. Errors of parse read as the end of a sentence
-// that begins with the setting's name; they quote no secret.
+// value is the typed side of a setting: a pointer to a field of Config, and how to
+// convert text to its type. Errors of parse read as the end of a sentence that begins
+// with the setting's name. They quote no secret.
 type value interface {
 	parse(text string) error
-	masked() string // fit to print, in a form that parse accepts
+	masked() string // printable, in a form that parse accepts
 	kind() string
 }
 
@@ -43,7 +43,7 @@ func (t text) parse(s string) error {
 	return nil
 }
 
-// word is one of a few, in any case: Production is production.
+// word is one of several words, in upper or lower case: Production is production.
 type word struct {
 	target *string
 	check  func(string) error
@@ -56,8 +56,8 @@ func (w word) parse(s string) error { return text(w).parse(plainWord(s)) }
 
 func plainWord(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// secrets are one, or a JSON array of several of which the first is in use. Whatever
-// is no such array is one secret: also with commas or brackets in it.
+// secrets are one secret, or a JSON array of several of which the first one signs. A
+// text that is not such an array is one secret, even if it contains commas or brackets.
 type secrets struct {
 	target  *Secret
 	retired *[]Secret
@@ -78,7 +78,7 @@ func (s secrets) parse(text string) error {
 		several = []Secret{Secret(text)}
 	}
 	if len(several) == 0 {
-		return errors.New("is a list without a secret in it")
+		return errors.New("is a list without a secret")
 	}
 	if i := slices.Index(several, ""); i >= 0 {
 		return fmt.Errorf("has no secret as number %d of its list", i+1)
@@ -135,7 +135,7 @@ func (h hashParameters) parse(text string) error {
 	return nil
 }
 
-// span is a duration given as a whole number of the unit in its name.
+// span is a duration given as a number of the unit in the setting's name.
 type span struct {
 	target   *time.Duration
 	unit     time.Duration
@@ -187,8 +187,8 @@ func (l list) parse(text string) error {
 	return nil
 }
 
-// splitList takes what the FastAPI service took, a JSON array, and what people
-// write by hand, commas.
+// splitList accepts a JSON array, as the FastAPI service did, or values separated by
+// commas, as people write them.
 func splitList(text string) ([]string, error) {
 	if strings.HasPrefix(strings.TrimSpace(text), "[") {
 		var items []string
@@ -207,7 +207,7 @@ func splitList(text string) ([]string, error) {
 }
 
 func jsonText(items []string) string {
-	b, _ := json.Marshal(items) // strings always marshal
+	b, _ := json.Marshal(items) // strings can always be marshalled
 	return string(b)
 }
 
@@ -236,8 +236,8 @@ func hostName(s string) error {
 	return errors.New("is neither an IP address nor a host name (the port is PORT's)")
 }
 
-// hostPort is an address to listen on, or none. It may leave out the host, for
-// every address of the machine.
+// hostPort is an address to listen on, or none. Without a host it means every address
+// of the machine.
 type hostPort struct{ target *string }
 
 const none = "none"
@@ -290,7 +290,7 @@ func onlyContains(s, alphabet string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(alphabet, r) })
 }
 
-// addressOrRange parses as Gin will, so that what passes here is taken there.
+// addressOrRange parses as Gin will, so that Gin accepts what this accepts.
 func addressOrRange(s string) error {
 	if net.ParseIP(s) != nil {
 		return nil

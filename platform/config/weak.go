@@ -8,8 +8,8 @@ import (
 
 const minSecret = 32 // bytes; RFC 7518 §3.2: at least as long as HS256's hash
 
-// knownSecrets are published examples that look random enough to pass every
-// other check, or that somebody will extend to 32 bytes.
+// knownSecrets are published examples that look random enough to pass every other
+// check, or that people may extend to 32 bytes.
 func knownSecrets() []string {
 	return []string{
 		"your-secret-key-here",         // the FastAPI service's README
@@ -19,8 +19,8 @@ func knownSecrets() []string {
 	}
 }
 
-// placeholders are words of examples, without separators and case. None will
-// turn up in 32 random bytes.
+// placeholders are words from examples, in lower case and without separators. They are
+// very unlikely to occur in 32 random bytes.
 func placeholders() []string {
 	return []string{
 		"changeme", "changethis", "replaceme", "placeholder", "example",
@@ -29,8 +29,8 @@ func placeholders() []string {
 	}
 }
 
-// secretWeakness says why a signing key is not fit for production, as the end
-// of a sentence, or nothing.
+// secretWeakness returns why a signing key is not fit for production, as the end of a
+// sentence, or an empty string.
 func secretWeakness(s Secret) string {
 	text := s.Reveal()
 	if slices.Contains(knownSecrets(), text) {
@@ -51,8 +51,8 @@ func secretWeakness(s Secret) string {
 	return ""
 }
 
-// repeats reports whether s is a shorter string, over and over: it then
-// occurs in its double elsewhere than at the start and in the middle.
+// repeats reports whether s consists of repetitions of a shorter string: in that case s
+// occurs in s+s also at other positions than the start and the middle.
 func repeats(s string) bool {
 	return len(s) > 1 && strings.Contains((s + s)[1:2*len(s)-1], s)
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/spf13/viper"
 )
 
-// yamlLevel reads the YAML file that was asked for, or the default one if it
-// is there.
+// yamlLevel reads the YAML file that was asked for, or the default one if it exists.
 func (o Options) yamlLevel(path string, problems *Problems) level {
 	asked := path != ""
 	if !asked {
@@ -30,9 +29,9 @@ func (o Options) yamlLevel(path string, problems *Problems) level {
 	return level{path, parseYAML(path, content, problems)}
 }
 
-// parseYAML takes a flat map of settings. It decodes with viper's codec but
-// not through ReadConfig, which would fold the names' case and so let the last
-// of PORT and port win by chance.
+// parseYAML parses a flat map of settings. It decodes with viper's codec but not with
+// ReadConfig, which would ignore the case of names and so let one of PORT and port win
+// by chance.
 func parseYAML(path string, content []byte, problems *Problems) map[string]string {
 	decoder, err := viper.NewCodecRegistry().Decoder("yaml")
 	if err != nil {
@@ -66,7 +65,7 @@ func parseYAML(path string, content []byte, problems *Problems) map[string]strin
 	return values
 }
 
-// yamlText makes of a YAML value the text that the environment would have had.
+// yamlText converts a YAML value to the text that it would be in the environment.
 func yamlText(kind string, raw any) (string, error) {
 	switch v := raw.(type) {
 	case nil:
@@ -87,18 +86,18 @@ func yamlText(kind string, raw any) (string, error) {
 		}
 		return jsonText(items), nil
 	case map[string]any, map[any]any:
-		return "", errors.New("has settings below it")
+		return "", errors.New("has nested settings")
 	}
 	if kind == "string" || kind == "list" {
-		// 0123 and 1e9 have been rewritten by now: a secret would not be what
-		// the file says.
+		// At this point 0123 and 1e9 have been converted to numbers: a secret would not
+		// be what the file contains.
 		return "", errors.New("has to be in quotes")
 	}
 	return fmt.Sprint(raw), nil
 }
 
-// faultyLine keeps only the line's number of what the YAML decoder says: the
-// rest may quote the file.
+// faultyLine keeps only the line number of an error of the YAML decoder: the rest may
+// quote the file.
 func faultyLine(err error) string {
 	if line := regexp.MustCompile(`line \d+`).FindString(err.Error()); line != "" {
 		return line
