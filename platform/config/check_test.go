@@ -22,7 +22,7 @@ func TestCheckPassesProduction(t *testing.T) {
 	}
 }
 
-func TestCheckOfDevelopmentSaysWhatIsToDo(t *testing.T) {
+func TestCheckOfDevelopment(t *testing.T) {
 	cfg := inDevelopment(t, t.TempDir(), "CORS_ORIGINS=http://localhost:3000,http://a.example,*", "RATE_LIMIT_ENABLED=false", "TRUSTED_PROXIES=0.0.0.0/0")
 	if err := cfg.EnsureDevSecrets(); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ func inDevelopment(t testing.TB, dataDir string, more ...string) *Config {
 	return mustLoad(t, Options{Environ: append([]string{"DATA_DIR=" + dataDir}, more...)})
 }
 
-func TestDevelopmentSecretsAreMadeOnceAndKept(t *testing.T) {
+func TestDevelopmentSecretsAreCreatedOnceAndKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	first, second := inDevelopment(t, dir), inDevelopment(t, dir)
 	for _, cfg := range []*Config{first, second} {
@@ -64,7 +64,7 @@ func TestProcessesThatStartAtOnceShareTheSecrets(t *testing.T) {
 	}
 }
 
-func TestSecretsThatAreSetAreLeftAlone(t *testing.T) {
+func TestConfiguredSecretsAreKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	cfg := inDevelopment(t, dir, "JWT_SECRET_KEY="+goodSecret)
 	if err := cfg.EnsureDevSecrets(); err != nil {
@@ -78,7 +78,7 @@ func TestSecretsThatAreSetAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestOutsideDevelopmentNoSecretIsMade(t *testing.T) {
+func TestNoSecretIsCreatedOutsideDevelopment(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	cfg := &Config{Environment: production, DataDir: dir}
 	if err := cfg.EnsureDevSecrets(); err != nil {
@@ -89,7 +89,7 @@ func TestOutsideDevelopmentNoSecretIsMade(t *testing.T) {
 	}
 }
 
-func TestKeptSecretsThatAreUnfitAreRefused(t *testing.T) {
+func TestInvalidKeptSecretsAreRefused(t *testing.T) {
 	for name, contents := range map[string]map[string]string{
 		"empty": {"jwt_secret_key": ""},
 		"short": {"jwt_refresh_secret_key": "hunter2"},

@@ -123,7 +123,7 @@ func TestDotenvValuesAreWhatIsWritten(t *testing.T) {
 	}
 }
 
-func TestWhatWasExpandedAndWhatIsAlmostASettingIsWarnedOf(t *testing.T) {
+func TestWarnsOfExpandedValuesAndMisspelledNames(t *testing.T) {
 	dir := files(t, map[string]string{".env": "JWT_ISSUER=a$HOME\nJWT_SECRET_KEYS=x\nOTHER=$x\nJWT_AUDIENCE=5$\n"})
 	cfg, err := Load(Options{Dir: dir, Environ: []string{"DATABASE_ULR=sqlite://x.db", "cors_origin=x", "HOSTNAME=here", "LOGNAME=ada", "PORTS=1", "OTEL_SERVICE_NAME=x"}})
 	if err != nil {

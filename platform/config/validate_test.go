@@ -158,7 +158,7 @@ func TestEqualSecretsAreRefusedEverywhere(t *testing.T) {
 	}
 }
 
-func TestAnyOtherEnvironmentIsHeldToTheRules(t *testing.T) {
+func TestOtherEnvironmentsHaveProductionRules(t *testing.T) {
 	got := problemsOf(t, Options{Environ: []string{"ENVIRONMENT=dev"}})
 	contains(t, got, "JWT_SECRET_KEY: has to be set", "JWT_REFRESH_SECRET_KEY: has to be set", "DATABASE_URL: has to be set")
 }
@@ -179,7 +179,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-func TestTrustingEveryoneIsWarnedOf(t *testing.T) {
+func TestWarnsOfTrustingEveryProxy(t *testing.T) {
 	for _, proxy := range []string{"0.0.0.0/0", "::/0"} {
 		cfg := mustLoad(t, Options{Environ: inProduction("TRUSTED_PROXIES=10.0.0.1," + proxy)})
 		contains(t, strings.Join(cfg.Warnings, "\n"), "TRUSTED_PROXIES: "+proxy+" lets anyone choose")

@@ -74,7 +74,7 @@ type DB struct {
 	lastly         func(context.Context) error
 	sqlitePath     string
 	opened         *opened       // of SQLite
-	held           string        // the file's second name (hard link), if it has one
+	secondName     string        // a hard link to the file, if it has one
 	idleLog        os.FileInfo   // the write-ahead log, as last checked
 	checkpoints    atomic.Uint32 // the number of checkpoints seen
 	room           room

@@ -20,7 +20,7 @@ type standby struct {
 
 	mu       sync.Mutex
 	in       bool
-	told     told
+	logged   logged
 	asOf     time.Time // it has replayed what the primary had committed by then
 	complete int64     // it has replayed all transactions below this number
 	waitsFor position
@@ -67,11 +67,11 @@ func (s *standby) leaveOut() {
 	s.in = false
 }
 
-// told is what the log says about a standby.
-type told int8
+// logged is what the log says about a standby.
+type logged int8
 
 const (
-	nothing told = iota
+	nothing logged = iota
 	used
 	unused
 )
@@ -86,10 +86,10 @@ func (s *standby) isNews(err error) bool {
 	if err != nil {
 		now = unused
 	}
-	if now == s.told || s.told == nothing && errors.Is(err, errLags) && time.Since(s.opened) <= maxLag {
+	if now == s.logged || s.logged == nothing && errors.Is(err, errLags) && time.Since(s.opened) <= maxLag {
 		return false
 	}
-	s.told = now
+	s.logged = now
 	return true
 }
 

@@ -52,7 +52,7 @@ func (d *DB) DeleteDigest(ctx context.Context) error {
 		return err
 	}
 	if _, err := d.writePool.ExecContext(ctx, "DROP TABLE "+digestTable); err != nil {
-		return fmt.Errorf("forget the digest: %w", err)
+		return fmt.Errorf("delete the digest: %w", err)
 	}
 	return nil
 }

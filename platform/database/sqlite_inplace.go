@@ -164,7 +164,7 @@ func (d *DB) HoldFile(ctx context.Context) {
 	held := d.opened.path + heldSuffix
 	info, err := os.Stat(held)
 	if err == nil && os.SameFile(info, d.opened.file) { // left by a process that was killed
-		d.held = held
+		d.secondName = held
 		return
 	}
 	if err == nil {
@@ -180,13 +180,13 @@ func (d *DB) HoldFile(ctx context.Context) {
 		d.options.Log.DebugContext(ctx, "the SQLite file has no second name", "cause", err)
 		return
 	}
-	d.held = held
+	d.secondName = held
 }
 
 // unlinkHeld removes the second name, unless the log still needs it.
 func (d *DB) unlinkHeld() {
-	if d.held != "" && !hasLog(d.opened.path) {
-		_ = os.Remove(d.held)
+	if d.secondName != "" && !hasLog(d.opened.path) {
+		_ = os.Remove(d.secondName)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestEveryMembershipIsOnce(t *testing.T) {
+func TestMembershipsAreUnique(t *testing.T) {
 	t.Parallel()
 	tried := 0
 	for users := int64(1); users <= 9; users++ {
@@ -60,7 +60,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBe(t *testing.T) {
+func TestImpossibleSizes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		size Size

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestAServiceDrainsAtAStop(t *testing.T) {
+func TestServiceDrainsWhenStopped(t *testing.T) {
 	s, log := start(t, "drains")
 	waitFor(t, s, svc.Running)
 	waitForLog(t, log, "serving\n")
@@ -56,7 +56,7 @@ func TestAServiceDrainsAtAStop(t *testing.T) {
 	waitForLog(t, log, "serving\ndrained\n")
 }
 
-func TestAServiceTellsThatItFailed(t *testing.T) {
+func TestServiceReportsFailure(t *testing.T) {
 	s, log := start(t, "fails")
 	end := waitFor(t, s, svc.Stopped)
 	if end.Win32ExitCode != uint32(windows.ERROR_SERVICE_SPECIFIC_ERROR) || end.ServiceSpecificExitCode != 3 {

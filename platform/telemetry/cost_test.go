@@ -46,7 +46,7 @@ func measuring(t *testing.T, metrics bool) (allocations float64) {
 	return testing.AllocsPerRun(1000, once)
 }
 
-func TestWhatIsOffCostsNothing(t *testing.T) {
+func TestDisabledTelemetryCostsNothing(t *testing.T) {
 	if n := measuring(t, false); n != 0 {
 		t.Errorf("nothing is measured, and takes %v allocations", n)
 	}

@@ -23,7 +23,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.Buffer.Write(b)
 }
 
-func TestLostLinesAreCountedAndSaid(t *testing.T) {
+func TestLostLinesAreCountedAndReported(t *testing.T) {
 	t.Parallel()
 	var to pipe
 	var lost telemetry.LostLines

@@ -107,7 +107,7 @@ func readBy(shapes []shape, archive []byte) (r *reading, entries []entry, err er
 	return r, entries, err
 }
 
-func TestAGoodArchiveIsRead(t *testing.T) {
+func TestValidArchiveIsRead(t *testing.T) {
 	t.Parallel()
 	for n := range 3 {
 		lines := good()
@@ -206,7 +206,7 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		{"no owner", "line 12: a line of the type owner is missing before it", drop(12)},
 		{"somebody active twice", "line 14: an earlier one also has no deactivated_at", replace(14, `"user_id":"`+grace, `"user_id":"`+ada)},
 		{"a member without standing", "line 18: the member " + grace + " has no line of the type user_active_status", drop(14)},
-		{"suspended by nobody", "line 15: suspended_by: nobody in the archive", replace(15, eve, theOrganization)},
+		{"suspended by nobody", "line 15: suspended_by: no person in the archive", replace(15, eve, theOrganization)},
 		{"a line too early", "line 12: a line of the type admin is out of order", swap(11)},
 		{"a changed event", "line 17: event 1 is not what was written", replace(17, `"actor_role":"owner"`, `"actor_role":"admin"`)},
 		{"an event less", "line 17: event 2 follows event 0", drop(17)},
@@ -236,9 +236,9 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 	}
 }
 
-// TestALineThatMayBeSkipped checks that an unknown line marked as optional is skipped
+// TestOptionalLinesAreSkipped checks that an unknown line marked as optional is skipped
 // and counted, at any position. Without the mark it is refused.
-func TestALineThatMayBeSkipped(t *testing.T) {
+func TestOptionalLinesAreSkipped(t *testing.T) {
 	t.Parallel()
 	note := `{"type":"note","optional":true,"id":"` + ada + `","text":"x"}`
 	for at := range good() {

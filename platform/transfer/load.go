@@ -110,7 +110,7 @@ func (l *load) mayOwn(ctx context.Context, e entry) error {
 	var archived bool
 	var held string
 	if err := l.db.Row(ctx, "SELECT id FROM users WHERE id = ?"+l.db.ForUpdate(), owner).Scan(&held); err != nil {
-		return fmt.Errorf("hold the owner's account: %w", err)
+		return fmt.Errorf("lock the owner's account: %w", err)
 	}
 	err := l.db.Row(ctx, "SELECT EXISTS (SELECT 1 FROM user_archives WHERE user_id = ? AND restored_at IS NULL)", owner).Scan(&archived)
 	if err != nil {
@@ -133,7 +133,7 @@ func (l *load) continueTrail(ctx context.Context, s Summary) error {
 	err := l.db.Conn(ctx).Exec("UPDATE audit_chains SET sequence = ?, hash = ?, oldest_at = ? WHERE id = ?",
 		l.chain.sequence, l.chain.hash, cmp.Or(l.chain.oldestAt, l.reading.now), l.organizationID).Error // mutant: imported-chain-age
 	if err != nil {
-		return fmt.Errorf("continue the audit trail: %w", err)
+		return fmt.Errorf("continue the audit log: %w", err)
 	}
 	return l.trail.Record(ctx, audit.Event{
 		Action: audit.OrganizationImported, OrganizationID: audit.In(l.organizationID), Details: map[string]string{

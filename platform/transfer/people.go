@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// someone is a person in the archive. An archive may have millions, so this is small.
-type someone struct {
+// person is a person in the archive. An archive may have millions, so this is small.
+type person struct {
 	id   uuid.UUID // in the archive
 	here uuid.UUID // in this database
 	role role
@@ -26,9 +26,9 @@ const (
 )
 
 // people are all read before any line refers to them, and then sorted.
-type people []someone
+type people []person
 
-func byID(a, b someone) int { return bytes.Compare(a.id[:], b.id[:]) }
+func byID(a, b person) int { return bytes.Compare(a.id[:], b.id[:]) }
 
 // sort sorts the people. It returns an id that occurs twice, if there is one.
 func (p people) sort() (twice uuid.UUID) {
@@ -42,8 +42,8 @@ func (p people) sort() (twice uuid.UUID) {
 }
 
 // find returns the person with an id, or nil.
-func (p people) find(id uuid.UUID) *someone {
-	i, ok := slices.BinarySearchFunc(p, someone{id: id}, byID)
+func (p people) find(id uuid.UUID) *person {
+	i, ok := slices.BinarySearchFunc(p, person{id: id}, byID)
 	if !ok {
 		return nil
 	}

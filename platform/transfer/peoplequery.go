@@ -40,8 +40,8 @@ func (x *export) peopleQuery() string {
 		ORDER BY ` + order
 }
 
-// memberHash is the password hash of a member whose account is in good standing:
-// nobody gets in elsewhere who was kept out here.
+// memberHash is the password hash of an active member. A person whose account is not
+// active here can't log in elsewhere with it either.
 // mutant: foreign-passwords
 var memberHash = `CASE WHEN m.user_id IS NOT NULL
 	AND EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = u.id AND a.organization_id IS NULL AND a.deactivated_at IS NULL)

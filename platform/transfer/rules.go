@@ -89,7 +89,7 @@ func (r *reading) meet(e entry) error {
 	if e.value("password_hash") != nil {
 		r.withHash++
 	}
-	r.people = append(r.people, someone{id: e.id("id")})
+	r.people = append(r.people, person{id: e.id("id")})
 	return nil
 }
 
