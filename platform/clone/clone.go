@@ -131,7 +131,7 @@ func (c *copying) makeSchema(ctx context.Context) error {
 		return nil
 	}
 	if _, err := migrate.Up(ctx, c.To, c.Migrations); err != nil {
-		return fmt.Errorf("make the target's schema: %w", err)
+		return fmt.Errorf("create the target's schema: %w", err)
 	}
 	return nil
 }

@@ -33,8 +33,8 @@ func (c *copying) table(ctx context.Context, target *database.Bulk, s step) (Cop
 	return Copied{Table: s.Name, Rows: sum.rows, Digest: sum.String()}, nil
 }
 
-// read divides the table into chunks. After the last one, which may be empty, it closes
-// the channel.
+// read divides the table into chunks. Only the last one has less than chunkRows rows;
+// it may be empty.
 func (c *copying) read(ctx context.Context, s step, sum *digest, chunks chan<- [][]any) error {
 	var chunk [][]any
 	send := func() error {

@@ -147,9 +147,10 @@ func (d *DB) openPool(u databaseurl.URL) (server, *sql.DB, error) {
 }
 
 // connector returns a connector for one of three kinds of connections. With row-level
-// security, they set the tenant between statements. Without it, PostgreSQL refuses them
-// the rows that a policy would hide: for as long as they live or, with a pooler in
-// transaction mode, from the beginning of each transaction.
+// security, they set the tenant between statements. Without it, PostgreSQL refuses a
+// query on them if a policy would hide rows from it (refuseFiltered): this is set once
+// per connection or, with a pooler in transaction mode, at the beginning of each
+// transaction.
 func (d *DB) connector(config *pgx.ConnConfig) driver.Connector {
 	switch {
 	case d.options.RowSecurity:

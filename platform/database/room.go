@@ -90,8 +90,8 @@ func (d *DB) takesWrites(ctx context.Context) error { // mutant: ready-on-full-d
 }
 
 // TryWriting returns an error if the database has no space to write. It leaves nothing
-// behind. On PostgreSQL it sorts more data than fits into memory, which writes a
-// temporary file. On other engines it does nothing.
+// behind. On PostgreSQL it sorts more data than fits into work_mem, which writes a
+// temporary file. On CockroachDB and YugabyteDB it does nothing.
 func (d *DB) TryWriting(ctx context.Context) error {
 	switch {
 	case d.driver == SQLite:

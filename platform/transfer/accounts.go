@@ -66,9 +66,9 @@ func (l *load) accounts(ctx context.Context, emails []string) (map[string]uuid.U
 	return here, nil
 }
 
-// taken returns which of the people's ids are in use here. It refuses an id that
-// belongs to another account or object, because events that name it would be attributed
-// to that one.
+// taken returns which of the people's ids are in use here. settle refuses such an id
+// unless it is the person's own account, because events that name it would be
+// attributed to another one.
 func (l *load) taken(ctx context.Context, people []entry) (map[uuid.UUID]bool, error) {
 	ids := make([]uuid.UUID, len(people))
 	for i, e := range people {
