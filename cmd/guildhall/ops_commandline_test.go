@@ -493,7 +493,7 @@ func TestCommandsForOperatorsRefuse(t *testing.T) {
 	}
 	// They create no empty database, and refuse one that is not migrated.
 	nowhere := atServer{t, t.TempDir(), inProduction("sqlite://nothing.db", "MIGRATE_ON_START=true")}
-	nowhere.fails(1, "a file that is not there", "user", "list")
+	nowhere.fails(1, "a file that does not exist", "user", "list")
 	if err := os.WriteFile(filepath.Join(nowhere.dir, "nothing.db"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

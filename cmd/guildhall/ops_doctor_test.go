@@ -44,16 +44,16 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 			}
 		}
 		// Except warnings about the throwaway server, which is configured to be fast and not safe.
-		if found := examined(s); strings.Contains(strings.ReplaceAll(found, "fail  PostgreSQL", ""), "fail ") || strings.Contains(found, "can't be looked at") {
+		if found := examined(s); strings.Contains(strings.ReplaceAll(found, "fail  PostgreSQL", ""), "fail ") || strings.Contains(found, "can't be checked") {
 			t.Errorf("nothing is wrong, but\n%s", found)
 		}
 		finds("ok    data: every invariant holds")
-		finds("none changed, removed or put in")
+		finds("none changed, removed or inserted")
 		finds("note  backups: none are scheduled")
 
 		dir := t.TempDir()
 		scheduled := func(c *config.Config) { c.BackupDir, c.BackupInterval = dir, time.Hour }
-		finds("warn  backups: there is none yet", scheduled)
+		finds("warn  backups: none exists yet", scheduled)
 		made := func(age time.Duration) string {
 			return filepath.Join(dir, "guildhall-"+time.Now().UTC().Add(-age).Format("20060102T150405Z")+".db")
 		}
@@ -118,11 +118,11 @@ func TestTheDoctorByCommand(t *testing.T) {
 		}
 		missing := inProduction("sqlite://" + filepath.Join(dir, "nothing.db"))
 		for _, args := range [][]string{{"doctor"}, {"backup", filepath.Join(dir, "b")}, {"audit", "verify"}} {
-			if out, status := run(t, dir, missing, args...); status != 1 || !strings.Contains(out, "a file that is not there") {
+			if out, status := run(t, dir, missing, args...); status != 1 || !strings.Contains(out, "a file that does not exist") {
 				t.Errorf("%v without a database: %d\n%s", args, status, out)
 			}
 		}
-		for why, environ := range map[string][]string{"a file that is not there": missing, "PORT: ": inProduction(databaseURL, "PORT=x")} {
+		for why, environ := range map[string][]string{"a file that does not exist": missing, "PORT: ": inProduction(databaseURL, "PORT=x")} {
 			out, errs, status := separately(t, "", dir, environ, "doctor", "--json")
 			if err := json.Unmarshal([]byte(out), &findings); err != nil || status != 1 || !strings.Contains(errs, why) {
 				t.Errorf("%d %v\n%s%s", status, err, out, errs)

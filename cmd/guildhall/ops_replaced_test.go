@@ -79,7 +79,7 @@ func TestAFileThatIsReplacedUnderAService(t *testing.T) {
 		t.Fatalf("%v is kept\n%s", kept, r.out)
 	}
 	r.says("the old file is kept")
-	if out, _ := run(t, r.dir, r.environ, "doctor"); !strings.Contains(out, "kept the one before: "+kept[0]) {
+	if out, _ := run(t, r.dir, r.environ, "doctor"); !strings.Contains(out, "kept the old file: "+kept[0]) {
 		t.Errorf("doctor says\n%s", out)
 	}
 	r.stop()

@@ -399,6 +399,6 @@ func TestRowSecurityOnSQLite(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
 	for _, how := range []string{"on", "off", "status"} {
-		s.atServer().fails(1, "row-level security is PostgreSQL's", "row-security", how)
+		s.atServer().fails(1, "row-level security needs PostgreSQL", "row-security", how)
 	}
 }

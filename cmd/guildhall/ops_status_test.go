@@ -191,7 +191,7 @@ func TestTheDoctorsWarningsHaveAStatus(t *testing.T) {
 	}
 	for args, want := range map[string]int{"doctor": 0, "doctor --json": 0, "doctor --strict": 3, "doctor --strict --json": 3} {
 		out, errs, status := separately(t, "", dir, environ, strings.Fields(args)...)
-		if status != want || !strings.Contains(out, "there is none yet") || (errs != "") != (want != 0) {
+		if status != want || !strings.Contains(out, "none exists yet") || (errs != "") != (want != 0) {
 			t.Errorf("%s: %d, want %d\n%s%s", args, status, want, out, errs)
 		}
 	}

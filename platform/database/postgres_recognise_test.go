@@ -102,9 +102,9 @@ func TestSearchPathWithoutSchema(t *testing.T) {
 		{"ALTER DATABASE " + name + " SET search_path = pg_catalog, public", "search_path is pg_catalog, public, so tables would be created in pg_catalog"},
 		{"ALTER DATABASE " + name + " SET search_path = nosuch, other", "search_path is nosuch, other, and no such schema exists that " + role + " may use"},
 		{"ALTER ROLE " + role + " SET search_path = ''", "search_path is empty"},
-		{"ALTER ROLE " + role + " SET search_path = pg_temp, public", "made in pg_temp_"},
+		{"ALTER ROLE " + role + " SET search_path = pg_temp, public", "created in pg_temp_"},
 		{"ALTER ROLE " + role + " IN DATABASE " + name + ` SET search_path = "$user"`, `search_path is "$user", and no such schema`},
-		{"ALTER ROLE " + role + " IN DATABASE " + name + " SET search_path = information_schema", "made in information_schema"},
+		{"ALTER ROLE " + role + " IN DATABASE " + name + " SET search_path = information_schema", "created in information_schema"},
 		{"REVOKE USAGE ON SCHEMA public FROM PUBLIC, " + role, "GRANT USAGE, CREATE ON SCHEMA public TO " + role},
 	} {
 		if err := open(""); err != nil {

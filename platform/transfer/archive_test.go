@@ -151,10 +151,10 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		name, want string
 		change     func([]string) []string
 	}{
-		{"nothing", "no archive", func([]string) []string { return nil }},
-		{"another format", "no archive", replace(1, "guildhall-organization", "something-else")},
+		{"nothing", "not an archive", func([]string) []string { return nil }},
+		{"another format", "not an archive", replace(1, "guildhall-organization", "something-else")},
 		{"a later version", "version 2 of the format, and this server reads version 1", replace(1, `"version":1`, `"version":2`)},
-		{"no header", "no archive", drop(1)},
+		{"no header", "not an archive", drop(1)},
 		{"two headers", "line 2: a second line has the type archive", func(l []string) []string { return slices.Insert(l, 1, l[0]) }},
 		{"exported in the future", "line 1: exported_at", replace(1, "2026-11-24T12", "2026-11-24T13")},
 		{"an unknown type", `line 5: its type, "robot", is not known`, replace(5, `"organization"`, `"robot"`)},
@@ -259,7 +259,7 @@ func TestOptionalLinesAreSkipped(t *testing.T) {
 		"a line that was removed":  {strings.Replace(whole, note+"\n", "", 1), "lines: there are 19"},
 		"a line behind the end":    {whole + note + "\n", "line 21: something follows the end"},
 		"a type without a name":    {ended(slices.Insert(good(), 5, `{"type":"","optional":true}`)), "1 to 64 bytes"},
-		"one before the first":     {ended(slices.Insert(good(), 0, note)), "no archive"},
+		"one before the first":     {ended(slices.Insert(good(), 0, note)), "not an archive"},
 		"more types than are kept": {ended(many), "more than 100 types"},
 		"a mark on a known line":   {ended(replaceIn(good(), 5, `"name"`, `"optional":true,"name"`)), `"optional" is not known`},
 	} {
@@ -309,14 +309,14 @@ func TestWhatIsNotWholeIsRefused(t *testing.T) {
 		"a second end":            {whole + whole[end:], "line 20: something follows the end"},
 		"a name was changed":      {strings.Replace(whole, "Guild", "Gilde", 1), "line 19: sha256: the archive is not what was written"},
 		"another number":          {strings.Replace(whole, `"lines":19`, `"lines":18`, 1), "line 19: lines: there are 19"},
-		"line breaks without end": {strings.Repeat("\n", 1<<20), "no archive"},
+		"line breaks without end": {strings.Repeat("\n", 1<<20), "not an archive"},
 		"one line without end":    {strings.Repeat("x", 10<<20), "line 1: it is longer than"}, // 10 KiB compressed
 	} {
 		if _, err := readAll(packed(c.content)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
-	if _, err := readAll([]byte(whole)); err == nil || !strings.Contains(err.Error(), "no archive") {
+	if _, err := readAll([]byte(whole)); err == nil || !strings.Contains(err.Error(), "not an archive") {
 		t.Errorf("not packed: %v", err)
 	}
 }
