@@ -35,7 +35,7 @@ func (n *Name) UnmarshalText(text []byte) error {
 func NameOf(given, suffix string) Name {
 	most := int(nameLimits.max) - utf8.RuneCountInString(suffix)
 	if characters := []rune(given); len(characters) > most {
-		// Neither a space nor half an emoji stays at the end.
+		// Remove a trailing space or partial emoji.
 		given = strings.TrimRightFunc(string(characters[:most]), func(c rune) bool { return !isVisible(c) })
 	}
 	return Name(given + suffix)
