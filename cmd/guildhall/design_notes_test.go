@@ -36,12 +36,12 @@ func (notes) Routes(*httpapi.Router) {}
 
 func (n notes) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "notes", Owner: schema.OfBoth("organization_id", "author_id"), Tenants: schema.KeptApart(), Standing: schema.Unread(),
-		Archive: schema.Travels(schema.Line{Type: "note", Key: "id", Optional: true, Columns: []column.Column{
+		Name: "notes", Owner: schema.OfBoth("organization_id", "author_id"), Tenants: schema.Isolated(), Standing: schema.Unread(),
+		Archive: schema.Exported(schema.Line{Type: "note", Key: "id", Optional: true, Columns: []column.Column{
 			column.ID("id"), column.Person("author_id"), column.Written("text", 1, 100), column.Past("written_at"),
 		}}),
 		Retention: schema.Swept("notes", "after a week", n.sweep),
-		Invariants: schema.Watched(schema.Invariant{
+		Invariants: schema.Require(schema.Invariant{
 			Name: "N1 a note says something", Query: "SELECT id FROM notes WHERE text = ''", Remedy: "ask its author",
 		}),
 		Sample: schema.Sampled(func(s seed.Size) []seed.Rows {

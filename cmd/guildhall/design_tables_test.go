@@ -34,12 +34,12 @@ func TestEveryTableIsDeclared(t *testing.T) {
 
 func TestATableCannotStaySilent(t *testing.T) {
 	t.Parallel()
-	whole := schema.Table{Name: "notes", Owner: schema.OfOrganization("organization_id"), Archive: schema.StaysBehind("a test"), Tenants: schema.KeptApart(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("a test")}
+	whole := schema.Table{Name: "notes", Owner: schema.OfOrganization("organization_id"), Archive: schema.NotExported("a test"), Tenants: schema.Isolated(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("a test")}
 	if err := schema.Check([]schema.Table{whole}); err != nil {
 		t.Error(err)
 	}
 	line, other := whole, whole
-	line.Archive, other.Name = schema.Travels(schema.Line{Type: "note", Key: "id"}), "other"
+	line.Archive, other.Name = schema.Exported(schema.Line{Type: "note", Key: "id"}), "other"
 	other.Archive = line.Archive
 	refused := map[string][]schema.Table{"the same twice": {whole, whole}, "a line twice": {line, other}}
 	for field, silence := range map[string]func(t *schema.Table){
@@ -47,10 +47,10 @@ func TestATableCannotStaySilent(t *testing.T) {
 		"Owner":   func(t *schema.Table) { t.Owner = schema.Owner{} },
 		"Archive": func(t *schema.Table) { t.Archive = schema.Archive{} },
 		"no organization": func(t *schema.Table) {
-			t.Owner, t.Tenants, t.Archive = schema.OfPerson("user_id"), schema.Shared("a test"), schema.Travels(schema.Line{Type: "note"})
+			t.Owner, t.Tenants, t.Archive = schema.OfPerson("user_id"), schema.Shared("a test"), schema.Exported(schema.Line{Type: "note"})
 		},
 		"optional, but required": func(t *schema.Table) {
-			t.Archive = schema.Travels(schema.Line{Type: "note", Optional: true})
+			t.Archive = schema.Exported(schema.Line{Type: "note", Optional: true})
 		},
 		"nobody's":   func(t *schema.Table) { t.Owner = schema.OfPerson("user_id") },
 		"Tenants":    func(t *schema.Table) { t.Tenants = schema.Tenants{} },

@@ -102,7 +102,7 @@ func TestRowSecurity(t *testing.T) {
 	}
 	guarded := map[string]string{}
 	for _, table := range s.app.Tables() {
-		if table.Tenants.KeptApart() {
+		if table.Tenants.HasPolicy() {
 			guarded[table.Name] = table.Owner.Organization()
 		}
 	}
@@ -226,7 +226,7 @@ func TestATableWithoutAPolicyIsNoticed(t *testing.T) {
 	}
 	for _, declared := range s.app.Tables() {
 		policies := s.count("SELECT COUNT(*) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relname = '" + declared.Name + "'")
-		if declared.Tenants.KeptApart() != (policies > 0) || !declared.Tenants.KeptApart() && len(declared.Tenants.Reason()) < 20 {
+		if declared.Tenants.HasPolicy() != (policies > 0) || !declared.Tenants.HasPolicy() && len(declared.Tenants.Reason()) < 20 {
 			t.Errorf("%s has %d policies, and says %+v", declared.Name, policies, declared.Tenants)
 		}
 	}

@@ -97,7 +97,7 @@ func (l limits) forget(ctx context.Context, p person, addresses []string) error 
 	for _, c := range l.against(p, addresses) {
 		demands = append(demands, c.Demand)
 	}
-	return l.kept.Forget(ctx, demands...)
+	return l.kept.Reset(ctx, demands...)
 }
 
 // distinct are the keys of addresses, each once.
@@ -114,7 +114,7 @@ func distinct(addresses []string) []string {
 
 // loggedIn lets a person who knows the password log in as often as they like.
 func (l limits) loggedIn(ctx context.Context, canonicalEmail string) error {
-	return l.kept.Forget(ctx,
+	return l.kept.Reset(ctx,
 		ratelimit.Demand{Policy: perPair, Key: address(ctx) + " " + canonicalEmail},
 		ratelimit.Demand{Policy: perEmail, Key: canonicalEmail},
 	)

@@ -7,7 +7,7 @@ func (m *Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "user_login_password", Owner: schema.OfPerson("user_id"), Standing: schema.Unread(),
 		Tenants:    schema.Shared("it is read at log-in, before anybody is known, and by no organization"),
-		Archive:    schema.TravelsIn("person", "user_id", "password_hash", "updated_at"),
+		Archive:    schema.ExportedIn("person", "user_id", "password_hash", "updated_at"),
 		Retention:  schema.Kept("as long as the account"),
 		Sample:     schema.Sampled(samplePasswords),
 		Invariants: schema.ByConstraints(),
@@ -15,10 +15,10 @@ func (m *Module) Tables() []schema.Table {
 		// A rotation changes no more than who used the session last.
 		Name: "sessions", Owner: schema.OfPerson("user_id"), Standing: schema.Added("generation", "rotated_at", "address", "client"),
 		Tenants:   schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
-		Archive:   schema.StaysBehind("everybody logs in anew"),
+		Archive:   schema.NotExported("everybody logs in anew"),
 		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, but for the last ones of each person", m.sweep),
 		Sample:    schema.Sampled(sampleSessions),
-		Invariants: schema.Watched(schema.Invariant{
+		Invariants: schema.Require(schema.Invariant{
 			Name:  "I8 a session has a generation",
 			Query: `SELECT id FROM sessions WHERE generation < 1 OR rotated_at < created_at OR (revoked_at IS NULL) <> (revoked_reason IS NULL)`,
 		}),

@@ -8,19 +8,19 @@ import (
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "organization_members", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "member", Key: "user_id", Columns: []column.Column{
+		Name: "organization_members", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "member", Key: "user_id", Columns: []column.Column{
 			column.Person("user_id"), column.Past("joined_at"),
 		}}),
 		Retention: schema.Kept("until the person leaves or is removed"),
 		Sample:    schema.Sampled(sampleMembers),
-		Invariants: schema.Watched(schema.Invariant{
+		Invariants: schema.Require(schema.Invariant{
 			Name:  "I7 a membership is one",
 			Query: `SELECT organization_id FROM organization_members GROUP BY organization_id, user_id HAVING COUNT(*) > 1`,
 		}),
 	}, {
-		Name: "organization_admins", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Decides(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "admin", Key: "user_id", Columns: []column.Column{
+		Name: "organization_admins", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Decides(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "admin", Key: "user_id", Columns: []column.Column{
 			column.Person("user_id"), column.Past("granted_at"), column.Person("granted_by").OrNull(),
 		}}),
 		Retention:  schema.Kept("until the grant is taken back or the membership ends"),
@@ -28,8 +28,8 @@ func (*Module) Tables() []schema.Table {
 		Invariants: schema.ByConstraints(),
 	}, {
 		// An organization has its one owner from its first commit on.
-		Name: "organization_owners", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "owner", Columns: []column.Column{
+		Name: "organization_owners", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "owner", Columns: []column.Column{
 			column.Person("user_id"), column.Past("since"),
 		}}),
 		Retention:  schema.Kept("until another owns the organization"),

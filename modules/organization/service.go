@@ -145,7 +145,7 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationV
 	if until != nil && !until.After(svc.now()) {
 		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
-	return svc.change(ctx, id, audit.OrganizationSuspend, audit.Because(reason, until), func(ctx context.Context, locked access.Locked) error {
+	return svc.change(ctx, id, audit.OrganizationSuspend, audit.ReasonDetails(reason, until), func(ctx context.Context, locked access.Locked) error {
 		suspended, err := svc.store.lifecycle.Suspend(ctx, lifecycle.Of(id), lifecycle.Suspension{
 			Reason: reason, ByPlatform: locked.Caller.ActsAsPlatformAdmin(access.Owner),
 			SuspendedAt: svc.now(), SuspendedBy: locked.Caller.By(), SuspendedUntil: until,
@@ -171,7 +171,7 @@ func (svc *Service) activate(ctx context.Context, in organizationPath) (organiza
 // archive archives the organization. It refuses one that is archived
 // (already_archived).
 func (svc *Service) archive(ctx context.Context, in archiveInput) (organizationView, error) {
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.Because(string(in.Reason), nil), func(ctx context.Context, locked access.Locked) error {
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.ReasonDetails(string(in.Reason), nil), func(ctx context.Context, locked access.Locked) error {
 		return svc.archiveOne(ctx, in.OrganizationID, string(in.Reason), locked.Caller)
 	})
 }
@@ -189,7 +189,7 @@ func (svc *Service) archiveOne(ctx context.Context, id uuid.UUID, reason string,
 func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizationView, error) {
 	var details map[string]string
 	if in.Reason != nil {
-		details = audit.Because(string(*in.Reason), nil)
+		details = audit.ReasonDetails(string(*in.Reason), nil)
 	}
 	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, locked access.Locked) error {
 		restored, err := svc.store.lifecycle.Unarchive(ctx, lifecycle.Of(in.OrganizationID), (*string)(in.Reason), locked.Caller.By(), svc.now())

@@ -10,8 +10,8 @@ const asHistory = "for ever, as the history of the organization's standing"
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "organizations", Owner: schema.OfOrganization("id"), Standing: schema.Added(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "organization", Columns: []column.Column{
+		Name: "organizations", Owner: schema.OfOrganization("id"), Standing: schema.Added(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "organization", Columns: []column.Column{
 			column.Written("name", 1, 255), column.Past("created_at"), column.Past("updated_at"),
 		}}),
 		Retention:  schema.Kept("for ever: an organization is archived, never deleted"),
@@ -19,38 +19,38 @@ func (*Module) Tables() []schema.Table {
 		Invariants: schema.ByConstraints(),
 	}, {
 		// One span is open at a time: a row more, by itself, is a new organization's.
-		Name: "organization_active_status", Owner: schema.OfOrganization("organization_id"), Standing: schema.Added(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "organization_active_status", Key: "id", Columns: []column.Column{
+		Name: "organization_active_status", Owner: schema.OfOrganization("organization_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "organization_active_status", Key: "id", Columns: []column.Column{
 			column.ID("id"), column.Past("activated_at"), column.Person("activated_by").OrNull(),
 			column.Past("deactivated_at").OrNull(), column.Person("deactivated_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
 		Sample:    schema.Sampled(sampleStandings),
-		Invariants: schema.Watched(
+		Invariants: schema.Require(
 			schema.OneOpen("I4 one open span of an organization's activity", "organization_active_status", "deactivated_at", "organization_id"),
 			schema.WholeEnd("I13 who ended an organization's activity is known with when", "organization_active_status", "deactivated_at", "deactivated_by"),
 		),
 	}, {
-		Name: "organization_suspensions", Owner: schema.OfOrganization("organization_id"), Standing: schema.Decides(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "organization_suspension", Key: "id", Columns: []column.Column{
+		Name: "organization_suspensions", Owner: schema.OfOrganization("organization_id"), Standing: schema.Decides(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "organization_suspension", Key: "id", Columns: []column.Column{
 			column.ID("id"), column.Written("reason", 1, 1000), column.Flag("by_operator"), column.Past("suspended_at"), column.Person("suspended_by").OrNull(),
 			column.Moment("suspended_until").OrNull(), column.Past("lifted_at").OrNull(), column.Person("lifted_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
 		Sample:    schema.NoSample("every organization is in good standing"),
-		Invariants: schema.Watched(
+		Invariants: schema.Require(
 			schema.OneOpen("I4 one open suspension of an organization", "organization_suspensions", "lifted_at", "organization_id"),
 			schema.WholeEnd("I13 who lifted an organization's suspension is known with when", "organization_suspensions", "lifted_at", "lifted_by"),
 		),
 	}, {
-		Name: "organization_archives", Owner: schema.OfOrganization("organization_id"), Standing: schema.Decides(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "organization_archive", Key: "id", Columns: []column.Column{
+		Name: "organization_archives", Owner: schema.OfOrganization("organization_id"), Standing: schema.Decides(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "organization_archive", Key: "id", Columns: []column.Column{
 			column.ID("id"), column.Written("reason", 1, 1000), column.Past("archived_at"), column.Person("archived_by").OrNull(),
 			column.Past("restored_at").OrNull(), column.Person("restored_by").OrNull(), column.Written("restore_reason", 1, 1000).OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
 		Sample:    schema.NoSample("every organization is in good standing"),
-		Invariants: schema.Watched(
+		Invariants: schema.Require(
 			schema.OneOpen("I4 one open archive of an organization", "organization_archives", "restored_at", "organization_id"),
 			schema.WholeEnd("I13 who restored an organization, and why, is known with when", "organization_archives", "restored_at", "restored_by", "restore_reason"),
 		),

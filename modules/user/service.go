@@ -226,7 +226,7 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 		if err := svc.sessions.EndAll(ctx, id, "account_archived"); err != nil {
 			return err
 		}
-		if err := svc.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Withheld(audit.Because(reason, nil))}); err != nil {
+		if err := svc.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Salted(audit.ReasonDetails(reason, nil))}); err != nil {
 			return err
 		}
 		view, err = svc.get(ctx, userPath{id})
@@ -252,7 +252,7 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view user
 		}
 		event := audit.Event{Action: audit.UserUnarchived, UserID: id}
 		if reason != nil {
-			event.Details = audit.Withheld(audit.Because(*reason, nil))
+			event.Details = audit.Salted(audit.ReasonDetails(*reason, nil))
 		}
 		if err := svc.trail.Record(ctx, event); err != nil {
 			return err

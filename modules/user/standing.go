@@ -133,9 +133,9 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (userView, err
 		return userView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
 	account, reason := in.Scope.isAccount(), string(in.Reason)
-	details := audit.Because(reason, until)
+	details := audit.ReasonDetails(reason, until)
 	if account {
-		details = audit.Withheld(details)
+		details = audit.Salted(details)
 	}
 	return svc.change(ctx, in.UserID, account, audit.UserSuspended, details, func(ctx context.Context, s subject) error {
 		if !s.isAccount() && s.target.Role == access.Owner {

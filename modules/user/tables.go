@@ -12,10 +12,10 @@ const asHistory = "for ever, as the history of the person's standing"
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "users", Owner: schema.OfPerson("id"), Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
-		Archive:   schema.TravelsIn("person", "id", "email", "email_canonical", "created_at", "updated_at"),
+		Archive:   schema.ExportedIn("person", "id", "email", "email_canonical", "created_at", "updated_at"),
 		Retention: schema.Kept("for ever: an account is archived, never deleted"),
 		Sample:    schema.Sampled(sampleUsers),
-		Invariants: schema.Watched(schema.Invariant{
+		Invariants: schema.Require(schema.Invariant{
 			Name:  "I6 a canonical email is one account's",
 			Query: `SELECT MIN(email_canonical) FROM users GROUP BY lower(email_canonical) HAVING COUNT(*) > 1`,
 		}, schema.Invariant{
@@ -28,40 +28,40 @@ func (*Module) Tables() []schema.Table {
 	}, {
 		Name: "user_profile", Owner: schema.OfPerson("user_id"), Standing: schema.Added(),
 		Tenants:    schema.Shared("a person has one for all organizations; lists of members read it through their memberships"),
-		Archive:    schema.TravelsIn("person", "user_id", "name", "bio", "avatar_url"),
+		Archive:    schema.ExportedIn("person", "user_id", "name", "bio", "avatar_url"),
 		Retention:  schema.Kept("as long as the account"),
 		Sample:     schema.Sampled(sampleProfiles),
 		Invariants: schema.ByConstraints(),
 	}, {
-		Name: "user_active_status", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "user_active_status", Key: "id", Columns: []column.Column{
+		Name: "user_active_status", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "user_active_status", Key: "id", Columns: []column.Column{
 			column.ID("id"), column.Person("user_id"), column.Past("activated_at"), column.Person("activated_by").OrNull(),
 			column.Past("deactivated_at").OrNull(), column.Person("deactivated_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
 		Sample:    schema.Sampled(sampleStandings),
-		Invariants: schema.Watched(
+		Invariants: schema.Require(
 			schema.OneOpen("I4 one open span of a person's activity", "user_active_status", "deactivated_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who ended a person's activity is known with when", "user_active_status", "deactivated_at", "deactivated_by"),
 		),
 	}, {
-		Name: "user_suspensions", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Decides(), Tenants: schema.KeptApart(),
-		Archive: schema.Travels(schema.Line{Type: "user_suspension", Key: "id", Columns: []column.Column{
+		Name: "user_suspensions", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Decides(), Tenants: schema.Isolated(),
+		Archive: schema.Exported(schema.Line{Type: "user_suspension", Key: "id", Columns: []column.Column{
 			column.ID("id"), column.Person("user_id"), column.Written("reason", 1, 1000), column.Past("suspended_at"), column.Person("suspended_by").OrNull(),
 			column.Moment("suspended_until").OrNull(), column.Past("lifted_at").OrNull(), column.Person("lifted_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
 		Sample:    schema.NoSample("everybody is in good standing"),
-		Invariants: schema.Watched(
+		Invariants: schema.Require(
 			schema.OneOpen("I4 one open suspension of a person and scope", "user_suspensions", "lifted_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who lifted a person's suspension is known with when", "user_suspensions", "lifted_at", "lifted_by"),
 		),
 	}, {
 		Name: "user_archives", Owner: schema.OfPerson("user_id"), Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations"),
-		Archive:   schema.StaysBehind("it is about the account as a whole"),
+		Archive:   schema.NotExported("it is about the account as a whole"),
 		Retention: schema.Kept(asHistory),
 		Sample:    schema.NoSample("everybody is in good standing"),
-		Invariants: schema.Watched(
+		Invariants: schema.Require(
 			schema.OneOpen("I4 one open archive of a person", "user_archives", "restored_at", "user_id"),
 			schema.WholeEnd("I13 who restored a person, and why, is known with when", "user_archives", "restored_at", "restored_by", "restore_reason"),
 		),

@@ -7,14 +7,14 @@ func Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "platform_administrators", Owner: schema.OfPerson("user_id"), Standing: schema.Decides(),
 		Tenants:    schema.Shared("the gate reads it for every caller, in whatever organization they are"),
-		Archive:    schema.StaysBehind("it is a power over the whole server"),
+		Archive:    schema.NotExported("it is a power over the whole server"),
 		Retention:  schema.Kept("until an administrator is revoked"),
 		Sample:     schema.NoSample("everybody knows the password of the sample data"),
 		Invariants: schema.ByConstraints(),
 	}, {
-		Name: "session_writes", Owner: schema.OfNobody("it is part of the session"), Standing: schema.Unread(),
+		Name: "session_writes", Owner: schema.Unowned("it is part of the session"), Standing: schema.Unread(),
 		Tenants:    schema.Shared("it names a session and nothing of an organization"),
-		Archive:    schema.StaysBehind("its numbers are those of one PostgreSQL server"),
+		Archive:    schema.NotExported("its numbers are those of one PostgreSQL server"),
 		Retention:  schema.Kept("as long as the session, with which the foreign key deletes it"),
 		Sample:     schema.NoSample("there are no standbys"),
 		Invariants: schema.ByConstraints(),

@@ -1,6 +1,6 @@
-// Package apidocs serves the documentation pages, Swagger UI at /docs and ReDoc
-// at /redoc. Everything they need is in the binary; nothing is fetched from
-// elsewhere. scripts/docs-assets refreshes the assets.
+// Package apidocs serves the documentation pages: Swagger UI at /docs and ReDoc at
+// /redoc. Their assets are in the binary; the pages load nothing from other hosts.
+// scripts/docs-assets updates the assets.
 package apidocs
 
 import (
@@ -19,8 +19,8 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// page is one documentation page: where it is, its files, and what its browser
-// may do. Each policy allows what that page needs and nothing from elsewhere.
+// page is one documentation page: its path, its assets and its Content-Security-Policy,
+// which allows only what the page needs and nothing from other hosts.
 type page struct{ prefix, dir, policy string }
 
 const common = "default-src 'none'; script-src 'self'; connect-src 'self'; font-src 'self' data:; " +
@@ -28,9 +28,9 @@ const common = "default-src 'none'; script-src 'self'; connect-src 'self'; font-
 
 func pages() []page {
 	return []page{
-		// Both set style attributes, for which no hash can be given.
+		// Both pages set style attributes, which a policy can't allow by hash.
 		{"/docs", "assets/swagger-ui", common + "style-src 'self' 'unsafe-inline'; img-src 'self' data:"},
-		// ReDoc searches in a worker that it makes from a blob.
+		// ReDoc's search runs in a worker that it creates from a blob.
 		{"/redoc", "assets/redoc", common + "style-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src blob:"},
 	}
 }
@@ -42,8 +42,8 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// Serve answers a request for either page or one of its files; false, and
-// nothing is written, where there is no such file.
+// Serve serves either page or one of its assets. It returns false and writes nothing if
+// the path is neither.
 func Serve(w http.ResponseWriter, r *http.Request) bool {
 	for _, p := range pages() {
 		if r.URL.Path == p.prefix || strings.HasPrefix(r.URL.Path, p.prefix+"/") {
@@ -92,7 +92,7 @@ func (p page) serve(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// read finds a file, the large ones compressed.
+// read returns an asset. Large ones are stored compressed (zipped).
 func read(name string) (content []byte, zipped bool, err error) {
 	if content, err = fs.ReadFile(assets, name); err == nil {
 		return content, false, nil

@@ -6,11 +6,11 @@ import (
 	"guildhall/platform/field"
 )
 
-// Action is what was done, or tried.
+// Action is the kind of an audit event: what was done or attempted.
 type Action string
 
-// actions are all there are: each is declared once, below, and listed in the OpenAPI
-// document in that order.
+// actions has all actions in the order of their declaration below, which the OpenAPI
+// document keeps.
 var actions []Action
 
 func action(name string) Action {
@@ -26,7 +26,7 @@ var (
 	UserSuspended   = action("user.suspended")
 	UserArchived    = action("user.archived")
 	UserUnarchived  = action("user.unarchived")
-	UserUnlocked    = action("user.unlocked") // the limits on guessing their password were forgotten
+	UserUnlocked    = action("user.unlocked") // the limits on guessing their password were reset
 	ProfileChanged  = action("profile.changed")
 	PasswordChanged = action("password.changed")
 
@@ -53,23 +53,23 @@ var (
 	PlatformAdminGranted = action("platform_administrator.granted")
 	PlatformAdminRevoked = action("platform_administrator.revoked")
 
-	// DatabaseRestored is a server that was brought back from a backup; what was
-	// done after that was taken is lost.
+	// DatabaseRestored: the database was restored from a backup. Changes after the backup
+	// are lost.
 	DatabaseRestored = action("database.restored")
 
-	// RowSecurityOn and RowSecurityOff are the second wall between organizations, put
-	// up or taken down in the database.
+	// RowSecurityOn and RowSecurityOff: row-level security, the second isolation of
+	// organizations, was enabled or disabled in the database.
 	RowSecurityOn  = action("database.row_security_on")
 	RowSecurityOff = action("database.row_security_off")
 
-	// OperationForbidden is an operation that was refused with 403.
+	// OperationForbidden: an operation was refused with 403.
 	OperationForbidden = action("operation.forbidden")
 )
 
-// Actions are all there are.
+// Actions returns all actions.
 func Actions() []Action { return slices.Clone(actions) }
 
-// UnmarshalText refuses what is none of them.
+// UnmarshalText refuses an unknown action.
 func (a *Action) UnmarshalText(text []byte) error {
 	if known := Action(text); slices.Contains(actions, known) {
 		*a = known

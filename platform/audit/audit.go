@@ -1,13 +1,13 @@
-// Package audit keeps the trail: who did what, as whom, from where, to whom, in
-// which organization and when. An event is written in the transaction of what it
-// records, so that neither is there without the other, and never changed.
+// Package audit writes the audit log: who did what, in which role, from where, to whom,
+// in which organization and when. An event is written in the transaction of the change
+// that it records, so that both exist or neither does. It is never changed.
 //
-// Events stand in chains: one for each organization, one for each account (what
-// concerns no organization), and one for what concerns neither. Each event holds
-// a hash of itself and of the one before it; the chain's head holds the last.
-// An event that was changed, removed or put in later therefore shows. Whoever
-// can write to all of the database can forge a whole chain anew: to show that as
-// well, keep what `guildhall audit verify` prints elsewhere.
+// Events form hash chains: one per organization, one per account (for events outside of
+// organizations), and one for the rest. The hash of each event covers the event and the
+// hash of the one before it; the head of the chain has the hash of the last. So
+// verification detects an event that was changed, removed or inserted. An attacker who
+// can write to the whole database can forge a whole chain: to detect that as well, store
+// the output of `guildhall audit verify` elsewhere.
 package audit
 
 import (
@@ -28,20 +28,21 @@ import (
 	"guildhall/platform/request"
 )
 
-// Event is what a module has to say of what it does.
+// Event is an audit event as a module records it.
 type Event struct {
 	Action         Action
 	OrganizationID uuid.NullUUID
-	UserID         uuid.UUID         // whom it is about, if anybody
-	Actor          uuid.UUID         // who did it, where nobody passed the gate: at log-in
-	Details        map[string]string // never a secret, never what somebody typed unseen
-	// First says that the account or organization was made in this transaction: its
-	// chain begins here.
+	UserID         uuid.UUID         // the person whom it is about, if any
+	Actor          uuid.UUID         // who did it, if the gate authorized no caller: at log-in
+	Details        map[string]string // never a secret, never input that was typed hidden
+	// First says that this transaction creates the account or organization, so that its
+	// chain begins with this event.
 	First bool
 }
 
-// Because are the details of what was done for a reason, until a time or for good.
-func Because(reason string, until *time.Time) map[string]string {
+// ReasonDetails returns the details of an action with a reason, and with a time until
+// which it lasts, if there is one.
+func ReasonDetails(reason string, until *time.Time) map[string]string {
 	details := map[string]string{"reason": reason}
 	if until != nil {
 		details["suspended_until"] = until.UTC().Format(time.RFC3339Nano)
@@ -49,26 +50,26 @@ func Because(reason string, until *time.Time) map[string]string {
 	return details
 }
 
-// Withheld adds to details what nobody can guess: whoever may read an event's hash
-// but not the reason could otherwise try reasons until one fits.
-func Withheld(details map[string]string) map[string]string {
+// Salted adds a random salt to details. Without it, a reader who sees an event's hash but
+// not its reason could guess reasons until the hash matches.
+func Salted(details map[string]string) map[string]string {
 	details["salt"] = rand.Text()
 	return details
 }
 
-// In is an organization as an Event names it.
+// In returns an organization's id for Event.OrganizationID.
 func In(organizationID uuid.UUID) uuid.NullUUID {
 	return uuid.NullUUID{UUID: organizationID, Valid: organizationID != uuid.Nil}
 }
 
-// Actor is who does what the events of a context record.
+// Actor is who performs the actions that the events of a context record.
 type Actor struct {
 	UserID    uuid.UUID
 	SessionID uuid.UUID
 	As        string // owner, admin, member, platform_administrator or user
 }
 
-// Trail is where events are written.
+// Trail is the audit log of a database.
 type Trail struct {
 	db       *database.DB
 	now      func() time.Time
@@ -76,7 +77,7 @@ type Trail struct {
 	recorded func(Action)
 }
 
-// ActorOf returns who acts in a context; false if nobody is authenticated.
+// ActorOf returns the actor of a context, and false if no caller is authenticated.
 type ActorOf func(ctx context.Context) (Actor, bool)
 
 // New returns the audit log of a database.
@@ -84,11 +85,11 @@ func New(db *database.DB, now func() time.Time, actor ActorOf) *Trail {
 	return &Trail{db: db, now: now, actor: actor, recorded: func(Action) {}}
 }
 
-// OnRecorded says who is told of each event once it has been committed. It is
-// set before the service serves.
+// OnRecorded sets the function that is called for each event after its commit. Call it
+// before the service starts to serve.
 func (t *Trail) OnRecorded(f func(Action)) { t.recorded = f }
 
-// entry is an event as it is kept.
+// entry is an event as it is stored.
 type entry struct {
 	ChainID        uuid.UUID `gorm:"primaryKey"`
 	Sequence       int64     `gorm:"primaryKey;autoIncrement:false"` // 1, 2, 3… in the chain
@@ -112,8 +113,8 @@ func (entry) TableName() string { return "audit_events" }
 
 func maybe(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
-// Record writes an event at the end of the transaction of the context, or in
-// one of its own.
+// Record writes an event at the end of the context's transaction, or in a transaction of
+// its own if there is none.
 func (t *Trail) Record(ctx context.Context, e Event) error {
 	entry, err := t.entryOf(ctx, e)
 	if err != nil {
@@ -155,14 +156,13 @@ func (t *Trail) entryOf(ctx context.Context, e Event) (*entry, error) {
 	case e.OrganizationID.Valid:
 		x.ChainID = e.OrganizationID.UUID
 	default:
-		x.ChainID = e.UserID // the zero UUID where it is about nobody
+		x.ChainID = e.UserID // the zero UUID if the event is about no person
 	}
 	return x, nil
 }
 
-// append writes a transaction's events: last of all, so that a chain is locked
-// for no longer than it must, and in the order of the chains, so that two
-// transactions don't wait for each other.
+// append writes the events of a transaction. It runs last, so that a chain is locked only
+// briefly, and in the order of the chains' ids, so that two transactions can't deadlock.
 func (t *Trail) append(ctx context.Context, gathered []any) error {
 	chains := map[uuid.UUID][]*entry{}
 	var ids []uuid.UUID
@@ -225,8 +225,8 @@ func (t *Trail) insert(ctx context.Context, events []*entry) error {
 	return t.db.Queue(ctx, "INSERT INTO audit_events (chain_id, "+columns+") VALUES "+strings.Join(rows, ", "), values...)
 }
 
-// RecordFirst writes the first event of accounts that the transaction of the
-// context just made: many at once, in two statements for all.
+// RecordFirst writes the first events of accounts that the context's transaction has just
+// created, in two statements for all of them.
 func (t *Trail) RecordFirst(ctx context.Context, events []Event) error {
 	entries := make([]*entry, len(events))
 	var rows []string
@@ -251,7 +251,7 @@ func (t *Trail) RecordFirst(ctx context.Context, events []Event) error {
 	return nil
 }
 
-// follows says what is wrong with an event that stands behind another.
+// follows returns an error if the event is not the valid successor of another.
 func (x *entry) follows(before link) error {
 	switch {
 	case x.Sequence != before.sequence+1:
@@ -262,8 +262,8 @@ func (x *entry) follows(before link) error {
 	return nil
 }
 
-// hash covers every column and the hash before: SHA-256 of a JSON array of
-// strings.
+// hash returns the event's hash, which covers every column and the hash of the event
+// before: SHA-256 of a JSON array of strings.
 func (x *entry) hash(before string) string {
 	id := func(n uuid.NullUUID) string {
 		if !n.Valid {

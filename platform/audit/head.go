@@ -10,23 +10,24 @@ import (
 	"guildhall/platform/database"
 )
 
-// link is an event as the next one refers to it.
+// link is what the next event needs of an event.
 type link struct {
 	sequence int64
 	hash     string
 }
 
-// head is where a chain ends, and where the part of it begins that is kept.
+// head is the end of a chain and the beginning of its stored part: retention deletes
+// older events.
 type head struct {
 	last          link
-	firstSequence int64  // of the first event that is kept, or will be
+	firstSequence int64  // of the first stored event; of the next one if there is none
 	firstHash     string // of the event before that
 }
 
-// forgotten is the last event that is not kept, or none.
+// forgotten returns the last deleted event, or a zero link.
 func (h head) forgotten() link { return link{h.firstSequence - 1, h.firstHash} }
 
-// endsWith says what is wrong where no event stands behind one.
+// endsWith returns an error if the last stored event is not the one of the head.
 func (h head) endsWith(at link) error {
 	if at != h.last {
 		return fmt.Errorf("it ends with event %d, but %d were written", at.sequence, h.last.sequence)
@@ -34,8 +35,8 @@ func (h head) endsWith(at link) error {
 	return nil
 }
 
-// lock holds the head of a chain for the rest of the transaction. Whoever adds
-// to a chain and whoever forgets of it begins here.
+// lock locks the head of a chain for the rest of the transaction. Adding events and
+// deleting them both begin with it.
 func (t *Trail) lock(ctx context.Context, chainID uuid.UUID) (h head, err error) {
 	// mutant: chain-lock
 	err = t.db.Row(database.BypassQueue(ctx), "SELECT sequence, hash, first_sequence, first_hash FROM audit_chains WHERE id = ?"+t.db.ForUpdate(), chainID).
@@ -43,7 +44,7 @@ func (t *Trail) lock(ctx context.Context, chainID uuid.UUID) (h head, err error)
 	return h, err
 }
 
-// begin makes the head of a chain, if nobody else has by now, and holds it.
+// begin creates the head of a chain, unless another transaction just did, and locks it.
 func (t *Trail) begin(ctx context.Context, chainID uuid.UUID, at time.Time) (h head, err error) {
 	_, err = t.db.Exec(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES (?, 0, '', ?) ON CONFLICT (id) DO NOTHING", chainID, at)
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// Name is that of the trail's migrations.
+// Name is the name of this package's migrations.
 const Name = "audit"
 
-// Migrations of the trail. Its events refer to no other table: they outlive what
-// they are about.
+// Migrations returns the migrations of the audit log. Its tables have no foreign keys to
+// others, because events outlive the rows that they are about.
 func Migrations() []migrate.Migration {
 	return []migrate.Migration{{
 		ID: "202611241300_audit_events",
@@ -66,9 +66,9 @@ func Migrations() []migrate.Migration {
 			)
 		},
 	}, {
-		// Of chains that were begun before, oldest_at is too early: the first sweep
-		// looks at them once. A rollback is for where nothing has been forgotten: the
-		// version before takes what was for removed.
+		// In existing chains oldest_at is too early, so the first sweep looks at all of
+		// them once. Roll back only if no event was deleted: the version before would
+		// report deleted events as removed by an attacker.
 		ID: "202611250710_audit_retention",
 		Up: func(driver database.Driver) []string {
 			return eachColumn(driver, "ADD COLUMN first_sequence bigint NOT NULL DEFAULT 1", "ADD COLUMN first_hash text NOT NULL DEFAULT ''",
@@ -88,7 +88,7 @@ func Migrations() []migrate.Migration {
 		Up:   deletableOnceGivenUp,
 		Down: neverDeletable,
 	}, {
-		// SQLite's INSERT OR REPLACE deletes without the triggers of a deletion.
+		// SQLite's INSERT OR REPLACE deletes rows without firing DELETE triggers.
 		ID: "202611250720_audit_replacement",
 		Up: func(driver database.Driver) []string {
 			if driver == database.Postgres {
@@ -107,7 +107,7 @@ func Migrations() []migrate.Migration {
 	}}
 }
 
-// appendOnly makes the database refuse what would rewrite history.
+// appendOnly makes the database refuse to change or delete events.
 func appendOnly(driver database.Driver) []string {
 	if driver == database.Postgres {
 		return []string{
@@ -125,7 +125,7 @@ func appendOnly(driver database.Driver) []string {
 	}
 }
 
-// eachColumn changes audit_chains in one statement where the database can.
+// eachColumn changes audit_chains in one statement if the database supports that.
 func eachColumn(driver database.Driver, changes ...string) []string {
 	const table = "ALTER TABLE audit_chains "
 	if driver == database.Postgres {
@@ -137,8 +137,8 @@ func eachColumn(driver database.Driver, changes ...string) []string {
 	return changes
 }
 
-// deletableOnceGivenUp lets those events go that the head of their chain has
-// given up.
+// deletableOnceGivenUp allows the deletion of events before the first sequence number in
+// the head of their chain.
 func deletableOnceGivenUp(driver database.Driver) []string {
 	if driver == database.Postgres {
 		// mutant: event-deletion-postgres
@@ -159,7 +159,7 @@ func deletableOnceGivenUp(driver database.Driver) []string {
 	}
 }
 
-// neverDeletable undoes that.
+// neverDeletable reverts deletableOnceGivenUp.
 func neverDeletable(driver database.Driver) []string {
 	if driver == database.Postgres {
 		return []string{`CREATE OR REPLACE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

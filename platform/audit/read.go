@@ -12,7 +12,7 @@ import (
 	"guildhall/platform/database"
 )
 
-// Recorded is an event that was read back.
+// Recorded is an event as it was read from the database.
 type Recorded struct {
 	Sequence       int64
 	ID             uuid.UUID
@@ -30,8 +30,8 @@ type Recorded struct {
 	Hash           string
 }
 
-// HashAfter is the hash that the event has in a chain where the one before it
-// has the given one.
+// HashAfter returns the hash that the event has in a chain after an event with the given
+// hash.
 func (r Recorded) HashAfter(chainID uuid.UUID, before string) string {
 	x := entry{
 		ChainID: chainID, Sequence: r.Sequence, ID: r.ID, OccurredAt: r.OccurredAt, Action: r.Action, OrganizationID: r.OrganizationID,
@@ -41,7 +41,7 @@ func (r Recorded) HashAfter(chainID uuid.UUID, before string) string {
 	return x.hash(before)
 }
 
-// Filter narrows what is read; its zero values don't.
+// Filter restricts the events that are read. A zero field does not restrict them.
 type Filter struct {
 	Action       Action
 	Actor        uuid.UUID
@@ -95,22 +95,22 @@ func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Record
 	return list, nil
 }
 
-// Count says how many there are.
+// Count returns the number of events that the filter selects.
 func (t *Trail) Count(ctx context.Context, chainID uuid.UUID, f Filter) (*int64, error) {
 	conditions, args := f.where(chainID)
 	return t.db.Count(ctx, "SELECT COUNT(*) FROM audit_events WHERE "+conditions, args...)
 }
 
-// Verified is what Verify went through.
+// Verified is the result of Verify.
 type Verified struct {
 	Chains    int64    `json:"chains"`
 	Events    int64    `json:"events"`
-	Forgotten int64    `json:"forgotten"` // events that retention took away before those
-	Broken    []string `json:"broken"`    // what is wrong, one a chain
-	Digest    string   `json:"digest"`    // of all heads: another one than before, though nothing was done, is a forgery
+	Forgotten int64    `json:"forgotten"` // events that retention has deleted
+	Broken    []string `json:"broken"`    // the first error of each broken chain
+	Digest    string   `json:"digest"`    // of all heads: if it changes without new events, a chain was forged
 }
 
-// Verify goes through every event of every chain, as of one moment.
+// Verify verifies every event of every chain, in one snapshot of the database.
 func (t *Trail) Verify(ctx context.Context) (Verified, error) {
 	v := verification{Verified: Verified{Broken: []string{}}}
 	rows, err := t.db.Conn(database.ForAll(ctx)).Raw(`SELECT c.id, c.sequence, c.hash, c.first_sequence, c.first_hash, ` + prefixed("e.") + `
@@ -138,7 +138,7 @@ func prefixed(prefix string) string {
 	return strings.Join(names, ", ")
 }
 
-// verification walks along the chains.
+// verification is the state of Verify while it reads the chains.
 type verification struct {
 	Verified
 	chain    uuid.UUID
@@ -182,8 +182,7 @@ func (v *verification) row(rows *sql.Rows) error {
 	return nil
 }
 
-// broken keeps the first thing that is wrong with a chain: what follows it is
-// wrong because of it.
+// broken records the first error of a chain. Later errors are consequences of it.
 func (v *verification) broken(err error) {
 	if !v.isBroken {
 		v.isBroken = true

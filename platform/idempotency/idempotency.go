@@ -1,10 +1,10 @@
-// Package idempotency keeps the answers of requests that create something, so
-// that a client that got none can ask again without creating a second one
+// Package idempotency stores the responses of requests that create something, so that a
+// client that got no response can retry without creating a second one
 // (draft-ietf-httpapi-idempotency-key-header-07).
 //
-// An answer is kept in the transaction of what it tells, so that it is there
-// whenever the creation is, also when the process died between the commit and
-// the answer. It is encrypted: that of a registration holds tokens.
+// A response is stored in the transaction that creates the resource. So both exist or
+// neither does, even if the process dies between the commit and the response. Responses
+// are encrypted, because that of a registration contains tokens.
 package idempotency
 
 import (
@@ -23,19 +23,19 @@ import (
 )
 
 const (
-	// lease is for how long a request that does not end keeps others out: longer
-	// than any may take.
+	// lease is how long a request that does not finish blocks its key. It is longer than
+	// any request may take.
 	lease      = 30 * time.Second
 	sweepBatch = 1000
 )
 
-// What a request with a key may be answered.
+// Refusals of a request with an Idempotency-Key.
 var (
 	ErrInProgress = fault.New(fault.Conflict, "request_in_progress", "A request with this Idempotency-Key is still being carried out.").WithRetryAfter(time.Second)
 	ErrReused     = fault.New(fault.Invalid, "idempotency_key_reused", "This Idempotency-Key was sent with another request before.")
 )
 
-// Keys are those of one database.
+// Keys stores idempotency keys and their responses in a database.
 type Keys struct {
 	db        *database.DB
 	sealer    *keyring.Sealer
@@ -43,17 +43,17 @@ type Keys struct {
 	now       func() time.Time
 }
 
-// New returns the keys of a database. Answers are sealed for the row that keeps them.
-// After the retention an Idempotency-Key is a new one.
+// New returns the keys of a database. Each response is encrypted for its row. After the
+// retention, a request with the same Idempotency-Key is a new one.
 func New(db *database.DB, ring *keyring.Keyring, retention time.Duration, now func() time.Time) (*Keys, error) {
 	sealer, err := ring.Sealer("idempotency")
 	return &Keys{db: db, sealer: sealer, retention: retention, now: now}, err
 }
 
-// Retention is for how long an answer is given again.
+// Retention returns how long a response is replayed.
 func (k *Keys) Retention() time.Duration { return k.retention }
 
-// Answer is what is given again.
+// Answer is a response that can be replayed.
 type Answer struct {
 	Location string
 	Body     []byte // JSON
@@ -64,11 +64,13 @@ type Attempt struct {
 	keys *Keys
 	id   string
 	lock uuid.UUID
-	Kept bool // whether its answer was handed to Keep
+	Kept bool // whether Keep stored its response
 }
 
-// Begin claims a caller's key for the request with this fingerprint, or returns
-// the answer that it had before.
+// Begin claims a caller's key for the request with this fingerprint, or returns the stored
+// response of an earlier one. It refuses a key whose request is in progress
+// (request_in_progress), and one that was used for another request
+// (idempotency_key_reused).
 func (k *Keys) Begin(ctx context.Context, caller, key, fingerprint string) (*Attempt, *Answer, error) {
 	sum := sha256.Sum256([]byte(caller + "\x00" + key))
 	a := &Attempt{keys: k, id: hex.EncodeToString(sum[:]), lock: uuid.New()}
@@ -109,7 +111,8 @@ func (k *Keys) find(ctx context.Context, id, fingerprint string) (*Answer, error
 	return k.open(id, *sealed)
 }
 
-// Keep stores the answer, in the transaction of what it tells.
+// Keep stores the response, in the transaction that creates the resource. It refuses if
+// another request has claimed the key since (request_in_progress).
 func (a *Attempt) Keep(ctx context.Context, answer Answer) error {
 	sealed, err := a.keys.seal(a.id, answer)
 	if err != nil {
@@ -117,17 +120,16 @@ func (a *Attempt) Keep(ctx context.Context, answer Answer) error {
 	}
 	r := a.keys.db.Conn(ctx).Exec("UPDATE idempotency_keys SET answer = ? WHERE id = ? AND lock = ?", sealed, a.id, a.lock) // mutant: answer-kept
 	if r.Error != nil {
-		return fmt.Errorf("keep an answer: %w", r.Error)
+		return fmt.Errorf("store an idempotent response: %w", r.Error)
 	}
-	if r.RowsAffected == 0 { // it took so long that another has the key by now
+	if r.RowsAffected == 0 { // the lease expired, and another request has the key
 		return ErrInProgress
 	}
 	a.Kept = true
 	return nil
 }
 
-// Release gives the key back if nothing was created, so that the client may try
-// again at once.
+// Release releases the key if nothing was created, so that the client may retry at once.
 func (a *Attempt) Release(ctx context.Context) error {
 	err := a.keys.db.InTx(ctx, func(ctx context.Context) error {
 		return a.keys.db.Conn(ctx).Exec("DELETE FROM idempotency_keys WHERE id = ? AND lock = ? AND answer IS NULL", a.id, a.lock).Error
@@ -138,7 +140,7 @@ func (a *Attempt) Release(ctx context.Context) error {
 	return nil
 }
 
-// sweep forgets keys that would be new ones, some at a time.
+// sweep deletes a batch of the keys whose retention is over.
 func (k *Keys) sweep(ctx context.Context) (swept int64, err error) {
 	err = k.db.InTx(ctx, func(ctx context.Context) error {
 		r := k.db.Conn(ctx).Exec("DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < ? LIMIT ?)", k.now().Add(-k.retention), sweepBatch)
@@ -162,7 +164,7 @@ func (k *Keys) seal(id string, answer Answer) (string, error) {
 func (k *Keys) open(id, sealed string) (*Answer, error) {
 	text, err := k.sealer.Open(sealed, id)
 	if err != nil {
-		return nil, fmt.Errorf("an answer was kept under another JWT_REFRESH_SECRET_KEY: %w", err)
+		return nil, fmt.Errorf("decrypt a stored response (was JWT_REFRESH_SECRET_KEY changed?): %w", err)
 	}
 	var answer Answer
 	return &answer, json.Unmarshal(text, &answer)
@@ -170,10 +172,10 @@ func (k *Keys) open(id, sealed string) (*Answer, error) {
 
 type key struct{}
 
-// With keeps the attempt for whoever carries it out.
+// With returns a context with the attempt, which From returns.
 func With(ctx context.Context, a *Attempt) context.Context { return context.WithValue(ctx, key{}, a) }
 
-// From finds it; nil where the request has no key.
+// From returns the attempt of the request, or nil if it has no key.
 func From(ctx context.Context) *Attempt {
 	a, _ := ctx.Value(key{}).(*Attempt)
 	return a

@@ -5,10 +5,10 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// Name is that of the keys' migrations.
+// Name is the name of this package's migrations.
 const Name = "idempotency"
 
-// Migrations of the keys' one table.
+// Migrations returns the migrations of the keys' table.
 func Migrations() []migrate.Migration {
 	return []migrate.Migration{{
 		ID: "202611241330_idempotency_keys",

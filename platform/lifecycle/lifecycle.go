@@ -1,6 +1,7 @@
 // Package lifecycle stores the standing of accounts, memberships and organizations:
-// whether they are active, suspended or archived. Each is a row that is open while it
-// is true and keeps who began and ended it. The callers hold the lock of the subject.
+// whether they are active, suspended or archived. Each state is a row that is open while
+// the state lasts and that records who began and ended it. Callers must have locked the
+// subject.
 package lifecycle
 
 import (
@@ -15,18 +16,18 @@ import (
 	"guildhall/platform/database"
 )
 
-// Tables are the tables of one kind of subject.
+// Tables names the tables of one kind of subject.
 type Tables struct {
 	Activity, Suspensions, Archives string
-	// Key are the columns that name the subject. Archives has the first alone: a person
-	// is archived as a whole.
+	// Key are the columns that identify the subject. Archives has only the first, because
+	// a person is archived as a whole.
 	Key []string
-	// ByPlatform says that Suspensions has a column by_operator, for a platform
-	// administrator's.
+	// ByPlatform says that Suspensions has a column by_operator, which marks the
+	// suspensions by platform administrators.
 	ByPlatform bool
 }
 
-// Subject are the values of Tables.Key. One that is not valid is NULL.
+// Subject has the values of Tables.Key. A value that is not valid is NULL.
 type Subject []uuid.NullUUID
 
 // Of returns the subject with these ids.
@@ -38,8 +39,8 @@ func Of(ids ...uuid.UUID) Subject {
 	return s
 }
 
-// Suspension is in force. Where SuspendedBy is not valid, a command on the server did
-// it.
+// Suspension is a suspension in force. If SuspendedBy is not valid, a command on the
+// server suspended the subject.
 type Suspension struct {
 	Reason         string        `json:"reason" example:"Under investigation."`
 	ByPlatform     bool          `json:"-"`
@@ -48,7 +49,7 @@ type Suspension struct {
 	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
 }
 
-// Archive has not been undone.
+// Archive is an archive in force: the subject was not restored since.
 type Archive struct {
 	Reason     string        `json:"reason"`
 	ArchivedAt time.Time     `json:"archived_at"`
@@ -81,7 +82,7 @@ func NewStore(db *database.DB, t Tables) *Store {
 	return s
 }
 
-// where names the subject's rows, with what it adds to the arguments.
+// where returns the condition for the subject's rows, and args with its arguments.
 func (s *Store) where(subject Subject, args ...any) (string, []any) {
 	conditions := make([]string, len(subject))
 	for i, id := range subject {
@@ -101,7 +102,7 @@ func (subject Subject) values(first ...any) []any {
 	return first
 }
 
-// Activate makes the subject active, if it is not.
+// Activate makes the subject active if it is not.
 func (s *Store) Activate(ctx context.Context, subject Subject, by uuid.NullUUID, now time.Time) error {
 	if err := s.db.Queue(ctx, s.activateSQL, append(subject.values(newID()), now, by)...); err != nil {
 		return fmt.Errorf("activate in %s: %w", s.tables.Activity, err)
@@ -109,7 +110,7 @@ func (s *Store) Activate(ctx context.Context, subject Subject, by uuid.NullUUID,
 	return nil
 }
 
-// Deactivate makes the subject inactive, if it is active.
+// Deactivate makes the subject inactive if it is active.
 func (s *Store) Deactivate(ctx context.Context, subject Subject, by uuid.NullUUID, now time.Time) error {
 	where, args := s.where(subject, now, by)
 	_, err := s.db.Exec(ctx, "UPDATE "+s.tables.Activity+" SET deactivated_at = ?, deactivated_by = ?"+where+" AND deactivated_at IS NULL", args...)
@@ -119,8 +120,8 @@ func (s *Store) Deactivate(ctx context.Context, subject Subject, by uuid.NullUUI
 	return nil
 }
 
-// settle closes a suspension whose time has passed, at that time and by nobody, so that
-// the open one is in force.
+// settle closes a suspension that has expired, at the time of its expiry and without a
+// lifted_by. After it, an open suspension is in force.
 func (s *Store) settle(ctx context.Context, subject Subject, now time.Time) error {
 	where, args := s.where(subject)
 	_, err := s.db.Exec(ctx, "UPDATE "+s.tables.Suspensions+" SET lifted_at = suspended_until"+where+" AND lifted_at IS NULL AND suspended_until <= ?", append(args, now)...)
@@ -149,7 +150,7 @@ func (s *Store) Suspend(ctx context.Context, subject Subject, n Suspension) (boo
 	return true, nil
 }
 
-// Lift lifts the suspension in force, if there is one.
+// Lift lifts the suspension in force, if any.
 func (s *Store) Lift(ctx context.Context, subject Subject, by uuid.NullUUID, now time.Time) error {
 	if err := s.settle(ctx, subject, now); err != nil {
 		return err
@@ -162,7 +163,7 @@ func (s *Store) Lift(ctx context.Context, subject Subject, by uuid.NullUUID, now
 	return nil
 }
 
-// Suspension returns the one in force; nil if there is none.
+// Suspension returns the suspension in force, or nil.
 func (s *Store) Suspension(ctx context.Context, subject Subject, now time.Time) (*Suspension, error) {
 	byPlatform := "1 = 0"
 	if s.tables.ByPlatform {
@@ -212,7 +213,7 @@ func (s *Store) Unarchive(ctx context.Context, subject Subject, reason *string, 
 	return true, s.Activate(ctx, subject, by, now)
 }
 
-// OpenArchive returns the archive that has not been undone; nil if there is none.
+// OpenArchive returns the archive in force, or nil.
 func (s *Store) OpenArchive(ctx context.Context, subject Subject) (*Archive, error) {
 	var found Archive
 	err := s.db.Row(ctx, s.openArchiveSQL, subject[0]).Scan(&found.Reason, &found.ArchivedAt, &found.ArchivedBy)

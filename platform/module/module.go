@@ -1,4 +1,4 @@
-// Package module says what the kernel asks of a module.
+// Package module defines the interfaces between the kernel and the modules.
 package module
 
 import (
@@ -7,20 +7,22 @@ import (
 	"guildhall/platform/schema"
 )
 
-// Module is a room of the house: it owns its routes and its tables.
+// Module is a part of the service that owns its routes and its tables.
 type Module interface {
-	// Name is the tag of its routes and part of its migrations' ids.
+	// Name returns the OpenAPI tag of the module's routes, which is also part of the ids
+	// of its migrations.
 	Name() string
-	// Migrations of its own tables, in any order: their ids order all modules'.
+	// Migrations returns the migrations of the module's tables, in any order: the
+	// migrations of all modules run in the order of their ids.
 	Migrations() []migrate.Migration
-	// Tables declares each of those tables; nil where it has none.
+	// Tables declares the module's tables; nil if it has none.
 	Tables() []schema.Table
 	// Routes declares its endpoints.
 	Routes(r *httpapi.Router)
 }
 
-// Checker is a module with invariants that no single table of its own can state.
+// Checker is implemented by a module that has invariants over several tables.
 type Checker interface {
-	// Invariants that span tables.
+	// Invariants returns the invariants that span tables.
 	Invariants() []schema.Invariant
 }

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Worker does background work in each process that serves. What only one replica may
-// do at a time, the worker guards itself: with a lock that the replicas share.
+// Worker does background work in each server process. If only one replica may do the
+// work at a time, the worker must take a lock that the replicas share.
 type Worker interface {
-	// Run works until the context ends. After an error the kernel runs it again.
+	// Run runs until the context ends. After an error the kernel restarts it.
 	Run(ctx context.Context) error
 }
 
-// WithWorkers is a module that has background work.
+// WithWorkers is implemented by a module that has background work.
 type WithWorkers interface {
 	Workers() []Worker
 }
 
-// Every is a worker that calls do at each interval, more or less, so that replicas do
-// not all work at once.
+// Every returns a worker that calls do about once per interval. The delay is random, so
+// that replicas do not all work at once.
 func Every(interval time.Duration, do func(context.Context)) Worker {
 	return periodic{interval, do}
 }

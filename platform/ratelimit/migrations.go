@@ -5,10 +5,10 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// Name is that of the limits' migrations.
+// Name is the name of this package's migrations.
 const Name = "ratelimit"
 
-// Migrations of the limits' one table.
+// Migrations returns the migrations of the rate limits' table.
 func Migrations() []migrate.Migration {
 	return []migrate.Migration{{
 		ID: "202611241320_ratelimit_limits",

@@ -1,6 +1,5 @@
-// Package ratelimit slows down whoever asks for the same thing too often: with
-// limits kept in the database (Store), and in memory (Limiter) where a restart
-// may forget them and each replica may have its own.
+// Package ratelimit provides rate limits: in the database (Store), and in memory (Limiter)
+// where a restart may reset them and each replica may have its own.
 package ratelimit
 
 import (
@@ -16,21 +15,21 @@ import (
 	"guildhall/platform/fault"
 )
 
-// errTooMany is the same whatever the limit, so that it tells nothing of whom
-// else it counts.
+// errTooMany is the same for every limit, so that it does not reveal which other clients
+// a limit counts.
 var errTooMany = fault.New(fault.TooManyRequests, "too_many_requests", "Too many attempts. Try again later.")
 
-// Refusal is what is answered at a limit, for the OpenAPI document.
+// Refusal returns the error for a reached limit, for the OpenAPI document.
 func Refusal() *fault.Error { return errTooMany }
 
-// maxKeys is how many keys are kept apart. When there are more, those that are
-// idle are forgotten; no busy one ever is, and new ones share what is left.
+// maxKeys is how many keys have their own limit. When it is reached, idle keys are
+// dropped. Busy keys never are: if too many are busy, new keys share sharedKeys limits.
 const (
 	maxKeys    = 100_000
 	sharedKeys = 1000
 )
 
-// Limiter holds a policy for each key. A nil Limiter allows everything. It is
+// Limiter applies a policy to each key, in memory. A nil Limiter allows everything. It is
 // safe for concurrent use.
 type Limiter struct {
 	policy Policy
@@ -47,8 +46,8 @@ func NewLimiter(p Policy, now func() time.Time) *Limiter {
 	return &Limiter{policy: p, now: now, keys: map[string]*rate.Limiter{}, seed: maphash.MakeSeed()}
 }
 
-// Allow counts one attempt, or answers 429 with the time until the next may be
-// made. A refused attempt is not counted.
+// Allow counts one attempt, or refuses it (too_many_requests) with the time until the
+// next is allowed. A refused attempt does not count.
 func (l *Limiter) Allow(ctx context.Context, key string) error {
 	if l == nil {
 		return nil
@@ -74,7 +73,7 @@ func (l *Limiter) of(key string, now time.Time) *rate.Limiter {
 	if k, known := l.keys[key]; known {
 		return k
 	}
-	if len(l.keys) >= maxKeys && now.Sub(l.swept) >= l.policy.Interval { // not at every new one
+	if len(l.keys) >= maxKeys && now.Sub(l.swept) >= l.policy.Interval { // not for every new key
 		l.swept = now
 		for key, k := range l.keys {
 			if k.TokensAt(now) >= float64(l.policy.Burst) {
@@ -93,8 +92,8 @@ func (l *Limiter) of(key string, now time.Time) *rate.Limiter {
 	return k
 }
 
-// Address is the key of a client's address. Of IPv6 it is the /64, which one
-// subscriber has whole.
+// Address returns the key of a client's IP address. For IPv6 it is the /64, which
+// providers assign to one subscriber.
 func Address(ip string) string {
 	a, err := netip.ParseAddr(ip)
 	if err != nil {

@@ -13,35 +13,34 @@ import (
 	"guildhall/platform/request"
 )
 
-// Policy allows a burst, and then one more in each interval.
+// Policy allows a burst of attempts, and then one more per interval.
 type Policy struct {
 	Name     string // lower case, as the RateLimit fields show it
 	Burst    int
 	Interval time.Duration
-	Silent   bool // not shown but in a refusal: others have a part in what is left of it
+	Silent   bool // only a refusal shows it: other clients count against it too
 }
 
-// Span is how long a key that is used up takes to have its whole burst back.
+// Span returns how long an exhausted key takes to regain its whole burst.
 func (p Policy) Span() time.Duration { return time.Duration(p.Burst) * p.Interval }
 
-// Store keeps limits in the database: they hold for all replicas, and over a
+// Store keeps rate limits in the database: all replicas share them, and they survive a
 // restart. A nil Store allows everything.
 //
-// The algorithm is GCRA: of each key one number is kept, the time at which it
-// would have its whole burst back (the theoretical arrival time). An attempt
-// moves it an interval on; it may be no further ahead than the burst. One
-// statement reads and writes it, so that of a hundred attempts at once no more
-// are let through than one after the other.
+// The algorithm is GCRA. It stores one number per key: the time at which the key regains
+// its whole burst (the theoretical arrival time). An attempt adds one interval; the time
+// may be no further ahead than the burst. One statement reads and writes it, so that
+// concurrent attempts can't exceed the limit.
 type Store struct {
 	db  *database.DB
 	now func() time.Time
 }
 
-// NewStore returns the limits of a database.
+// NewStore returns the store of rate limits in a database.
 func NewStore(db *database.DB, now func() time.Time) *Store { return &Store{db: db, now: now} }
 
-// A key is kept as its digest: what it was made of (an email, an address) is
-// nobody's to read. excluded.tat is what the time would be if nothing were kept.
+// A key is stored as its digest, which hides the email or IP address in it. excluded.tat
+// is the time that a key without a row gets.
 const takeStatement = `INSERT INTO rate_limits (key, tat, admitted) VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
 	admitted = rate_limits.tat <= ?,
@@ -60,14 +59,14 @@ type Demand struct {
 	Key    string
 }
 
-// Reached is the cause of a 429.
+// Reached is the cause of a refusal: the policy whose limit was reached.
 type Reached struct{ Policy Policy }
 
-func (r *Reached) Error() string { return "the limit " + r.Policy.Name + " is reached" }
+func (r *Reached) Error() string { return "rate limit reached: " + r.Policy.Name }
 
-// Take counts an attempt against each policy, in order, up to the one that
-// refuses: that is 429, with the time until the next may be made, and not
-// counted. Within a transaction an attempt counts only if that is committed.
+// Take counts an attempt against each policy, in order, until one refuses it
+// (too_many_requests) with the time until the next is allowed. That one does not count
+// it. Within a transaction an attempt counts only if the transaction commits.
 func (s *Store) Take(ctx context.Context, demands ...Demand) error {
 	if s == nil {
 		return nil
@@ -78,7 +77,7 @@ func (s *Store) Take(ctx context.Context, demands ...Demand) error {
 		for _, d := range demands {
 			wait, err := s.take(ctx, d)
 			if err != nil {
-				return fmt.Errorf("count against the limit %s: %w", d.Policy.Name, err)
+				return fmt.Errorf("count against the rate limit %s: %w", d.Policy.Name, err)
 			}
 			if wait > 0 {
 				announce(ctx, d.Policy, 0, wait)
@@ -94,7 +93,7 @@ func (s *Store) Take(ctx context.Context, demands ...Demand) error {
 	return refused
 }
 
-// take returns how long to wait, or that there is no need to.
+// take counts an attempt and returns 0, or returns how long to wait.
 func (s *Store) take(ctx context.Context, d Demand) (time.Duration, error) {
 	p, now := d.Policy, s.now().UnixMicro()
 	step, span := p.Interval.Microseconds(), p.Span().Microseconds()
@@ -111,7 +110,7 @@ func (s *Store) take(ctx context.Context, d Demand) (time.Duration, error) {
 	return 0, nil
 }
 
-// Wait is for how long an attempt would be refused now. It counts none.
+// Wait returns for how long an attempt would be refused now. It does not count one.
 func (s *Store) Wait(ctx context.Context, d Demand) (time.Duration, error) {
 	if s == nil {
 		return 0, nil
@@ -122,14 +121,14 @@ func (s *Store) Wait(ctx context.Context, d Demand) (time.Duration, error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the limit %s: %w", d.Policy.Name, err)
+		return 0, fmt.Errorf("read the rate limit %s: %w", d.Policy.Name, err)
 	}
 	furthest := s.now().Add(d.Policy.Span() - d.Policy.Interval).UnixMicro()
 	return max(0, time.Duration(tat-furthest)*time.Microsecond), nil
 }
 
-// Forget gives keys their whole burst back, as after a success.
-func (s *Store) Forget(ctx context.Context, demands ...Demand) error {
+// Reset gives keys their whole burst back, as after a success.
+func (s *Store) Reset(ctx context.Context, demands ...Demand) error {
 	if s == nil {
 		return nil
 	}
@@ -142,14 +141,14 @@ func (s *Store) Forget(ctx context.Context, demands ...Demand) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("forget limits: %w", err)
+		return fmt.Errorf("reset rate limits: %w", err)
 	}
 	return nil
 }
 
 const sweepBatch = 1000
 
-// sweep forgets keys that have their whole burst back, some at a time.
+// sweep deletes a batch of the keys that have their whole burst back.
 func (s *Store) sweep(ctx context.Context) (swept int64, err error) {
 	if s == nil {
 		return 0, nil
@@ -160,13 +159,13 @@ func (s *Store) sweep(ctx context.Context) (swept int64, err error) {
 		return r.Error
 	})
 	if err != nil {
-		return 0, fmt.Errorf("sweep limits: %w", err)
+		return 0, fmt.Errorf("sweep rate limits: %w", err)
 	}
 	return swept, nil
 }
 
-// announce tells the client how much is left (draft-ietf-httpapi-ratelimit-headers-10).
-// Of several policies the last one speaks: the narrowest comes last.
+// announce sets the RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10). With
+// several policies the last one wins, so the narrowest must come last.
 func announce(ctx context.Context, p Policy, remaining int64, reset time.Duration) {
 	request.SetHeader(ctx, "RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", p.Name, p.Burst, seconds(p.Span())))
 	request.SetHeader(ctx, "RateLimit", fmt.Sprintf("%q;r=%d;t=%s", p.Name, remaining, strconv.Itoa(seconds(reset))))

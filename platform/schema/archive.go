@@ -6,53 +6,53 @@ import (
 	"guildhall/platform/schema/column"
 )
 
-// Owner is whose the rows of a table are.
+// Owner says whether the rows of a table belong to an organization, a person or both.
 type Owner struct {
 	organization, person, reason string
 }
 
-// OfOrganization is a table whose column holds the organization's id.
+// OfOrganization is for a table of organizations' rows. The column has the id.
 func OfOrganization(column string) Owner { return Owner{organization: column} }
 
-// OfPerson is a table whose column holds the person's id.
+// OfPerson is for a table of persons' rows. The column has the id.
 func OfPerson(column string) Owner { return Owner{person: column} }
 
-// OfBoth is a table of what a person is or has in an organization.
+// OfBoth is for a table of rows that belong to a person within an organization.
 func OfBoth(organization, person string) Owner {
 	return Owner{organization: organization, person: person}
 }
 
-// OfNobody is a table whose rows are neither's, for a reason.
-func OfNobody(reason string) Owner { return Owner{reason: reason} }
+// Unowned is for a table whose rows belong to no organization or person, for a reason.
+func Unowned(reason string) Owner { return Owner{reason: reason} }
 
-// Organization is the column that holds an organization's id, or "".
+// Organization returns the column with the organization's id, or "".
 func (o Owner) Organization() string { return o.organization }
 
-// Person is the column that holds a person's id, or "".
+// Person returns the column with the person's id, or "".
 func (o Owner) Person() string { return o.person }
 
-// Archive is whether and how the rows of a table travel with their organization.
+// Archive says whether and how the archive of an organization contains the rows of a
+// table.
 type Archive struct {
-	reason string // why they stay behind
+	reason string // why the archive does not contain them
 	line   Line
-	of     string // the line that they are part of
+	of     string // the type of line that they are part of
 	part   []string
 }
 
-// Line is a type of line in an archive, whose members are columns of one table. The
-// column that holds the organization's id is not among them: the archive is of one
-// organization.
+// Line is a type of line in an archive. Its members are columns of one table, without the
+// column of the organization's id: an archive has one organization.
 type Line struct {
 	Type    string
 	Key     string // the column by which the lines of this type are sorted; "" where there is exactly one
 	Columns []column.Column
 
-	// Optional is a type that a reader may skip if it does not know it: without the
-	// lines the organization is still right. Types that came later are.
+	// Optional says that a reader may skip lines of this type if it does not know it: the
+	// organization is valid without them. Types added after the first version are optional.
 	Optional bool
 }
 
-// Names of the columns.
+// Names returns the names of the columns.
 func (l Line) Names() []string {
 	names := make([]string, len(l.Columns))
 	for i, c := range l.Columns {
@@ -61,21 +61,21 @@ func (l Line) Names() []string {
 	return names
 }
 
-// Travels is a table whose rows each are a line.
-func Travels(l Line) Archive { return Archive{line: l} }
+// Exported is for a table whose rows are each a line of the archive.
+func Exported(l Line) Archive { return Archive{line: l} }
 
-// TravelsIn is a table of which these columns are part of a line that platform/transfer
-// makes itself.
-func TravelsIn(line string, columns ...string) Archive { return Archive{of: line, part: columns} }
+// ExportedIn is for a table of which these columns are part of a line that
+// platform/transfer builds itself.
+func ExportedIn(line string, columns ...string) Archive { return Archive{of: line, part: columns} }
 
-// StaysBehind is a table that does not travel, for a reason that the organization
-// would accept.
-func StaysBehind(reason string) Archive { return Archive{reason: reason} }
+// NotExported is for a table that the archive does not contain, for a reason that the
+// organization would accept.
+func NotExported(reason string) Archive { return Archive{reason: reason} }
 
-// Line is the type of line that the rows are, if they are one.
+// Line returns the type of line of the rows, if each row is a line.
 func (a Archive) Line() (l Line, is bool) { return a.line, a.line.Type != "" }
 
-// Carried are the columns of the table that an archive holds.
+// Carried returns the columns of the table that an archive contains.
 func (t Table) Carried() []string {
 	if l, is := t.Archive.Line(); is {
 		return append(l.Names(), t.Owner.organization)

@@ -2,23 +2,23 @@ package schema
 
 import "context"
 
-// Retention is how long the rows of a table stay.
+// Retention says how long the rows of a table are kept.
 type Retention struct {
 	how   string
 	kind  string
 	sweep Sweep
 }
 
-// Sweep deletes some of the rows that are no longer needed and returns how many, also
-// where it fails in the end: the kernel calls it until there is none left.
+// Sweep deletes a batch of the rows that are no longer needed. It returns how many it
+// deleted, even with an error. The kernel calls it until it deletes none.
 type Sweep func(ctx context.Context) (int64, error)
 
-// Kept is a table that no sweep deletes from. It says why the rows stay, or what else
+// Kept is for a table without a sweep. The text says why its rows are kept, or what else
 // deletes them.
 func Kept(why string) Retention { return Retention{how: why} }
 
-// Swept is a table whose old rows a sweep deletes. The kind names them for people:
-// "sessions".
+// Swept is for a table whose old rows a sweep deletes. The kind names the rows in output,
+// such as "sessions".
 func Swept(kind, when string, sweep Sweep) Retention {
 	if kind == "" || sweep == nil {
 		return Retention{}
@@ -26,8 +26,8 @@ func Swept(kind, when string, sweep Sweep) Retention {
 	return Retention{how: when, kind: kind, sweep: sweep}
 }
 
-// Kind of the rows that Sweep deletes; "" where there is none.
+// Kind returns the kind of the rows that Sweep deletes, or "".
 func (r Retention) Kind() string { return r.kind }
 
-// Sweep is nil where rows are kept.
+// Sweep returns the table's sweep, or nil if its rows are kept.
 func (r Retention) Sweep() Sweep { return r.sweep }

@@ -8,13 +8,13 @@ type Sample struct {
 	rows   func(s seed.Size) []seed.Rows
 }
 
-// Sampled is a table into which it puts these rows.
+// Sampled is for a table that gets these rows.
 func Sampled(rows func(s seed.Size) []seed.Rows) Sample { return Sample{rows: rows} }
 
-// NoSample is a table that it leaves empty, for a reason.
+// NoSample is for a table that gets no sample data, for a reason.
 func NoSample(reason string) Sample { return Sample{reason: reason} }
 
-// Rows of a size.
+// Rows returns the rows for a size.
 func (s Sample) Rows(size seed.Size) []seed.Rows {
 	if s.rows == nil {
 		return nil

@@ -1,11 +1,12 @@
-// Package schema is what a module says of each of its tables, once. What has to know
-// tables by name reads it here: the guard of row-level security, the gate's cache,
-// the check of integrity, the sweep, the archive of an organization, sample data.
+// Package schema lets a module declare the properties of each of its tables, in one
+// place. All code that works on tables by name reads the declarations: row-level
+// security, the gate's cache, the integrity check, the sweep, the archive of an
+// organization and sample data.
 //
-// Three things are said elsewhere: the types of columns and the order of archive lines,
-// which follow from the database's schema, and rules that span tables (module.Checker).
+// Two properties follow from the database's schema instead: the types of columns and the
+// order of archive lines. Rules that span tables are in module.Checker.
 //
-// The zero value of every field is refused, so that a table cannot stay silent.
+// The zero value of every field is refused, so that no declaration is incomplete.
 package schema
 
 import (
@@ -17,69 +18,70 @@ import (
 // Table is one table of a module.
 type Table struct {
 	Name       string
-	Owner      Owner      // whose its rows are
-	Tenants    Tenants    // what keeps the rows of organizations apart
-	Standing   Standing   // which writes may change what somebody may do
-	Archive    Archive    // whether and how it travels with an organization
-	Retention  Retention  // what is deleted, and when
-	Invariants Invariants // what must be true of it
+	Owner      Owner      // whose rows they are
+	Tenants    Tenants    // what isolates the rows of organizations
+	Standing   Standing   // which writes may change a standing
+	Archive    Archive    // whether and how the archive of an organization contains it
+	Retention  Retention  // which rows are deleted, and when
+	Invariants Invariants // what its rows must satisfy
 	Sample     Sample     // what `guildhall seed` puts into it
 }
 
-// Tenants says what keeps the rows of one organization from another's.
+// Tenants says what isolates the rows of one organization from those of others.
 type Tenants struct{ reason string }
 
 const byPolicy = "policy"
 
-// KeptApart is a table whose migrations give it a database.TenantPolicy.
-func KeptApart() Tenants { return Tenants{byPolicy} }
+// Isolated is for a table whose migrations give it a database.TenantPolicy.
+func Isolated() Tenants { return Tenants{byPolicy} }
 
-// Shared is a table without a policy, for a reason that a reviewer would accept.
+// Shared is for a table without a policy, for a reason that a reviewer would accept.
 func Shared(reason string) Tenants { return Tenants{reason} }
 
-// KeptApart says whether the table has a policy.
-func (t Tenants) KeptApart() bool { return t.reason == byPolicy }
+// HasPolicy reports whether the table has a policy.
+func (t Tenants) HasPolicy() bool { return t.reason == byPolicy }
 
-// Reason why there is no policy, or "".
+// Reason returns why the table has no policy, or "" if it has one.
 func (t Tenants) Reason() string {
-	if t.KeptApart() {
+	if t.HasPolicy() {
 		return ""
 	}
 	return t.reason
 }
 
-// Standing says which writes to a table may change what somebody may do, and so what
-// the gate may keep (platform/access).
+// Standing says which writes to a table may change what a person may do. The gate's cache
+// depends on it (platform/access).
 type Standing struct {
 	said            bool
 	unread, addable bool
 	columns         []string
 }
 
-// Unread is a table that the gate never reads.
+// Unread is for a table that the gate never reads.
 func Unread() Standing { return Standing{said: true, unread: true} }
 
-// Added is a table that the gate reads, in which a new row changes nobody's standing,
-// because nobody had its key before. Nor does an UPDATE of these columns alone.
+// Added is for a table that the gate reads and in which a new row changes no existing
+// standing, because its key is new. An UPDATE of only these columns does not change one
+// either.
 func Added(columns ...string) Standing {
 	return Standing{said: true, addable: true, columns: columns}
 }
 
-// Decides is a table in which any write may change a standing.
+// Decides is for a table in which any write may change a standing.
 func Decides() Standing { return Standing{said: true} }
 
-// KeptByInsert says whether an INSERT changes nobody's standing.
+// KeptByInsert reports whether an INSERT leaves every standing unchanged.
 func (s Standing) KeptByInsert() bool { return s.unread || s.addable }
 
-// KeptByDelete says whether a DELETE changes nobody's standing.
+// KeptByDelete reports whether a DELETE leaves every standing unchanged.
 func (s Standing) KeptByDelete() bool { return s.unread }
 
-// KeptByUpdate says whether an UPDATE of this column changes nobody's standing.
+// KeptByUpdate reports whether an UPDATE of this column leaves every standing unchanged.
 func (s Standing) KeptByUpdate(column string) bool {
 	return s.unread || slices.Contains(s.columns, column)
 }
 
-// Check refuses tables that do not say everything, and those that are declared twice.
+// Check refuses incomplete declarations and tables that are declared twice.
 func Check(tables []Table) error {
 	var faults []error
 	seen, lines := map[string]bool{}, map[string]bool{}
@@ -100,7 +102,7 @@ func Check(tables []Table) error {
 	return errors.Join(faults...)
 }
 
-// fault is the first one of the declaration.
+// fault returns the first fault of the declaration, or "".
 func (t Table) fault() string {
 	l, isLine := t.Archive.Line()
 	switch {
@@ -110,7 +112,7 @@ func (t Table) fault() string {
 		return "does not say whose its rows are"
 	case t.Tenants.reason == "":
 		return "does not say what keeps organizations apart"
-	case t.Tenants.KeptApart() && t.Owner.organization == "":
+	case t.Tenants.HasPolicy() && t.Owner.organization == "":
 		return "has a policy, but is of no organization"
 	case !t.Standing.said:
 		return "does not say whether it decides on a standing"

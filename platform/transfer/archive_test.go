@@ -280,7 +280,7 @@ func replaceIn(lines []string, number int, from, to string) []string {
 func TestLinesAreInTheOrderOfForeignKeys(t *testing.T) {
 	t.Parallel()
 	table := func(name string) schema.Table {
-		return schema.Table{Name: name, Owner: schema.OfOrganization("organization_id"), Archive: schema.Travels(schema.Line{Type: name})}
+		return schema.Table{Name: name, Owner: schema.OfOrganization("organization_id"), Archive: schema.Exported(schema.Line{Type: name})}
 	}
 	keys := []database.ForeignKey{
 		{Table: "note", Parent: "notebook"}, {Table: "member", Parent: "organization"}, {Table: "organization", Parent: "member"},

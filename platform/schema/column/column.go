@@ -1,5 +1,5 @@
-// Package column is the columns of a table that travel in an archive of an organization:
-// how each is checked, and what it means.
+// Package column describes the columns of tables that the archive of an organization
+// contains: how each value is validated, and what it means.
 package column
 
 import (
@@ -13,24 +13,25 @@ import (
 	"guildhall/platform/field"
 )
 
-// Column is a member of a line and, by the same name, of a table.
+// Column is a member of an archive line and the column of that name in a table.
 type Column struct {
 	Name     string
 	Nullable bool
-	IsPerson bool // the id of somebody in the archive
-	IsPast   bool // a time that must have been before the export
-	// parse takes a JSON value (string, float64 or bool) and returns what is
-	// stored, or a field.Problem.
+	IsPerson bool // the id of a person in the archive
+	IsPast   bool // a time that must be before the export
+	// parse takes a JSON value (string, float64 or bool) and returns the value to store,
+	// or a field.Problem.
 	parse func(v any) (any, error)
 }
 
-// OrNull is the column where it may be null.
+// OrNull returns the column as nullable.
 func (c Column) OrNull() Column {
 	c.Nullable = true
 	return c
 }
 
-// Read takes the column's value from the members of a line, as it is stored.
+// Read returns the column's value to store, from the members of a line. It refuses a
+// missing or invalid value.
 func (c Column) Read(members map[string]any) (any, error) {
 	v, given := members[c.Name]
 	switch {
@@ -44,7 +45,7 @@ func (c Column) Read(members map[string]any) (any, error) {
 	return c.parse(v)
 }
 
-// OfText makes a column of what is written as text.
+// OfText returns a column whose JSON value is a string.
 func OfText(name string, parse func(s string) (any, error)) Column {
 	return Column{Name: name, parse: func(v any) (any, error) {
 		s, ok := v.(string)
@@ -55,7 +56,7 @@ func OfText(name string, parse func(s string) (any, error)) Column {
 	}}
 }
 
-// Of is OfText with the type that requests are parsed into.
+// Of returns a column of text that is validated by the type that requests are parsed into.
 func Of[T ~string, P interface {
 	*T
 	encoding.TextUnmarshaler
@@ -72,8 +73,8 @@ func Of[T ~string, P interface {
 	})
 }
 
-// Written is text that people wrote. An archive may be of a version that accepted
-// characters which are refused now: its names move along as they are.
+// Written is text by people. The archive may be from a version that accepted characters
+// which are refused now: they are imported unchanged.
 func Written(name string, least, most int64) Column {
 	return OfText(name, func(s string) (any, error) { return s, field.Storable(s, least, most) })
 }
@@ -89,15 +90,15 @@ func ID(name string) Column {
 	})
 }
 
-// Person is the id of a person in the archive. It becomes the id that they have where it
-// is imported.
+// Person is the id of a person in the archive. An import replaces it by the person's id on
+// this server.
 func Person(name string) Column {
 	c := ID(name)
 	c.IsPerson = true
 	return c
 }
 
-// Moment is a time, which may lie ahead.
+// Moment is a time, which may be in the future.
 func Moment(name string) Column {
 	return OfText(name, func(s string) (any, error) {
 		var t field.Time
@@ -118,7 +119,7 @@ var (
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// Text is what the program wrote, on one line.
+// Text is text by the service, on one line.
 func Text(name string, most int) Column {
 	return OfText(name, func(s string) (any, error) {
 		if len([]rune(s)) > most || !printable.MatchString(s) {
@@ -131,7 +132,7 @@ func Text(name string, most int) Column {
 // Word is a short Text.
 func Word(name string) Column { return Text(name, 64) }
 
-// Digest is SHA-256.
+// Digest is a SHA-256 digest in hexadecimal.
 func Digest(name string) Column {
 	return OfText(name, func(s string) (any, error) {
 		if !sha256Hex.MatchString(s) {
@@ -141,7 +142,8 @@ func Digest(name string) Column {
 	})
 }
 
-// Details are kept as text, for the hash of an event covers it byte for byte.
+// Details are the details of an audit event. They stay text, because the hash of the event
+// covers their exact bytes.
 func Details(name string) Column {
 	return OfText(name, func(s string) (any, error) {
 		var m map[string]string
@@ -163,7 +165,7 @@ func Flag(name string) Column {
 	}}
 }
 
-// Number is a whole one from 0; JSON's are exact up to 2^53 (RFC 8259 §6).
+// Number is an integer from 0. JSON numbers are exact up to 2^53 (RFC 8259 §6).
 func Number(name string) Column {
 	return Column{Name: name, parse: func(v any) (any, error) {
 		f, ok := v.(float64)

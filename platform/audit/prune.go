@@ -10,23 +10,23 @@ import (
 	"guildhall/platform/database"
 )
 
-// How many events of a chain are forgotten in one transaction, in which nothing
-// is added to it, and how many chains are looked for at once.
+// pruneBatch is how many events of a chain are deleted in one transaction, which blocks
+// new events in the chain. chainBatch is how many chains are looked up at once.
 const (
-	forgetBatch = 200
-	chainBatch  = 100
+	pruneBatch = 200
+	chainBatch = 100
 )
 
-// candidate is a chain that may have something to forget. No event that is kept
-// of it is older than oldestAt: that is when its first was written, or when it was
-// found empty, or too early where nobody has looked yet.
+// candidate is a chain that may have events to delete. No event of the chain is older
+// than oldestAt: the time of its first event, the time at which the chain was found
+// empty, or an earlier time if no sweep has looked at the chain yet.
 type candidate struct {
 	chainID  uuid.UUID
 	oldestAt time.Time
 }
 
-// candidates finds some by an index of the chains, behind one: one of the events
-// would cost every event.
+// candidates returns a batch of candidates after the given one. It uses an index on the
+// chains; an index on the events would cost something for every event.
 func (t *Trail) candidates(ctx context.Context, before time.Time, behind candidate) ([]candidate, error) {
 	rows, err := t.db.Conn(ctx).Raw(`SELECT id, oldest_at FROM audit_chains WHERE oldest_at < ? AND (oldest_at, id) > (?, ?)
 		ORDER BY oldest_at, id LIMIT ?`, before, behind.oldestAt, behind.chainID, chainBatch).Rows()
@@ -44,34 +44,35 @@ func (t *Trail) candidates(ctx context.Context, before time.Time, behind candida
 	return list, nil
 }
 
-// forgetAll forgets what is too old in one chain, a batch after the other.
-func (t *Trail) forgetAll(ctx context.Context, chainID uuid.UUID, before time.Time) (forgotten int64, err error) {
+// pruneChain deletes the old events of one chain, in batches.
+func (t *Trail) pruneChain(ctx context.Context, chainID uuid.UUID, before time.Time) (forgotten int64, err error) {
 	for {
 		var n int64
 		err := t.db.InTx(ctx, func(ctx context.Context) (err error) {
-			n, err = t.forget(ctx, chainID, before)
+			n, err = t.prune(ctx, chainID, before)
 			return err
 		})
 		if err != nil {
-			return forgotten, fmt.Errorf("forget events of chain %s: %w", chainID, err)
+			return forgotten, fmt.Errorf("delete old events of chain %s: %w", chainID, err)
 		}
 		forgotten += n
-		if n < forgetBatch {
+		if n < pruneBatch {
 			return forgotten, nil
 		}
 	}
 }
 
-// forget takes away a chain's oldest events up to the first that is to be kept,
-// or a batch of them: first the head gives them up, then they are deleted.
-func (t *Trail) forget(ctx context.Context, chainID uuid.UUID, before time.Time) (forgotten int64, err error) {
+// prune deletes a batch of the chain's events that are older than a time. It first moves
+// the head's first sequence number past them, because the database refuses to delete
+// events from there on.
+func (t *Trail) prune(ctx context.Context, chainID uuid.UUID, before time.Time) (forgotten int64, err error) {
 	h, err := t.lock(ctx, chainID)
 	if err != nil {
 		return 0, err
 	}
 	conn := t.db.Conn(ctx)
 	var events []entry
-	err = conn.Where("chain_id = ? AND sequence >= ?", chainID, h.firstSequence).Order("sequence").Limit(forgetBatch + 1).Find(&events).Error
+	err = conn.Where("chain_id = ? AND sequence >= ?", chainID, h.firstSequence).Order("sequence").Limit(pruneBatch + 1).Find(&events).Error
 	if err != nil {
 		return 0, err
 	}
@@ -80,14 +81,14 @@ func (t *Trail) forget(ctx context.Context, chainID uuid.UUID, before time.Time)
 		if err := x.follows(last); err != nil { // mutant: forgotten-events-verified
 			return 0, fmt.Errorf("%w: %w", errBroken, err)
 		}
-		if i == forgetBatch || !x.OccurredAt.Before(before) { // mutant: forget-batch
+		if i == pruneBatch || !x.OccurredAt.Before(before) { // mutant: forget-batch
 			oldestAt = x.OccurredAt
 			break
 		}
 		last = link{x.Sequence, x.Hash}
 	}
 	forgotten = last.sequence - h.forgotten().sequence
-	if forgotten == int64(len(events)) { // none is kept
+	if forgotten == int64(len(events)) { // the chain becomes empty
 		if err := h.endsWith(last); err != nil {
 			return 0, fmt.Errorf("%w: %w", errBroken, err)
 		}
