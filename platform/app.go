@@ -172,7 +172,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 			a.invariants = append(a.invariants, c.Invariants()...)
 		}
 	}
-	k.Gate.Know(a.tables)
+	k.Gate.SetTables(a.tables)
 	var err error
 	if a.migrations, err = migrate.Merge(sources...); err != nil {
 		return nil, err

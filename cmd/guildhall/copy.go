@@ -78,7 +78,7 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 	if target.DB.Created() {
 		reportCreated(cmd.ErrOrStderr(), target.DB.Path())
 	}
-	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: target.app.Migrations(), Without: access.OfOneServer()})
+	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: target.app.Migrations(), Without: access.ServerLocalTables()})
 }
 
 // copyReport is what `copy --json` prints.

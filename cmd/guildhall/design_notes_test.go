@@ -206,7 +206,7 @@ func TestANewTableIsCopied(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer target.DB.Close()
-		_, err = clone.Copy(everything, clone.Options{From: source.kernel.DB, To: target.DB, Migrations: source.app.Migrations(), Without: access.OfOneServer()})
+		_, err = clone.Copy(everything, clone.Options{From: source.kernel.DB, To: target.DB, Migrations: source.app.Migrations(), Without: access.ServerLocalTables()})
 		if err != nil {
 			t.Fatal(err)
 		}

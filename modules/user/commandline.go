@@ -95,7 +95,7 @@ func (c CommandLine) Within(ctx context.Context, id, organizationID uuid.UUID) (
 // Create creates an account. In the same transaction it calls then, whose error undoes
 // all of it.
 func (c CommandLine) Create(ctx context.Context, n NewUser, then func(context.Context, uuid.UUID) error) (v View, err error) {
-	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly().AboutNobody(), access.Request{}); err != nil {
+	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly().WithoutPerson(), access.Request{}); err != nil {
 		return v, err
 	}
 	if n.Password != "" {

@@ -39,7 +39,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "listUsers", Summary: "List the people of the active organization", MayLag: true,
 		Refusals: httpapi.Refusals(access.ErrPlatformAdminRequired),
 	})
-	httpapi.Post(r, "/users", access.PlatformAdminOnly().AboutNobody(), m.create, httpapi.Doc{
+	httpapi.Post(r, "/users", access.PlatformAdminOnly().WithoutPerson(), m.create, httpapi.Doc{
 		ID: "createUser", Summary: "Make an account for somebody",
 		Description: "Also where registration is closed. With `organization_id` the person is a member there, or an admin, from the start; " +
 			"without, they are in no organization until they found one or are added to one. Without `password` nobody can log in to the account " +

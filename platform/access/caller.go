@@ -9,37 +9,39 @@ import (
 	"guildhall/platform/database"
 )
 
-// Caller is the person whom the gate authorized, and with which power.
+// Caller is the person whom the gate authorized, with their role.
 type Caller struct {
 	UserID        uuid.UUID
 	SessionID     uuid.UUID
 	PlatformAdmin bool
 
-	// The organization that the request is about: the one in the path, else
-	// X-Organization-ID, else the token's. Role is theirs in it, NoRole where they
-	// are not a member in good standing; then only a platform administrator acts in it.
+	// OrganizationID is the organization that the request is about: the one in the path,
+	// else X-Organization-ID, else the token's. Role is the caller's role in it, or NoRole
+	// if they are not a member in good standing: then only a platform administrator may
+	// act in it.
 	OrganizationID uuid.NullUUID
 	Role           Role
 
-	// Standing is theirs in it, as the gate read it.
+	// Standing is the caller's standing in that organization, as the gate read it.
 	Standing Standing
 
-	commandLine     bool // without an account
-	asPlatformAdmin bool // what they do is beyond any role
+	commandLine     bool // a command on the server, without an account
+	asPlatformAdmin bool // the action needs more than any role allows
 
 	rule    Rule
 	request Request
-	written int64 // the transaction in which their session wrote last
-	read    any   // what the rule has the gate read for the handler
+	written int64 // the last transaction in which their session wrote
+	read    any   // the value of the rule's Row, for the handler
 }
 
-// ActsAsPlatformAdmin says whether the caller uses the power of a platform
-// administrator, because their role in the organization does not suffice.
+// ActsAsPlatformAdmin reports whether the caller acts as a platform administrator, because
+// their role in the organization does not suffice.
 func (c Caller) ActsAsPlatformAdmin(needed Role) bool {
 	return !c.Role.Includes(needed) && c.PlatformAdmin
 }
 
-// Active returns the organization to act in.
+// Active returns the organization to act in. It refuses a caller without one
+// (ErrOrganizationRequired).
 func (c Caller) Active() (uuid.UUID, error) {
 	if !c.OrganizationID.Valid {
 		return uuid.Nil, ErrOrganizationRequired
@@ -47,7 +49,7 @@ func (c Caller) Active() (uuid.UUID, error) {
 	return c.OrganizationID.UUID, nil
 }
 
-// By is the account that acts; none for the command line.
+// By returns the account that acts, or NULL for the command line.
 func (c Caller) By() uuid.NullUUID {
 	return uuid.NullUUID{UUID: c.UserID, Valid: c.UserID != uuid.Nil}
 }
@@ -56,8 +58,8 @@ func (c Caller) isNobody() bool { return c.UserID == uuid.Nil && !c.commandLine 
 
 type callerKey struct{}
 
-// With keeps the caller for the handler; From finds it. A context without one
-// has the zero Caller, which may do nothing.
+// With returns a context with the caller, which From returns. Without a caller From
+// returns the zero Caller, which may do nothing.
 func With(ctx context.Context, c Caller) context.Context {
 	if !c.isNobody() {
 		ctx = database.For(ctx, database.Tenant{OrganizationID: c.OrganizationID, UserID: c.UserID, All: c.PlatformAdmin})
@@ -65,13 +67,13 @@ func With(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// ActorOf is the caller as the audit log names them. It implements audit.ActorOf.
+// ActorOf returns the caller as the actor of audit events. It implements audit.ActorOf.
 func ActorOf(ctx context.Context) (audit.Actor, bool) {
 	c := From(ctx)
 	return audit.Actor{UserID: c.UserID, SessionID: c.SessionID, As: c.as()}, !c.isNobody()
 }
 
-// as is the power that the caller acts with, for the audit log.
+// as returns the role in which the caller acts, for the audit log.
 func (c Caller) as() string {
 	switch {
 	case c.commandLine:
@@ -85,8 +87,8 @@ func (c Caller) as() string {
 	}
 }
 
-// AsPlatformAdmin records what follows as done with the power of a platform
-// administrator, whatever role the caller has in their organization.
+// AsPlatformAdmin returns a context in which the audit log records the caller as a
+// platform administrator, regardless of their role in the organization.
 func AsPlatformAdmin(ctx context.Context) context.Context {
 	c := From(ctx)
 	c.asPlatformAdmin = true
@@ -99,6 +101,6 @@ func From(ctx context.Context) Caller {
 	return c
 }
 
-// May says whether the caller has the role in the organization, or the power of
-// a platform administrator over it.
+// May reports whether the caller has the role in the organization or is a platform
+// administrator.
 func (c Caller) May(needed Role) bool { return c.PlatformAdmin || c.Role.Includes(needed) }

@@ -9,10 +9,10 @@ import (
 	"guildhall/platform/database"
 )
 
-// AdmitCommandLine authorizes a command on the server as a platform administrator
-// without an account: who may run a command can also write to the database by hand.
-// The rule is that of the route that does the same, and refuses what it refuses. The
-// audit log names the actor command_line. No request gets here.
+// AdmitCommandLine authorizes a command on the server as a platform administrator without
+// an account: a user who can run commands can also write to the database directly. The
+// rule is that of the corresponding route, with the same refusals. The audit log records
+// the actor as command_line. No HTTP request uses it.
 func (g *Gate) AdmitCommandLine(ctx context.Context, rule Rule, request Request) (context.Context, error) {
 	standing, err := g.atCommandLine(ctx, request.Organization)
 	if err != nil {
@@ -27,8 +27,8 @@ func (g *Gate) AdmitCommandLine(ctx context.Context, rule Rule, request Request)
 	return With(ctx, caller), nil
 }
 
-// atCommandLine returns the standing of a caller without an account: good, with that
-// of the organization.
+// atCommandLine returns the standing of the command line: a good account, with the
+// standing of the organization.
 func (g *Gate) atCommandLine(ctx context.Context, organizationID uuid.NullUUID) (Standing, error) {
 	var bits Bits
 	if organizationID.Valid {

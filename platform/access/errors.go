@@ -2,7 +2,7 @@ package access
 
 import "guildhall/platform/fault"
 
-// Every refusal of the gate. None says more than the caller may know.
+// The refusals of the gate. None reveals more than the caller may know.
 var (
 	ErrAuthenticationRequired = fault.New(fault.Unauthenticated, "authentication_required", "This needs an access token: log in and send it as a Bearer token.")
 	ErrInvalidToken           = fault.New(fault.Unauthenticated, "invalid_token", "The access token is invalid, has expired or has been revoked.")

@@ -12,14 +12,14 @@ import (
 	"guildhall/platform/token"
 )
 
-// Gate decides on every request.
+// Gate authorizes every request.
 type Gate struct {
 	db          *database.DB
 	tokens      *token.Service
 	now         func() time.Time
 	standingSQL string
 	pairSQL     string
-	rowSQL      sync.Map // standingSQL with what each Row adds
+	rowSQL      sync.Map // standingSQL with the columns of each Row
 	sharedSQL   string
 	cache       *standingCache
 }
@@ -32,8 +32,8 @@ func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate
 		now:       now,
 		sharedSQL: fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
-	g.standingSQL = g.standing(g.askedOf(), "", "")
-	g.pairSQL = g.standing(g.askedOfTwo(), ", k.target", "")
+	g.standingSQL = g.standing(g.parameterRow(), "", "")
+	g.pairSQL = g.standing(g.parameterRows(), ", k.target", "")
 	g.cache = newStandingCache(db)
 	if db.ReadsStandbys() {
 		db.BeforeCommit(g.keepCallersWrite)
@@ -41,7 +41,7 @@ func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate
 	return g
 }
 
-// standing is the gate's query over k, with what else it is to read.
+// standing returns the gate's query over k, with additional columns and joins.
 func (g *Gate) standing(k, columns, joins string) string {
 	written, writes := "0", ""
 	if g.db.ReadsStandbys() {
@@ -50,26 +50,30 @@ func (g *Gate) standing(k, columns, joins string) string {
 	return "SELECT " + standingBits + ", " + written + ", s.expires_at" + columns + "\nFROM (" + k + ") k" + standingJoins + "\n" + writes + "\n" + joins
 }
 
-// askedOf is a k of parameters: a person, their session, an organization, now.
-func (g *Gate) askedOf() string {
+// parameterRow returns a table k with one row of parameters: a person, their session, an
+// organization and now.
+func (g *Gate) parameterRow() string {
 	id, now := g.db.Param("uuid"), g.db.Param("timestamptz")
 	return fmt.Sprintf("SELECT %[1]s AS user_id, %[1]s AS session_id, %[1]s AS organization_id, %[2]s AS now", id, now)
 }
 
-// askedOfTwo adds another person, an organization and now.
-func (g *Gate) askedOfTwo() string {
+// parameterRows returns a table k with a second row: another person, an organization and
+// now.
+func (g *Gate) parameterRows() string {
 	id, now := g.db.Param("uuid"), g.db.Param("timestamptz")
-	return g.askedOf() + fmt.Sprintf(", 0 AS target UNION ALL SELECT %[1]s, NULL, %[1]s, %[2]s, 1", id, now)
+	return g.parameterRow() + fmt.Sprintf(", 0 AS target UNION ALL SELECT %[1]s, NULL, %[1]s, %[2]s, 1", id, now)
 }
 
-// Request is what the gate reads of a request.
+// Request is what the gate needs of a request.
 type Request struct {
 	Organization       uuid.NullUUID // named in the path, else in X-Organization-ID
 	OrganizationInPath bool
-	User               uuid.UUID // named in the path, where the rule is about a person
+	User               uuid.UUID // named in the path, if the rule is about a person
 }
 
-// Authenticate reads an access token. Admit checks whether its session is still live.
+// Authenticate verifies an access token. It refuses a missing token
+// (ErrAuthenticationRequired) and an invalid one (ErrInvalidToken). Admit checks whether
+// its session is still live.
 func (g *Gate) Authenticate(raw string) (token.Access, error) {
 	if raw == "" {
 		return token.Access{}, ErrAuthenticationRequired
@@ -81,14 +85,14 @@ func (g *Gate) Authenticate(raw string) (token.Access, error) {
 	return claims, nil
 }
 
-// Admit authorizes the bearer of the claims, or returns the refusal. If what they may
-// do is refused, the Caller says who they are.
+// Admit authorizes the bearer of the claims by a rule, or returns the refusal. If the
+// person is authenticated but not authorized, it also returns the Caller.
 func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, request Request) (Caller, error) {
 	named := request.Organization.Valid
 	if !named {
 		request.Organization = claims.OrganizationID
 	}
-	standing, read, err := g.look(ctx, rule, claims, request.Organization)
+	standing, read, err := g.lookUp(ctx, rule, claims, request.Organization)
 	if err != nil {
 		return Caller{}, err
 	}
@@ -110,7 +114,8 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 		caller.Role = standing.Role
 	}
 	if err := g.decide(ctx, &caller, standing, named); err != nil {
-		// Who it was, for the audit log, and in which organization if they are in it.
+		// The audit log needs the caller. It names the organization only if they are a
+		// member of it or a platform administrator.
 		if standing.Role == NoRole && !standing.PlatformAdmin {
 			caller.OrganizationID = uuid.NullUUID{}
 		}
@@ -125,7 +130,7 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 		return decideOrganization(c.rule, s)
 	case activeOrg, overUser:
 		if c.PlatformAdmin && !named && (!s.OrganizationExists || s.OrganizationArchived) {
-			c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole // an organization that their token carries must not block them
+			c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole // the organization in their token must not block them
 		}
 		if !c.OrganizationID.Valid {
 			if c.PlatformAdmin {
@@ -152,7 +157,7 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 		switch {
 		case c.PlatformAdmin:
 			return g.decideNamed(c, s, named)
-		case c.rule.aboutNobody:
+		case c.rule.withoutPerson:
 			return ErrPlatformAdminRequired
 		default:
 			return g.refuseAbout(ctx, c, ErrPlatformAdminRequired)
@@ -164,9 +169,9 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 	}
 }
 
-// decideOrganization orders the answers so that each says only what the caller
-// may know: first whether there is such an organization for them, then their
-// own standing in it, then the organization's, then their role.
+// decideOrganization orders its checks so that no refusal reveals what the caller may not
+// know: first whether the organization exists for them, then their own standing in it,
+// then the organization's standing, then their role.
 func decideOrganization(rule Rule, s Standing) error {
 	known := s.OrganizationExists && (s.Role >= Member || s.PlatformAdmin) // mutant: foreign-as-unknown
 	if !known {
@@ -193,9 +198,9 @@ func decideOrganization(rule Rule, s Standing) error {
 	return nil
 }
 
-// decideNamed decides for routes about the person, which only read the active
-// organization. One that the request names must be theirs. One that the token carries
-// may have been lost since; then none is active.
+// decideNamed decides for routes about the caller, for which the active organization is
+// optional. If the request names an organization, they must be a member of it. If they
+// have lost the membership in the token's organization, none is active.
 func (g *Gate) decideNamed(c *Caller, s Standing, named bool) error {
 	switch {
 	case !c.OrganizationID.Valid:
@@ -213,10 +218,10 @@ func (g *Gate) decideNamed(c *Caller, s Standing, named bool) error {
 	return nil
 }
 
-// refuseAbout returns the refusal if the caller may see the person, and else that
-// there is no such person.
+// refuseAbout returns the refusal if the caller may see the person, and ErrUserNotFound
+// otherwise.
 func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error {
-	visible, err := g.acquainted(ctx, *c, c.request.User)
+	visible, err := g.maySee(ctx, *c, c.request.User)
 	if err != nil {
 		return err
 	}
@@ -226,9 +231,9 @@ func (g *Gate) refuseAbout(ctx context.Context, c *Caller, refusal error) error 
 	return refusal
 }
 
-// sharedQuery finds one organization in which the viewer, in good standing
-// there, and the other are both members. A person who asks about themselves and a
-// platform administrator need none.
+// sharedQuery checks that the viewer may see the other person: both are members of an
+// organization in which the viewer is in good standing, or the viewer is the other person
+// or a platform administrator.
 var sharedQuery = `
 SELECT COUNT(*) FROM (SELECT %[1]s AS viewer, %[1]s AS other, %[2]s AS now) k
 JOIN users u ON u.id = k.other
@@ -245,12 +250,12 @@ OR EXISTS (
 	AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = mine.organization_id
 		AND ` + OpenSuspension("os", "k.now") + `))`
 
-func (g *Gate) acquainted(ctx context.Context, c Caller, other uuid.UUID) (bool, error) {
+func (g *Gate) maySee(ctx context.Context, c Caller, other uuid.UUID) (bool, error) {
 	var n int64
 	ctx = database.ForAll(database.OnPrimary(ctx))
 	err := g.db.Row(ctx, g.sharedSQL, c.UserID, other, g.now()).Scan(&n)
 	if err != nil {
-		return false, fmt.Errorf("look for a shared organization: %w", err)
+		return false, fmt.Errorf("find a shared organization: %w", err)
 	}
 	return n > 0, nil
 }

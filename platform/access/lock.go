@@ -9,8 +9,8 @@ import (
 	"guildhall/platform/database"
 )
 
-// Locked is what stays true of the caller, the organization and a target until the
-// transaction ends.
+// Locked has the standing of the caller and a target in an organization. It can't change
+// until the transaction ends.
 type Locked struct {
 	Caller       Caller
 	Organization Standing // the caller's standing
@@ -18,12 +18,13 @@ type Locked struct {
 	targetID     uuid.UUID
 }
 
-// Lock locks the organization's row for the rest of the transaction and authorizes
-// the caller again, so that of two operations on roles at once the second sees what
-// the first did. Without it two owners removed at once left an organization with none
-// in 99 of 100 tries.
+// Lock locks the organization's row for the rest of the transaction and authorizes the
+// caller again. So the second of two concurrent operations on roles sees the result of the
+// first. Without the lock, two concurrent removals of owners left an organization without
+// one in 99 of 100 tries.
 //
-// The target is a person in that organization, or uuid.Nil.
+// The target is a person in that organization, or uuid.Nil. Lock refuses what the
+// caller's rule refuses.
 func (g *Gate) Lock(ctx context.Context, organizationID, targetID uuid.UUID) (Locked, error) {
 	caller := From(ctx)
 	if caller.isNobody() {
@@ -50,7 +51,7 @@ func (g *Gate) Lock(ctx context.Context, organizationID, targetID uuid.UUID) (Lo
 	return Locked{Caller: caller, Organization: standing, Target: target, targetID: targetID}, nil
 }
 
-// readBoth reads the caller and, if there is one, the target.
+// readBoth reads the standing of the caller and of the target, if any.
 func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organizationID uuid.NullUUID) (caller, target Standing, err error) {
 	if c.commandLine {
 		if caller, err = g.atCommandLine(ctx, organizationID); err == nil && targetID != uuid.Nil {
@@ -87,8 +88,8 @@ func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organ
 	return caller, target, nil
 }
 
-// lockOrganization needs no answer: whether there is the organization is read next,
-// in the same round trip with PostgreSQL. SQLite has one writer.
+// lockOrganization does not check that the organization exists: the next statement, in the
+// same round trip with PostgreSQL, does. SQLite needs no lock, because it has one writer.
 func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
 	lock := g.db.ForUpdate()
 	if lock == "" { // mutant: organization-lock
@@ -101,8 +102,8 @@ func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// CheckOutranks refuses to act on oneself and, except for platform administrators, on
-// a person whose role is not below the caller's.
+// CheckOutranks refuses a caller who acts on themselves and, except for platform
+// administrators, on a person whose role is not below the caller's.
 func (l Locked) CheckOutranks() error {
 	if l.targetID == l.Caller.UserID {
 		return ErrOwnStanding
@@ -119,8 +120,8 @@ func (l Locked) CheckOutranks() error {
 	return nil
 }
 
-// LockUser locks a person's row for the rest of the transaction, so that what
-// is read of their account next stays true until it ends.
+// LockUser locks a person's row for the rest of the transaction, so that their account
+// can't change meanwhile. It refuses a person who does not exist (user_not_found).
 func (g *Gate) LockUser(ctx context.Context, id uuid.UUID) error {
 	return g.findUser(ctx, id, g.db.ForUpdate())
 }

@@ -9,18 +9,19 @@ import (
 	"guildhall/platform/database"
 )
 
-// A session's last write is kept, where there are standbys to read from: a
-// standby answers the session once it has replayed that. It is the number of the
-// transaction, which is known within it, as the position of its commit is not.
+// With standbys, the gate stores the last write of each session: a standby answers the
+// session's requests only after it has replayed that write. The write is identified by its
+// transaction id, which is known within the transaction; the position of the commit is not.
 //
-// The numbers are those of one PostgreSQL server, so a copy goes without them.
+// Transaction ids are local to one PostgreSQL server, so copies of a database omit them.
 
-// OfOneServer are the tables that a copy of the database goes without.
-func OfOneServer() []string { return []string{"session_writes"} }
+// ServerLocalTables returns the tables that a copy of the database omits.
+func ServerLocalTables() []string { return []string{"session_writes"} }
 
 type writtenKey struct{}
 
-// MayLag lets a standby answer what the caller reads, if there is one.
+// MayLag returns a context in which a standby may answer the caller's reads, and whether
+// the database has standbys.
 func (g *Gate) MayLag(ctx context.Context) (context.Context, bool) {
 	if !g.db.ReadsStandbys() {
 		return ctx, false
@@ -29,8 +30,8 @@ func (g *Gate) MayLag(ctx context.Context) (context.Context, bool) {
 	return database.MayLag(ctx, database.Mark{Session: c.SessionID, Transaction: c.written}), true
 }
 
-// WrittenBy says whose the transaction of the context is, where nobody passed
-// the gate: at log-in and at a refresh.
+// WrittenBy names the session of the context's transaction, for requests without a caller:
+// log-in and refresh.
 func (g *Gate) WrittenBy(ctx context.Context, sessionID uuid.UUID) {
 	if !g.db.ReadsStandbys() {
 		return
@@ -45,8 +46,8 @@ func (g *Gate) WrittenBy(ctx context.Context, sessionID uuid.UUID) {
 	})
 }
 
-// keepCallersWrite is the last thing in a transaction, so that whoever waits for
-// another of the same session holds nothing that this one still needs.
+// keepCallersWrite runs last in a transaction. So a transaction that waits here for
+// another one of the same session holds no lock that the other still needs.
 func (g *Gate) keepCallersWrite(ctx context.Context) error {
 	if c := From(ctx); c.UserID != uuid.Nil {
 		return g.keepWrite(ctx, c.SessionID) // mutant: last-write
@@ -59,7 +60,7 @@ func (g *Gate) keepWrite(ctx context.Context, sessionID any) error {
 		VALUES (?, CAST(CAST(pg_current_xact_id() AS text) AS bigint))
 		ON CONFLICT (session_id) DO UPDATE SET transaction_id = GREATEST(session_writes.transaction_id, excluded.transaction_id)`, sessionID).Error
 	if err != nil {
-		return fmt.Errorf("keep the session's last write: %w", err)
+		return fmt.Errorf("save the session's last write: %w", err)
 	}
 	return nil
 }

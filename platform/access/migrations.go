@@ -5,10 +5,11 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// Name is that of the kernel's own migrations.
+// Name is the name of this package's migrations.
 const Name = "access"
 
-// Migrations of the gate's own tables. They refer to users and sessions, which come before.
+// Migrations returns the migrations of the gate's own tables. They refer to users and
+// sessions, whose migrations run before.
 func Migrations() []migrate.Migration {
 	return []migrate.Migration{{
 		ID: "202611240500_access_platform_administrators",

@@ -14,8 +14,8 @@ import (
 	"guildhall/platform/database"
 )
 
-// platformAdministrator stands outside organizations. Only the command line
-// writes this table: no request can make one.
+// platformAdministrator is a person with rights beyond organizations. Only the command
+// line writes this table: no request can grant these rights.
 type platformAdministrator struct {
 	UserID    uuid.UUID `gorm:"primaryKey"`
 	GrantedAt time.Time
@@ -23,19 +23,19 @@ type platformAdministrator struct {
 
 func (platformAdministrator) TableName() string { return "platform_administrators" }
 
-// PlatformAdmins is the list of platform administrators, for the command line.
+// PlatformAdmins manages the platform administrators, for the command line.
 type PlatformAdmins struct {
 	db    *database.DB
 	trail *audit.Trail
 	now   func() time.Time
 }
 
-// NewPlatformAdmins returns the list.
+// NewPlatformAdmins returns the platform administrators of a database.
 func NewPlatformAdmins(db *database.DB, trail *audit.Trail, now func() time.Time) *PlatformAdmins {
 	return &PlatformAdmins{db: db, trail: trail, now: now}
 }
 
-// Grant makes a user a platform administrator; granting again changes nothing.
+// Grant makes a user a platform administrator. To grant again changes nothing.
 func (o *PlatformAdmins) Grant(ctx context.Context, userID uuid.UUID) error {
 	return o.db.InTx(ctx, func(ctx context.Context) error {
 		r := o.db.Conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).
@@ -47,11 +47,12 @@ func (o *PlatformAdmins) Grant(ctx context.Context, userID uuid.UUID) error {
 	})
 }
 
-// ErrLastPlatformAdmin refuses to revoke the last one whose account may act.
+// ErrLastPlatformAdmin is returned by Revoke for the last platform administrator whose
+// account may act.
 var ErrLastPlatformAdmin = errors.New("this is the last platform administrator")
 
-// Revoke returns whether the user was one. It refuses the last one whose account may
-// act, unless forced.
+// Revoke removes a platform administrator and returns whether the user was one. It refuses
+// the last one whose account may act (ErrLastPlatformAdmin), unless forced.
 func (o *PlatformAdmins) Revoke(ctx context.Context, userID uuid.UUID, force bool) (bool, error) {
 	var gone int64
 	err := o.db.InTx(ctx, func(ctx context.Context) error {
@@ -72,15 +73,15 @@ func (o *PlatformAdmins) Revoke(ctx context.Context, userID uuid.UUID, force boo
 	return gone > 0, err
 }
 
-// activePlatformAdmins finds those whose account may act.
+// activePlatformAdmins finds the platform administrators whose account may act.
 var activePlatformAdmins = `SELECT pa.user_id FROM platform_administrators pa
 	JOIN user_active_status a ON a.user_id = pa.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL
 	WHERE NOT EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = pa.user_id AND ` + OpenArchive("x") + `)
 	AND NOT EXISTS (SELECT 1 FROM user_suspensions s WHERE s.user_id = pa.user_id AND s.organization_id IS NULL
 		AND ` + OpenSuspension("s", "?") + `)`
 
-// lockActive locks all and returns those whose account may act, so that of two who
-// are revoked at once the second is the last.
+// lockActive locks all platform administrators and returns those whose account may act. So
+// the second of two concurrent revocations sees that only one is left.
 func (o *PlatformAdmins) lockActive(ctx context.Context) (active []uuid.UUID, err error) {
 	if _, err := o.ids(ctx, "SELECT user_id FROM platform_administrators ORDER BY user_id"+o.db.ForUpdate()); err != nil {
 		return nil, err
@@ -100,14 +101,14 @@ func (o *PlatformAdmins) ids(ctx context.Context, query string, args ...any) ([]
 	return ids, nil
 }
 
-// PlatformAdmin is one line of the list.
+// PlatformAdmin is a platform administrator in a list.
 type PlatformAdmin struct {
 	UserID    uuid.UUID `json:"user_id"`
 	Email     string    `json:"email"`
 	GrantedAt time.Time `json:"granted_at"`
 }
 
-// List returns all, the longest-serving first.
+// List returns all platform administrators, the earliest grant first.
 func (o *PlatformAdmins) List(ctx context.Context) ([]PlatformAdmin, error) {
 	rows, err := o.db.Conn(ctx).Raw(`SELECT pa.user_id, u.email, pa.granted_at
 		FROM platform_administrators pa JOIN users u ON u.id = pa.user_id
@@ -122,7 +123,7 @@ func (o *PlatformAdmins) List(ctx context.Context) ([]PlatformAdmin, error) {
 	})
 }
 
-// Find returns the account with a canonical email.
+// Find returns the id of the account with a canonical email address.
 func (o *PlatformAdmins) Find(ctx context.Context, canonicalEmail string) (id uuid.UUID, err error) {
 	err = o.db.Row(ctx, "SELECT id FROM users WHERE email_canonical = ?", canonicalEmail).Scan(&id)
 	if database.IsNotFound(err) {

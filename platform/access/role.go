@@ -1,10 +1,9 @@
-// Package access answers one question: who is this, and what may they do here?
+// Package access authorizes requests.
 //
-// It is the only place that compares roles. A route declares a Rule; the Gate
-// reads user, session, membership, role, organization and their standing in one
-// query, on every request, so that whatever was taken from somebody is gone on
-// their very next request. Operations that change a role pass the gate again
-// under a lock (Hold).
+// It is the only package that compares roles. A route declares a Rule. On every request
+// the Gate reads user, session, membership, role, organization and their standing in one
+// query, so that a revocation takes effect on the very next request. An operation that
+// changes a role is authorized again under a lock (Gate.Lock).
 package access
 
 import "github.com/swaggest/jsonschema-go"
@@ -32,10 +31,10 @@ func (r Role) String() string {
 	}
 }
 
-// MarshalText writes the role as the contract spells it.
+// MarshalText returns the role's name in the API.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// InlineJSONSchema and JSONSchema describe it in the OpenAPI document.
+// InlineJSONSchema and JSONSchema describe the role in the OpenAPI document.
 func (Role) InlineJSONSchema() {}
 
 func (Role) JSONSchema() (jsonschema.Schema, error) {
@@ -45,5 +44,5 @@ func (Role) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Includes says whether the role may do what the other may.
+// Includes reports whether the role may do everything that the other may.
 func (r Role) Includes(other Role) bool { return r >= other }

@@ -78,7 +78,7 @@ func TestRefusalsOfARule(t *testing.T) {
 		{Org(Owner), ErrOrganizationRequired, false}, {Active(Member), ErrOrganizationRequired, true},
 		{OverUser(Admin), ErrUserNotFound, true}, {Active(Member), ErrUserNotFound, false},
 		{Self(), ErrNotYours, true}, {Acquaintance(), ErrNotYours, false}, {PlatformAdminOnly(), ErrPlatformAdminRequired, true},
-		{PlatformAdminOnly(), ErrUserNotFound, true}, {PlatformAdminOnly().AboutNobody(), ErrPlatformAdminRequired, true}, {PlatformAdminOnly().AboutNobody(), ErrUserNotFound, false},
+		{PlatformAdminOnly(), ErrUserNotFound, true}, {PlatformAdminOnly().WithoutPerson(), ErrPlatformAdminRequired, true}, {PlatformAdminOnly().WithoutPerson(), ErrUserNotFound, false},
 	} {
 		if has(c.rule, c.e) != c.want {
 			t.Errorf("%s: %s %t", c.rule, c.e.Code, !c.want)

@@ -2,17 +2,15 @@ package access
 
 import "context"
 
-// Row is what a route has the gate's query read as well, so that the request costs
-// one statement: more columns of the same row, for a view of the caller or of the
-// organization.
+// Row adds columns to the gate's query, for a route that shows the caller or the
+// organization, so that the request costs one statement.
 type Row[T any] struct {
-	// Columns are selected over what the gate joins: k, with user_id,
-	// organization_id and now; u, the caller's users row; o, the organization's row
-	// if there is one. Joins adds to that. It must neither lose a row nor multiply it:
-	// LEFT JOIN, by a key.
+	// Columns are selected from the tables that the gate joins: k, with user_id,
+	// organization_id and now; u, the caller's users row; o, the organization's row, if
+	// any. Joins adds tables to them. It must neither drop nor duplicate a row: use LEFT
+	// JOIN by a key.
 	Columns, Joins string
-	// Into returns where the columns are scanned to. A column of a LEFT JOIN may be
-	// NULL.
+	// Into returns the destinations of the columns. A column of a LEFT JOIN may be NULL.
 	Into func(*T) []any
 }
 
@@ -29,13 +27,13 @@ func (r *Row[T]) scan() (value any, into []any) {
 	return t, r.Into(t)
 }
 
-// Reading returns a rule that has the gate read the row, and the handler that gets it.
+// Reading returns a rule with which the gate reads the row, and a handler that gets it.
 func Reading[T, In, Out any](rule Rule, r *Row[T], handler func(context.Context, In, *T) (Out, error)) (Rule, func(context.Context, In) (Out, error)) {
 	rule.row = r
 	return rule, func(ctx context.Context, in In) (Out, error) { return handler(ctx, in, From(ctx).read.(*T)) }
 }
 
-// queryOf is the gate's query for a rule.
+// queryOf returns the gate's query for a rule.
 func (g *Gate) queryOf(rule Rule) string {
 	if rule.row == nil {
 		return g.standingSQL
@@ -44,7 +42,7 @@ func (g *Gate) queryOf(rule Rule) string {
 		return known.(string)
 	}
 	columns, joins := rule.row.columns()
-	text := g.standing(g.askedOf(), ", "+columns, joins)
+	text := g.standing(g.parameterRow(), ", "+columns, joins)
 	g.rowSQL.Store(rule.row, text)
 	return text
 }

@@ -6,17 +6,17 @@ import (
 	"guildhall/platform/fault"
 )
 
-// Rule says who may call a route. It is declared with the route, checked by the Gate
-// and printed in the route table. A constructor says who; methods add to it.
+// Rule says who may call a route. It is declared with the route, enforced by the Gate and
+// printed in the route table. Create it with a constructor and refine it with methods.
 type Rule struct {
 	scope     scope
 	min       Role
 	suspended bool
 	archived  bool
-	row       row // what the gate reads as well; nil for most
+	row       row // additional columns that the gate reads; nil for most rules
 
 	orPlatformAdmin bool
-	aboutNobody     bool
+	withoutPerson   bool
 }
 
 type scope int8
@@ -26,7 +26,7 @@ const (
 	public
 	signedIn
 	self          // the person in the path
-	acquaintance  // the person in the path, or one who shares an organization with them
+	acquaintance  // the person in the path, and those who share an organization with them
 	activeOrg     // the organization of the token or of X-Organization-ID
 	overUser      // like activeOrg; without one, platform administrators for an account
 	pathOrg       // the organization in the path
@@ -39,10 +39,10 @@ const (
 	UserParam         = "user_id"
 )
 
-// Public routes ask for no credential.
+// Public routes need no credential.
 func Public() Rule { return Rule{scope: public} }
 
-// SignedIn routes concern the caller alone, whatever their organization.
+// SignedIn routes concern only the caller, regardless of their organization.
 func SignedIn() Rule { return Rule{scope: signedIn} }
 
 // Self routes act on the caller's own account, named in the path.
@@ -52,14 +52,15 @@ func Self() Rule { return Rule{scope: self} }
 // share an organization with them.
 func Acquaintance() Rule { return Rule{scope: acquaintance} }
 
-// PlatformAdminOnly routes act on the person in the path, by platform administrators.
+// PlatformAdminOnly routes are for platform administrators, who act on the person in the
+// path.
 func PlatformAdminOnly() Rule { return Rule{scope: platformAdmin} }
 
 // Active routes act in the active organization of the caller.
 func Active(least Role) Rule { return Rule{scope: activeOrg, min: least} }
 
-// OverUser routes act on the standing of the person in the path: within the
-// active organization for those with the role, anywhere for platform administrators.
+// OverUser routes change the standing of the person in the path: within the active
+// organization for callers with the role, anywhere for platform administrators.
 func OverUser(least Role) Rule { return Rule{scope: overUser, min: least} }
 
 // Org routes act in the organization named in the path.
@@ -68,9 +69,9 @@ func Org(least Role) Rule { return Rule{scope: pathOrg, min: least} }
 // OrPlatformAdmin admits platform administrators to a Self rule.
 func (r Rule) OrPlatformAdmin() Rule { r.orPlatformAdmin = true; return r }
 
-// AboutNobody says that the path names no person, whose existence a refusal could
-// reveal.
-func (r Rule) AboutNobody() Rule { r.aboutNobody = true; return r }
+// WithoutPerson says that the path names no person, so that the route never answers that
+// the person does not exist.
+func (r Rule) WithoutPerson() Rule { r.withoutPerson = true; return r }
 
 // WhileSuspended admits members although the organization is suspended.
 func (r Rule) WhileSuspended() Rule { r.suspended = true; return r }
@@ -78,28 +79,30 @@ func (r Rule) WhileSuspended() Rule { r.suspended = true; return r }
 // WhileArchived admits the owner although the organization is archived.
 func (r Rule) WhileArchived() Rule { r.archived = true; return r }
 
-// Declared is false for the zero Rule: a route without one does not start.
+// Declared reports whether the rule is not the zero Rule, with which a route can't be
+// registered.
 func (r Rule) Declared() bool { return r.scope != undeclared }
 
-// IsPublic says whether the route asks for no credential.
+// IsPublic reports whether the route needs no credential.
 func (r Rule) IsPublic() bool { return r.scope == public }
 
-// InPath says whether the path names the organization, so that nothing else does.
+// InPath reports whether the path names the organization, which takes precedence over
+// X-Organization-ID and the token.
 func (r Rule) InPath() bool { return r.scope == pathOrg }
 
-// ActsInOrganization says whether what the route does is an organization's and
-// not only the person's.
+// ActsInOrganization reports whether the route acts within an organization.
 func (r Rule) ActsInOrganization() bool {
 	return r.scope == pathOrg || r.scope == activeOrg || r.scope == overUser
 }
 
-// isBeyondRoles says whether no role in an organization suffices: the rule is for
+// isBeyondRoles reports whether no role in an organization suffices: the rule is for
 // platform administrators only, or the route acts on another person's account.
 func (r Rule) isBeyondRoles(another bool) bool {
 	return r.scope == platformAdmin || r.scope == self && another
 }
 
-// needed is the role below which a platform administrator uses that power.
+// needed returns the role that the rule requires. A platform administrator with a lower
+// role acts as a platform administrator.
 func (r Rule) needed() Role {
 	if r.orPlatformAdmin {
 		return Owner
@@ -107,7 +110,7 @@ func (r Rule) needed() Role {
 	return max(r.min, Member)
 }
 
-// Refusals lists what the gate may answer for the rule, beyond a bad token.
+// Refusals returns the gate's possible refusals for the rule, except those of the token.
 func (r Rule) Refusals() []*fault.Error {
 	var list []*fault.Error
 	switch r.scope {
@@ -121,7 +124,7 @@ func (r Rule) Refusals() []*fault.Error {
 		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrNotYours, ErrMembershipSuspended, ErrMembershipInactive}
 	case platformAdmin:
 		list = []*fault.Error{ErrOrganizationNotFound, ErrPlatformAdminRequired}
-		if !r.aboutNobody {
+		if !r.withoutPerson {
 			list = append(list, ErrUserNotFound)
 		}
 		return list
@@ -141,7 +144,7 @@ func (r Rule) Refusals() []*fault.Error {
 	return list
 }
 
-// String is the rule as the route table and the OpenAPI document print it.
+// String returns the rule as the route table and the OpenAPI document print it.
 func (r Rule) String() string {
 	var s string
 	switch r.scope {

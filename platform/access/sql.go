@@ -5,20 +5,21 @@ import (
 	"strings"
 )
 
-// Fragments of SQL, for the queries of modules as well: what a suspension, an archive
-// and a role are is written here and nowhere else.
+// SQL fragments, also for the queries of modules. Only this file defines what a
+// suspension, an archive and a role are.
 
-// OpenSuspension is the condition that a row of user_suspensions or
-// organization_suspensions, by its alias, is in force at a time.
+// OpenSuspension returns the condition that a row of user_suspensions or
+// organization_suspensions is in force at a time.
 func OpenSuspension(alias, now string) string {
 	return fmt.Sprintf("%[1]s.lifted_at IS NULL AND (%[1]s.suspended_until IS NULL OR %[1]s.suspended_until > %[2]s)", alias, now) // mutant: suspension-end
 }
 
-// OpenArchive is the condition that a row of user_archives or organization_archives
-// has not been undone.
+// OpenArchive returns the condition that a row of user_archives or organization_archives
+// is in force.
 func OpenArchive(alias string) string { return alias + ".restored_at IS NULL" }
 
-// RoleColumn is the Role of m, a row of organization_members or none, with RoleJoins.
+// RoleColumn selects the Role of m, a row of organization_members or none. It needs
+// RoleJoins.
 const (
 	RoleColumn = `(CASE WHEN m.user_id IS NULL THEN 0 WHEN ow.user_id IS NOT NULL THEN 3 WHEN ad.user_id IS NOT NULL THEN 2 ELSE 1 END)`
 	RoleJoins  = `
@@ -26,7 +27,7 @@ LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND o
 LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id`
 )
 
-// Bits are a standing as the database computes it.
+// Bits is a standing as the database computes it.
 type Bits int64
 
 const (
@@ -47,7 +48,7 @@ const (
 	accountExists
 )
 
-// condition is when a bit is set, over what standingJoins names.
+// condition says when a bit is set. It refers to the aliases of standingJoins.
 type condition struct {
 	bit  Bits
 	when string
@@ -61,7 +62,7 @@ var (
 		{organizationArchived, "oa.id IS NOT NULL"},
 	}
 	ofEverything = append([]condition{
-		{accountExists, ""}, // else there is no row
+		{accountExists, ""}, // otherwise the query returns no row
 		{sessionLive, "s.id IS NOT NULL"},
 		{accountActive, "ua.id IS NOT NULL"},
 		{accountSuspended, "us.id IS NOT NULL"},
@@ -75,7 +76,7 @@ var (
 	}, ofOrganization...)
 )
 
-// sumOf is the bits whose condition holds, as one column.
+// sumOf returns a column with the sum of the bits whose condition is true.
 func sumOf(conditions []condition) string {
 	terms := make([]string, len(conditions))
 	for i, c := range conditions {

@@ -12,8 +12,8 @@ import (
 	"guildhall/platform/database"
 )
 
-// Standing is everything the gate's one query reads about a person, their
-// session and one organization.
+// Standing is what the gate's query reads about a person, their session and one
+// organization.
 type Standing struct {
 	AccountExists    bool
 	SessionLive      bool
@@ -30,30 +30,29 @@ type Standing struct {
 	MembershipActive      bool
 	MembershipSuspended   bool
 
-	written int64     // the transaction in which the session wrote last, where that matters
-	until   time.Time // the end of the session, where it is live
+	written int64     // the last transaction in which the session wrote; only with standbys
+	until   time.Time // the end of the session, if it is live
 }
 
-// AccountGood says whether the account as a whole may act.
+// AccountGood reports whether the account as a whole may act.
 func (s Standing) AccountGood() bool {
 	return s.AccountActive && !s.AccountSuspended && !s.AccountArchived
 }
 
-// MembershipGood says whether the person may act within the organization,
-// leaving aside whether the organization itself may.
+// MembershipGood reports whether the person may act within the organization. It does not
+// check the standing of the organization itself.
 func (s Standing) MembershipGood() bool {
 	return s.Role >= Member && s.MembershipActive && !s.MembershipSuspended
 }
 
-// Present says whether the person is a member of an organization that is not
-// archived.
+// Present reports whether the person is a member of an organization that is not archived.
 func (s Standing) Present() bool {
 	return s.Role >= Member && !s.OrganizationArchived
 }
 
-// The gate's query: one indexed look-up a table, one integer out. Its parameters
-// are bound once, in a table k of one row that the rest joins: SQLite would
-// prepare a statement again whenever a parameter that its planner looked at changes.
+// The gate's query does one indexed look-up per table and returns one integer. Its
+// parameters are bound once, in a table k of one row that the rest joins: SQLite would
+// prepare the statement again whenever a parameter that its planner looked at changes.
 var (
 	organizationBits  = sumOf(ofOrganization)
 	organizationJoins = `
@@ -80,13 +79,13 @@ LEFT JOIN user_suspensions ms ON ms.user_id = k.user_id
 	AND ms.organization_id = k.organization_id AND ` + OpenSuspension("ms", "k.now")
 )
 
-// read asks the database about a person, a session (or none) and an
-// organization (or none). A person who does not exist has the zero Standing.
+// read returns the standing of a person, optionally with a session and an organization. A
+// person who does not exist has the zero Standing.
 func (g *Gate) read(ctx context.Context, userID, sessionID uuid.UUID, organizationID uuid.NullUUID, now time.Time) (Standing, error) {
 	return g.query(ctx, g.standingSQL, userID, sessionID, organizationID, now)
 }
 
-// query is read by a text that may have more columns.
+// query is read with a given query text, which may select more columns.
 func (g *Gate) query(ctx context.Context, text string, userID, sessionID uuid.UUID, organizationID uuid.NullUUID, now time.Time, more ...any) (Standing, error) {
 	ctx = database.For(database.OnPrimary(ctx), database.Tenant{OrganizationID: organizationID, UserID: userID})
 	s, err := scanStanding(g.db.Row(ctx, text, userID, sessionID, organizationID, now).Scan, more...)
@@ -99,7 +98,7 @@ func (g *Gate) query(ctx context.Context, text string, userID, sessionID uuid.UU
 	return s, nil
 }
 
-// scanStanding reads what the gate's query selects, and more behind it.
+// scanStanding scans the columns of the gate's query, and more columns after them.
 func scanStanding(scan func(...any) error, more ...any) (Standing, error) {
 	var bits Bits
 	var written int64
@@ -131,7 +130,7 @@ func (b Bits) Standing() Standing {
 	}
 	switch {
 	case !has(isMember):
-		s.Role = NoRole // a role needs a membership, whatever else is on record
+		s.Role = NoRole // a role needs a membership
 	case has(isOwner):
 		s.Role = Owner
 	case has(isAdmin):
@@ -142,15 +141,16 @@ func (b Bits) Standing() Standing {
 	return s
 }
 
-// StandingOf is a subquery for the Bits of a person and an organization that the
-// statement around it names, without a session; its one parameter is now.
+// StandingOf returns a subquery for the Bits of a person in an organization, without a
+// session. The two ids are expressions of the surrounding statement; its only parameter
+// is now.
 func StandingOf(db *database.DB, userID, organizationID string) string {
 	return "SELECT " + standingBits + "\nFROM (SELECT " + userID + " AS user_id, " + db.Null("uuid") + " AS session_id, " + organizationID + " AS organization_id, " +
 		db.Param("timestamptz") + " AS now) k" + standingJoins
 }
 
-// Of reads a person's standing outside of any request of theirs: at log-in, at a
-// refresh, or as the target of another person's request.
+// Of returns a person's standing outside of their own requests: at log-in, at a refresh,
+// or as the target of another person's request.
 func (g *Gate) Of(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID) (Standing, error) {
 	return g.read(ctx, userID, uuid.Nil, organizationID, g.now())
 }

@@ -12,16 +12,16 @@ import (
 	"guildhall/platform/token"
 )
 
-// standingCache holds the standing of callers, on SQLite. It holds a good standing
-// until a write may have changed it (database.Watch) or the session ends. A standing
-// that is not good, or that ends by itself at some time, is read for each request.
+// standingCache caches the standing of callers, on SQLite. It caches a good standing until
+// a write may have changed it (database.Watch) or the session ends. A standing that is not
+// good, or that ends by itself at some time, is read for each request.
 type standingCache struct {
 	watch   *database.Watch // nil: nothing is cached
 	entries *recent.Map[standingKey, cachedStanding]
-	tables  atomic.Pointer[map[string]schema.Standing] // nil until Know
+	tables  atomic.Pointer[map[string]schema.Standing] // nil until SetTables
 }
 
-// standingKey is everything that a standing depends on, but the time.
+// standingKey is everything that a standing depends on, except the time.
 type standingKey struct {
 	userID, sessionID uuid.UUID
 	organizationID    uuid.NullUUID
@@ -31,7 +31,7 @@ type standingKey struct {
 type cachedStanding struct {
 	epoch    int64
 	standing Standing
-	read     any // never changed by its users
+	read     any // must not be modified
 }
 
 func newStandingCache(db *database.DB) *standingCache {
@@ -40,9 +40,9 @@ func newStandingCache(db *database.DB) *standingCache {
 	return c
 }
 
-// Know tells the gate the tables of all modules. Until then every write invalidates
-// the standing cache.
-func (g *Gate) Know(tables []schema.Table) {
+// SetTables sets the tables of all modules. Before, every write invalidates the standing
+// cache.
+func (g *Gate) SetTables(tables []schema.Table) {
 	byName := make(map[string]schema.Standing, len(tables))
 	for _, t := range tables {
 		byName[t.Name] = t.Standing
@@ -50,8 +50,8 @@ func (g *Gate) Know(tables []schema.Table) {
 	g.cache.tables.Store(&byName)
 }
 
-// invalidates says whether a write may change a good standing, or what is read along
-// with it. A table that no module declares is one that decides.
+// invalidates reports whether a write may change a good standing or the columns of a Row.
+// Any write to a table that no module declares does.
 func (c *standingCache) invalidates(w database.Write) bool { // mutant: standing-invalidation
 	tables := c.tables.Load()
 	if tables == nil {
@@ -68,8 +68,9 @@ func (c *standingCache) invalidates(w database.Write) bool { // mutant: standing
 	}
 }
 
-// look reads the caller's standing, and what the rule reads along.
-func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organizationID uuid.NullUUID) (Standing, any, error) {
+// lookUp returns the caller's standing and the value of the rule's Row, from the cache or
+// the database.
+func (g *Gate) lookUp(ctx context.Context, rule Rule, claims token.Access, organizationID uuid.NullUUID) (Standing, any, error) {
 	now := g.now()
 	key := standingKey{claims.UserID, claims.SessionID, organizationID, rule.row}
 	var epoch int64
@@ -91,7 +92,7 @@ func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organiz
 	standing, err := g.query(ctx, g.queryOf(rule), claims.UserID, claims.SessionID, organizationID, now, into...)
 	switch {
 	case err != nil || g.cache.watch == nil || !standing.good(organizationID.Valid):
-	case !met: // the first request costs a query, and not the epoch as well
+	case !met: // the first request costs only the query, and not the epoch as well
 		g.cache.entries.Keep(key, cachedStanding{epoch: never})
 	case sure:
 		g.cache.entries.Keep(key, cachedStanding{epoch, standing, read})
@@ -99,10 +100,11 @@ func (g *Gate) look(ctx context.Context, rule Rule, claims token.Access, organiz
 	return standing, read, err
 }
 
-// never is no epoch: it marks a caller after one request, with no standing cached yet.
+// never is not a valid epoch: it marks a caller after their first request, whose standing
+// is not cached yet.
 const never = -1
 
-// good is a standing that nothing but a write that invalidates can change.
+// good reports whether only an invalidating write can change the standing.
 func (s Standing) good(inOrganization bool) bool {
 	return s.SessionLive && s.AccountGood() &&
 		(!inOrganization || s.Present() && s.MembershipGood() && !s.OrganizationSuspended)

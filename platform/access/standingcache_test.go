@@ -13,7 +13,7 @@ func TestWhatInvalidatesTheStandingCache(t *testing.T) {
 	if !g.cache.invalidates(database.Write{Operation: database.Insert, Table: "audit_events"}) {
 		t.Error("a write is known to keep standings before there are tables")
 	}
-	g.Know([]schema.Table{
+	g.SetTables([]schema.Table{
 		{Name: "sessions", Standing: schema.Added("generation", "rotated_at")},
 		{Name: "organization_admins", Standing: schema.Decides()},
 		{Name: "audit_events", Standing: schema.Unread()},

@@ -6,7 +6,7 @@ import "guildhall/platform/schema"
 func Tables(r *Retention) []schema.Table {
 	return []schema.Table{{
 		Name: "audit_chains", Owner: schema.Unowned("a chain is an organization's or a person's, by its id"), Standing: schema.Unread(),
-		Tenants:    schema.Shared("a head is a number and a hash; the events have a policy"),
+		Tenants:    schema.Shared("a head is only a number and a hash; the events have a policy"),
 		Archive:    schema.ExportedIn("audit_chain", "id", "sequence", "hash", "first_sequence", "first_hash", "oldest_at"),
 		Retention:  schema.Kept("forever: a chain is never restarted, and its head records which events were deleted"),
 		Sample:     schema.NoSample("the sample data has no actions"),

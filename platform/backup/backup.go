@@ -136,7 +136,7 @@ func write(ctx context.Context, o Options, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = clone.Copy(ctx, clone.Options{From: o.DB, To: target, Migrations: o.Migrations, Without: access.OfOneServer(), Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: o.DB, To: target, Migrations: o.Migrations, Without: access.ServerLocalTables(), Progress: o.Progress})
 	return errors.Join(err, target.Close())
 }
 

@@ -83,7 +83,7 @@ func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r R
 		return r, err
 	}
 	defer source.Close()
-	_, err = clone.Copy(ctx, clone.Options{From: source, To: target, Migrations: o.Migrations, Without: access.OfOneServer(), Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: source, To: target, Migrations: o.Migrations, Without: access.ServerLocalTables(), Progress: o.Progress})
 	return r, err
 }
 
