@@ -1,10 +1,9 @@
-// Package httpapi turns one line into an endpoint. From
+// Package httpapi registers an endpoint in one line. From
 //
 //	httpapi.Post(r, "/organizations/:organization_id/suspend", access.Org(access.Owner), h.suspend, httpapi.Doc{…})
 //
-// come the Gin route, the authorization, the binding and validation, the
-// encoding, the problem documents and the OpenAPI operation. A route without a
-// rule does not start.
+// it derives the Gin route, the authorization, the decoding and validation, the encoding,
+// the problem documents and the OpenAPI operation. It panics for a route without a rule.
 package httpapi
 
 import (
@@ -28,10 +27,10 @@ import (
 	"guildhall/platform/telemetry"
 )
 
-// BasePath is where every endpoint of a module is.
+// BasePath is the path prefix of every endpoint of a module.
 const BasePath = "/api/v1"
 
-// Where a supervisor and a proxy ask.
+// The probes for supervisors and proxies.
 const livePath, readyPath = "/livez", "/readyz"
 
 // Options of the HTTP interface.
@@ -46,8 +45,8 @@ type Options struct {
 	Debug          bool // serve the documentation pages
 	CORSOrigins    []string
 	TrustedProxies []string
-	LogAddresses   bool // of clients, with each request
-	// Ready says why the service can't serve, nil when it can.
+	LogAddresses   bool // log the client's address with each request
+	// Ready returns why the service can't serve, or nil if it can.
 	Ready func(context.Context) error
 }
 
@@ -56,7 +55,7 @@ type API struct {
 	gate     *access.Gate
 	trail    *audit.Trail
 	keys     *idempotency.Keys
-	refusals *ratelimit.Limiter // of those that are recorded
+	refusals *ratelimit.Limiter // limits the refusals in the audit log
 	log      *slog.Logger
 	measure  *telemetry.Telemetry
 	measures func() map[routeKey]*telemetry.Route
@@ -75,7 +74,7 @@ type API struct {
 	document   func() (*document, error)
 }
 
-// New returns an API without any module's route.
+// New returns an API without routes of modules.
 func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
@@ -90,7 +89,7 @@ func New(o Options) (*API, error) {
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.RedirectTrailingSlash = false
 	a.engine.UseRawPath = true
-	// Not X-Real-IP, Gin's second choice: a proxy that does not set it passes on the client's.
+	// Not X-Real-IP, Gin's second choice: a proxy that does not set it forwards the client's.
 	a.engine.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	if err := a.engine.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, err
@@ -121,11 +120,11 @@ type Router struct {
 	tag string
 }
 
-// For returns the router on which a module declares its routes; its name is
-// their tag in the OpenAPI document.
+// For returns the router on which a module declares its routes. The module's name is the
+// tag of its routes in the OpenAPI document.
 func (a *API) For(module string) *Router { return &Router{api: a, tag: module} }
 
-// Describe says in a sentence what the module's routes are about.
+// Describe sets the description of the module's routes, one sentence.
 func (r *Router) Describe(text string) { r.api.tags[r.tag] = text }
 
 // Route is one line of the route table.
@@ -137,15 +136,15 @@ type Route struct {
 // Routes returns the route table in the order of declaration.
 func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
 
-// Drain makes /readyz answer 503 from now on, so that a proxy sends no more, and
-// every answer the last on its connection.
+// Drain makes /readyz answer 503, so that a proxy sends no more requests. From then on
+// every response closes its connection.
 func (a *API) Drain() { a.draining.Store(true) }
 
-// Probes are the paths at which a supervisor and a proxy ask.
+// Probes returns the paths of the probes for supervisors and proxies.
 func (*API) Probes() []string { return []string{livePath, readyPath} }
 
-// allow adds to the methods of a path those that are answered outside the routes:
-// HEAD wherever there is GET, OPTIONS where browsers ask (RFC 9110 §10.2.1).
+// allow adds to the methods of a path those that are served without a route: HEAD with
+// GET, and OPTIONS if browsers may call the API (RFC 9110 §10.2.1).
 func allow(methods string, browsers bool) string {
 	all := strings.Split(methods, ", ")
 	if slices.Contains(all, http.MethodGet) {
@@ -157,7 +156,7 @@ func allow(methods string, browsers bool) string {
 	return strings.Join(all, ", ")
 }
 
-// mountRoot tells those who open the address of the service where to go on.
+// mountRoot serves links to the API and its documentation at the root.
 func (a *API) mountRoot(debug bool) {
 	links := map[string]string{"name": "guildhall", "api": BasePath, "openapi": "/openapi.json"}
 	if debug {

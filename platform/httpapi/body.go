@@ -22,15 +22,15 @@ const (
 	formBody
 )
 
-// requestBody is a body as it came.
+// requestBody is a body before decoding.
 type requestBody struct {
 	bytes []byte
 	kind  bodyKind
 }
 
-// read reads the body where the method has one. It refuses a second Content-Type,
-// also the same one and where there is no body: the next program may read the other
-// (RFC 9110 §5.3).
+// read reads the body if the method has one. It refuses a second Content-Type header, even
+// an equal one or one without a body: another program may use the other header (RFC 9110
+// §5.3).
 func (in *input) read(c *gin.Context) (body requestBody, err error) {
 	if len(c.Request.Header["Content-Type"]) > 1 {
 		return body, errTwoMediaTypes
@@ -41,8 +41,8 @@ func (in *input) read(c *gin.Context) (body requestBody, err error) {
 	return body, err
 }
 
-// readBody reads at most 64 KiB of a type that is read here. Where no byte was
-// sent there is no body, whatever the headers say.
+// readBody reads a body of at most 64 KiB. It refuses a larger one and an unsupported media
+// type. If no byte was sent there is no body, regardless of the headers.
 func readBody(c *gin.Context, form bool) ([]byte, bodyKind, error) {
 	r := c.Request
 	if r.ContentLength > maxBody {
@@ -86,7 +86,7 @@ func mediaType(h http.Header, form bool) (bodyKind, error) {
 	}
 }
 
-// unsupported names the types that a route takes.
+// unsupported returns the refusal that names the media types a route accepts.
 func unsupported(form bool) *fault.Error {
 	if form {
 		return errFormMediaType

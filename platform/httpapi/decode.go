@@ -22,8 +22,8 @@ import (
 	"guildhall/platform/field"
 )
 
-// inputField is one value of an input struct: which source it comes from and
-// under which name, as its tag says (path, query or json).
+// inputField is one value of an input struct. Its tag (path, query or json) gives its
+// source and its name.
 type inputField struct {
 	index    []int
 	source   string
@@ -33,21 +33,21 @@ type inputField struct {
 	nullable bool
 }
 
-// input is the plan for decoding one input type, made when the route is.
+// input is the plan for decoding one input type. It is built when the route is registered.
 type input struct {
 	path, query, body []inputField
-	takesBody         bool // by its method, whether or not a member of it is known
+	takesBody         bool // whether its method has a body, even if it has no known member
 	bodyRequired      bool
 	form              bool
 }
 
-// conditional is an input in which one member decides which others are needed.
+// conditional is an input in which one member decides which others are required.
 type conditional interface {
-	// Missing names the members of the body that are needed and were not given.
+	// Missing returns the required members of the body that were not given.
 	Missing() []string
 }
 
-// planInput panics, when the service starts, for a field that no request could fill.
+// planInput panics at start-up for a field that no request could set.
 func planInput(t reflect.Type, method string, form bool) input {
 	in := input{form: form, takesBody: method == http.MethodPost || method == http.MethodPatch}
 	_, in.bodyRequired = reflect.New(t).Interface().(conditional)
@@ -69,7 +69,7 @@ func planInput(t reflect.Type, method string, form bool) input {
 				source: map[string]string{"path": "path.", "query": "query.", "json": "body."}[source],
 				name:   name,
 				typ:    sf.Type,
-				// As the OpenAPI document says: what may be left out is marked so.
+				// As in the OpenAPI document, an optional member is marked omitempty.
 				required: source == "path" || (source == "json" && options != "omitempty"),
 			}
 			_, f.nullable = reflect.New(sf.Type).Interface().(nullable)
@@ -87,8 +87,8 @@ func planInput(t reflect.Type, method string, form bool) input {
 	return in
 }
 
-// decode fills target (a pointer to the input struct) from every source, then
-// answers all the values at fault together.
+// decode fills target (a pointer to the input struct) from every source. Its error lists
+// all invalid values together.
 func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) error {
 	var bad []fault.Field
 	report := func(f inputField, err error) {
@@ -116,7 +116,7 @@ func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) 
 		for _, name := range c.Missing() {
 			location := "body." + name
 			reported := slices.ContainsFunc(bad, func(f fault.Field) bool { return f.Location == location })
-			if !reported { // as null, or as given twice
+			if !reported { // already, as null or as a duplicate
 				bad = append(bad, fault.Field{Location: location, Message: isRequired})
 			}
 		}
@@ -127,8 +127,8 @@ func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) 
 	return nil
 }
 
-// decodeTexts reads what comes as text: queries and forms. A name that is
-// repeated is refused, for two programs may not pick the same one.
+// decodeTexts decodes queries and forms. It refuses a repeated name, because two programs
+// may use different values of it.
 func (in *input) decodeTexts(fields []inputField, values url.Values, target reflect.Value, report func(inputField, error)) {
 	for _, f := range fields {
 		given := values[f.name]
@@ -145,8 +145,8 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 	}
 }
 
-// unknownParameters are refused: who mistypes a filter must not be answered as if
-// there were none. What caches and campaigns add to any URL passes.
+// unknownParameters refuses unknown parameters, because a mistyped filter must not be
+// ignored. It accepts those that caches and marketing campaigns add to any URL.
 func (in *input) unknownParameters(values url.Values) (bad []fault.Field) {
 	for _, f := range in.query {
 		delete(values, f.name)
@@ -165,7 +165,7 @@ func (in *input) unknownParameters(values url.Values) (bad []fault.Field) {
 	return bad
 }
 
-// dropEmpty leaves out what was sent without a value (RFC 6749 §3.2).
+// dropEmpty removes parameters without a value (RFC 6749 §3.2).
 func dropEmpty(form url.Values) {
 	maps.DeleteFunc(form, func(_ string, given []string) bool { return len(given) == 1 && given[0] == "" })
 }
@@ -212,12 +212,12 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 	return nil
 }
 
-// maxUnknown is how many unknown fields or parameters an answer names: it must not be larger
-// than what it answers.
+// maxUnknown limits the unknown fields or parameters that a response names, so that it is
+// not larger than the request.
 const maxUnknown = 8
 
-// parseObject refuses what encoding/json lets pass in silence: repeated names,
-// invalid UTF-8 and anything but one object.
+// parseObject refuses what encoding/json silently accepts: repeated names, invalid UTF-8,
+// and any value other than one object.
 func parseObject(body []byte) (map[string]jsontext.Value, error) {
 	var members map[string]jsontext.Value
 	err := json.Unmarshal(body, &members, jsontext.AllowInvalidUTF8(true))
@@ -239,12 +239,12 @@ func parseObject(body []byte) (map[string]jsontext.Value, error) {
 	return members, nil
 }
 
-// wellFormed looks at the whole of a body that failed for its first value.
+// wellFormed checks the whole body after its first value was refused.
 func wellFormed(body []byte) bool {
 	return jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
-// message is what the client is told of a value that does not decode.
+// message returns what the client sees about a value that can't be decoded.
 func message(err error) string {
 	var p field.Problem
 	if errors.As(err, &p) {
@@ -259,8 +259,8 @@ type nullable interface {
 	Fill() any
 }
 
-// setJSON sets one value from a member of the body. All values of the contract
-// are texts and booleans.
+// setJSON sets one value from a member of the body. All values of the API are strings and
+// booleans.
 func setJSON(v reflect.Value, raw jsontext.Value) error {
 	if n, ok := v.Addr().Interface().(nullable); ok {
 		if raw.Kind() == 'n' {
@@ -313,7 +313,7 @@ func setText(v reflect.Value, text string) error {
 	}
 }
 
-// isText says whether setText can set a value of a type.
+// isText reports whether setText can set a value of a type.
 func isText(t reflect.Type) bool {
 	if n, ok := reflect.New(t).Interface().(nullable); ok {
 		t = reflect.TypeOf(n.Fill()).Elem()
@@ -328,7 +328,7 @@ func isText(t reflect.Type) bool {
 	return false
 }
 
-// setBool also takes what Python writes, and digits, as the FastAPI service did.
+// setBool also accepts Python's spellings and digits, as the FastAPI service did.
 func setBool(target *bool, text string) error {
 	switch text {
 	case "true", "True", "1":
@@ -341,8 +341,8 @@ func setBool(target *bool, text string) error {
 	return nil
 }
 
-// parseID takes the canonical form alone: uuid.Parse also reads braces, URNs
-// and bare hexadecimals, which would be other names for the same thing.
+// parseID accepts only the canonical form: uuid.Parse also accepts braces, URNs and bare
+// hexadecimals, which would be other names of the same resource.
 func parseID(text string) (uuid.UUID, error) {
 	if len(text) != 36 {
 		return uuid.Nil, field.Problem(notUUID)
@@ -354,7 +354,7 @@ func parseID(text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-// clip keeps an answer from echoing more of a client's text than a name.
+// clip shortens a client's text, so that a response does not repeat more than a name.
 func clip(s string) string {
 	const most = 64
 	if len(s) > most {

@@ -9,16 +9,16 @@ import (
 	"guildhall/platform/request"
 )
 
-// forwarding notices proxies that say who their clients are and are not believed:
-// all of those clients then share the proxy's address, and its limits.
+// forwarding logs a warning about a proxy whose forwarded client addresses are ignored: all
+// of its clients then share the proxy's address and its rate limits.
 type forwarding struct {
 	trusted request.Peers
 	log     *slog.Logger
-	said    atomic.Bool // once for a process: anybody can send these headers
+	warned  atomic.Bool // once per process, because any client can send these headers
 }
 
 func (f *forwarding) note(r *http.Request) {
-	if f.said.Load() {
+	if f.warned.Load() {
 		return
 	}
 	_, addresses := r.Header["X-Forwarded-For"]
@@ -30,12 +30,12 @@ func (f *forwarding) note(r *http.Request) {
 	warning := ""
 	switch trusted := f.trusted.Include(r.RemoteAddr); {
 	case !trusted:
-		warning = "a peer that TRUSTED_PROXIES does not name sends on clients' addresses, which are not believed: if it is your proxy, " +
+		warning = "a peer that TRUSTED_PROXIES does not name sends client addresses, which are ignored: if it is your proxy, " +
 			"all of its clients share its address and its rate limits until TRUSTED_PROXIES names it"
 	case !addresses:
 		warning = "a peer that TRUSTED_PROXIES names sends no X-Forwarded-For, the only header that is read: all of its clients share its address and its rate limits"
 	}
-	if warning == "" || !f.said.CompareAndSwap(false, true) {
+	if warning == "" || !f.warned.CompareAndSwap(false, true) {
 		return
 	}
 	peer, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -24,15 +24,15 @@ const (
 	replayedHeader       = "Idempotency-Replayed"
 )
 
-// Created answers 201 with the resource and where it is.
+// Created answers 201 with the resource and its location.
 type Created[T any] struct {
 	Location string // a path, so that no Host header can point elsewhere
 	Body     T
 }
 
-// NewCreated is the answer of a route that creates something. It is called last
-// in the transaction that does: where the client sent an Idempotency-Key, the
-// answer is kept there for whoever asks again.
+// NewCreated returns the response of a route that creates something. Call it last in the
+// transaction that creates it: if the client sent an Idempotency-Key, it stores the
+// response there for a repeated request.
 func NewCreated[T any](ctx context.Context, location string, body T) (Created[T], error) {
 	c := Created[T]{Location: location, Body: body}
 	attempt := idempotency.From(ctx)
@@ -46,12 +46,12 @@ func NewCreated[T any](ctx context.Context, location string, body T) (Created[T]
 	return c, attempt.Keep(ctx, idempotency.Answer{Location: location, Body: encoded})
 }
 
-// The key may stand in quotes, as a structured field does.
+// idempotencyKey matches a key, which may be in quotes, as in a structured field.
 var idempotencyKey = regexp.MustCompile(`^("[!#-\[\]-~]{1,253}"|[!#-\[\]-~]{1,255})$`)
 
-// once carries out a request that creates something once for each key of a
-// caller: it answers a repetition itself, or calls serve.
-func (a *API) once(ctx context.Context, c *gin.Context, body []byte, serve func(context.Context) error) error {
+// serveIdempotent handles a request that creates something. It calls serve once per key of
+// a caller; it answers a repeated request with the stored response.
+func (a *API) serveIdempotent(ctx context.Context, c *gin.Context, body []byte, serve func(context.Context) error) error {
 	values := c.Request.Header.Values(idempotencyKeyHeader)
 	if len(values) == 0 {
 		return serve(ctx)
@@ -59,7 +59,7 @@ func (a *API) once(ctx context.Context, c *gin.Context, body []byte, serve func(
 	if len(values) > 1 || !idempotencyKey.MatchString(values[0]) {
 		return Invalid("header."+idempotencyKeyHeader, "must be given once, 1 to 255 printable ASCII characters without spaces.")
 	}
-	caller := access.From(ctx).UserID.String() // the zero UUID for those who are not signed in
+	caller := access.From(ctx).UserID.String() // the zero UUID without a caller
 	attempt, before, err := a.keys.Begin(ctx, caller, strings.Trim(values[0], `"`), fingerprint(c.Request, body))
 	if err != nil {
 		return err
@@ -80,16 +80,16 @@ func (a *API) once(ctx context.Context, c *gin.Context, body []byte, serve func(
 	return err
 }
 
-// release is done also when the client has gone or the time is up.
+// release releases the key, even if the client has disconnected or the request timed out.
 func (a *API) release(ctx context.Context, attempt *idempotency.Attempt) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := attempt.Release(ctx); err != nil { // then it ends by itself
-		a.log.LogAttrs(ctx, slog.LevelWarn, "an idempotency key was not released", slog.Any("cause", err))
+	if err := attempt.Release(ctx); err != nil { // the claim expires by itself
+		a.log.LogAttrs(ctx, slog.LevelWarn, "failed to release an idempotency key", slog.Any("cause", err))
 	}
 }
 
-// fingerprint is the same for a body whose members are in another order.
+// fingerprint identifies a request. It does not depend on the order of the body's members.
 func fingerprint(r *http.Request, body []byte) string {
 	canonical := jsontext.Value(body).Clone()
 	if err := canonical.Canonicalize(); err != nil {

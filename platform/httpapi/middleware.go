@@ -18,15 +18,15 @@ import (
 
 const (
 	requestIDHeader = "X-Request-ID"
-	requestIDKey    = "X-Request-Id" // the same as net/http keeps it, for it is looked up often
+	requestIDKey    = "X-Request-Id" // in net/http's canonical form, because it is looked up often
 	callerKey       = "guildhall.caller"
 	codeKey         = "guildhall.code"
 )
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// withRequestID takes over a request id that a proxy gave, if it is harmless in
-// a log, and makes one otherwise. Every response carries it.
+// withRequestID uses the request id that a proxy sent if it is safe in a log, and generates
+// one otherwise. Every response has it.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header[requestIDKey]
@@ -41,8 +41,7 @@ func withRequestID(next http.Handler) http.Handler {
 
 func requestID(c *gin.Context) string { return c.Writer.Header().Get(requestIDKey) }
 
-// headAsGet answers HEAD wherever there is a GET (RFC 9110 §9.3.2); the server
-// keeps the body back.
+// headAsGet serves HEAD by the route of GET (RFC 9110 §9.3.2). The server omits the body.
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
@@ -70,13 +69,13 @@ func withoutTrailingSlash(next http.Handler) http.Handler {
 	})
 }
 
-// observe measures a request and writes a line on it: never a token, a password,
-// an email or a body, and the route instead of the path, which may hold anything.
-// What is written on the way has the request's id, by its context.
+// observe measures a request and logs it. It never logs a token, a password, an email or a
+// body. It logs the route instead of the path, which may contain anything. Other log lines
+// of the request have its id, from the context.
 func (a *API) observe(c *gin.Context) {
 	start := time.Now()
 	route := a.measureOf(c)
-	ctx := route.Begin(describe(c), c.Request, c.Writer.Header())
+	ctx := route.Begin(withInfo(c), c.Request, c.Writer.Header())
 	c.Request = c.Request.WithContext(ctx)
 	a.proxies.note(c.Request)
 	c.Next()
@@ -85,7 +84,7 @@ func (a *API) observe(c *gin.Context) {
 	level, failed := slog.LevelInfo, c.Writer.Status() >= http.StatusInternalServerError
 	probe := c.FullPath() == livePath || c.FullPath() == readyPath // every few seconds
 	switch {
-	case probe && (!failed || a.draining.Load()): // at a stop, no is the right answer
+	case probe && (!failed || a.draining.Load()): // a failed probe is expected while draining
 		level = slog.LevelDebug
 	case failed:
 		level = slog.LevelError
@@ -117,8 +116,8 @@ func (a *API) observe(c *gin.Context) {
 
 type routeKey struct{ method, pattern string }
 
-// measureOf finds the measure of a request's route. Those that find none share
-// one for each method that there is: what else a client invents is "other".
+// measureOf returns the metrics of a request's route. Requests without a route share one
+// for each known method; all other methods are "other".
 func (a *API) measureOf(c *gin.Context) *telemetry.Route {
 	all := a.measures()
 	if r, found := all[routeKey{c.Request.Method, c.FullPath()}]; found {
@@ -138,7 +137,7 @@ func (a *API) measureRoutes() map[routeKey]*telemetry.Route {
 	return all
 }
 
-// recover turns a panic into a 500 whose cause only the log has.
+// recover turns a panic into a 500. Only the log has its cause.
 func (a *API) recover(c *gin.Context) {
 	defer func() {
 		cause := recover()
@@ -158,8 +157,8 @@ func (a *API) recover(c *gin.Context) {
 	c.Next()
 }
 
-// secure sets what every answer says to browsers and caches: answers depend on
-// who asks and are never kept.
+// secure sets the security and cache headers of every response. Responses depend on the
+// caller and must not be cached.
 func secure(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("Cache-Control", "no-store")

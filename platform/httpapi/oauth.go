@@ -7,8 +7,8 @@ import (
 	"guildhall/platform/fault"
 )
 
-// A form is what OAuth clients send. They read errors as RFC 6749 §5.2 has them,
-// and some of them read no media type but application/json.
+// OAuth clients send forms. They expect errors as in RFC 6749 §5.2, and some of them accept
+// no media type but application/json.
 
 const (
 	formMedia = "application/x-www-form-urlencoded"
@@ -26,8 +26,8 @@ func tokenProblemOf(f *fault.Error, requestID string) tokenProblem {
 	return tokenProblem{problem: problemOf(f, requestID), Error: oauthError(f), ErrorDescription: oauthDescription(f)}
 }
 
-// oauthErrors are RFC 6749's names for the kinds of refusals. Clients drop their
-// tokens on invalid_grant, so a refusal that may pass by itself has another name.
+// oauthErrors maps the kinds of errors to RFC 6749's error codes. Clients discard their
+// tokens on invalid_grant, so a temporary refusal has another code.
 var oauthErrors = map[fault.Kind]string{
 	fault.Malformed:            "invalid_request",
 	fault.Unauthenticated:      "invalid_grant",
@@ -44,14 +44,14 @@ var oauthErrors = map[fault.Kind]string{
 }
 
 func oauthError(f *fault.Error) string {
-	const unsupported = "unsupported_grant_type" // the one code that is also a name there
+	const unsupported = "unsupported_grant_type" // the one code that RFC 6749 has too
 	if f.Code == unsupported {
 		return unsupported
 	}
 	return oauthErrors[f.Kind]
 }
 
-// oauthDescription includes the values at fault: most clients show nothing else.
+// oauthDescription includes the invalid values, because most clients show nothing else.
 func oauthDescription(f *fault.Error) string {
 	if len(f.Fields) == 0 {
 		return f.Detail
@@ -63,8 +63,8 @@ func oauthDescription(f *fault.Error) string {
 	return strings.Map(describable, strings.Join(sentences, " "))
 }
 
-// describable replaces what RFC 6749 §5.2 does not allow in a description: the name
-// of a parameter may be anything.
+// describable replaces characters that RFC 6749 §5.2 does not allow in a description. The
+// name of a parameter, which it may contain, can have any characters.
 func describable(r rune) rune {
 	if r < ' ' || r > '~' || r == '"' || r == '\\' {
 		return '?'
@@ -78,7 +78,7 @@ func oauthChallenge(f *fault.Error) string {
 	return realm + `, error="` + oauthError(f) + `", error_description="` + oauthDescription(f) + `"`
 }
 
-// isForm goes by the header alone: a form that can't be read is an OAuth client's too.
+// isForm checks only the header: even a form that can't be parsed is from an OAuth client.
 func isForm(h http.Header) bool {
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), formMedia)

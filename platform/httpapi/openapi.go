@@ -23,7 +23,7 @@ import (
 	"guildhall/platform/idempotency"
 )
 
-// operation is what a route says of itself.
+// operation describes a route.
 type operation struct {
 	method, path string
 	rule         access.Rule
@@ -34,7 +34,7 @@ type operation struct {
 	output       any
 }
 
-// document is the OpenAPI description in both its encodings.
+// document is the OpenAPI document in both encodings.
 type document struct{ json, yaml []byte }
 
 const description = `Users, organizations and the roles between them.
@@ -50,7 +50,7 @@ what does not exist answer the same ` + "`404`" + `.
 A query parameter that an operation does not list is refused with ` + "`422`" + `, and so is one that is given twice; those whose
 names begin with ` + "`_`" + ` or ` + "`utm_`" + ` are ignored.`
 
-// JSON is the OpenAPI 3.1 document, built once from the routes.
+// JSON returns the OpenAPI 3.1 document, which is built once from the routes.
 func (a *API) JSON() ([]byte, error) {
 	d, err := a.document()
 	if err != nil {
@@ -59,7 +59,7 @@ func (a *API) JSON() ([]byte, error) {
 	return d.json, nil
 }
 
-// YAML is the same document.
+// YAML returns the same document as YAML.
 func (a *API) YAML() ([]byte, error) {
 	d, err := a.document()
 	if err != nil {
@@ -178,9 +178,9 @@ func header(text, jsonType string) openapi31.Header {
 	return openapi31.Header{Description: &text, Schema: map[string]any{"type": jsonType}}
 }
 
-// describePresence says of every member what its tag and its type say: present,
-// unless it is marked omitempty; null, where it is a pointer that is present. To
-// leave a value out is not the same as null, which the decoder refuses.
+// describePresence documents every member by its tag and its type: it is required unless it
+// is marked omitempty, and nullable if it is a required pointer. An absent value is not the
+// same as null, which the decoder refuses.
 func describePresence(p jsonschema.InterceptPropParams) error {
 	if !p.Processed {
 		return nil
@@ -196,7 +196,7 @@ func describePresence(p jsonschema.InterceptPropParams) error {
 		schema.RemoveType(jsonschema.Null)
 	case pointer && present && len(schema.Enum) > 0:
 		schema.Enum = append(schema.Enum, nil)
-	case pointer && present && schema.Ref != nil: // which has no type of its own to add null to
+	case pointer && present && schema.Ref != nil: // a reference has no type to add null to
 		var reference, null jsonschema.Schema
 		reference.Ref, schema.Ref = schema.Ref, nil
 		null.AddType(jsonschema.Null)
@@ -205,8 +205,8 @@ func describePresence(p jsonschema.InterceptPropParams) error {
 	return nil
 }
 
-// name gives a schema a short name: "organizationView" is Organization, the
-// body of an operation is called after the operation.
+// name returns the short name of a schema: "organizationView" becomes Organization, and the
+// body of an operation is named after the operation.
 func (b *builder) name(t reflect.Type) string {
 	name := strings.TrimSuffix(t.Name(), "View")
 	if t == reflect.TypeFor[fault.Field]() {
@@ -250,7 +250,7 @@ func (b *builder) add(op operation) error {
 	}
 	o.WithDescription(text)
 	oc.AddReqStructure(op.input)
-	o.Security = []map[string][]string{{}} // none is asked for
+	o.Security = []map[string][]string{{}} // no credential is needed
 	if !op.rule.IsPublic() {
 		o.Security = []map[string][]string{{"bearer": {}}, {"password": {}}}
 	}
@@ -350,8 +350,8 @@ func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.
 	return r
 }
 
-// refusals is every error the route can answer: what its rule and its input
-// imply, what any route may meet, and what the module declared.
+// refusals returns every error that the route may answer: those of any route, those that
+// its rule and its input imply, and those that the module declared.
 func (op operation) refusals() []*fault.Error {
 	list := []*fault.Error{errInternal, errTimeout, database.ErrUnavailable, errTwoMediaTypes, errMalformedQuery, errInvalid}
 	if !op.rule.IsPublic() {
@@ -375,7 +375,7 @@ func headerRefs(names ...string) map[string]openapi31.HeaderOrReference {
 	return refs
 }
 
-// success is the status and the body of the good answer.
+// success returns the status and the body of the success response.
 func success(output any) (int, any) {
 	switch o := output.(type) {
 	case NoContent:
@@ -391,7 +391,7 @@ func success(output any) (int, any) {
 	}
 }
 
-// bracePath turns Gin's :name into OpenAPI's {name}.
+// bracePath converts Gin's :name to OpenAPI's {name}.
 func bracePath(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {

@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// orderPaths lists the paths of an OpenAPI document in the order in which the
-// modules declare their routes, which is the one in which a client meets them. The
-// library keeps them in a map, and writes them by name.
+// orderPaths sorts the paths of an OpenAPI document in the order in which the modules
+// declare their routes, which follows their use by a client. The library has them in a map
+// and writes them by name.
 func orderPaths(document []byte, operations []operation) ([]byte, error) {
 	var members []member
 	if err := json.Unmarshal(document, &members, asMembers); err != nil {
@@ -36,7 +36,7 @@ func orderPaths(document []byte, operations []operation) ([]byte, error) {
 	return json.Marshal(members, fromMembers)
 }
 
-// member of a JSON object, of which a []member is all, in their order.
+// member is a member of a JSON object. A []member has all of them, in order.
 type member struct {
 	name  string
 	value jsontext.Value
@@ -77,7 +77,7 @@ var fromMembers = json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encode
 	return e.WriteToken(jsontext.EndObject)
 }))
 
-// yamlOf writes JSON, which YAML contains, as YAML is written by hand.
+// yamlOf converts JSON to YAML in block style. JSON is valid YAML already.
 func yamlOf(document []byte) ([]byte, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(document, &root); err != nil {
@@ -93,8 +93,8 @@ func yamlOf(document []byte) ([]byte, error) {
 	return b.Bytes(), e.Close()
 }
 
-// plain takes the style of JSON away. What is a string stays one: the encoder
-// quotes it where it would be read as something else.
+// plain removes the JSON style from a node. Strings stay strings: the encoder quotes them
+// where they would be read as another type.
 func plain(n *yaml.Node) {
 	n.Style = 0
 	for _, child := range n.Content {

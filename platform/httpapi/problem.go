@@ -18,7 +18,7 @@ import (
 	"guildhall/platform/ratelimit"
 )
 
-// statusOf is the one mapping from the kind of a refusal to its HTTP status.
+// statusOf maps the kind of an error to its HTTP status.
 var statusOf = map[fault.Kind]int{
 	fault.Malformed:            http.StatusBadRequest,
 	fault.Unauthenticated:      http.StatusUnauthorized,
@@ -34,7 +34,7 @@ var statusOf = map[fault.Kind]int{
 	fault.Internal:             http.StatusInternalServerError,
 }
 
-// Refusals that any route may answer.
+// Errors that any route may answer.
 var (
 	errInternal         = fault.New(fault.Internal, "internal_error", "Something went wrong here. Quote the request id when you report it.")
 	errTimeout          = fault.New(fault.Unavailable, "timeout", "The service could not answer in time. Try again.").WithRetryAfter(time.Second)
@@ -53,7 +53,8 @@ var (
 	errNotReady         = fault.New(fault.Unavailable, "not_ready", "The service is not ready.").WithRetryAfter(time.Second)
 )
 
-// Invalid is for rules that a module checks itself, on one value.
+// Invalid returns the refusal of one value (validation_failed), for rules that a module
+// checks itself.
 func Invalid(location, message string) error {
 	return errInvalid.WithFields(fault.Field{Location: location, Message: message})
 }
@@ -82,8 +83,8 @@ func problemOf(f *fault.Error, requestID string) problem {
 	}
 }
 
-// refuse writes an error. What is not a refusal is an accident: the log has its
-// cause, the client a request id.
+// refuse writes an error. An unexpected error is logged with its cause; the client gets
+// only a request id.
 func (a *API) refuse(c *gin.Context, err error) {
 	f := classify(err)
 	var limit *ratelimit.Reached
@@ -92,7 +93,7 @@ func (a *API) refuse(c *gin.Context, err error) {
 	}
 	cause := errors.Unwrap(f)
 	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
-		if !errors.Is(cause, err) { // else it may say what helps
+		if !errors.Is(cause, err) { // otherwise the cause may have more details
 			cause = err
 		}
 		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed",
@@ -118,7 +119,7 @@ func classify(err error) *fault.Error {
 	return errInternal
 }
 
-// codeOf is what a client is told of an error; nothing where there is none.
+// codeOf returns the code of an error that the client sees, or "" for nil.
 func codeOf(err error) string {
 	if err == nil {
 		return ""
@@ -156,8 +157,8 @@ func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
 
 const realm = `Bearer realm="guildhall"`
 
-// bearerChallenge is what RFC 6750 §3 asks of every 401: an error code only where a
-// credential was sent.
+// bearerChallenge returns the challenge that RFC 6750 §3 requires in every 401. It has an
+// error code only if a credential was sent.
 func bearerChallenge(f *fault.Error) string {
 	if !strings.Contains(f.Code, "token") {
 		return realm

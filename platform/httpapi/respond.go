@@ -18,7 +18,7 @@ import (
 // NoContent answers 204.
 type NoContent struct{}
 
-// PageInput is embedded by the input of every list.
+// PageInput is embedded in the input of every list.
 type PageInput struct {
 	Limit  *field.Limit  `query:"limit"`
 	Cursor *field.Cursor `query:"cursor"`
@@ -26,15 +26,15 @@ type PageInput struct {
 	Count  *bool         `query:"count" description:"Whether to send X-Total-Count, at the cost of counting."`
 }
 
-// Window is a PageInput as a query needs it.
+// Window is a PageInput in the form that queries need.
 type Window struct {
-	After  uuid.UUID // the last key seen; the zero UUID, which is before all others, at the start
+	After  uuid.UUID // the last key of the page before; zero, which sorts first, at the start
 	Limit  int
 	Offset int
 	Count  bool
 }
 
-// Window refuses a cursor and an offset together.
+// Window returns the window. It refuses a cursor together with an offset.
 func (p PageInput) Window() (Window, error) {
 	w := Window{Limit: p.Limit.N()}
 	if p.Cursor != nil {
@@ -50,14 +50,15 @@ func (p PageInput) Window() (Window, error) {
 	return w, nil
 }
 
-// Page answers a bare array, and a Link to the next page where there is one.
+// Page answers a bare array, and a Link to the next page, if any.
 type Page[T any] struct {
 	Items []T
-	Next  *uuid.UUID // the key of the last item, where more follow
+	Next  *uuid.UUID // the key of the last item, if more follow
 	Total *int64
 }
 
-// NewPage makes a page of what a query for one item more than the limit found.
+// NewPage returns a page of the items that a query found. The query must ask for one item
+// more than the limit, which shows whether more follow.
 func NewPage[T any](found []T, w Window, key func(T) uuid.UUID) Page[T] {
 	if len(found) <= w.Limit {
 		return Page[T]{Items: found}
@@ -66,7 +67,7 @@ func NewPage[T any](found []T, w Window, key func(T) uuid.UUID) Page[T] {
 	return Page[T]{Items: found[:w.Limit], Next: &last}
 }
 
-// Each goes through all of a list, of which it has a page in memory at a time.
+// Each iterates over a whole list, with one page in memory at a time.
 func Each[T any](read func(Window) (Page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		w := Window{Limit: 500}
@@ -126,7 +127,7 @@ func respond(c *gin.Context, output any) error {
 	}
 }
 
-// nextLink is relative (RFC 8288 §3.2), so that it holds behind any proxy.
+// nextLink returns a relative link (RFC 8288 §3.2), which is valid behind any proxy.
 func nextLink(u *url.URL, after uuid.UUID) string {
 	query := u.Query()
 	query.Del("offset")

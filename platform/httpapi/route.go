@@ -18,24 +18,25 @@ import (
 	"guildhall/platform/request"
 )
 
-// Doc is what the OpenAPI document says of a route beyond its types and rule.
+// Doc describes a route in the OpenAPI document, besides its types and its rule.
 type Doc struct {
 	ID          string         // operation id, camelCase
 	Summary     string         // a few words
 	Description string         // optional, Markdown
-	Refusals    []*fault.Error // those of the module; the kernel's own are added
-	Form        bool           // the body may be a form as well as JSON; a form is answered as OAuth clients read it
-	MayLag      bool           // a standby may answer: nothing in it is the caller's own standing
+	Refusals    []*fault.Error // those of the module; the kernel adds its own
+	Form        bool           // the body may be a form instead of JSON; then errors are those of OAuth
+	MayLag      bool           // a standby may answer: the response does not show the caller's own standing
 }
 
-// Refusals lists what a route may answer, for its Doc.
+// Refusals returns the list of errors that a route may answer, for its Doc.
 func Refusals(list ...*fault.Error) []*fault.Error { return list }
 
-// requestTimeout is how long a request may take once its body has come, for one
-// that waits for a database that hangs.
+// requestTimeout is how long a request may take. It ends one that waits for a database that
+// does not respond.
 const requestTimeout = 20 * time.Second
 
-// handler is what a module writes: parsed input in, a view or a refusal out.
+// handler is a module's function: it takes the decoded input and returns a view or an
+// error.
 type handler[I, O any] func(ctx context.Context, in I) (O, error)
 
 func Get[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
@@ -54,9 +55,9 @@ func Delete[I, O any](r *Router, path string, rule access.Rule, h func(context.C
 	handle(r, http.MethodDelete, path, rule, h, doc)
 }
 
-// handle puts the steps of a request in the order in which they may say
-// something: who is asking, which organization or person, whether they may, and
-// only then what is wrong with the rest of the request.
+// handle registers a route. It orders the steps of a request by what their errors may
+// reveal: it authenticates the caller, identifies the organization or person, authorizes
+// the caller, and only then validates the rest of the request.
 func handle[I, O any](r *Router, method, path string, rule access.Rule, h handler[I, O], doc Doc) {
 	if !rule.Declared() {
 		panic(fmt.Sprintf("httpapi: %s %s has no rule", method, path))
@@ -87,19 +88,20 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 			gate.End(looking, codeOf(err))
 			ctx = access.With(ctx, caller)
 			if err != nil {
-				a.forbidden(ctx, rule, doc.ID, err)
+				a.recordForbidden(ctx, rule, doc.ID, err)
 				a.refuse(c, err)
 				return
 			}
 		}
 		if err := serve(ctx, a, c, &in, h); err != nil {
-			a.forbidden(ctx, rule, doc.ID, err)
+			a.recordForbidden(ctx, rule, doc.ID, err)
 			a.refuse(c, err)
 		}
 	})
 }
 
-// serve reads the request, carries it out and answers, or returns why not.
+// serve decodes the request, calls the handler and writes the response, or returns an
+// error.
 func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h handler[I, O]) error {
 	var input I
 	body, err := in.read(c)
@@ -117,21 +119,21 @@ func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h h
 		return respond(c, output)
 	}
 	if _, creates := any(*new(O)).(creation); creates {
-		return a.once(ctx, c, body.bytes, carryOut)
+		return a.serveIdempotent(ctx, c, body.bytes, carryOut)
 	}
 	return carryOut(ctx)
 }
 
-// describe keeps what the modules may want to know of a request.
-func describe(c *gin.Context) context.Context {
+// withInfo returns the request's context with the request.Info for modules.
+func withInfo(c *gin.Context) context.Context {
 	return request.With(c.Request.Context(), request.Info{
 		ID: requestID(c), Address: c.ClientIP(), Client: c.Request.UserAgent(),
 	}, c.Writer.Header())
 }
 
-// forbidden leaves a trace of what somebody tried and may not do. Of one person
-// only so much is kept, so that nobody fills the disk with refusals.
-func (a *API) forbidden(ctx context.Context, rule access.Rule, operation string, err error) {
+// recordForbidden writes a 403 to the audit log. The number of events per person is
+// limited, so that refusals can't fill the disk.
+func (a *API) recordForbidden(ctx context.Context, rule access.Rule, operation string, err error) {
 	f, caller := classify(err), access.From(ctx)
 	if f.Kind != fault.Forbidden || caller.UserID == uuid.Nil || a.refusals.Allow(context.Background(), caller.UserID.String()) != nil {
 		return
@@ -144,11 +146,11 @@ func (a *API) forbidden(ctx context.Context, rule access.Rule, operation string,
 		event.OrganizationID = caller.OrganizationID
 	}
 	if err := a.trail.Record(ctx, event); err != nil {
-		a.log.LogAttrs(ctx, slog.LevelError, "a refusal was not recorded", slog.Any("cause", err))
+		a.log.LogAttrs(ctx, slog.LevelError, "failed to write a forbidden operation to the audit log", slog.Any("cause", err))
 	}
 }
 
-// admit takes the caller through the gate.
+// admit authenticates and authorizes the caller.
 func (a *API) admit(ctx context.Context, c *gin.Context, rule access.Rule, names []string) (access.Caller, error) {
 	claims, err := a.gate.Authenticate(bearer(c.Request.Header))
 	if err != nil {
@@ -156,7 +158,7 @@ func (a *API) admit(ctx context.Context, c *gin.Context, rule access.Rule, names
 	}
 	request, err := gateRequest(c, names)
 	if err != nil {
-		// Whoever has no standing learns nothing of what is wrong with an id.
+		// A caller without a live session must not see what is wrong with an id.
 		if _, refused := a.gate.Admit(ctx, access.SignedIn(), claims, access.Request{}); refused != nil {
 			return access.Caller{}, refused
 		}
@@ -170,7 +172,7 @@ func (a *API) admit(ctx context.Context, c *gin.Context, rule access.Rule, names
 	return caller, nil
 }
 
-// gateRequest reads the ids that rules are about, all bad ones at once.
+// gateRequest parses the ids that rules need. Its error lists all invalid ones.
 func gateRequest(c *gin.Context, names []string) (access.Request, error) {
 	var request access.Request
 	var bad []fault.Field
@@ -201,7 +203,8 @@ func gateRequest(c *gin.Context, names []string) (access.Request, error) {
 	return request, nil
 }
 
-// bearer is the token of RFC 6750 §2.1, the one way of sending it that is read.
+// bearer returns the token of the Authorization header (RFC 6750 §2.1), the only supported
+// way to send it.
 func bearer(h http.Header) string {
 	values := h.Values("Authorization")
 	if len(values) != 1 {
