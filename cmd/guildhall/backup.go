@@ -198,5 +198,5 @@ func backups(g *guildhall) []module.Worker {
 }
 
 func endSessions(ctx context.Context, db *database.DB) error {
-	return auth.NewSessions(db, audit.New(db, platform.Now, access.ActorOf), platform.Now).EndAllOfEveryone(database.ForAll(ctx))
+	return auth.NewSessions(db, audit.New(db, platform.Now, access.ActorOf), platform.Now).EndAllOfAllUsers(database.ForAll(ctx))
 }

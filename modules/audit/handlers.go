@@ -102,8 +102,8 @@ func (m *Module) list(ctx context.Context, chainID uuid.UUID, in filterInput) (p
 	return page, err
 }
 
-// viewOf keeps to platform administrators where they work from, and why they ended
-// the good standing of an account.
+// viewOf returns an event as the viewer may see it. Only platform administrators see from
+// where platform administrators work. Only they and the actor see the reason of a verdict.
 func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	v := eventView{
 		ID: e.ID, Sequence: e.Sequence, OccurredAt: e.OccurredAt, Action: e.Action, OrganizationID: e.OrganizationID,
@@ -123,8 +123,8 @@ func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	return v, nil
 }
 
-// isVerdict says whether an event has a reason that a platform administrator gave for
-// what becomes of an account: it is not for the person.
+// isVerdict reports whether an event may have a platform administrator's reason for
+// suspending, archiving or restoring an account, which the person may not see.
 func isVerdict(e audit.Recorded) bool {
 	switch e.Action {
 	case audit.UserSuspended, audit.UserArchived, audit.UserUnarchived:
@@ -133,13 +133,13 @@ func isVerdict(e audit.Recorded) bool {
 	return false
 }
 
-// A cursor holds the sequence number of the last event seen.
+// cursorOf returns the cursor after an event, which encodes its sequence number.
 func cursorOf(sequence int64) (id uuid.UUID) {
 	binary.BigEndian.PutUint64(id[8:], uint64(sequence)) //nolint:gosec // positive
 	return id
 }
 
 func sequenceOf(cursor uuid.UUID) (sequence int64, ok bool) {
-	sequence = int64(binary.BigEndian.Uint64(cursor[8:])) //nolint:gosec // below zero is refused
+	sequence = int64(binary.BigEndian.Uint64(cursor[8:])) //nolint:gosec // a negative result is refused
 	return sequence, sequence >= 0 && cursor == cursorOf(sequence)
 }

@@ -1,5 +1,5 @@
-// Package audit serves the audit log, which platform/audit writes: an organization's
-// to its admins, an account's to the person.
+// Package audit serves the audit log, which platform/audit writes: an organization's log
+// to its admins, an account's log to the person.
 package audit
 
 import (
@@ -26,7 +26,7 @@ func NewModule(gate *access.Gate, trail *audit.Trail) *Module {
 // Name implements module.Module.
 func (*Module) Name() string { return "audit" }
 
-// Migrations implements module.Module: the tables are the platform's.
+// Migrations implements module.Module. The tables belong to platform/audit.
 func (*Module) Migrations() []migrate.Migration { return nil }
 
 // Routes implements module.Module.

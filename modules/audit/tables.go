@@ -2,5 +2,5 @@ package audit
 
 import "guildhall/platform/schema"
 
-// Tables implements module.Module: the events are platform/audit's.
+// Tables implements module.Module. The tables belong to platform/audit.
 func (*Module) Tables() []schema.Table { return nil }

@@ -15,24 +15,25 @@ import (
 	"guildhall/platform/password"
 )
 
-// CommandLine offers to commands on the server what no route offers for another
+// CommandLine is for commands on the server. It offers what no route offers for another
 // person's account.
 type CommandLine struct{ svc *Service }
 
-// CommandLine returns it.
+// CommandLine returns the operations for the command line.
 func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
-// Session as the API shows it to the person.
+// Session is a session as the API shows it to the person.
 type Session = sessionView
 
 // Limit is a rate limit that a person has reached.
 type Limit struct {
 	Name       string `json:"limit"`
-	Address    string `json:"address,omitempty"` // from where; from anywhere without it
+	Address    string `json:"address,omitempty"` // the client address that is limited; empty: all addresses
 	RetryAfter int    `json:"retry_after"`       // seconds
 }
 
-// SetPassword replaces the password of an account, ends its sessions and unlocks it.
+// SetPassword replaces the password of an account, ends its sessions and resets its rate
+// limits. It refuses an unsuitable password.
 func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen field.NewPassword) error {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
@@ -77,7 +78,7 @@ func (c CommandLine) Sessions(ctx context.Context, userID uuid.UUID) iter.Seq2[S
 	})
 }
 
-// EndSessions ends all sessions of a person and returns how many there were.
+// EndSessions ends all sessions of a person and returns their number.
 func (c CommandLine) EndSessions(ctx context.Context, userID uuid.UUID) (int64, error) {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
@@ -86,7 +87,7 @@ func (c CommandLine) EndSessions(ctx context.Context, userID uuid.UUID) (int64, 
 	return c.svc.sessions.revoke(ctx, userID, map[string]string{"reason": "ended_by_platform"}, "1 = 1")
 }
 
-// Limits that a person has reached now.
+// Limits returns the rate limits that a person has reached now.
 func (c CommandLine) Limits(ctx context.Context, userID uuid.UUID) ([]Limit, error) {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
@@ -113,8 +114,8 @@ func (c CommandLine) Limits(ctx context.Context, userID uuid.UUID) ([]Limit, err
 	return held, nil
 }
 
-// Unlock resets the rate limits of a person, reached or not. The limit of an IP
-// address alone stays.
+// Unlock resets all rate limits of a person, reached or not. It does not reset the limit of
+// an IP address for all accounts.
 func (c CommandLine) Unlock(ctx context.Context, userID uuid.UUID) error {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
@@ -129,7 +130,7 @@ func (c CommandLine) Unlock(ctx context.Context, userID uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		if err := c.svc.limits.forget(ctx, p, addresses); err != nil {
+		if err := c.svc.limits.reset(ctx, p, addresses); err != nil {
 			return err
 		}
 		return c.svc.trail.Record(ctx, audit.Event{Action: audit.UserUnlocked, UserID: userID})
@@ -140,9 +141,9 @@ func (c CommandLine) admit(ctx context.Context, userID uuid.UUID) (context.Conte
 	return c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: userID})
 }
 
-// addresses are those for which a limit of the person may be reached: where log-ins
-// failed for as long as that counts, and where the person's sessions were last used.
-// The limits themselves are stored by digest, which does not show the address.
+// addresses returns the client addresses for which a limit of the person may be reached:
+// those of recent failed log-ins, and those of the person's sessions. The limits
+// themselves are stored by digest, which does not show the address.
 func (c CommandLine) addresses(ctx context.Context, p person) ([]string, error) {
 	failures, err := c.svc.trail.Read(ctx, p.id, audit.Filter{Action: audit.LogInFailed, Since: c.svc.now().Add(-perPair.Span()), Limit: 1000})
 	if err != nil {

@@ -14,7 +14,7 @@ var (
 	errSessionNotFound      = fault.New(fault.NotFound, "session_not_found", "You have no such session.")
 	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The old password is wrong.")
 
-	// What the keeper of accounts may answer here, for the OpenAPI document.
+	// A refusal by Users, declared for the OpenAPI document.
 	errEmailTaken = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
 )
 

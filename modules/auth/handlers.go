@@ -6,12 +6,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// handlers translate requests for the service. A route without a method here is
-// served by the service's method of the same name.
+// handlers translates requests for the service. A route without a method here is served by
+// the service's method of the same name.
 type handlers struct{ *Service }
 
-// token is the token endpoint of OAuth 2.0: it logs in or refreshes, as the grant
-// type says.
+// token is the token endpoint of OAuth 2.0. It logs in or refreshes, depending on the
+// grant type.
 func (h handlers) token(ctx context.Context, in tokenInput) (tokenView, error) {
 	switch in.GrantType.or(passwordGrant) {
 	case passwordGrant:

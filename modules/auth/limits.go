@@ -13,12 +13,12 @@ import (
 	"guildhall/platform/request"
 )
 
-// The limits on guessing and on what costs a hash. An unknown email address
-// counts like a known one.
+// The rate limits on password guessing and on requests that compute a hash. They treat
+// unknown email addresses like known ones.
 //
-// Guessing from one address is stopped first, after five; from many addresses
-// after a hundred in all (NIST SP 800-63B §5.2.2), which would shut out the
-// person as well: but not from where they have been logged in before.
+// For one account, guesses from one IP address are limited after five, and guesses from
+// all addresses after a hundred (NIST SP 800-63B §5.2.2). The second limit would also lock
+// out the person, so it does not apply to addresses of their earlier sessions.
 var (
 	perAddress  = ratelimit.Policy{Name: "address", Burst: 100, Interval: time.Second} // an office may share one
 	perPair     = ratelimit.Policy{Name: "log-in", Burst: 5, Interval: 30 * time.Second}
@@ -30,7 +30,7 @@ var (
 
 type limits struct {
 	kept      *ratelimit.Store
-	refreshes *ratelimit.Limiter // a restart ends what it slows down as well
+	refreshes *ratelimit.Limiter // in memory: a restart also interrupts the clients that it slows down
 	store     *store
 }
 
@@ -64,13 +64,13 @@ func (l limits) logIn(ctx context.Context, canonicalEmail string) error {
 	return refused
 }
 
-// counted is what is counted against somebody, from an address or from anywhere.
+// counted is a limit of a person, for one client address or for all.
 type counted struct {
 	ratelimit.Demand
 	address string
 }
 
-// about is what may hold a person up, at any of these addresses.
+// about returns every limit that may affect a person at these addresses.
 func (l limits) about(p person, addresses []string) []counted {
 	list := l.against(p, addresses)
 	for _, a := range addresses {
@@ -79,7 +79,7 @@ func (l limits) about(p person, addresses []string) []counted {
 	return list
 }
 
-// against is what is counted against a person and nobody else.
+// against returns the limits that affect only this person.
 func (l limits) against(p person, addresses []string) []counted {
 	email := field.Login(p.email).CanonicalEmail()
 	var list []counted
@@ -91,8 +91,8 @@ func (l limits) against(p person, addresses []string) []counted {
 		counted{ratelimit.Demand{Policy: changing, Key: p.id.String()}, ""})
 }
 
-// forget takes back what is counted against a person.
-func (l limits) forget(ctx context.Context, p person, addresses []string) error {
+// reset resets the limits that affect only this person.
+func (l limits) reset(ctx context.Context, p person, addresses []string) error {
 	var demands []ratelimit.Demand
 	for _, c := range l.against(p, addresses) {
 		demands = append(demands, c.Demand)
@@ -100,7 +100,7 @@ func (l limits) forget(ctx context.Context, p person, addresses []string) error 
 	return l.kept.Reset(ctx, demands...)
 }
 
-// distinct are the keys of addresses, each once.
+// distinct returns the keys of addresses without duplicates.
 func distinct(addresses []string) []string {
 	keys := make([]string, 0, len(addresses))
 	for _, a := range addresses {
@@ -112,7 +112,8 @@ func distinct(addresses []string) []string {
 	return slices.Compact(keys)
 }
 
-// loggedIn lets a person who knows the password log in as often as they like.
+// loggedIn resets the limits on guessing after a log-in, so that a person who knows the
+// password may log in as often as they like.
 func (l limits) loggedIn(ctx context.Context, canonicalEmail string) error {
 	return l.kept.Reset(ctx,
 		ratelimit.Demand{Policy: perPair, Key: address(ctx) + " " + canonicalEmail},

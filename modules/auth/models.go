@@ -6,17 +6,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// session is the authority of a refresh token and of the access tokens issued
-// with it. Of its refresh tokens one generation is live.
+// session is what a refresh token and its access tokens depend on: they are valid only
+// while it is live. It has one current generation of refresh tokens.
 type session struct {
 	ID             uuid.UUID `gorm:"primaryKey"`
 	UserID         uuid.UUID
 	OrganizationID uuid.NullUUID // the active one
 	Generation     int64
 	CreatedAt      time.Time
-	RotatedAt      time.Time // when the live generation began
+	RotatedAt      time.Time // when the current generation began
 	ExpiresAt      time.Time
-	Address        string // of whoever used it last
+	Address        string // of its last use
 	Client         string
 	RevokedAt      *time.Time
 	RevokedReason  *string

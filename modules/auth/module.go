@@ -19,7 +19,7 @@ var (
 	_ module.Checker = (*Module)(nil)
 )
 
-// NewModule returns the module of a service.
+// NewModule returns the module that serves the service.
 func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 
 // Name implements module.Module.

@@ -22,8 +22,8 @@ func NewPasswords(db *database.DB, hasher *password.Hasher, now func() time.Time
 	return &Passwords{hasher: hasher, store: newStore(db), now: now}
 }
 
-// Hash returns the hash of a password; of an empty one, a hash that no password has.
-// It is slow: call it before a transaction begins.
+// Hash returns the hash of a password. For an empty one it returns a hash that no password
+// matches. It is slow: call it before a transaction begins.
 func (p *Passwords) Hash(ctx context.Context, chosen string) (string, error) {
 	if chosen == "" {
 		return p.hasher.Unusable(), nil
@@ -31,7 +31,7 @@ func (p *Passwords) Hash(ctx context.Context, chosen string) (string, error) {
 	return p.hasher.Hash(ctx, chosen)
 }
 
-// Save stores the hash of an account, within the caller's transaction.
+// Save stores the password hash of an account, within the caller's transaction.
 func (p *Passwords) Save(ctx context.Context, userID uuid.UUID, hash string) error {
 	return p.store.savePassword(ctx, userID, hash, p.now())
 }

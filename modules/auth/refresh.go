@@ -9,11 +9,11 @@ import (
 	"guildhall/platform/database"
 )
 
-// refresh trades a refresh token for its successor (RFC 9700 §4.14.2). When several
-// requests present the current generation at once, one rotates it. The others then
-// present the previous generation, and get the same successor within the grace. An
-// older generation is a stolen copy, or the owner's after a thief used it: the
-// session ends.
+// refresh exchanges a refresh token for its successor (RFC 9700 §4.14.2). If several
+// requests present the current generation at once, one of them rotates it. The others then
+// have the previous generation, and get the same successor within the grace period. An
+// older generation is a stolen token, or the owner's after a thief used it: the session is
+// revoked.
 func (svc *Service) refresh(ctx context.Context, presented string) (view tokenView, outcome refreshOutcome, err error) {
 	claims, err := svc.tokens.ParseRefresh(presented)
 	if err != nil {
@@ -24,7 +24,8 @@ func (svc *Service) refresh(ctx context.Context, presented string) (view tokenVi
 	}
 	ctx = database.For(ctx, database.Tenant{UserID: claims.UserID})
 	if svc.options.Rotation {
-		// The statement reads the session's organization itself, so it may see all.
+		// The tenant is not known yet: the statement itself reads the session's
+		// organization, so it needs access to all of them.
 		rotated, err := svc.sessions.rotate(database.ForAll(ctx), claims.SessionID, claims.UserID, claims.Generation)
 		if err != nil {
 			return view, refused, err
@@ -40,21 +41,21 @@ func (svc *Service) refresh(ctx context.Context, presented string) (view tokenVi
 	return svc.refreshSlowly(ctx, claims.SessionID, claims.UserID, claims.Generation, keptToken)
 }
 
-// inGoodStanding says that the account may act and still has the session's
+// inGoodStanding reports whether the account may act and is still a member of the session's
 // organization.
 func (a *rotation) inGoodStanding() bool {
 	return a.standing.AccountGood() && (!a.OrganizationID.Valid || a.standing.Present())
 }
 
-// refreshSlowly handles every case but the common one: rotation is off, the
-// generation is not the current one, or the account or membership was lost. The
-// outcome of presenting the current generation is given.
+// refreshSlowly handles every case but the common one: rotation is off, the generation is
+// not the current one, or the account or membership was lost. current is the outcome if
+// the generation is the current one.
 func (svc *Service) refreshSlowly(ctx context.Context, sessionID, userID uuid.UUID, generation int64, current refreshOutcome) (view tokenView, outcome refreshOutcome, err error) {
 	var s session
 	err = svc.db.InTx(ctx, func(ctx context.Context) (err error) {
 		s, outcome, err = svc.classify(ctx, sessionID, userID, generation, current)
 		if err != nil || outcome.refusal() != nil {
-			return err // a refusal commits: the session it ended stays ended
+			return err // nil for a refusal, so that a revocation commits
 		}
 		good, err := svc.recheckStanding(ctx, &s)
 		if !good {
@@ -76,8 +77,8 @@ func (svc *Service) refreshSlowly(ctx context.Context, sessionID, userID uuid.UU
 	return view, outcome, err
 }
 
-// classify finds the session and says what it means that this generation of it was
-// presented. It ends the session of a generation that is reused.
+// classify returns the session and the outcome of presenting this generation of it. It
+// revokes the session if the generation is reused.
 func (svc *Service) classify(ctx context.Context, sessionID, userID uuid.UUID, generation int64, current refreshOutcome) (session, refreshOutcome, error) {
 	s, err := svc.sessions.find(ctx, sessionID, userID)
 	if err != nil {
@@ -93,7 +94,7 @@ func (svc *Service) classify(ctx context.Context, sessionID, userID uuid.UUID, g
 		return *s, repeatedToken, nil
 	case generation < s.Generation:
 		return session{}, reusedToken, svc.endReused(ctx, userID, sessionID)
-	default: // a generation that this database has not seen: it was restored
+	default: // a generation from the future: the database was restored from a backup
 		return session{}, refused, nil
 	}
 }
@@ -107,9 +108,9 @@ func (svc *Service) endReused(ctx context.Context, userID, sessionID uuid.UUID) 
 	})
 }
 
-// recheckStanding checks what may have changed since the last refresh: the account,
-// and whether the person still has the session's organization. It ends the session
-// of an account that may no longer act, and then returns false.
+// recheckStanding checks what may have changed since the last refresh: the account, and the
+// membership in the session's organization. If the account may no longer act, it ends the
+// session and returns false.
 func (svc *Service) recheckStanding(ctx context.Context, s *session) (bool, error) {
 	standing, err := svc.gate.Of(ctx, s.UserID, s.OrganizationID)
 	if err != nil {
@@ -121,7 +122,7 @@ func (svc *Service) recheckStanding(ctx context.Context, s *session) (bool, erro
 	}
 	if s.OrganizationID.Valid && !standing.Present() {
 		s.OrganizationID = uuid.NullUUID{}
-		return true, svc.sessions.forgetOrganization(ctx, s.ID)
+		return true, svc.sessions.clearOrganization(ctx, s.ID)
 	}
 	return true, nil
 }

@@ -12,12 +12,12 @@ type refreshOutcome string
 const (
 	rotatedSession refreshOutcome = "rotated"  // the session has its next generation
 	keptToken      refreshOutcome = "kept"     // rotation is off: the token stays valid
-	repeatedToken  refreshOutcome = "repeated" // the previous generation, within the grace
-	reusedToken    refreshOutcome = "reused"   // an older generation: the session ended
+	repeatedToken  refreshOutcome = "repeated" // the previous generation, within the grace period
+	reusedToken    refreshOutcome = "reused"   // an older generation: the session was revoked
 	refused        refreshOutcome = "refused"  // no live session has this token
 )
 
-// refusal is the error of the outcome; nil where the session continues.
+// refusal returns the error of the outcome, or nil if the session continues.
 func (r refreshOutcome) refusal() *fault.Error {
 	switch r {
 	case reusedToken:
@@ -29,7 +29,7 @@ func (r refreshOutcome) refusal() *fault.Error {
 	}
 }
 
-const failed = "failed" // by a fault of the service
+const failed = "failed" // an internal error
 
 func refreshResult(outcome refreshOutcome, err error) string {
 	var refusal *fault.Error
@@ -45,7 +45,7 @@ func refreshResult(outcome refreshOutcome, err error) string {
 	}
 }
 
-// logInResult is ok, or the code of the refusal.
+// logInResult returns ok or the code of the refusal.
 func logInResult(err error) string {
 	var refusal *fault.Error
 	switch {

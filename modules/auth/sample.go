@@ -25,7 +25,7 @@ func sampleSessions(s seed.Size) []seed.Rows {
 	return []seed.Rows{{Columns: []string{
 		"id", "user_id", "organization_id", "generation", "created_at", "rotated_at", "expires_at", "revoked_at", "revoked_reason", "address", "client",
 	}, Count: s.Users, Row: func(i int64) []any {
-		var within any // the organization that they were in first
+		var within any // the organization that they joined first
 		if i < s.Members {
 			within = seed.OrganizationID(s.OrganizationOf(i))
 		}

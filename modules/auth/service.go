@@ -21,8 +21,8 @@ import (
 
 // Users creates accounts.
 type Users interface {
-	// Register creates an account within the caller's transaction. It refuses an
-	// email address that has one (email_taken).
+	// Register creates an account within the caller's transaction. It refuses an email
+	// address that has an account (email_taken).
 	Register(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error)
 }
 
@@ -43,10 +43,10 @@ type Meter interface {
 type Options struct {
 	Registration    bool
 	Rotation        bool
-	Grace           time.Duration // in which the previous refresh token is accepted again
+	Grace           time.Duration // how long the previous refresh token is still accepted
 	SessionLifetime time.Duration
-	// SessionRetention is how long the rows of ended sessions are kept, to
-	// investigate a break-in.
+	// SessionRetention is how long the rows of ended sessions are kept, for the
+	// investigation of an intrusion.
 	SessionRetention time.Duration
 }
 
@@ -65,7 +65,7 @@ type Dependencies struct {
 	Now           func() time.Time
 }
 
-// Service does what the routes and the command line offer.
+// Service implements the operations of the routes and the command line.
 type Service struct {
 	db            *database.DB
 	gate          *access.Gate
@@ -92,8 +92,10 @@ func NewService(d Dependencies, options Options) *Service {
 	}
 }
 
-// register creates an account with its first organization, and logs the person in;
-// all of it or nothing. Hashing is slow, so it comes before the transaction.
+// register creates an account with its first organization and logs the person in, in one
+// transaction. Hashing is slow, so it comes before the transaction. It refuses an email
+// address that has an account (email_taken), an unsuitable password, and any request while
+// registration is disabled.
 func (svc *Service) register(ctx context.Context, in registerInput) (created httpapi.Created[tokenView], err error) {
 	if !svc.options.Registration {
 		return created, errRegistrationDisabled
@@ -142,9 +144,9 @@ func (svc *Service) register(ctx context.Context, in registerInput) (created htt
 	return created, err
 }
 
-// logIn verifies a password and begins a session, in the requested organization if
-// one is given. It reveals nothing about an account before the right password is
-// given: an unknown address costs the same hash and gets the same answer.
+// logIn verifies a password and begins a session, in the requested organization if one is
+// given. It reveals nothing about an account without the right password: an unknown email
+// address costs the same hash and gets the same answer.
 func (svc *Service) logIn(ctx context.Context, email, typed string, requested uuid.NullUUID) (tokenView, error) {
 	if err := svc.hasher.Ready(); err != nil { // an attempt that is not verified does not count
 		return tokenView{}, err
@@ -186,10 +188,9 @@ func (svc *Service) logInFailed(ctx context.Context, userID uuid.UUID, refusal *
 	return refusal
 }
 
-// beginSession begins a session for a person who gave the right password. It refuses
-// an account that is not in good standing, and an organization in which the person
-// may not act. With renew it also replaces the password's hash, which has outdated
-// parameters.
+// beginSession begins a session for a person whose password was verified. It refuses an
+// account that is not in good standing, and an organization in which the person may not
+// act. With renew it also replaces the password hash, because its parameters are outdated.
 func (svc *Service) beginSession(ctx context.Context, p person, typed string, renew bool, requested uuid.NullUUID) (tokenView, error) {
 	ctx = database.For(ctx, database.Tenant{UserID: p.id})
 	renewed, err := "", error(nil)
@@ -238,7 +239,7 @@ func (svc *Service) beginSession(ctx context.Context, p person, typed string, re
 	return svc.issueTokens(p, s)
 }
 
-// refusal of a log-in with the password of p; nil where there is none.
+// refusal returns why a log-in with the password of p is refused, or nil.
 func (e logInState) refusal(p person) error {
 	switch {
 	case e.hash != p.hash:
@@ -254,8 +255,7 @@ func (e logInState) refusal(p person) error {
 	}
 }
 
-// checkMayActIn refuses an organization that the person may not make their active
-// one.
+// checkMayActIn refuses an organization in which the person may not act.
 func (svc *Service) checkMayActIn(ctx context.Context, userID, organizationID uuid.UUID) error {
 	s, err := svc.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
 	switch {
@@ -274,8 +274,8 @@ func (svc *Service) checkMayActIn(ctx context.Context, userID, organizationID uu
 	}
 }
 
-// switchOrganization makes another organization the active one of the caller's
-// session. It refuses one in which the caller may not act.
+// switchOrganization changes the active organization of the caller's session. It refuses an
+// organization in which the caller may not act.
 func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tokenView, error) {
 	caller := access.From(ctx)
 	if err := svc.checkMayActIn(ctx, caller.UserID, in.OrganizationID); err != nil {
@@ -335,8 +335,8 @@ func (svc *Service) pageOfSessions(ctx context.Context, userID, current uuid.UUI
 	return httpapi.NewPage(views, w, func(v sessionView) uuid.UUID { return v.ID }), nil
 }
 
-// endSession ends one of the caller's sessions. It refuses one that is not live or
-// not theirs (session_not_found).
+// endSession ends one of the caller's sessions. It refuses a session that is not live or
+// not the caller's (session_not_found).
 func (svc *Service) endSession(ctx context.Context, in sessionPath) (httpapi.NoContent, error) {
 	ended, err := svc.sessions.end(ctx, access.From(ctx).UserID, in.SessionID, "ended_by_the_person")
 	if err == nil && !ended {

@@ -15,7 +15,7 @@ import (
 	"guildhall/platform/request"
 )
 
-// Sessions stores sessions. Other modules end those of a person with it.
+// Sessions stores sessions. Other modules use it to end a person's sessions.
 type Sessions struct {
 	db        *database.DB
 	trail     *audit.Trail
@@ -46,16 +46,15 @@ const (
 		ORDER BY s.id LIMIT ? OFFSET ?`
 )
 
-// EndAll ends every session of a person, within the caller's transaction if
-// there is one.
+// EndAll ends every session of a person, within the caller's transaction, if any.
 func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) error {
 	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason}, "1 = 1")
 	return err
 }
 
-// EndAllOfEveryone ends every session there is, after the database was restored:
-// the backup does not know which of them ended since.
-func (k *Sessions) EndAllOfEveryone(ctx context.Context) error {
+// EndAllOfAllUsers ends every session in the database after a restore: the backup does not
+// know which of them ended since.
+func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 	err := k.db.InTx(ctx, func(ctx context.Context) error {
 		r := k.db.Conn(ctx).Model(&session{}).Where("revoked_at IS NULL").
 			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": "restored"})
@@ -66,7 +65,7 @@ func (k *Sessions) EndAllOfEveryone(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if *live > 0 { // something in the database itself undoes it
+		if *live > 0 { // a trigger or rule in the database reverts the update
 			return fmt.Errorf("%d sessions can't be ended", *live)
 		}
 		return k.trail.Record(ctx, audit.Event{
@@ -84,8 +83,7 @@ func (k *Sessions) endOthers(ctx context.Context, userID, kept uuid.UUID, reason
 	return err
 }
 
-// end ends one session of the person. It returns false where they have no such live
-// session.
+// end ends one session of the person. It returns false if they have no such live session.
 func (k *Sessions) end(ctx context.Context, userID, id uuid.UUID, reason string) (bool, error) {
 	n, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "session_id": id.String()}, "id = ?", id)
 	return n > 0, err
@@ -143,19 +141,19 @@ func (k *Sessions) count(ctx context.Context, userID uuid.UUID) (*int64, error) 
 	return k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
 }
 
-// rotation is a session in its next generation, with what decides whether it may
-// continue.
+// rotation is a session in its next generation, with the standing that decides whether it
+// may continue.
 type rotation struct {
 	session
 	email, name string
 	standing    access.Standing
 }
 
-// rotate makes the next generation the current one, if the given one still is; it
-// returns nil if not. The database decides, so that of many requests at once one
-// wins: in one statement, which also reads the account's standing as it is when the
-// statement begins. To suspend or archive an account ends its sessions, for which
-// the statement waits.
+// rotate makes the next generation the current one if the given one still is current.
+// Otherwise it returns nil. It does so in one statement, so that only one of several
+// concurrent requests succeeds. The statement also reads the account's standing at its
+// start. A concurrent suspension or archive of the account ends its sessions, and the
+// statement waits for that.
 func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation int64) (*rotation, error) {
 	now, from := k.now(), request.From(ctx)
 	a := rotation{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}
@@ -172,8 +170,7 @@ func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation 
 	return &a, nil
 }
 
-// find returns a session that is live: neither ended nor expired. It returns nil
-// where there is none.
+// find returns a live session, neither ended nor expired, or nil.
 func (k *Sessions) find(ctx context.Context, id, userID uuid.UUID) (*session, error) {
 	var s session
 	err := k.db.Conn(ctx).Where("id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?", id, userID, k.now()).Take(&s).Error // mutant: revoked-session
@@ -187,8 +184,8 @@ func (k *Sessions) find(ctx context.Context, id, userID uuid.UUID) (*session, er
 	return &s, nil
 }
 
-// switchOrganization changes the active organization. It rotates the session as
-// well: an access token alone must not be worth a second refresh token.
+// switchOrganization changes the active organization. It also rotates the session, so that
+// an access token alone can't be used to get a second valid refresh token.
 func (k *Sessions) switchOrganization(ctx context.Context, userID, id, organizationID uuid.UUID, rotate bool) (session, error) {
 	changes := map[string]any{"organization_id": organizationID}
 	if rotate {
@@ -213,11 +210,11 @@ func (k *Sessions) switchOrganization(ctx context.Context, userID, id, organizat
 	})
 }
 
-// forgetOrganization leaves the session without an active organization.
-func (k *Sessions) forgetOrganization(ctx context.Context, id uuid.UUID) error {
+// clearOrganization leaves the session without an active organization.
+func (k *Sessions) clearOrganization(ctx context.Context, id uuid.UUID) error {
 	err := k.db.Conn(ctx).Model(&session{}).Where("id = ?", id).Update("organization_id", nil).Error
 	if err != nil {
-		return fmt.Errorf("forget organization: %w", err)
+		return fmt.Errorf("clear the active organization: %w", err)
 	}
 	return nil
 }

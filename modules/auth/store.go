@@ -16,7 +16,7 @@ type store struct {
 	byEmailSQL, byIDSQL, logInStateSQL string
 }
 
-// person is an account as a log-in needs it.
+// person is what a log-in needs of an account.
 type person struct {
 	id          uuid.UUID
 	email, name string
@@ -28,7 +28,7 @@ const personQuery = `SELECT u.id, u.email, p.name, h.password_hash FROM (SELECT 
 	JOIN user_profile p ON p.user_id = u.id
 	JOIN user_login_password h ON h.user_id = u.id`
 
-// findByEmail returns nil where there is no such account.
+// findByEmail returns the account with an email address, or nil.
 func (s *store) findByEmail(ctx context.Context, canonicalEmail string) (*person, error) {
 	p, err := s.one(ctx, s.byEmailSQL, canonicalEmail)
 	if database.IsNotFound(err) {
@@ -72,14 +72,14 @@ func (s *store) savePassword(ctx context.Context, userID uuid.UUID, hash string,
 	return nil
 }
 
-// logInState decides on a log-in, once the password is right.
+// logInState is what decides on a log-in after the password was verified.
 type logInState struct {
 	hash      string
 	standing  access.Standing
 	preferred uuid.NullUUID // the organization that becomes active
 }
 
-// logInState reads it. The caller holds the account's lock.
+// logInState reads the state. The caller must have locked the account.
 func (s *store) logInState(ctx context.Context, userID uuid.UUID, now time.Time) (e logInState, err error) {
 	var bits access.Bits
 	err = s.db.Row(ctx, s.logInStateSQL, now, now, userID).Scan(&e.hash, &bits, &e.preferred)
@@ -100,8 +100,8 @@ func newStore(db *database.DB) *store {
 	}
 }
 
-// preferredOrganization of h.user_id is the last one used, else the first
-// joined, of those in which the person may act; none otherwise.
+// preferredOrganization selects, of the organizations in which h.user_id may act, the last
+// one used, or else the first one joined.
 var preferredOrganization = `SELECT m.organization_id
 	FROM (SELECT h.user_id AS user_id, %s AS now) k
 	JOIN organization_members m ON m.user_id = k.user_id
@@ -116,7 +116,8 @@ var preferredOrganization = `SELECT m.organization_id
 		m.joined_at, m.organization_id
 	LIMIT 1`
 
-// recentAddresses are those that the sessions of an account were last used from.
+// recentAddresses returns the IP addresses from which the sessions of an account were last
+// used.
 func (s *store) recentAddresses(ctx context.Context, canonicalEmail string) ([]string, error) {
 	rows, err := s.db.Conn(ctx).Raw(`SELECT s.address FROM users u JOIN sessions s ON s.user_id = u.id
 		WHERE u.email_canonical = ? ORDER BY s.rotated_at DESC LIMIT 100`, canonicalEmail).Rows()

@@ -10,14 +10,15 @@ import (
 	"guildhall/platform/database"
 )
 
-// sweepBatch is how many sessions go at once.
+// sweepBatch is how many sessions are deleted at once.
 const sweepBatch = 500
 
-// A session has ended when it was revoked, or else expired. Each person's last
-// one stays, and their last in an organization: it tells which they used last.
+// endedSessions selects sessions to delete: those that were revoked, or else expired,
+// before a time. It keeps each person's last session and their last one with an
+// organization, which shows the organization that they used last.
 // mutant: last-session
 // mutant: revoked-session-retention
-const forgettable = `SELECT s.id FROM sessions s WHERE COALESCE(s.revoked_at, s.expires_at) < ?
+const endedSessions = `SELECT s.id FROM sessions s WHERE COALESCE(s.revoked_at, s.expires_at) < ?
 	AND EXISTS (SELECT 1 FROM sessions later WHERE later.user_id = s.user_id AND later.rotated_at > s.rotated_at
 		AND (later.organization_id IS NOT NULL OR s.organization_id IS NULL))
 	LIMIT ?`
@@ -27,11 +28,11 @@ func (m *Module) sweep(ctx context.Context) (int64, error) {
 	return m.sessions.sweep(ctx, m.now().Add(-m.options.SessionRetention))
 }
 
-// sweep forgets sessions that ended before a time, a batch of them. It looks for
-// them outside of the transaction, so that nobody waits while it passes over all
-// those that stay: what has ended stays ended.
+// sweep deletes a batch of the sessions that ended before a time. It selects them outside
+// of the transaction, so that no other transaction waits while it skips all those that
+// stay. An ended session stays ended.
 func (k *Sessions) sweep(ctx context.Context, before time.Time) (swept int64, err error) {
-	rows, err := k.db.Conn(ctx).Raw(forgettable, before, sweepBatch).Rows()
+	rows, err := k.db.Conn(ctx).Raw(endedSessions, before, sweepBatch).Rows()
 	if err != nil {
 		return 0, fmt.Errorf("find ended sessions: %w", err)
 	}

@@ -6,17 +6,17 @@ import "guildhall/platform/schema"
 func (m *Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "user_login_password", Owner: schema.OfPerson("user_id"), Standing: schema.Unread(),
-		Tenants:    schema.Shared("it is read at log-in, before anybody is known, and by no organization"),
+		Tenants:    schema.Shared("it is read at log-in, before the person is authenticated, and never for an organization"),
 		Archive:    schema.ExportedIn("person", "user_id", "password_hash", "updated_at"),
 		Retention:  schema.Kept("as long as the account"),
 		Sample:     schema.Sampled(samplePasswords),
 		Invariants: schema.ByConstraints(),
 	}, {
-		// A rotation changes no more than who used the session last.
+		// A rotation changes only the generation and the last use, not a standing.
 		Name: "sessions", Owner: schema.OfPerson("user_id"), Standing: schema.Added("generation", "rotated_at", "address", "client"),
 		Tenants:   schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
-		Archive:   schema.NotExported("everybody logs in anew"),
-		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, but for the last ones of each person", m.sweep),
+		Archive:   schema.NotExported("people have to log in again on the other server"),
+		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, except the last ones of each person", m.sweep),
 		Sample:    schema.Sampled(sampleSessions),
 		Invariants: schema.Require(schema.Invariant{
 			Name:  "I8 a session has a generation",
@@ -32,7 +32,7 @@ func (*Module) Invariants() []schema.Invariant {
 		Query:  `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_login_password p WHERE p.user_id = u.id)`,
 		Remedy: "set one: echo 'a new password' | guildhall admin set-password EMAIL",
 	}, {
-		Name: "I9 who may not act has no live session",
+		Name: "I9 an account that may not act has no live session",
 		Query: `SELECT s.id FROM sessions s WHERE s.revoked_at IS NULL
 			AND (NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = s.user_id AND a.organization_id IS NULL AND a.deactivated_at IS NULL)
 				OR EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = s.user_id AND x.restored_at IS NULL)

@@ -50,7 +50,8 @@ type tokenInput struct {
 	RefreshToken   *field.Credential `json:"refresh_token,omitempty" description:"The refresh_token grant needs it."`
 }
 
-// Missing tells httpapi what the grant needs; of an unknown one nothing is known.
+// Missing returns the members that the grant type requires and that were not given. An
+// unknown grant type requires none.
 func (in *tokenInput) Missing() (names []string) {
 	need := func(name string, given bool) {
 		if !given {
@@ -67,7 +68,8 @@ func (in *tokenInput) Missing() (names []string) {
 	return names
 }
 
-// grantType is any name of a grant: one that is not served has a refusal of its own.
+// grantType is the name of a grant type. It accepts any name, because an unsupported grant
+// type has its own refusal.
 type grantType string
 
 const (

@@ -9,15 +9,14 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// CommandLine offers to commands on the server what the routes offer to a platform
-// administrator, by the same rules.
+// CommandLine is for commands on the server. It offers what the routes offer to platform
+// administrators, by the same rules.
 type CommandLine struct{ svc *Service }
 
-// CommandLine returns it.
+// CommandLine returns the operations for the command line.
 func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
-// View is a member as the API shows them, and Transferred what it answers to a
-// transfer.
+// View is a member as the API shows them. Transferred is the API's answer to a transfer.
 type (
 	View        = memberView
 	Transferred = transferView
@@ -38,7 +37,7 @@ func (c CommandLine) Owner(ctx context.Context, organizationID uuid.UUID) (owner
 	return owner, *page.Total, nil
 }
 
-// Transfer makes a member the owner.
+// Transfer makes a member the owner. It refuses what transferOwnership refuses.
 func (c CommandLine) Transfer(ctx context.Context, organizationID, newOwnerID uuid.UUID) (Transferred, error) {
 	ctx, err := c.admit(ctx, byOwner(), organizationID)
 	if err != nil {

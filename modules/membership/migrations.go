@@ -11,7 +11,7 @@ func migrations() []migrate.Migration {
 	return slices.Concat([]migrate.Migration{{
 		ID: "202611240400_membership_roles",
 		Up: func(driver database.Driver) []string {
-			clustered := "" // by the primary key, as the lists are read
+			clustered := "" // by the primary key, because lists are read in its order
 			if driver == database.SQLite {
 				clustered = " WITHOUT ROWID"
 			}
@@ -72,7 +72,7 @@ func migrations() []migrate.Migration {
 			)
 		},
 	}},
-		// The command line, which hands an organization over, has no account.
+		// The command line can transfer the ownership, and it has no account.
 		migrate.Optional("202611252211_membership_admins_by_nobody", "202611252212_membership_admins_by_nobody_back",
 			"organization_admins", "granted_by", "users (id)",
 			"(SELECT w.user_id FROM organization_owners w WHERE w.organization_id = organization_admins.organization_id)"),

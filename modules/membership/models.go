@@ -18,7 +18,7 @@ type admin struct {
 	OrganizationID uuid.UUID `gorm:"primaryKey"`
 	UserID         uuid.UUID `gorm:"primaryKey"`
 	GrantedAt      time.Time
-	GrantedBy      uuid.NullUUID // nobody: the command line
+	GrantedBy      uuid.NullUUID // NULL: the command line
 }
 
 func (admin) TableName() string { return "organization_admins" }

@@ -1,4 +1,4 @@
-// Package membership keeps who belongs to which organization, and in which role.
+// Package membership manages the members of organizations and their roles.
 package membership
 
 import (
@@ -17,7 +17,7 @@ var (
 	_ module.Checker = (*Module)(nil)
 )
 
-// NewModule returns the module of a service.
+// NewModule returns the module that serves the service.
 func NewModule(svc *Service) *Module { return &Module{svc} }
 
 // Name implements module.Module.
@@ -26,7 +26,7 @@ func (*Module) Name() string { return "membership" }
 // Migrations implements module.Module.
 func (*Module) Migrations() []migrate.Migration { return migrations() }
 
-// byOwner is the rule of what only the owner may do.
+// byOwner returns the rule of the routes that only the owner may call.
 func byOwner() access.Rule { return access.Org(access.Owner) }
 
 // Routes implements module.Module.

@@ -2,7 +2,8 @@ package membership
 
 import "guildhall/platform/seed"
 
-// How many admins an organization of the sample data has, where it has members enough.
+// sampleAdmins is how many admins an organization of the sample data has, if it has at
+// least sampleAdminsFrom members.
 const (
 	sampleAdmins     = 2
 	sampleAdminsFrom = 4 // members

@@ -17,8 +17,8 @@ import (
 
 // Users stores the standing of members.
 type Users interface {
-	// Welcome gives a person who joins an organization good standing there, within
-	// the caller's transaction.
+	// Welcome gives a person who joins an organization a good standing there, within the
+	// caller's transaction.
 	Welcome(ctx context.Context, userID, organizationID uuid.UUID) error
 }
 
@@ -32,8 +32,8 @@ type Dependencies struct {
 	Now    func() time.Time
 }
 
-// Service does what the routes, the command line and other modules ask for. Its
-// methods are the handlers of the routes, by the name of the operation.
+// Service implements the operations of the routes, the command line and other modules. The
+// handlers of the routes are its methods, named after the operations.
 type Service struct {
 	db     *database.DB
 	gate   *access.Gate
@@ -62,11 +62,12 @@ func (svc *Service) AddOwner(ctx context.Context, organizationID, userID uuid.UU
 	return svc.users.Welcome(ctx, userID, organizationID)
 }
 
-// adding limits each person who adds others: an answer reveals who has an account.
+// adding limits how many members each person may add, because a response reveals whether
+// an account exists.
 var adding = ratelimit.Policy{Name: "member-adding", Burst: 200, Interval: 2 * time.Second}
 
-// addMember adds a person, named by id or by email address, one of the two. It refuses
-// one without an account (user_not_found) and a member (already_member).
+// addMember adds a person, given by either id or email address, to the organization. It
+// refuses a person without an account (user_not_found) and a member (already_member).
 func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.Created[grantView], err error) {
 	if (in.UserID == nil) == (in.Email == nil) {
 		return answer, httpapi.Invalid("body", "must have user_id or email, one of the two.")
@@ -87,12 +88,12 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 		answer, err = created(ctx, "members", view)
 		return err
 	})
-	if database.IsDuplicate(err) { // at SERIALIZABLE what was read may be older than the lock
+	if database.IsDuplicate(err) { // at SERIALIZABLE, the snapshot may be older than the lock
 		err = errAlreadyMember
 	}
 	var refused *fault.Error
 	if errors.As(err, &refused) && !errors.Is(err, ratelimit.Refusal()) {
-		// What was refused was rolled back; that it was tried is counted all the same.
+		// The refusal rolled back the transaction, but the attempt must count.
 		if err := svc.limits.Take(ctx, attempt); err != nil {
 			return answer, err
 		}
@@ -135,8 +136,8 @@ func (svc *Service) record(ctx context.Context, action audit.Action, organizatio
 	return svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(organizationID), UserID: userID})
 }
 
-// removeMember removes a member: the caller, or one with a lower role. It refuses to
-// remove the owner (owner_required).
+// removeMember removes a member: the caller themselves, or a member with a lower role. It
+// refuses to remove the owner (owner_required).
 func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpapi.NoContent, err error) {
 	organizationID, userID := in.OrganizationID, in.UserID
 	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
@@ -169,7 +170,7 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 	})
 }
 
-// grantAdmin makes a member an admin. It refuses a person who is no member
+// grantAdmin makes a member an admin. It refuses a person who is not a member
 // (not_a_member) and an admin (already_admin).
 func (svc *Service) grantAdmin(ctx context.Context, in grantInput) (answer httpapi.Created[grantView], err error) {
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
@@ -203,8 +204,7 @@ func (svc *Service) grant(ctx context.Context, organizationID, userID uuid.UUID)
 	return view, svc.record(ctx, audit.AdminGranted, organizationID, userID)
 }
 
-// revokeAdmin makes an admin a plain member again. It refuses a person without the
-// admin grant (admin_not_found).
+// revokeAdmin revokes an admin's grant. It refuses a person without one (admin_not_found).
 func (svc *Service) revokeAdmin(ctx context.Context, in memberPath) (none httpapi.NoContent, err error) {
 	organizationID, userID := in.OrganizationID, in.UserID
 	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
@@ -225,9 +225,9 @@ func (svc *Service) revokeAdmin(ctx context.Context, in memberPath) (none httpap
 	})
 }
 
-// transferOwnership makes a member the owner and the former owner an admin. It refuses
-// a person who is no member (not_a_member) or not in good standing. The new owner's
-// account is locked too, so that it is not archived meanwhile.
+// transferOwnership makes a member the owner and the former owner an admin. It refuses a
+// person who is not a member (not_a_member) or not in good standing. It also locks the new
+// owner's account, so that it can't be archived meanwhile.
 func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (transferView, error) {
 	organizationID, newOwnerID := in.OrganizationID, in.NewOwnerUserID
 	err := svc.db.InTx(ctx, func(ctx context.Context) error {
@@ -281,7 +281,8 @@ func (svc *Service) getOwner(ctx context.Context, in organizationPath) (memberVi
 	return svc.store.owner(ctx, in.OrganizationID)
 }
 
-// getPermissions returns what a member may do: the caller, or for admins any member.
+// getPermissions returns what a member may do. Callers may ask about themselves, admins
+// about any member.
 func (svc *Service) getPermissions(ctx context.Context, in memberPath) (permissionsView, error) {
 	caller := access.From(ctx)
 	if in.UserID != caller.UserID && !caller.May(access.Admin) {
@@ -309,7 +310,7 @@ func (svc *Service) getPermissions(ctx context.Context, in memberPath) (permissi
 	}, nil
 }
 
-// created is the answer for a person who was added to one of the organization's
+// created returns the response for a person who was added to one of the organization's
 // collections.
 func created(ctx context.Context, collection string, view grantView) (httpapi.Created[grantView], error) {
 	return httpapi.NewCreated(ctx, httpapi.BasePath+"/organizations/"+view.OrganizationID.String()+"/"+collection+"/"+view.UserID.String(), view)

@@ -14,7 +14,7 @@ import (
 
 type store struct{ db *database.DB }
 
-// idOf returns the id of the person whom a request names by id or email address.
+// idOf returns the id of the person that a request names by id or email address.
 func (s *store) idOf(ctx context.Context, in addInput) (id uuid.UUID, err error) {
 	if in.UserID != nil {
 		return *in.UserID, nil
@@ -29,8 +29,8 @@ func (s *store) idOf(ctx context.Context, in addInput) (id uuid.UUID, err error)
 	return id, nil
 }
 
-// add adds a member. The caller holds the organization's lock, and knows that the
-// person is none yet.
+// add adds a member. The caller must have locked the organization and checked that the
+// person is not a member yet.
 func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
 	err := s.db.Queue(ctx, "INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, ?)", organizationID, userID, now)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now t
 	return nil
 }
 
-// remove takes the admin grant with it, by the foreign key's cascade.
+// remove removes a member. The foreign key's cascade deletes their admin grant.
 func (s *store) remove(ctx context.Context, organizationID, userID uuid.UUID) error {
 	err := s.db.Queue(ctx, "DELETE FROM organization_members WHERE organization_id = ? AND user_id = ?", organizationID, userID)
 	if err != nil {
@@ -98,13 +98,14 @@ func (s *store) transfer(ctx context.Context, organizationID, newOwnerID uuid.UU
 	return nil
 }
 
-// Over m (memberships).
+// These select from m (organization_members).
 const (
 	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at, ` + access.RoleColumn
 	memberJoins   = `
 JOIN users u ON u.id = m.user_id
 JOIN user_profile p ON p.user_id = m.user_id` + access.RoleJoins
-	// A page is cut first, so that its cost does not depend on what follows it.
+	// The page is selected before the joins, so that its cost does not depend on the number
+	// of later rows.
 	pageOf      = ` WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) `
 	membersPage = "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m` +
 		memberJoins + ` ORDER BY m.user_id`

@@ -15,7 +15,7 @@ func (*Module) Tables() []schema.Table {
 		Retention: schema.Kept("until the person leaves or is removed"),
 		Sample:    schema.Sampled(sampleMembers),
 		Invariants: schema.Require(schema.Invariant{
-			Name:  "I7 a membership is one",
+			Name:  "I7 a membership is unique",
 			Query: `SELECT organization_id FROM organization_members GROUP BY organization_id, user_id HAVING COUNT(*) > 1`,
 		}),
 	}, {
@@ -23,11 +23,12 @@ func (*Module) Tables() []schema.Table {
 		Archive: schema.Exported(schema.Line{Type: "admin", Key: "user_id", Columns: []column.Column{
 			column.Person("user_id"), column.Past("granted_at"), column.Person("granted_by").OrNull(),
 		}}),
-		Retention:  schema.Kept("until the grant is taken back or the membership ends"),
+		Retention:  schema.Kept("until the grant is revoked or the membership ends"),
 		Sample:     schema.Sampled(sampleGrants),
 		Invariants: schema.ByConstraints(),
 	}, {
-		// An organization has its one owner from its first commit on.
+		// An INSERT is always for a new organization, which has an owner from its first
+		// commit on.
 		Name: "organization_owners", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
 		Archive: schema.Exported(schema.Line{Type: "owner", Columns: []column.Column{
 			column.Person("user_id"), column.Past("since"),
@@ -56,7 +57,7 @@ func (*Module) Invariants() []schema.Invariant {
 		Query: `SELECT a.organization_id FROM organization_admins a
 			WHERE NOT EXISTS (SELECT 1 FROM organization_members m WHERE m.organization_id = a.organization_id AND m.user_id = a.user_id)`,
 	}, {
-		Name: "I3 the owner holds no admin grant beside",
+		Name: "I3 the owner has no admin grant",
 		Query: `SELECT a.organization_id FROM organization_admins a
 			JOIN organization_owners w ON w.organization_id = a.organization_id AND w.user_id = a.user_id`,
 		Remedy: "delete the grant by hand: DELETE FROM organization_admins WHERE organization_id = '…' AND user_id = '…'",

@@ -19,7 +19,7 @@ type memberView struct {
 	JoinedAt  time.Time   `json:"joined_at"`
 }
 
-// grantView is what somebody is in an organization from now on.
+// grantView is a person's new role in an organization.
 type grantView struct {
 	OrganizationID uuid.UUID   `json:"organization_id"`
 	UserID         uuid.UUID   `json:"user_id"`

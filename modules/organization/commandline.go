@@ -12,15 +12,15 @@ import (
 	"guildhall/platform/lifecycle"
 )
 
-// CommandLine offers to commands on the server what the routes offer to a platform
-// administrator, by the same rules.
+// CommandLine is for commands on the server. It offers what the routes offer to platform
+// administrators, by the same rules.
 type CommandLine struct{ svc *Service }
 
-// CommandLine returns it.
+// CommandLine returns the operations for the command line.
 func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
-// View is an organization as the API shows it, Membership as it shows it to a
-// member, and Suspension as it shows one.
+// View is an organization as the API shows it. Membership is an organization as the API
+// shows it to a member. Suspension is a suspension as the API shows it.
 type (
 	View       = organizationView
 	Membership = membershipView
@@ -30,14 +30,14 @@ type (
 // Details are an organization with its open suspension and archive.
 type Details struct {
 	View
-	Suspension *Suspension `json:"suspension"` // while it holds
+	Suspension *Suspension `json:"suspension"` // in force, or nil
 	Archive    *Archive    `json:"archive"`
 }
 
-// Archive is the one in force.
+// Archive is an archive in force.
 type Archive = lifecycle.Archive
 
-// All lists all organizations, archived ones too.
+// All lists all organizations, including archived ones.
 func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
 	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{})
 	return httpapi.Each(func(w httpapi.Window) (page httpapi.Page[View], _ error) {
@@ -53,7 +53,7 @@ func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
 	})
 }
 
-// Of lists a person's organizations, as they see them.
+// Of lists a person's organizations as the person sees them.
 func (c CommandLine) Of(ctx context.Context, userID uuid.UUID) iter.Seq2[Membership, error] {
 	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: userID})
 	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[Membership], error) {
@@ -64,7 +64,7 @@ func (c CommandLine) Of(ctx context.Context, userID uuid.UUID) iter.Seq2[Members
 	})
 }
 
-// Show returns an organization without its people.
+// Show returns an organization without its members.
 func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err error) {
 	if ctx, err = c.admit(ctx, showing(), id); err != nil {
 		return d, err
@@ -79,7 +79,7 @@ func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err err
 	return d, err
 }
 
-// Suspend suspends an organization. Its owner can't lift that.
+// Suspend suspends an organization. Its owner can't lift this suspension.
 func (c CommandLine) Suspend(ctx context.Context, id uuid.UUID, reason field.Reason, until *field.Time) (View, error) {
 	ctx, err := c.admit(ctx, changingStanding(), id)
 	if err != nil {
@@ -88,7 +88,7 @@ func (c CommandLine) Suspend(ctx context.Context, id uuid.UUID, reason field.Rea
 	return c.svc.suspend(ctx, suspendInput{organizationPath{id}, reason, until})
 }
 
-// Activate lifts a suspension, by its owner or by a platform administrator.
+// Activate lifts a suspension by the organization's owner or by a platform administrator.
 func (c CommandLine) Activate(ctx context.Context, id uuid.UUID) (View, error) {
 	ctx, err := c.admit(ctx, changingStanding(), id)
 	if err != nil {

@@ -7,10 +7,11 @@ import (
 	"guildhall/platform/migrate"
 )
 
-// ofTenant are the organizations that the person is a member of.
+// ofTenant selects the organizations of which the person is a member.
 const ofTenant = "(SELECT m.organization_id FROM organization_members m WHERE m.user_id = " + database.TenantUser + ")"
 
-// ofOwner stands in for nobody where the schema goes back.
+// ofOwner selects the owner of a row's organization. A rollback sets it where the newer
+// schema allowed NULL.
 func ofOwner(table string) string {
 	return "(SELECT w.user_id FROM organization_owners w WHERE w.organization_id = " + table + ".organization_id)"
 }
@@ -19,9 +20,9 @@ func migrations() []migrate.Migration {
 	return slices.Concat([]migrate.Migration{{
 		ID: "202611240200_organization_organizations",
 		Up: func(driver database.Driver) []string {
-			// Every organization has an owner, checked at commit. SQLite can't add
-			// a constraint later, so it names the table before membership makes it;
-			// on PostgreSQL that module's migration adds the same constraint.
+			// Every organization has an owner, which is checked at commit. SQLite can't add
+			// a constraint later, so here it refers to a table that module membership
+			// creates later. On PostgreSQL that module's migration adds the constraint.
 			hasOwner := ""
 			if driver == database.SQLite {
 				hasOwner = `,

@@ -1,4 +1,4 @@
-// Package organization keeps organizations and their standing.
+// Package organization manages organizations and their standing.
 package organization
 
 import (
@@ -16,7 +16,7 @@ var (
 	_ module.Checker = (*Module)(nil)
 )
 
-// NewModule returns the module of a service.
+// NewModule returns the module that serves the service.
 func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 
 // Name implements module.Module.
@@ -25,10 +25,10 @@ func (*Module) Name() string { return "organization" }
 // Migrations implements module.Module.
 func (*Module) Migrations() []migrate.Migration { return migrations() }
 
-// changingStanding is the rule of each route that changes an organization's standing.
+// changingStanding returns the rule of the routes that change an organization's standing.
 func changingStanding() access.Rule { return access.Org(access.Owner).WhileSuspended() }
 
-// showing is the rule of showing an organization, whatever its standing.
+// showing returns the rule of the routes that show an organization of any standing.
 func showing() access.Rule { return access.Org(access.Member).WhileSuspended().WhileArchived() }
 
 // Routes implements module.Module.

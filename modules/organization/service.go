@@ -13,7 +13,7 @@ import (
 	"guildhall/platform/lifecycle"
 )
 
-// Memberships stores who belongs to an organization.
+// Memberships stores the members of organizations.
 type Memberships interface {
 	// AddOwner makes a person the first member and the owner of a new organization,
 	// within the caller's transaction.
@@ -29,7 +29,7 @@ type Dependencies struct {
 	Now         func() time.Time
 }
 
-// Service does what the routes, the command line and other modules ask for.
+// Service implements the operations of the routes, the command line and other modules.
 type Service struct {
 	db          *database.DB
 	gate        *access.Gate
@@ -65,7 +65,7 @@ func (svc *Service) createFor(ctx context.Context, ownerID uuid.UUID, name strin
 	return organizationView{ID: id, Name: name, CreatedAt: now, UpdatedAt: now, IsActive: true}, err
 }
 
-// create creates an organization whose owner is the caller.
+// create creates an organization with the caller as its owner.
 func (svc *Service) create(ctx context.Context, in createInput) (created httpapi.Created[organizationView], err error) {
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		view, err := svc.createFor(ctx, access.From(ctx).UserID, string(in.Name))
@@ -90,8 +90,8 @@ func (svc *Service) get(ctx context.Context, in organizationPath, r *shown) (org
 	return svc.withSuspension(ctx, caller, fromGate(in.OrganizationID, r, caller.Standing))
 }
 
-// withSuspension adds the suspension in force, for those who may read its reason: the
-// organization's admins.
+// withSuspension adds the suspension in force if the caller may read its reason: only the
+// organization's admins may.
 func (svc *Service) withSuspension(ctx context.Context, caller access.Caller, v organizationView) (_ organizationView, err error) {
 	if v.IsSuspended && caller.May(access.Admin) {
 		v.Suspension, err = svc.suspension(ctx, v.ID)
@@ -99,7 +99,7 @@ func (svc *Service) withSuspension(ctx context.Context, caller access.Caller, v 
 	return v, err
 }
 
-// suspension returns the one in force; nil if there is none.
+// suspension returns the suspension in force, or nil.
 func (svc *Service) suspension(ctx context.Context, id uuid.UUID) (*Suspension, error) {
 	s, err := svc.store.lifecycle.Suspension(ctx, lifecycle.Of(id), svc.now())
 	if s == nil {
@@ -108,8 +108,8 @@ func (svc *Service) suspension(ctx context.Context, id uuid.UUID) (*Suspension, 
 	return &Suspension{Reason: s.Reason, ByPlatform: s.ByPlatform, SuspendedAt: s.SuspendedAt, SuspendedBy: s.SuspendedBy, SuspendedUntil: s.SuspendedUntil}, nil
 }
 
-// change runs one change and returns the result. It runs under the organization's
-// lock, under which the gate checks the caller again.
+// change applies one change and returns the result. It locks the organization, and the
+// gate authorizes the caller again under the lock.
 func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Action, details map[string]string, apply func(context.Context, access.Locked) error) (view organizationView, err error) {
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		locked, err := svc.gate.Lock(ctx, id, uuid.Nil)
@@ -138,8 +138,8 @@ func (svc *Service) rename(ctx context.Context, in renameInput) (organizationVie
 	})
 }
 
-// suspend suspends the organization, until a time or until it is lifted. It refuses a
-// second suspension (already_suspended).
+// suspend suspends the organization until a time or until the suspension is lifted. It
+// refuses a second suspension (already_suspended).
 func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationView, error) {
 	id, reason, until := in.OrganizationID, string(in.Reason), in.SuspendedUntil.Pointer()
 	if until != nil && !until.After(svc.now()) {
@@ -157,8 +157,8 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationV
 	})
 }
 
-// activate lifts a suspension. Only platform administrators lift one of theirs
-// (suspended_by_platform).
+// activate lifts a suspension. If a platform administrator suspended the organization, it
+// refuses other callers (suspended_by_platform).
 func (svc *Service) activate(ctx context.Context, in organizationPath) (organizationView, error) {
 	return svc.change(ctx, in.OrganizationID, audit.OrganizationActivate, nil, func(ctx context.Context, locked access.Locked) error {
 		if locked.Organization.SuspendedByPlatform && !locked.Caller.PlatformAdmin {
@@ -168,8 +168,7 @@ func (svc *Service) activate(ctx context.Context, in organizationPath) (organiza
 	})
 }
 
-// archive archives the organization. It refuses one that is archived
-// (already_archived).
+// archive archives the organization. It refuses an archived one (already_archived).
 func (svc *Service) archive(ctx context.Context, in archiveInput) (organizationView, error) {
 	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.ReasonDetails(string(in.Reason), nil), func(ctx context.Context, locked access.Locked) error {
 		return svc.archiveOne(ctx, in.OrganizationID, string(in.Reason), locked.Caller)
@@ -184,8 +183,7 @@ func (svc *Service) archiveOne(ctx context.Context, id uuid.UUID, reason string,
 	return err
 }
 
-// unarchive restores an archived organization. It refuses one that is not archived
-// (not_archived).
+// unarchive restores an archived organization. It refuses any other (not_archived).
 func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizationView, error) {
 	var details map[string]string
 	if in.Reason != nil {
@@ -200,11 +198,11 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizat
 	})
 }
 
-// ArchiveWithOwner archives the organizations that a person is alone in, and
-// refuses (owner_required) while they own one that others are in. It runs in the
+// ArchiveWithOwner archives the organizations whose only member is the person. It refuses
+// if they own an organization with other members (owner_required). It runs in the
 // transaction that archives the person.
 func (svc *Service) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reason string) error {
-	ctx = database.ForAll(ctx) // whatever organization the caller is in
+	ctx = database.ForAll(ctx) // not only the caller's organization
 	owned, err := svc.store.lockOwned(ctx, userID)
 	if err != nil {
 		return err

@@ -37,12 +37,12 @@ func (s *store) rename(ctx context.Context, id uuid.UUID, name string, now time.
 
 type ownedOrganization struct {
 	id      uuid.UUID
-	members int // counted no further than two
+	members int // at most two are counted
 }
 
-// lockOwned locks the organizations that a person owns and that are not
-// archived, in the order of their ids, so that nobody joins one meanwhile. One at
-// a time: Citus takes no lock on several shards at once.
+// lockOwned locks the organizations that a person owns and that are not archived, in the
+// order of their ids, so that no member can be added meanwhile. It locks them one at a
+// time, because Citus can't lock rows of several shards in one statement.
 func (s *store) lockOwned(ctx context.Context, userID uuid.UUID) ([]ownedOrganization, error) {
 	rows, err := s.db.Conn(ctx).Raw(`SELECT ow.organization_id FROM organization_owners ow WHERE ow.user_id = ?
 		AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = ow.organization_id AND `+access.OpenArchive("oa")+`)
@@ -58,7 +58,7 @@ func (s *store) lockOwned(ctx context.Context, userID uuid.UUID) ([]ownedOrganiz
 		if err := s.db.Row(ctx, "SELECT o.id FROM organizations o WHERE o.id = ?"+s.db.ForUpdate(), o.id).Scan(&o.id); err != nil {
 			return nil, fmt.Errorf("lock an owned organization: %w", err)
 		}
-		// Counted in a statement of its own, which sees what the lock waited for.
+		// A separate statement sees the changes that the lock waited for.
 		err := s.db.Row(ctx, "SELECT COUNT(*) FROM (SELECT 1 AS one FROM organization_members m WHERE m.organization_id = ? LIMIT 2) first", o.id).Scan(&owned[i].members)
 		if err != nil {
 			return nil, fmt.Errorf("count members: %w", err)

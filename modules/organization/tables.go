@@ -5,7 +5,7 @@ import (
 	"guildhall/platform/schema/column"
 )
 
-const asHistory = "for ever, as the history of the organization's standing"
+const asHistory = "forever, as the history of the organization's standing"
 
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
@@ -14,11 +14,12 @@ func (*Module) Tables() []schema.Table {
 		Archive: schema.Exported(schema.Line{Type: "organization", Columns: []column.Column{
 			column.Written("name", 1, 255), column.Past("created_at"), column.Past("updated_at"),
 		}}),
-		Retention:  schema.Kept("for ever: an organization is archived, never deleted"),
+		Retention:  schema.Kept("forever: an organization is archived, never deleted"),
 		Sample:     schema.Sampled(sampleOrganizations),
 		Invariants: schema.ByConstraints(),
 	}, {
-		// One span is open at a time: a row more, by itself, is a new organization's.
+		// Only one span is open at a time, so an INSERT without an UPDATE is for a new
+		// organization.
 		Name: "organization_active_status", Owner: schema.OfOrganization("organization_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
 		Archive: schema.Exported(schema.Line{Type: "organization_active_status", Key: "id", Columns: []column.Column{
 			column.ID("id"), column.Past("activated_at"), column.Person("activated_by").OrNull(),

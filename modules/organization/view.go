@@ -14,7 +14,7 @@ import (
 	"guildhall/platform/lifecycle"
 )
 
-// The columns of an organizationView and the joins that they need, over o
+// The columns of an organizationView and the joins that they need. They use o
 // (organizations) and k.now.
 var (
 	viewColumns = `o.id, o.name, o.created_at, o.updated_at,
@@ -23,8 +23,8 @@ var (
 LEFT JOIN organization_active_status sa ON sa.organization_id = o.id AND sa.deactivated_at IS NULL
 LEFT JOIN organization_suspensions ss ON ss.organization_id = o.id AND ` + access.OpenSuspension("ss", "k.now") + `
 LEFT JOIN organization_archives sx ON sx.organization_id = o.id AND ` + access.OpenArchive("sx")
-	// Which of a person's organizations a list shows: those that are not
-	// archived, and, where asked for, archived ones that they own.
+	// visible selects which of a person's organizations a list shows: those that are not
+	// archived and, on request, the archived ones that the person owns.
 	visible = `
 	AND (NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = om.organization_id AND ` + access.OpenArchive("a") + `)
 		OR (%[3]s = 1 AND EXISTS (SELECT 1 FROM organization_owners w WHERE w.organization_id = om.organization_id AND w.user_id = om.user_id)))`
@@ -41,7 +41,8 @@ func newStore(db *database.DB) *store {
 		}),
 		findSQL: build("SELECT " + viewColumns + `
 			FROM (SELECT %[1]s AS id, %[2]s AS now) k JOIN organizations o ON o.id = k.id` + viewJoins),
-		// The page is cut first, so that its cost does not depend on what follows it.
+		// The page is selected before the joins, so that its cost does not depend on the
+		// number of later rows.
 		mineSQL: build("SELECT " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
 			FROM (SELECT om.organization_id, om.user_id, om.joined_at FROM organization_members om
 				WHERE om.user_id = ? AND om.organization_id > ?` + visible + `
@@ -74,8 +75,8 @@ func scanView(scan func(...any) error, first ...any) (v organizationView, err er
 	return v, err
 }
 
-// shown is what the gate reads of the organization in the path. It exists: the gate
-// refuses others.
+// shown is what the gate reads of the organization in the path. The organization exists,
+// because otherwise the gate refuses the request.
 type shown struct {
 	name             sql.NullString
 	created, updated sql.NullTime

@@ -22,8 +22,8 @@ type organizationView struct {
 	Suspension *organizationSuspensionView `json:"suspension,omitempty" description:"While one holds, to the organization's admins and platform administrators. Not in lists."`
 }
 
-// organizationSuspensionView is a suspension that holds. Where it was by nobody, it
-// was by the command line.
+// organizationSuspensionView is a suspension in force. If nobody is named, a command on the
+// server suspended the organization.
 type organizationSuspensionView struct {
 	Reason         string        `json:"reason" example:"Unpaid invoices."`
 	ByPlatform     bool          `json:"by_platform" example:"true" description:"The owner can't lift it."`
@@ -32,7 +32,7 @@ type organizationSuspensionView struct {
 	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
 }
 
-// membershipView is an organization with what the caller is in it.
+// membershipView is an organization with the caller's role in it.
 type membershipView struct {
 	organizationView
 	Role     *access.Role `json:"role"`

@@ -14,39 +14,38 @@ import (
 	"guildhall/platform/password"
 )
 
-// CommandLine offers to commands on the server what the routes offer to a platform
-// administrator, by the same rules.
+// CommandLine is for commands on the server. It offers what the routes offer to platform
+// administrators, by the same rules.
 type CommandLine struct{ svc *Service }
 
-// CommandLine returns it.
+// CommandLine returns the operations for the command line.
 func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
 // View is a person as the API shows them.
 type View = userView
 
-// Details show why a person can't log in.
+// Details is a person with the reasons why they can't log in.
 type Details struct {
 	View
 	IsPlatformAdministrator bool        `json:"is_platform_administrator"`
-	Suspension              *Suspension `json:"suspension"` // of the account, while it holds
+	Suspension              *Suspension `json:"suspension"` // of the account, in force, or nil
 	Archive                 *Archive    `json:"archive"`
 }
 
-// Suspension and Archive are the ones in force.
+// Suspension and Archive are in force.
 type (
 	Suspension = lifecycle.Suspension
 	Archive    = lifecycle.Archive
 )
 
-// Membership is a person's standing in one organization, whatever that of their
-// account is.
+// Membership is a person's standing in one organization, regardless of their account's.
 type Membership struct {
 	IsActive    bool        `json:"is_active"`
 	IsSuspended bool        `json:"is_suspended"`
 	Suspension  *Suspension `json:"suspension"`
 }
 
-// All lists the people of an organization; without one, all accounts.
+// All lists the members of an organization, or without one all accounts.
 func (c CommandLine) All(ctx context.Context, organizationID uuid.NullUUID) iter.Seq2[View, error] {
 	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.Active(access.Member), access.Request{Organization: organizationID})
 	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[userView], error) {
@@ -57,7 +56,7 @@ func (c CommandLine) All(ctx context.Context, organizationID uuid.NullUUID) iter
 	})
 }
 
-// Show returns an account with what this module stores of it.
+// Show returns what this module stores of an account.
 func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err error) {
 	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: id}); err != nil {
 		return d, err
@@ -92,8 +91,8 @@ func (c CommandLine) Within(ctx context.Context, id, organizationID uuid.UUID) (
 	return m, err
 }
 
-// Create creates an account. In the same transaction it calls then, whose error undoes
-// all of it.
+// Create creates an account. In the same transaction it calls then, whose error rolls back
+// everything.
 func (c CommandLine) Create(ctx context.Context, n NewUser, then func(context.Context, uuid.UUID) error) (v View, err error) {
 	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly().WithoutPerson(), access.Request{}); err != nil {
 		return v, err
@@ -110,8 +109,8 @@ func (c CommandLine) Create(ctx context.Context, n NewUser, then func(context.Co
 	return v, err
 }
 
-// Suspend, Activate and Deactivate are about the standing in an organization, or
-// without one about the account.
+// Suspend, Activate and Deactivate change the person's standing in an organization, or
+// without one the account's.
 func (c CommandLine) Suspend(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID, reason field.Reason, until *field.Time) (View, error) {
 	ctx, in, err := c.over(ctx, id, organizationID)
 	if err != nil {
@@ -146,7 +145,7 @@ func (c CommandLine) over(ctx context.Context, id uuid.UUID, organizationID uuid
 	return ctx, in, err
 }
 
-// Archive archives an account, and the organizations that the person is alone in.
+// Archive archives an account, and the organizations whose only member is the person.
 func (c CommandLine) Archive(ctx context.Context, id uuid.UUID, reason field.Reason) (View, error) {
 	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.Self().OrPlatformAdmin(), access.Request{User: id})
 	if err != nil {
@@ -155,7 +154,7 @@ func (c CommandLine) Archive(ctx context.Context, id uuid.UUID, reason field.Rea
 	return c.svc.archive(ctx, archiveInput{userPath{id}, reason})
 }
 
-// Unarchive restores an account; its organizations stay archived.
+// Unarchive restores an account. Its organizations stay archived.
 func (c CommandLine) Unarchive(ctx context.Context, id uuid.UUID, reason *field.Reason) (View, error) {
 	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: id})
 	if err != nil {

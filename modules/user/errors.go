@@ -12,8 +12,8 @@ var (
 	errAlreadyArchived  = fault.New(fault.Conflict, "already_archived", "This account is already archived.")
 	errNotArchived      = fault.New(fault.Conflict, "not_archived", "This account is not archived.")
 	errOwnerRequired    = fault.New(fault.Conflict, "owner_required", "This person owns the organization: transfer its ownership first.")
-	// What platform administrators are told who most likely mean something else than
-	// their active organization.
+	// Refusals for platform administrators, who probably meant something other than their
+	// active organization.
 	errNoOrganization = fault.New(fault.Forbidden, access.ErrOrganizationRequired.Code,
 		`No organization is active: send "scope": "account" to act on the whole account, or name an organization in X-Organization-ID.`)
 	errNotInOrganization = fault.New(fault.NotFound, access.ErrUserNotFound.Code,

@@ -9,8 +9,8 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// handlers translate requests for the service. A route without a method here is
-// served by the service's method of the same name.
+// handlers translates requests for the service. A route without a method here is served by
+// the service's method of the same name.
 type handlers struct{ *Service }
 
 func (h handlers) getMe(ctx context.Context, _ struct{}, r *self) (meView, error) {

@@ -33,7 +33,7 @@ func migrations() []migrate.Migration {
 			},
 		},
 		{
-			// After organizations, to which standing within one refers.
+			// After the organizations, to which the standing of members refers.
 			ID: "202611240300_user_standing",
 			Up: func(database.Driver) []string {
 				return []string{

@@ -1,5 +1,5 @@
-// Package user keeps accounts: who people are, their profiles, and their standing
-// as a whole and within each organization.
+// Package user manages accounts, their profiles, and the standing of accounts and of
+// members within each organization.
 package user
 
 import (
@@ -18,7 +18,7 @@ var (
 	_ module.Checker = (*Module)(nil)
 )
 
-// NewModule returns the module of a service.
+// NewModule returns the module that serves the service.
 func NewModule(svc *Service) *Module { return &Module{handlers{svc}} }
 
 // Name implements module.Module.
@@ -75,5 +75,5 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 }
 
-// overStanding is the rule of each route that changes a person's standing.
+// overStanding returns the rule of the routes that change a person's standing.
 func overStanding() access.Rule { return access.OverUser(access.Admin) }

@@ -20,7 +20,7 @@ func sampleUsers(s seed.Size) []seed.Rows {
 
 func sampleProfiles(s seed.Size) []seed.Rows {
 	return []seed.Rows{{Columns: []string{"user_id", "name", "bio", "avatar_url"}, Count: s.Users, Row: func(i int64) []any {
-		var bio, avatarURL any // which some have and others don't
+		var bio, avatarURL any // some people have none
 		if i%3 == 0 {
 			bio = fmt.Sprintf("Number %d of the sample data, who is here to be looked at.", i)
 		}

@@ -5,8 +5,8 @@ import (
 	"guildhall/platform/field"
 )
 
-// standingScope says what a change of standing is about: the person within the
-// caller's active organization, or their whole account.
+// standingScope says whether a change of standing is about the person within the caller's
+// active organization or about their whole account.
 type standingScope string
 
 const (
@@ -29,7 +29,7 @@ func (standingScope) Enum() []any { return []any{scopeOrganization, scopeAccount
 
 func (s *standingScope) isAccount() bool { return s != nil && *s == scopeAccount }
 
-// JoiningRole is what somebody may be from the start in an organization.
+// JoiningRole is a role that a person can have from the start in an organization.
 type JoiningRole string
 
 const (

@@ -25,10 +25,10 @@ type Sessions interface {
 
 // Passwords stores the password of a new account.
 type Passwords interface {
-	// Hash returns the hash of a password; of an empty one, a hash that no password
-	// has. It is slow.
+	// Hash returns the hash of a password. For an empty one it returns a hash that no
+	// password matches. It is slow.
 	Hash(ctx context.Context, chosen string) (string, error)
-	// Save stores the hash of an account, within the caller's transaction.
+	// Save stores the password hash of an account, within the caller's transaction.
 	Save(ctx context.Context, userID uuid.UUID, hash string) error
 }
 
@@ -36,8 +36,8 @@ type Passwords interface {
 // within the transaction that creates the account.
 type AddToOrganization func(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error
 
-// ArchiveHook runs in the transaction that archives an account. Its error refuses
-// that.
+// ArchiveHook runs in the transaction that archives an account. An error prevents the
+// archive.
 type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) error
 
 // Dependencies of a Service. All are required.
@@ -50,7 +50,7 @@ type Dependencies struct {
 	Now       func() time.Time
 }
 
-// Service does what the routes, the command line and other modules ask for.
+// Service implements the operations of the routes, the command line and other modules.
 type Service struct {
 	db                *database.DB
 	gate              *access.Gate
@@ -63,19 +63,19 @@ type Service struct {
 	beforeArchive     ArchiveHook
 }
 
-// NewService returns the service. Connect it before it is used.
+// NewService returns the service. Call Connect before its first use.
 func NewService(d Dependencies) *Service {
 	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, sessions: d.Sessions, passwords: d.Passwords, now: d.Now, store: newStore(d.DB)}
 }
 
-// Connect joins the service with those that are built on it.
+// Connect sets the functions of the services that depend on this one.
 func (svc *Service) Connect(add AddToOrganization, beforeArchive ArchiveHook) {
 	svc.addToOrganization, svc.beforeArchive = add, beforeArchive
 }
 
-// Register creates the account of a person who registers, in good standing and within
-// the caller's transaction. It refuses an email address that has an account in any
-// spelling (email_taken).
+// Register creates the account of a person who registers, in good standing and within the
+// caller's transaction. It refuses an email address that has an account in any spelling
+// (email_taken).
 func (svc *Service) Register(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error) {
 	id, err := svc.store.create(ctx, email, canonicalEmail, name, svc.now())
 	if err != nil {
@@ -84,13 +84,13 @@ func (svc *Service) Register(ctx context.Context, email, canonicalEmail, name st
 	return id, svc.trail.Record(ctx, audit.Event{Action: audit.UserRegistered, UserID: id, Actor: id, First: true})
 }
 
-// Welcome gives a person who joins an organization good standing there, unless they
-// have a standing on record: to be removed and added again clears nothing.
+// Welcome gives a person who joins an organization a good standing there, unless they have
+// had a standing in it before. So removing and adding a member does not clear a suspension.
 func (svc *Service) Welcome(ctx context.Context, userID, organizationID uuid.UUID) error {
 	return svc.store.welcome(ctx, userID, organizationID, svc.now())
 }
 
-// get returns a person as the caller sees them. It refuses one who does not exist
+// get returns a person as the caller sees them. It refuses a person who does not exist
 // (user_not_found).
 func (svc *Service) get(ctx context.Context, in userPath) (userView, error) {
 	caller := access.From(ctx)
@@ -102,8 +102,8 @@ func (svc *Service) get(ctx context.Context, in userPath) (userView, error) {
 	return v, err
 }
 
-// suspensions returns those whose reason the caller could have given: of the account,
-// to platform administrators; in the active organization, to its admins.
+// suspensions returns the suspensions in force whose reasons the caller may see: platform
+// administrators see that of the account, admins that in their active organization.
 func (svc *Service) suspensions(ctx context.Context, caller access.Caller, id uuid.UUID) (list []userSuspensionView, err error) {
 	show := func(scope standingScope, s subject) error {
 		found, err := svc.store.lifecycle.Suspension(ctx, s.key(), svc.now())
@@ -121,8 +121,8 @@ func (svc *Service) suspensions(ctx context.Context, caller access.Caller, id uu
 	return list, err
 }
 
-// list returns a page of the people of the active organization, or of all accounts.
-// All accounts are for platform administrators (operator_required).
+// list returns a page of the members of the active organization, or of all accounts. Only
+// platform administrators may list all accounts (operator_required).
 func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool) (httpapi.Page[userView], error) {
 	caller := access.From(ctx)
 	if all {
@@ -142,13 +142,13 @@ func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool) (httpa
 type NewUser struct {
 	Email          field.Email
 	Name           field.Name
-	Password       field.NewPassword // empty: nobody can log in until one is set
+	Password       field.NewPassword // empty: no log-in is possible until one is set
 	OrganizationID uuid.NullUUID     // the person joins it
 	Role           *JoiningRole      // in that organization; nil: member
 }
 
-// create creates an account. In the same transaction it calls then, whose error
-// undoes all of it. It refuses an email address that has an account (email_taken).
+// create creates an account. In the same transaction it calls then, whose error rolls back
+// everything. It refuses an email address that has an account (email_taken).
 func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Context, userView) error) error {
 	if n.Password != "" {
 		if problem := password.Check(string(n.Password), string(n.Email)); problem != "" {
@@ -183,7 +183,7 @@ func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Con
 	})
 }
 
-// updateProfile changes columns of a person's profile.
+// updateProfile changes the given columns of a person's profile.
 func (svc *Service) updateProfile(ctx context.Context, id uuid.UUID, changes map[string]any) (view userView, err error) {
 	if len(changes) == 0 {
 		return svc.get(ctx, userPath{id})
@@ -204,9 +204,9 @@ func (svc *Service) updateProfile(ctx context.Context, id uuid.UUID, changes map
 	return view, err
 }
 
-// archive archives an account, ends its sessions, and archives the organizations that
-// the person is alone in. It refuses the owner of an organization that has other
-// members (owner_required), and an account that is archived (already_archived).
+// archive archives an account, ends its sessions, and archives the organizations whose only
+// member is the person. It refuses the owner of an organization that has other members
+// (owner_required), and an archived account (already_archived).
 func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView, err error) {
 	id, reason := in.UserID, string(in.Reason)
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
@@ -235,8 +235,8 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 	return view, err
 }
 
-// unarchive restores an archived account; its organizations stay archived. It refuses
-// an account that is not archived (not_archived).
+// unarchive restores an archived account. Its organizations stay archived. It refuses an
+// account that is not archived (not_archived).
 func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view userView, err error) {
 	id, reason := in.UserID, (*string)(in.Reason)
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {

@@ -11,8 +11,8 @@ import (
 	"guildhall/platform/lifecycle"
 )
 
-// subject is what a change of standing is about: a person in one organization, or
-// their account where there is no organization.
+// subject is what a change of standing is about: a person in one organization, or without
+// an organization their account.
 type subject struct {
 	userID         uuid.UUID
 	organizationID uuid.NullUUID
@@ -25,9 +25,9 @@ func (s subject) key() lifecycle.Subject {
 
 func (s subject) isAccount() bool { return !s.organizationID.Valid }
 
-// lock locks what decides whether the caller may change this standing, and decides
-// it. An organization has power over a person only within itself: the account is for
-// platform administrators.
+// lock locks the rows that decide whether the caller may change this standing, and
+// authorizes the caller. Admins may change the standing only within their organization;
+// only platform administrators may change that of the account.
 func (svc *Service) lock(ctx context.Context, userID uuid.UUID, account bool) (subject, error) {
 	caller := access.From(ctx)
 	if account {
@@ -50,9 +50,9 @@ func (svc *Service) lock(ctx context.Context, userID uuid.UUID, account bool) (s
 	return subject{userID: userID, organizationID: caller.OrganizationID, target: locked.Target}, locked.CheckOutranks()
 }
 
-// forPlatformAdmin is the refusal for a platform administrator, which names the member of
-// the body that is missing. A command on the server sends no body: it gets the
-// refusal of others.
+// forPlatformAdmin returns the refusal for platform administrators, which names the missing
+// member of the body, or the refusal for others. The command line sends no body, so it gets
+// the latter.
 func forPlatformAdmin(caller access.Caller, others, operators error) error {
 	if caller.PlatformAdmin && caller.By().Valid {
 		return operators
@@ -74,7 +74,7 @@ func (svc *Service) lockAccount(ctx context.Context, caller access.Caller, userI
 	return subject{userID: userID, target: target}, err
 }
 
-// change runs one change of standing under the lock, and returns the result.
+// change applies one change of standing under the lock and returns the result.
 func (svc *Service) change(ctx context.Context, userID uuid.UUID, account bool, action audit.Action, details map[string]string, apply func(context.Context, subject) error) (view userView, err error) {
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		s, err := svc.lock(ctx, userID, account)
@@ -125,8 +125,8 @@ func (svc *Service) deactivate(ctx context.Context, in standingInput) (userView,
 	})
 }
 
-// suspend suspends a person, until a time or until it is lifted. It refuses the owner
-// of the organization (owner_required) and a second suspension (already_suspended).
+// suspend suspends a person until a time or until the suspension is lifted. It refuses the
+// owner of the organization (owner_required) and a second suspension (already_suspended).
 func (svc *Service) suspend(ctx context.Context, in suspendInput) (userView, error) {
 	until := in.SuspendedUntil.Pointer()
 	if until != nil && !until.After(svc.now()) {
@@ -154,8 +154,8 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (userView, err
 	})
 }
 
-// endSessions ends them for good when the account may no longer act, so that
-// none comes back to life with it.
+// endSessions ends the person's sessions when the account may no longer act, so that none
+// becomes live again when the account is restored.
 func (svc *Service) endSessions(ctx context.Context, s subject, reason string) error {
 	if !s.isAccount() {
 		return nil

@@ -6,24 +6,24 @@ import (
 	"guildhall/platform/schema/column"
 )
 
-const asHistory = "for ever, as the history of the person's standing"
+const asHistory = "forever, as the history of the person's standing"
 
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "users", Owner: schema.OfPerson("id"), Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
 		Archive:   schema.ExportedIn("person", "id", "email", "email_canonical", "created_at", "updated_at"),
-		Retention: schema.Kept("for ever: an account is archived, never deleted"),
+		Retention: schema.Kept("forever: an account is archived, never deleted"),
 		Sample:    schema.Sampled(sampleUsers),
 		Invariants: schema.Require(schema.Invariant{
-			Name:  "I6 a canonical email is one account's",
+			Name:  "I6 a canonical email address belongs to one account",
 			Query: `SELECT MIN(email_canonical) FROM users GROUP BY lower(email_canonical) HAVING COUNT(*) > 1`,
 		}, schema.Invariant{
 			Name:   "I6 an email address has the canonical form that it is looked up by",
 			Query:  "SELECT id, email, email_canonical FROM users",
-			Breaks: func(row []string) bool { return field.Email(row[1]).Canonical() != row[2] }, // only Go knows the form
-			Remedy: "somebody wrote to users.email by hand: find out which address is the person's (a backup, the audit trail), " +
-				"and write both columns, email_canonical in lower case",
+			Breaks: func(row []string) bool { return field.Email(row[1]).Canonical() != row[2] }, // only Go can compute the form
+			Remedy: "users.email was changed by hand: find out the person's address from a backup or the audit log, " +
+				"and set both columns, email_canonical in lower case",
 		}),
 	}, {
 		Name: "user_profile", Owner: schema.OfPerson("user_id"), Standing: schema.Added(),
@@ -51,7 +51,7 @@ func (*Module) Tables() []schema.Table {
 			column.Moment("suspended_until").OrNull(), column.Past("lifted_at").OrNull(), column.Person("lifted_by").OrNull(),
 		}}),
 		Retention: schema.Kept(asHistory),
-		Sample:    schema.NoSample("everybody is in good standing"),
+		Sample:    schema.NoSample("all people of the sample data are in good standing"),
 		Invariants: schema.Require(
 			schema.OneOpen("I4 one open suspension of a person and scope", "user_suspensions", "lifted_at", "user_id", "organization_id"),
 			schema.WholeEnd("I13 who lifted a person's suspension is known with when", "user_suspensions", "lifted_at", "lifted_by"),
@@ -60,7 +60,7 @@ func (*Module) Tables() []schema.Table {
 		Name: "user_archives", Owner: schema.OfPerson("user_id"), Standing: schema.Decides(), Tenants: schema.Shared("an account is archived as a whole, for all organizations"),
 		Archive:   schema.NotExported("it is about the account as a whole"),
 		Retention: schema.Kept(asHistory),
-		Sample:    schema.NoSample("everybody is in good standing"),
+		Sample:    schema.NoSample("all people of the sample data are in good standing"),
 		Invariants: schema.Require(
 			schema.OneOpen("I4 one open archive of a person", "user_archives", "restored_at", "user_id"),
 			schema.WholeEnd("I13 who restored a person, and why, is known with when", "user_archives", "restored_at", "restored_by", "restore_reason"),
@@ -73,7 +73,7 @@ func (*Module) Invariants() []schema.Invariant {
 	return []schema.Invariant{{
 		Name:   "I5 an account has a profile",
 		Query:  `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_profile p WHERE p.user_id = u.id)`,
-		Remedy: "give it one by hand, and tell the person: INSERT INTO user_profile (user_id, name) VALUES ('…', '…')",
+		Remedy: "create one by hand, and inform the person: INSERT INTO user_profile (user_id, name) VALUES ('…', '…')",
 	}, {
 		Name:  "I5 an account has a standing",
 		Query: `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = u.id AND a.organization_id IS NULL)`,

@@ -13,8 +13,8 @@ import (
 	"guildhall/platform/lifecycle"
 )
 
-// The columns of a userView and the joins that they need, over u (users), m
-// (the membership in the viewer's active organization, if any) and k.now.
+// The columns of a userView and the joins that they need. They use u (users), m (the
+// membership in the viewer's active organization, if any) and k.now.
 var (
 	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, u.created_at, u.updated_at,
 	(CASE WHEN ua.id IS NOT NULL AND (m.user_id IS NULL OR ma.id IS NOT NULL) THEN 1 ELSE 0 END)
@@ -33,7 +33,8 @@ LEFT JOIN user_suspensions ms ON ms.user_id = u.id AND ms.organization_id = m.or
 FROM (SELECT %[1]s AS user_id, %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = k.user_id
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
-	// The page is cut first, so that its cost does not depend on what follows it.
+	// The page is selected before the joins, so that its cost does not depend on the number
+	// of later rows.
 	memberPage = `
 FROM (SELECT organization_id, user_id FROM organization_members
 	WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) m
@@ -61,7 +62,7 @@ func newStore(db *database.DB) *store {
 	}
 }
 
-// scanView reads viewColumns, after whatever else the query selects first.
+// scanView scans viewColumns, after the columns that the query selects first.
 func scanView(scan func(...any) error, first ...any) (v userView, err error) {
 	var standing int64
 	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.CreatedAt, &v.UpdatedAt, &standing)...)
@@ -97,7 +98,7 @@ var selfRow = &access.Row[self]{
 	},
 }
 
-// viewOfSelf is the caller as they see themselves.
+// viewOfSelf returns the caller as they see themselves.
 func viewOfSelf(c access.Caller, r *self) meView {
 	s := c.Standing
 	within := c.OrganizationID.Valid && s.Role >= access.Member

@@ -10,8 +10,8 @@ import (
 	"guildhall/platform/httpapi"
 )
 
-// userView shows a person; their standing is that of the account and of the
-// viewer's active organization together.
+// userView is a person. Their standing combines that of the account and that in the
+// viewer's active organization.
 type userView struct {
 	ID          uuid.UUID `json:"id"`
 	Email       string    `json:"email" format:"email" example:"ada@example.com"`
@@ -27,8 +27,8 @@ type userView struct {
 	Suspensions []userSuspensionView `json:"suspensions,omitempty" description:"Those that hold and whose reasons are the caller's to know: of the account, to platform administrators; in the active organization, to its admins. Not in lists."`
 }
 
-// userSuspensionView is a suspension that holds. Where it was by nobody, it was by
-// the command line.
+// userSuspensionView is a suspension in force. If nobody is named, a command on the server
+// suspended the person.
 type userSuspensionView struct {
 	Scope standingScope `json:"scope"`
 	Suspension
