@@ -17,17 +17,17 @@ import (
 
 type eventView struct {
 	ID             uuid.UUID         `json:"id"`
-	Sequence       int64             `json:"sequence" example:"42" description:"1, 2, 3… in this list, without a gap. Where the oldest are no longer kept it begins with a later one."`
+	Sequence       int64             `json:"sequence" example:"42" description:"1, 2, 3… in this list, without gaps. If old events were deleted, the list begins with a later number."`
 	OccurredAt     time.Time         `json:"occurred_at"`
 	Action         audit.Action      `json:"action" example:"member.added"`
 	OrganizationID uuid.NullUUID     `json:"organization_id"`
-	UserID         uuid.NullUUID     `json:"user_id" description:"Whom it is about."`
+	UserID         uuid.NullUUID     `json:"user_id" description:"The person whom the event is about."`
 	ActorUserID    uuid.NullUUID     `json:"actor_user_id" description:"Who did it."`
-	ActorRole      string            `json:"actor_role" example:"admin" description:"As what: owner, admin, member, platform_administrator, user (on their own account), anyone (not signed in) or command_line."`
-	Address        string            `json:"address" example:"203.0.113.7" description:"Where the request came from; empty where that is not known or not yours to know."`
-	Client         string            `json:"client" example:"curl/8.5.0" description:"What the client called itself (User-Agent)."`
+	ActorRole      string            `json:"actor_role" example:"admin" description:"The role in which they acted: owner, admin, member, platform_administrator, user (on their own account), anyone (not signed in) or command_line."`
+	Address        string            `json:"address" example:"203.0.113.7" description:"The client's IP address; empty if unknown or not visible to the caller."`
+	Client         string            `json:"client" example:"curl/8.5.0" description:"The client's User-Agent."`
 	RequestID      string            `json:"request_id"`
-	Details        map[string]string `json:"details" description:"More about it, such as the reason for a suspension. A reason that a platform administrator gave for an account is theirs to read."`
+	Details        map[string]string `json:"details" description:"More about it, such as the reason for a suspension. Only platform administrators see the reasons that they give for actions on an account."`
 	Hash           string            `json:"hash" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" description:"SHA-256, hexadecimal."`
 }
 

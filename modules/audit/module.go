@@ -34,11 +34,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Who did what, and when.")
 	httpapi.Get(r, "/organizations/:organization_id/audit-events", access.Org(access.Admin).WhileSuspended().WhileArchived(), m.listOrganizationEvents, httpapi.Doc{
 		ID: "listOrganizationAuditEvents", Summary: "List what happened in an organization", MayLag: true,
-		Description: "The newest first. Events are never changed; each `hash` covers the event and the hash before it.",
+		Description: "The newest first. Events are never changed; each `hash` covers the event and the hash of the one before.",
 	})
 	httpapi.Get(r, "/users/:user_id/audit-events", access.Self().OrPlatformAdmin(), m.listUserEvents, httpapi.Doc{
 		ID: "listUserAuditEvents", Summary: "List what happened to an account", MayLag: true,
-		Description: "Log-ins and failed ones, sessions, password, profile and standing of the account, the newest first. What concerns somebody in an organization is in that organization's list.",
+		Description: "Log-ins, failed log-ins, sessions, password, profile and standing of the account, the newest first. Events about the person within an organization are in that organization's list.",
 		Refusals:    httpapi.Refusals(access.ErrUserNotFound),
 	})
 }

@@ -32,7 +32,7 @@ const aboutToken = "OAuth 2.0's token endpoint (RFC 6749), by a form or the same
 	"`grant_type=password` logs in; the active organization is the one asked for, else the last one used, else the first joined that is in good standing. " +
 	"`grant_type=refresh_token` is what `/auth/refresh` does.\n\n" +
 	"No client is registered: `client_id`, `client_secret` and client authentication by HTTP Basic are ignored. " +
-	"So is `scope`: a token may do whatever the person may. In a form, unknown parameters are ignored, and one without a value counts as absent.\n\n" +
+	"So is `scope`: a token has all rights of the person. In a form, unknown parameters are ignored, and one without a value counts as absent.\n\n" +
 	"Errors of a form have `error` and `error_description` beside the members of a problem, as `application/json`; with a 401, `WWW-Authenticate` repeats both:\n\n" +
 	"| `error` | status |\n|---|---|\n" +
 	"| `invalid_request` | 400, 404 (`organization_id`), 413, 415, 422 |\n" +
@@ -45,7 +45,7 @@ const aboutToken = "OAuth 2.0's token endpoint (RFC 6749), by a form or the same
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Registration, log-in, and the sessions behind the tokens.")
 	httpapi.Post(r, "/auth/register", access.Public(), m.register, httpapi.Doc{
-		ID: "register", Summary: "Make an account and its first organization",
+		ID: "register", Summary: "Create an account and its first organization",
 		Refusals: httpapi.Refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/token", access.Public(), m.token, httpapi.Doc{
@@ -57,8 +57,8 @@ func (m *Module) Routes(r *httpapi.Router) {
 			ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
-		ID: "refresh", Summary: "Trade a refresh token for new tokens", Form: true,
-		Description: "The same as `grant_type=refresh_token` at `/auth/token`. The token presented is spent. Presenting it again shortly after gives the same successor; anything older ends the session.",
+		ID: "refresh", Summary: "Exchange a refresh token for new tokens", Form: true,
+		Description: "The same as `grant_type=refresh_token` at `/auth/token`. The refresh token is rotated. Within a short grace period, the same token gives the same successor. Reuse of an older token revokes the session.",
 		Refusals:    httpapi.Refusals(errUnsupportedGrantType, errInvalidRefreshToken, errRefreshTokenReused, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/switch-organization", access.SignedIn(), m.switchOrganization, httpapi.Doc{
@@ -73,11 +73,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Delete(r, "/auth/sessions/:session_id", access.SignedIn(), m.endSession, httpapi.Doc{
 		ID: "endSession", Summary: "End one of one's sessions",
-		Description: "Its access tokens end with it, at once.", Refusals: httpapi.Refusals(errSessionNotFound),
+		Description: "Its access tokens become invalid at once.", Refusals: httpapi.Refusals(errSessionNotFound),
 	})
 	httpapi.Patch(r, "/users/:user_id/password", access.Self(), m.changePassword, httpapi.Doc{
 		ID: "changePassword", Summary: "Change one's password",
-		Description: "Every other session of the person ends.",
+		Description: "Ends every other session of the person.",
 		Refusals:    httpapi.Refusals(errWrongPassword, password.ErrBusy, ratelimit.Refusal()),
 	})
 }

@@ -26,8 +26,8 @@ type sessionView struct {
 	CreatedAt      time.Time     `json:"created_at"`
 	LastUsedAt     time.Time     `json:"last_used_at" description:"The last log-in, refresh or switch."`
 	ExpiresAt      time.Time     `json:"expires_at"`
-	Address        string        `json:"address" example:"203.0.113.7" description:"Where it was last used from; empty where that is not known."`
-	Client         string        `json:"client" example:"Mozilla/5.0 (X11; Linux x86_64)" description:"What that client called itself (User-Agent)."`
+	Address        string        `json:"address" example:"203.0.113.7" description:"The IP address of its last use; empty if unknown."`
+	Client         string        `json:"client" example:"Mozilla/5.0 (X11; Linux x86_64)" description:"The client's User-Agent."`
 	IsCurrent      bool          `json:"is_current" example:"true" description:"Whether this request is made with it."`
 }
 
@@ -43,7 +43,7 @@ type registerInput struct {
 }
 
 type tokenInput struct {
-	GrantType      *grantType        `json:"grant_type,omitempty" enum:"password,refresh_token" description:"Where it is absent, it is password."`
+	GrantType      *grantType        `json:"grant_type,omitempty" enum:"password,refresh_token" description:"If absent, password."`
 	Username       *field.Login      `json:"username,omitempty" example:"ada@example.com" description:"The email address. The password grant needs it."`
 	Password       *field.Password   `json:"password,omitempty" example:"correct horse battery staple" description:"The password grant needs it."`
 	OrganizationID *uuid.UUID        `json:"organization_id,omitempty" description:"For the password grant."`

@@ -40,12 +40,12 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, organization+"/members", admin, m.addMember, httpapi.Doc{
 		ID: "addMember", Summary: "Add a person with an account as a member",
-		Description: "By `user_id` or by `email`, one of the two.",
+		Description: "Give either `user_id` or `email`.",
 		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember, ratelimit.Refusal()),
 	})
 	httpapi.Delete(r, organization+"/members/:user_id", member, m.removeMember, httpapi.Doc{
 		ID: "removeMember", Summary: "Remove a member, or leave",
-		Description: "The admin grant goes with the membership.",
+		Description: "Also revokes the admin grant, if any.",
 		Refusals: httpapi.Refusals(errMemberNotFound, access.ErrInsufficientRole, access.ErrEqualOrHigherRole,
 			access.ErrOwnStanding, errOwnerRequired),
 	})
@@ -57,7 +57,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Refusals: httpapi.Refusals(errNotAMember, errAlreadyAdmin, access.ErrOwnStanding, access.ErrEqualOrHigherRole),
 	})
 	httpapi.Delete(r, organization+"/admins/:user_id", owner, m.revokeAdmin, httpapi.Doc{
-		ID: "revokeAdmin", Summary: "Make an admin a plain member again",
+		ID: "revokeAdmin", Summary: "Revoke an admin's grant",
 		Refusals: httpapi.Refusals(errAdminNotFound, access.ErrOwnStanding, access.ErrEqualOrHigherRole),
 	})
 	httpapi.Get(r, organization+"/owner", member, m.getOwner, httpapi.Doc{

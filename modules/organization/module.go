@@ -35,12 +35,12 @@ func showing() access.Rule { return access.Org(access.Member).WhileSuspended().W
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Organizations and their standing.")
 	httpapi.Post(r, "/organizations", access.SignedIn(), m.create, httpapi.Doc{
-		ID: "createOrganization", Summary: "Found an organization",
+		ID: "createOrganization", Summary: "Create an organization",
 		Description: "The caller becomes its owner and first member.",
 	})
 	httpapi.Get(r, "/organizations", access.SignedIn(), m.list, httpapi.Doc{
 		ID: "listOrganizations", Summary: "List one's organizations",
-		Description: "`role` and `joined_at` are null for organizations that a platform administrator is not in.",
+		Description: "`role` and `joined_at` are null for an organization of which the platform administrator is not a member.",
 		Refusals:    httpapi.Refusals(access.ErrPlatformAdminRequired),
 	})
 	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.listMine, httpapi.Doc{

@@ -19,7 +19,7 @@ type organizationView struct {
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 
-	Suspension *organizationSuspensionView `json:"suspension,omitempty" description:"While one holds, to the organization's admins and platform administrators. Not in lists."`
+	Suspension *organizationSuspensionView `json:"suspension,omitempty" description:"The suspension in force; only for the organization's admins and platform administrators. Not in lists."`
 }
 
 // organizationSuspensionView is a suspension in force. If nobody is named, a command on the
@@ -28,7 +28,7 @@ type organizationSuspensionView struct {
 	Reason         string        `json:"reason" example:"Unpaid invoices."`
 	ByPlatform     bool          `json:"by_platform" example:"true" description:"The owner can't lift it."`
 	SuspendedAt    time.Time     `json:"suspended_at"`
-	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null where a command on the server did it."`
+	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null if a command on the server did it."`
 	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
 }
 
@@ -66,7 +66,7 @@ type renameInput struct {
 type suspendInput struct {
 	organizationPath
 	Reason         field.Reason `json:"reason" example:"Unpaid invoices." description:"Shown to the organization's admins."`
-	SuspendedUntil *field.Time  `json:"suspended_until,omitempty" description:"When it ends by itself; without it, until somebody lifts it."`
+	SuspendedUntil *field.Time  `json:"suspended_until,omitempty" description:"When it ends by itself; if absent, it lasts until it is lifted."`
 }
 
 type archiveInput struct {
@@ -81,6 +81,6 @@ type unarchiveInput struct {
 
 type listInput struct {
 	httpapi.PageInput
-	IncludeArchived *bool      `query:"include_archived" description:"Whether to list archived organizations too, to their owner."`
-	Scope           *field.All `query:"scope" description:"Every organization there is, for platform administrators."`
+	IncludeArchived *bool      `query:"include_archived" description:"Whether to include archived organizations that the caller owns."`
+	Scope           *field.All `query:"scope" description:"All organizations; only for platform administrators."`
 }

@@ -32,18 +32,18 @@ func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("People, their profiles and their standing.")
 	rule, getMe := access.Reading(access.SignedIn(), selfRow, m.getMe)
 	httpapi.Get(r, "/auth/me", rule, getMe, httpapi.Doc{
-		ID: "getMe", Summary: "Who am I",
-		Description: "`organization` is the active one, null where there is none or it has been lost.",
+		ID: "getMe", Summary: "Show the caller",
+		Description: "`organization` is the active one. It is null if none is active or the membership was lost.",
 	})
 	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
 		ID: "listUsers", Summary: "List the people of the active organization", MayLag: true,
 		Refusals: httpapi.Refusals(access.ErrPlatformAdminRequired),
 	})
 	httpapi.Post(r, "/users", access.PlatformAdminOnly().WithoutPerson(), m.create, httpapi.Doc{
-		ID: "createUser", Summary: "Make an account for somebody",
-		Description: "Also where registration is closed. With `organization_id` the person is a member there, or an admin, from the start; " +
-			"without, they are in no organization until they found one or are added to one. Without `password` nobody can log in to the account " +
-			"until a password is set for it (`guildhall admin set-password`).",
+		ID: "createUser", Summary: "Create an account for another person",
+		Description: "Works even if registration is disabled. With `organization_id` the person is a member or an admin of that organization from the start; " +
+			"without it, they are in no organization until they create one or are added to one. Without `password` no log-in is possible " +
+			"until one is set (`guildhall admin set-password`).",
 		Refusals: httpapi.Refusals(errEmailTaken, password.ErrBusy),
 	})
 	httpapi.Get(r, "/users/:user_id", access.Acquaintance(), m.get, httpapi.Doc{
@@ -51,12 +51,12 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Patch(r, "/users/:user_id/profile", access.Self(), m.updateProfile, httpapi.Doc{
 		ID: "updateProfile", Summary: "Change one's profile",
-		Description: "Members left out stay as they are; `null` clears `bio` and `avatar_url`.",
+		Description: "Absent members stay unchanged; `null` clears `bio` and `avatar_url`.",
 	})
 	over := httpapi.Refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrPlatformAdminRequired)
 	httpapi.Post(r, "/users/:user_id/activate", overStanding(), m.activate, httpapi.Doc{
 		ID: "activateUser", Summary: "Restore a person's good standing",
-		Description: "Active again, and any open suspension lifted, in the active organization or, with `scope: account`, as a whole.",
+		Description: "Activates the person and lifts an open suspension, in the active organization or, with `scope: account`, for the whole account.",
 		Refusals:    append(over, errArchived),
 	})
 	httpapi.Post(r, "/users/:user_id/deactivate", overStanding(), m.deactivate, httpapi.Doc{
@@ -67,7 +67,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, "/users/:user_id/archive", access.Self().OrPlatformAdmin(), m.archive, httpapi.Doc{
 		ID: "archiveUser", Summary: "Archive an account",
-		Description: "Organizations that the person is alone in are archived with it.",
+		Description: "Organizations whose only member is the person are archived too.",
 		Refusals:    httpapi.Refusals(errOwnsOrganization, errAlreadyArchived),
 	})
 	httpapi.Post(r, "/users/:user_id/unarchive", access.PlatformAdminOnly(), m.unarchive, httpapi.Doc{

@@ -24,7 +24,7 @@ type userView struct {
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 
-	Suspensions []userSuspensionView `json:"suspensions,omitempty" description:"Those that hold and whose reasons are the caller's to know: of the account, to platform administrators; in the active organization, to its admins. Not in lists."`
+	Suspensions []userSuspensionView `json:"suspensions,omitempty" description:"The suspensions in force whose reasons the caller may see: platform administrators see that of the account, admins that in their active organization. Not in lists."`
 }
 
 // userSuspensionView is a suspension in force. If nobody is named, a command on the server
@@ -51,7 +51,7 @@ type userPath struct {
 
 type listInput struct {
 	httpapi.PageInput
-	Scope *field.All `query:"scope" description:"Every account there is, for platform administrators."`
+	Scope *field.All `query:"scope" description:"All accounts; only for platform administrators."`
 }
 
 type createInput struct {
@@ -76,8 +76,8 @@ type standingInput struct {
 
 type suspendInput struct {
 	userPath
-	Reason         field.Reason   `json:"reason" example:"Under investigation." description:"Shown to the admins of the organization, or of an account to platform administrators alone; not to the person."`
-	SuspendedUntil *field.Time    `json:"suspended_until,omitempty" description:"When it ends by itself; without it, until somebody lifts it."`
+	Reason         field.Reason   `json:"reason" example:"Under investigation." description:"Visible to the organization's admins or, for an account, only to platform administrators; not to the person."`
+	SuspendedUntil *field.Time    `json:"suspended_until,omitempty" description:"When it ends by itself; if absent, it lasts until it is lifted."`
 	Scope          *standingScope `json:"scope,omitempty"`
 }
 

@@ -51,7 +51,7 @@ func (Email) InlineJSONSchema() {}
 func (Email) JSONSchema() (jsonschema.Schema, error) {
 	s := stringSchema()
 	s.WithFormat("idn-email").WithMinLength(3).WithMaxLength(maxEmail).
-		WithDescription("In ASCII up to the @. A domain in Unicode is kept as A-labels (RFC 5891): bücher.example as xn--bcher-kva.example.")
+		WithDescription("In ASCII up to the @. A domain in Unicode is stored as A-labels (RFC 5891): bücher.example as xn--bcher-kva.example.")
 	return s, nil
 }
 

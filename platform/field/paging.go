@@ -40,7 +40,7 @@ func (Limit) JSONSchema() (jsonschema.Schema, error) {
 	var s jsonschema.Schema
 	s.AddType(jsonschema.Integer)
 	s.WithMinimum(1).WithMaximum(maxLimit).WithDefault(defaultLimit).
-		WithDescription("How many items to answer at most.")
+		WithDescription("The maximum number of items.")
 	return s, nil
 }
 
@@ -86,6 +86,6 @@ func (Cursor) InlineJSONSchema() {}
 func (Cursor) JSONSchema() (jsonschema.Schema, error) {
 	s := stringSchema()
 	s.WithMinLength(22).WithMaxLength(22).WithPattern("^[A-Za-z0-9_-]{22}$").
-		WithDescription("Where to go on: the cursor in the `Link` header of the page before.")
+		WithDescription("The cursor from the `Link` header of the previous page.")
 	return s, nil
 }

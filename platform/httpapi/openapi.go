@@ -121,13 +121,13 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 	for name, h := range map[string]openapi31.Header{
 		requestIDHeader:    header("Identifies the request in the log.", "string"),
 		"Location":         header("The path of the created resource.", "string"),
-		"Link":             header("`rel=\"next\"` where more items follow (RFC 8288).", "string"),
-		"X-Total-Count":    header("How many items there are, where `count=true` was asked for.", "integer"),
+		"Link":             header("`rel=\"next\"` if more items follow (RFC 8288).", "string"),
+		"X-Total-Count":    header("The total number of items, with `count=true`.", "integer"),
 		"WWW-Authenticate": header("A Bearer challenge (RFC 6750).", "string"),
-		replayedHeader:     header("`true` where this is the answer to an earlier request with the same Idempotency-Key.", "string"),
+		replayedHeader:     header("`true` if this is the stored response of an earlier request with the same Idempotency-Key.", "string"),
 		"Retry-After":      header("Seconds to wait before trying again.", "integer"),
-		"RateLimit":        header("What is left of a limit: `r` requests, the whole of it in `t` seconds (draft-ietf-httpapi-ratelimit-headers).", "string"),
-		"RateLimit-Policy": header("The limit: `q` requests at once, restored over `w` seconds.", "string"),
+		"RateLimit":        header("What is left of a rate limit: `r` requests now, all of them in `t` seconds (draft-ietf-httpapi-ratelimit-headers).", "string"),
+		"RateLimit-Policy": header("The rate limit: `q` requests at once, restored over `w` seconds.", "string"),
 	} {
 		components.WithHeadersItem(name, openapi31.HeaderOrReference{Header: &h})
 	}

@@ -65,9 +65,9 @@ type problem struct {
 	Title     string        `json:"title" example:"Unprocessable Entity" description:"The status in words."`
 	Status    int           `json:"status" example:"422"`
 	Detail    string        `json:"detail" example:"Some values are not acceptable; see errors." description:"One plain sentence."`
-	Code      string        `json:"code" example:"validation_failed" description:"Stable; what programs switch on."`
+	Code      string        `json:"code" example:"validation_failed" description:"Stable: programs can switch on it."`
 	RequestID string        `json:"request_id" example:"0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70" description:"As in X-Request-ID."`
-	Errors    []fault.Field `json:"errors,omitempty" description:"The values at fault, where some are."`
+	Errors    []fault.Field `json:"errors,omitempty" description:"The invalid values, if any."`
 }
 
 func problemOf(f *fault.Error, requestID string) problem {

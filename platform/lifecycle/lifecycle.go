@@ -45,7 +45,7 @@ type Suspension struct {
 	Reason         string        `json:"reason" example:"Under investigation."`
 	ByPlatform     bool          `json:"-"`
 	SuspendedAt    time.Time     `json:"suspended_at"`
-	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null where a command on the server did it."`
+	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null if a command on the server did it."`
 	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
 }
 
