@@ -66,7 +66,7 @@ func TestRefusalsOfARule(t *testing.T) {
 		return slices.ContainsFunc(r.Refusals(), func(f *fault.Error) bool { return errors.Is(f, e) })
 	}
 	if len(Public().Refusals()) != 0 || len(Rule{}.Refusals()) != 0 {
-		t.Error("a public route refuses somebody")
+		t.Error("a public route has refusals")
 	}
 	for _, c := range []struct {
 		rule Rule
@@ -86,14 +86,14 @@ func TestRefusalsOfARule(t *testing.T) {
 	}
 }
 
-// good is the standing of somebody against whom nothing is to be said.
+// good returns a standing with which nothing is refused.
 func good(role Role) Standing {
 	return Standing{SessionLive: true, AccountActive: true, OrganizationExists: true, MembershipActive: true, Role: role}
 }
 
 func with(s Standing, change func(*Standing)) Standing { change(&s); return s }
 
-// TestDecideOrganization has the order of the answers: each says only what the
+// TestDecideOrganization checks the order of the refusals: none reveals more than the
 // caller may know.
 func TestDecideOrganization(t *testing.T) {
 	suspended := func(s *Standing) { s.MembershipSuspended = true }
@@ -157,12 +157,12 @@ func TestStanding(t *testing.T) {
 		}
 	}
 	if (Standing{}).AccountGood() || (Standing{}).MembershipGood() || (Standing{}).Present() {
-		t.Error("nobody is in good standing")
+		t.Error("the zero standing is good")
 	}
 }
 
-// TestOver: nobody acts on themselves, nor on an equal or higher role.
-func TestOver(t *testing.T) {
+// TestCheckOutranks: no caller may act on themselves, nor on an equal or higher role.
+func TestCheckOutranks(t *testing.T) {
 	me, other := uuid.New(), uuid.New()
 	for _, mine := range []Role{NoRole, Member, Admin, Owner} {
 		for _, theirs := range []Role{NoRole, Member, Admin, Owner} {
@@ -190,14 +190,14 @@ func TestOver(t *testing.T) {
 
 func TestCallers(t *testing.T) {
 	if c := From(context.Background()); c.UserID != uuid.Nil || c.May(Member) || c.PlatformAdmin {
-		t.Errorf("nobody is %+v", c)
+		t.Errorf("a context without a caller has %+v", c)
 	}
 	c := Caller{UserID: uuid.New(), Role: Admin, PlatformAdmin: true}
 	if got := From(With(context.Background(), c)); got != c {
 		t.Errorf("%+v", got)
 	}
 	if !c.May(Owner) || !c.ActsAsPlatformAdmin(Owner) || c.ActsAsPlatformAdmin(Admin) || (Caller{Role: Admin}).May(Owner) || (Caller{Role: Admin}).ActsAsPlatformAdmin(Owner) {
-		t.Error("a power is not told from a role")
+		t.Error("a platform administrator is not distinguished from a role")
 	}
 	if _, err := c.Active(); !errors.Is(err, ErrOrganizationRequired) {
 		t.Error(err)

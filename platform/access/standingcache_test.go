@@ -11,7 +11,7 @@ func TestWhatInvalidatesTheStandingCache(t *testing.T) {
 	t.Parallel()
 	g := Gate{cache: &standingCache{}}
 	if !g.cache.invalidates(database.Write{Operation: database.Insert, Table: "audit_events"}) {
-		t.Error("a write is known to keep standings before there are tables")
+		t.Error("a write does not invalidate the cache before the tables are set")
 	}
 	g.SetTables([]schema.Table{
 		{Name: "sessions", Standing: schema.Added("generation", "rotated_at")},

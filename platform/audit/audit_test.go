@@ -14,8 +14,8 @@ import (
 	"guildhall/platform/platformtest"
 )
 
-// TestAForgedHashBreaksTheNextEvent: who changes an event and makes its hash anew
-// has still not made those after it.
+// TestAForgedHashBreaksTheNextEvent: an attacker who changes an event and recomputes its
+// hash must also recompute the hashes of all later events.
 func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
 	t.Parallel()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -25,7 +25,7 @@ func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		migrations := Migrations() // but without the guard, and without row-level security
+		migrations := Migrations() // without the triggers and row-level security
 		migrations = []migrate.Migration{migrations[0], migrations[2]}
 		for i, whole := range migrations {
 			migrations[i].Up = func(d database.Driver) []string { all := whole.Up(d); return all[:min(4, len(all))] }
@@ -71,7 +71,7 @@ func TestAForgedHashBreaksTheNextEvent(t *testing.T) {
 			t.Errorf("%+v %v", v, err)
 		}
 		forge(4)
-		forge(5) // the whole rest: then the head tells
+		forge(5) // all later events: then only the head differs
 		if v, err := trail.Verify(ctx); err != nil || len(v.Broken) != 1 {
 			t.Errorf("%+v %v", v, err)
 		}

@@ -46,6 +46,7 @@ type Error struct {
 	cause error
 }
 
+// New declares an error.
 func New(kind Kind, code, detail string) *Error {
 	return &Error{Kind: kind, Code: code, Detail: detail}
 }
@@ -72,12 +73,14 @@ func (e *Error) WithCause(cause error) *Error {
 	return &c
 }
 
+// WithFields returns a copy with the invalid values.
 func (e *Error) WithFields(fields ...Field) *Error {
 	c := *e
 	c.Fields = slices.Clone(fields)
 	return &c
 }
 
+// WithRetryAfter returns a copy with the time after which to retry.
 func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	c := *e
 	c.RetryAfter = d

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestWhatIsAddedToARefusalIsItsOwn(t *testing.T) {
+func TestWithMethodsCopyTheError(t *testing.T) {
 	declared := New(Conflict, "taken", "It is taken.")
 	cause := errors.New("constraint x")
 	fields := []Field{{"body.email", "is taken."}}
@@ -26,7 +26,7 @@ func TestWhatIsAddedToARefusalIsItsOwn(t *testing.T) {
 	}
 }
 
-func TestOneRefusalInAllItsOccurrences(t *testing.T) {
+func TestIsMatchesEveryOccurrence(t *testing.T) {
 	declared := New(Conflict, "taken", "It is taken.")
 	cause := errors.New("constraint x")
 	for _, occurrence := range []error{declared, declared.WithCause(cause), declared.WithFields(Field{}), fmt.Errorf("create: %w", declared.WithCause(cause)), New(Conflict, "taken", "Another sentence.")} {
@@ -42,7 +42,7 @@ func TestOneRefusalInAllItsOccurrences(t *testing.T) {
 	if !errors.Is(declared.WithCause(cause), cause) || errors.Is(declared, cause) {
 		t.Error("the cause is not found where it is, or where it is not")
 	}
-	// Also when the cause is another refusal.
+	// Also if the cause is another fault.
 	inner := New(NotFound, "gone", "It is gone.")
 	if outer := declared.WithCause(inner); !errors.Is(outer, inner) || !errors.Is(outer, declared) || errors.Is(inner, outer) {
 		t.Error("a refusal caused by another is both, and the other is not it")

@@ -54,7 +54,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-func TestEmailsAreOneWhateverTheirCase(t *testing.T) {
+func TestCanonicalEmailIgnoresCase(t *testing.T) {
 	for given, want := range map[string]string{"Ada@Example.COM": "ada@example.com", " a@b ": "a@b", "İ@example.com": "İ@example.com", "\u212a@example.com": "\u212a@example.com", "bücher": "bücher", "A@B@é": "a@b@xn--9ca"} {
 		if got := Login(given).CanonicalEmail(); got != want {
 			t.Errorf("%q became %q", given, got)
@@ -62,17 +62,17 @@ func TestEmailsAreOneWhateverTheirCase(t *testing.T) {
 	}
 }
 
-// TestADomainInUnicodeIsItsALabels: one domain is one, however it is written.
-func TestADomainInUnicodeIsItsALabels(t *testing.T) {
+// TestUnicodeDomainBecomesALabels: all spellings of a domain have the same stored form.
+func TestUnicodeDomainBecomesALabels(t *testing.T) {
 	for want, spellings := range map[string][]string{
 		"xn--bcher-kva.example":    {"bücher.example", "BÜCHER.Example", "bu\u0308cher.example", "bücher。example", "bücher．ｅｘａｍｐｌｅ", "bü\u00adcher.example", "xn--bcher-kva.example", "XN--Bcher-KVA.EXAMPLE"},
 		"example.com":              {"ｅｘａｍｐｌｅ.com", "EXAMPLE｡com", "𝐞xample.com", "ex\u200bample.com"},
 		"xn--strae-oqa.example":    {"straße.example", "STRAẞE.example"},
 		"xn--istanbul-o0e.example": {"İstanbul.example", "i\u0307stanbul.example"},
 		"xn--stanbul-qfb.example":  {"ıstanbul.example"},
-		"xn--11b2ezcw70k.example":  {"क\u094d\u200dष.example"}, // a joiner that the script asks for
+		"xn--11b2ezcw70k.example":  {"क\u094d\u200dष.example"}, // a joiner that the script needs
 		"xn--4dbc.example":         {"אב.example"},
-		"xn--paypl-7ve.example":    {"paypаl.example"}, // with a Cyrillic а: another domain, and seen to be
+		"xn--paypl-7ve.example":    {"paypаl.example"}, // with a Cyrillic а: another domain, visibly so as A-labels
 		"xn--a.example":            {"xn--a.example", "XN--A.example"},
 	} {
 		for _, domain := range spellings {
@@ -90,8 +90,8 @@ func TestADomainInUnicodeIsItsALabels(t *testing.T) {
 	}
 }
 
-// FuzzDomain: whatever stands behind the @, what is looked up is looked up as
-// itself, and what is kept is ASCII.
+// FuzzDomain: for any domain, the canonical form is its own canonical form, and a stored
+// address is ASCII.
 func FuzzDomain(f *testing.F) {
 	for _, seed := range []string{"example.com", "bücher。Example", "XN--BCHER-KVA", "xn--a.é", "İ.ẞ.ς", "אב.1", "क\u094d\u200dष", "\u200d\u00ad", "𝐞\u0301", "⒈\xff"} {
 		f.Add(seed)

@@ -15,7 +15,7 @@ import (
 	"github.com/swaggest/jsonschema-go"
 )
 
-// every type of this package, by its name.
+// every returns every type of this package, by its name.
 func every() map[string]encoding.TextUnmarshaler {
 	return map[string]encoding.TextUnmarshaler{
 		"Name": new(Name), "Bio": new(Bio), "Reason": new(Reason), "AvatarURL": new(AvatarURL), "Email": new(Email), "Login": new(Login), "Password": new(Password),
@@ -130,7 +130,7 @@ func TestNullable(t *testing.T) {
 	}
 }
 
-// kept is what a type holds after it has accepted a text, as JSON would show it.
+// kept returns the value that a type has after it accepted a text, as in JSON.
 func kept(into encoding.TextUnmarshaler) (text string, number int64, isText bool) {
 	switch v := reflect.ValueOf(into).Elem(); {
 	case v.Kind() == reflect.String:
@@ -147,8 +147,8 @@ func kept(into encoding.TextUnmarshaler) (text string, number int64, isText bool
 	panic(fmt.Sprintf("what does a %T hold?", into))
 }
 
-// FuzzAcceptedIsDocumented: what a type keeps fits the JSON schema that it gives
-// to the OpenAPI document, and is accepted again as it is.
+// FuzzAcceptedIsDocumented: a value that a type accepts matches its JSON schema in the
+// OpenAPI document, and is accepted again unchanged.
 func FuzzAcceptedIsDocumented(f *testing.F) {
 	for _, seed := range []string{
 		"", " x ", "Ada", "a@b.c", " A@B.C\n", "https://example.com/x", "HTTPS://x", "2026-01-31T12:00:00.5+02:00", "9999-12-31T23:59:59Z", "AAAAAAAAAAAAAAAAAAAAAA", "1", "1000", "all",
@@ -205,7 +205,7 @@ func FuzzAcceptedIsDocumented(f *testing.F) {
 				t.Errorf("%s kept %d, which its schema does not allow", name, number)
 			}
 		}
-		// One mailbox has one canonical form, also as it is typed at log-in.
+		// A mailbox has one canonical form, which log-in computes too.
 		var email Email
 		if email.UnmarshalText(given) == nil {
 			c := email.Canonical()

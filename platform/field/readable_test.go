@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestNamesOfTheWorldAreKeptAsTyped: in NFC, and otherwise unchanged.
-func TestNamesOfTheWorldAreKeptAsTyped(t *testing.T) {
+// TestNamesInAllScriptsAreUnchanged, except for the conversion to NFC.
+func TestNamesInAllScriptsAreUnchanged(t *testing.T) {
 	for _, s := range []string{
 		"Ada", "O’Brien & Söhne GmbH", "محمد علی", "می\u200cخواهم", "امیر\u200cحسین", "हिन्दी", "क्\u200dष", "ക്\u200d", "한국어", "日本語 株式会社", "葛\U000E0100城",
 		"Ελλάδα", "Nguyễn Văn", "שלום", "👩\u200d👩\u200d👧\u200d👦", "🏳\ufe0f\u200d🌈", "❤\ufe0f", "1\ufe0f\u20e3", "👍🏽", "🇩🇪", "½ & ﬁ", "—",
@@ -27,7 +27,7 @@ func TestNamesOfTheWorldAreKeptAsTyped(t *testing.T) {
 func TestTextThatHidesSomethingIsRefused(t *testing.T) {
 	hidden := []string{
 		"\u200b", "a\u200bb", "\u2060", "\ufeff", "\u00ad", "a\u202eb", "\u2066a\u2069", "\u200ea", "\u061ca", // zero width, directions
-		"\u3164", "\uffa0", "\u115f", "\u17b4", "\u2800", "\u0301", "a\u034fb", // letters, symbols and marks without ink
+		"\u3164", "\uffa0", "\u115f", "\u17b4", "\u2800", "\u0301", "a\u034fb", // blank letters, symbols and marks
 		"\u200d", "a\u200d", "\u200cb", "a \u200db", "a\u200d\u200db", "a.\u200db", "\ufe0f", "a\ufe0f\ufe0f", " \ufe0fa", // out of place
 		"\ue000", "\U000f0000", "\u0378", "\uffff", "\U000e0041", "🏴\U000e0067\U000e007f", // private, unassigned, tags
 		"a\x1b[31m", "a\u0085b", "a\u2028b", "a\u2029b", "a\x7f", "a\x0bb", "a\tb",
@@ -39,13 +39,13 @@ func TestTextThatHidesSomethingIsRefused(t *testing.T) {
 		if err := new(Reason).UnmarshalText([]byte(s)); err == nil {
 			t.Errorf("a reason: %+q", s)
 		}
-		if err := new(Bio).UnmarshalText([]byte(s)); err == nil && s != "\u2800" && s != "\u0301" { // which need not say anything
+		if err := new(Bio).UnmarshalText([]byte(s)); err == nil && s != "\u2800" && s != "\u0301" { // a biography may be blank
 			t.Errorf("a biography: %+q", s)
 		}
 	}
 }
 
-// TestANameWithASuffixIsAName, wherever it was cut.
+// TestANameWithASuffixIsAName, at every length at which it is cut.
 func TestANameWithASuffixIsAName(t *testing.T) {
 	for _, unit := range []string{"x", "👩\u200d👧 ", "می\u200cخ", "❤\ufe0f\u200d🔥", "e\u0323\u0301"} {
 		for n := range 30 {

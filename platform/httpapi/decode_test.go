@@ -73,8 +73,8 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// FuzzBody and FuzzForm: whatever comes, it is read or refused, and what is read
-// is within its limits.
+// FuzzBody and FuzzForm: every input is decoded or refused, and decoded values are within
+// their limits.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{"", "{}", `{"name":"Ada"}`, `{"name":"Ada","name":"B"}`, `{"name":"\ud800"}`, `{"Name":"x"}`, `{"name":null}`, "[]", "nul", "{\"name\":\"\xff\"}", strings.Repeat("[", 20000)} {
 		f.Add(seed)
@@ -127,7 +127,7 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// TestFieldsThatNoRequestCouldFill stop the start, not the first request.
+// TestFieldsThatNoRequestCouldFill: they panic at start-up, not at the first request.
 func TestFieldsThatNoRequestCouldFill(t *testing.T) {
 	for name, input := range map[string]any{
 		"string": struct {

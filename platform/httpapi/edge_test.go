@@ -26,7 +26,7 @@ import (
 	"guildhall/platform/field"
 )
 
-// refusalOf is what a client would get: status, code and the locations at fault.
+// refusalOf returns what a client would get: status, code and the invalid locations.
 func refusalOf(t *testing.T, err error) (status int, code string, locations []string) {
 	t.Helper()
 	if err == nil {
@@ -118,7 +118,7 @@ func TestDecodeAllSourcesTogether(t *testing.T) {
 	if status, _, got := refusalOf(t, err); status != 422 || strings.Join(got, " ") != "body.again body.name body.x query.count query.limit" {
 		t.Errorf("%d %v", status, got)
 	}
-	// What can't be parsed is said alone.
+	// A syntax error is reported alone.
 	_, err = decode("application/json", "limit=%x", `{}`)
 	if status, code, _ := refusalOf(t, err); status != 400 || code != "malformed_query" {
 		t.Errorf("%d %s", status, code)
@@ -174,7 +174,7 @@ func TestReadBody(t *testing.T) {
 	}{{maxBody, maxBody, nil}, {maxBody, -1, nil}, {maxBody + 1, maxBody + 1, errBodyTooLarge}, {maxBody + 1, -1, errBodyTooLarge}, {maxBody * 100, -1, errBodyTooLarge}, {0, 0, nil}, {0, -1, nil}, {10, maxBody + 1, errBodyTooLarge}, {1, 1 << 62, errBodyTooLarge}} {
 		n, err := read(spaces(c.size), c.length)
 		if !errors.Is(err, c.want) && c.want != nil || c.want == nil && (err != nil || n != c.size) {
-			t.Errorf("%d bytes told as %d: %d %v", c.size, c.length, n, err)
+			t.Errorf("%d bytes with Content-Length %d: %d %v", c.size, c.length, n, err)
 		}
 	}
 	if _, err := read(failing{io.ErrUnexpectedEOF}, 10); !errors.Is(err, errMalformedBody) {
@@ -217,7 +217,7 @@ func TestNextLink(t *testing.T) {
 		"/x?a=%3E%3B%20rel%3D%22x%22":    "/x?a=%3E%3B+rel%3D%22x%22&cursor=CURSOR",
 		"/x%3E?a=%0D%0AX:y":              "/x%3E?a=%0D%0AX%3Ay&cursor=CURSOR",
 		"/x%2Fy%22":                      "/x%2Fy%22?cursor=CURSOR",
-		"https://evil.example/x?limit=1": "/x?cursor=CURSOR&limit=1", // a path alone, whatever host was asked
+		"https://evil.example/x?limit=1": "/x?cursor=CURSOR&limit=1", // only the path, without the host
 	} {
 		u, err := url.Parse(given)
 		if err != nil {
@@ -234,7 +234,7 @@ func TestNextLink(t *testing.T) {
 	}
 }
 
-// challengeOf is what RFC 6750 §3 and RFC 9110 §11.6.1 allow in this header.
+// challengeOf matches what RFC 6750 §3 and RFC 9110 §11.6.1 allow in this header.
 var challengeOf = regexp.MustCompile(`^Bearer realm="guildhall"(, error="invalid_token", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+")?$`)
 
 func TestChallenge(t *testing.T) {
@@ -255,8 +255,8 @@ func TestClipKeepsWholeCharacters(t *testing.T) {
 	}
 }
 
-// TestProblems: every kind has a status, every answer its parts, and an
-// accident says nothing of itself.
+// TestProblems: every kind has a status, every response has all members, and an unexpected
+// error reveals no details.
 func TestProblems(t *testing.T) {
 	a, err := New(Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -303,9 +303,9 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// FuzzObject compares with encoding/json: what is an object for us is one for
-// it, of the same members; what is malformed for us is malformed for it, apart
-// from a depth that only one of them allows.
+// FuzzObject compares with encoding/json: an accepted object is one for it too, with the
+// same members, and a malformed body is malformed for it too, except for the depth, where
+// their limits differ.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{"", "{}", "null", `{"a":1}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, "{\"\xff\":1}", `{"\ud800":1}`, "[1,2]", `"x"`, "1e5", "\ufeff{}", " {} ", "{}{}", `{"a":01}`} {
 		f.Add([]byte(seed))
@@ -323,7 +323,7 @@ func FuzzObject(f *testing.F) {
 			t.Errorf("%q: read as %v, by encoding/json as %v (%v)", text, ours, theirs, theirErr)
 		case status == 400 && (code != "malformed_body" || json.Valid(text)):
 			t.Errorf("%q: %s, though it is JSON", text, code)
-		// A repeated name is met before what is malformed behind it.
+		// A repeated name is found before a syntax error after it.
 		case status == 422 && !json.Valid(text) && !strings.Contains(fmt.Sprint(refusalMessages(err)), "is given twice."):
 			t.Errorf("%q: %v, though it is no JSON", text, refusalMessages(err))
 		}
@@ -340,7 +340,7 @@ func refusalMessages(err error) (all []string) {
 	return all
 }
 
-// FuzzQuery: a query is read or refused, a name given twice never read.
+// FuzzQuery: every query is decoded or refused; a repeated name is always refused.
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{"", "limit=1", "limit=1&limit=1", "cursor=AAAAAAAAAAAAAAAAAAAAAA&offset=0", "count=true", "limit=%31", "%6cimit=2", "a;b", "limit=%", "offset=-0"} {
 		f.Add(seed)

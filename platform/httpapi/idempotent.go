@@ -84,7 +84,7 @@ func (a *API) serveIdempotent(ctx context.Context, c *gin.Context, body []byte, 
 func (a *API) release(ctx context.Context, attempt *idempotency.Attempt) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := attempt.Release(ctx); err != nil { // the claim expires by itself
+	if err := attempt.Release(ctx); err != nil { // not fatal: the claim expires by itself
 		a.log.LogAttrs(ctx, slog.LevelWarn, "failed to release an idempotency key", slog.Any("cause", err))
 	}
 }

@@ -39,18 +39,22 @@ const requestTimeout = 20 * time.Second
 // error.
 type handler[I, O any] func(ctx context.Context, in I) (O, error)
 
+// Get registers a GET route of a module. It panics for a route without a rule.
 func Get[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
 	handle(r, http.MethodGet, path, rule, h, doc)
 }
 
+// Post registers a POST route, like Get.
 func Post[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
 	handle(r, http.MethodPost, path, rule, h, doc)
 }
 
+// Patch registers a PATCH route, like Get.
 func Patch[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
 	handle(r, http.MethodPatch, path, rule, h, doc)
 }
 
+// Delete registers a DELETE route, like Get.
 func Delete[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
 	handle(r, http.MethodDelete, path, rule, h, doc)
 }

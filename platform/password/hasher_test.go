@@ -59,7 +59,7 @@ func TestParametersOfNewHashes(t *testing.T) {
 	h := New(Options{Parameters: former})
 	stored := hash(t, h, "password")
 	if !strings.HasPrefix(stored, "$argon2id$v=19$m=19456,t=2,p=1$") || !strings.HasPrefix(h.absent, "$argon2id$v=19$m=19456,t=2,p=1$") {
-		t.Errorf("it makes %s and compares nobody's with %s", stored, h.absent)
+		t.Errorf("Hash returns %s, and VerifyAbsent compares with %s", stored, h.absent)
 	}
 	want(t, h, stored, "password", true, false)
 	want(t, New(Options{}), stored, "password", true, true)
@@ -107,7 +107,7 @@ func TestLongPasswordCutByTheFormerServiceLogsIn(t *testing.T) {
 	}
 }
 
-func TestBcryptDoesNotTakeANULForTheEnd(t *testing.T) {
+func TestBcryptDoesNotEndAtANUL(t *testing.T) {
 	h := New(Options{})
 	made, err := bcrypt.GenerateFromPassword([]byte("a"), bcrypt.MinCost)
 	if err != nil {
@@ -254,8 +254,8 @@ func BenchmarkHash(b *testing.B) {
 	}
 }
 
-// BenchmarkEquallyStrong compares the settings that OWASP calls equally strong, on
-// all cores at once, as in a storm of log-ins.
+// BenchmarkEquallyStrong compares the settings that OWASP lists as equally strong, on all
+// cores at once, as in a burst of log-ins.
 func BenchmarkEquallyStrong(b *testing.B) {
 	for _, p := range []Parameters{{47104, 1, 1}, {19456, 2, 1}, {12288, 3, 1}, {9216, 4, 1}, {7168, 5, 1}} {
 		b.Run(p.String(), func(b *testing.B) {

@@ -104,7 +104,7 @@ func TestHeavyHashTakesTheTurnsItIsWorth(t *testing.T) {
 	})
 	ran := false
 	if err := newTurns(1, 0).take(t.Context(), heavy.turns(), func() { ran = true }); err != nil || !ran {
-		t.Errorf("worth more than there are: %v", err)
+		t.Errorf("a hash that needs more turns than exist: %v", err)
 	}
 }
 
@@ -122,7 +122,8 @@ func TestTurnIsGivenBackAfterAPanic(t *testing.T) {
 	}
 }
 
-// A flood may not cost more memory than its turns, and the garbage of as many.
+// TestMemoryStaysBounded: a flood of requests uses at most the memory of the turns, and as
+// much garbage.
 func TestMemoryStaysBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -170,7 +171,7 @@ func occupy(t testing.TB, h *Hasher) (stop func()) {
 	return func() { close(free); done.Wait() }
 }
 
-// TestFewerHashesAtOnceInLittleMemory: whatever the cores, one is always computed.
+// TestFewerHashesAtOnceInLittleMemory: at least one can always run.
 func TestFewerHashesAtOnceInLittleMemory(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -28,7 +28,7 @@ func TestABurstAndThenOneInEachInterval(t *testing.T) {
 	}
 	now = now.Add(time.Minute)
 	if l.Allow(t.Context(), "a") != nil || l.Allow(t.Context(), "a") == nil {
-		t.Error("an interval later there is not exactly one more")
+		t.Error("after an interval, not exactly one more attempt is allowed")
 	}
 }
 
@@ -49,7 +49,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d keys", len(l.keys))
 	}
 	if l.Allow(t.Context(), "0") == nil {
-		t.Error("a busy key was forgotten for others")
+		t.Error("a busy key was dropped for others")
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"guildhall/platform/recent"
 )
 
-func TestWhatIsUsedStaysAndTheRestGoes(t *testing.T) {
+func TestUsedEntriesStayAndOthersAreDropped(t *testing.T) {
 	m := recent.New[int, string](10)
 	if _, found := m.Find(0); found {
 		t.Error("found in nothing")

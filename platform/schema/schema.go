@@ -109,25 +109,25 @@ func (t Table) fault() string {
 	case t.Name == "":
 		return "has no name"
 	case t.Owner == Owner{}:
-		return "does not say whose its rows are"
+		return "has no Owner"
 	case t.Tenants.reason == "":
-		return "does not say what keeps organizations apart"
+		return "has no Tenants"
 	case t.Tenants.HasPolicy() && t.Owner.organization == "":
-		return "has a policy, but is of no organization"
+		return "has a policy, but no column of the organization"
 	case !t.Standing.said:
-		return "does not say whether it decides on a standing"
+		return "has no Standing"
 	case !isLine && t.Archive.of == "" && t.Archive.reason == "":
-		return "does not say whether it travels in an archive"
+		return "has no Archive"
 	case isLine && t.Owner.organization == "":
-		return "travels in an archive, but is of no organization"
+		return "is exported, but has no column of the organization"
 	case l.Optional && l.Key == "":
-		return "has an optional line of which there must be one: give it a key"
+		return "has an optional line without a key, although exactly one line is required"
 	case t.Retention.how == "":
-		return "does not say how long its rows stay"
+		return "has no Retention"
 	case !t.Invariants.said:
-		return "does not say what must be true of it"
+		return "has no Invariants"
 	case t.Sample.rows == nil && t.Sample.reason == "":
-		return "does not say what sample data it gets"
+		return "has no Sample"
 	}
 	return ""
 }

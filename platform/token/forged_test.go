@@ -23,7 +23,7 @@ func refreshPayload(changes map[string]any) string {
 	return payload(all)
 }
 
-// TestForgedRefreshTokens holds the other parser to the same.
+// TestForgedRefreshTokens checks the same for refresh tokens.
 func TestForgedRefreshTokens(t *testing.T) {
 	now := start
 	s := newService(&now)
@@ -66,7 +66,7 @@ func TestForgedRefreshTokens(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, got, err)
 		}
 	}
-	// A claim in another case is another claim, and one that is not known is left alone.
+	// The names of claims are case-sensitive, and unknown claims are ignored.
 	for _, name := range []string{"SUB", "Sub", "ſub", "unknown"} {
 		got, err := s.ParseRefresh(sign(goodRefreshHeader, map[string]any{name: uuid.NewString()}))
 		if err != nil || got.UserID != someone {
@@ -75,8 +75,8 @@ func TestForgedRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestCutAndFlippedRefreshTokens: every prefix, every bit, and no second
-// spelling of the same token.
+// TestCutAndFlippedRefreshTokens: every prefix and every flipped bit is refused, and so is
+// any other encoding of the same token.
 func TestCutAndFlippedRefreshTokens(t *testing.T) {
 	now := start
 	s := newService(&now)
@@ -107,7 +107,7 @@ func TestCutAndFlippedRefreshTokens(t *testing.T) {
 	} {
 		refused(fmt.Sprintf("%.20q (%d bytes)", other, len(other)), other)
 	}
-	// The last character of a base64 text has bits to spare; they must be zero.
+	// The last character of a base64 text has unused bits, which must be zero.
 	for _, last := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
 		if other := text[:len(text)-1] + string(last); other != text {
 			refused("last character "+string(last), other)
@@ -115,7 +115,7 @@ func TestCutAndFlippedRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestEachTimeHasTheLeeway, to the second and in its own direction.
+// TestEachTimeHasTheLeeway: to the second, and in the right direction.
 func TestEachTimeHasTheLeeway(t *testing.T) {
 	now := start
 	s := newService(&now)
@@ -140,7 +140,7 @@ func TestEachTimeHasTheLeeway(t *testing.T) {
 	}
 }
 
-// TestIssuedTokensFit: what is signed here is taken back here.
+// TestIssuedTokensFit: every issued token is accepted.
 func TestIssuedTokensFit(t *testing.T) {
 	now := start.Add(999 * time.Millisecond)
 	s := newService(&now)
@@ -197,8 +197,8 @@ func TestIssuedTokensFit(t *testing.T) {
 	}
 }
 
-// FuzzParseRaw hands both parsers any text. Only what the key has signed, kind
-// by kind, is taken.
+// FuzzParseRaw gives any text to both parsers. They accept only tokens that were signed
+// with the key of their kind.
 func FuzzParseRaw(f *testing.F) {
 	now := start
 	s := newService(&now)
@@ -234,8 +234,8 @@ func FuzzParseRaw(f *testing.F) {
 	})
 }
 
-// FuzzParseSigned signs any header and claims as a refresh token, as somebody
-// with another version of the service would: what is taken is complete.
+// FuzzParseSigned signs any header and claims as a refresh token, as another version of
+// the service could: an accepted token is complete.
 func FuzzParseSigned(f *testing.F) {
 	now := start
 	s := newService(&now)

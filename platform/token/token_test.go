@@ -30,7 +30,7 @@ func newService(now *time.Time) *Service {
 	})
 }
 
-// forge signs whatever it is given, as JSON texts.
+// forge signs any header and payload, given as JSON.
 func forge(header, payload string, key []byte, h func() hash.Hash) string {
 	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
 	mac := hmac.New(h, key)
@@ -40,7 +40,7 @@ func forge(header, payload string, key []byte, h func() hash.Hash) string {
 
 const goodHeader = `{"alg":"HS256","typ":"at+jwt"}`
 
-// payload of a good access token, with changes; nil takes a claim away.
+// payload returns the claims of a valid access token with changes; nil removes a claim.
 func payload(changes map[string]any) string {
 	claims := map[string]any{
 		"iss": "guildhall", "aud": "guildhall", "sub": someone.String(), "sid": session.String(), "jti": "x",
@@ -58,7 +58,7 @@ func payload(changes map[string]any) string {
 	return string(text)
 }
 
-func TestATokenSaysWhatWasIssued(t *testing.T) {
+func TestParsedClaimsAreThoseIssued(t *testing.T) {
 	now := start
 	s := newService(&now)
 	organization := uuid.NullUUID{UUID: uuid.New(), Valid: true}
@@ -103,7 +103,7 @@ func TestTimesOfATokenAndTheLeeway(t *testing.T) {
 	}
 }
 
-// TestForgedTokens after RFC 8725.
+// TestForgedTokens has attacks that RFC 8725 describes.
 func TestForgedTokens(t *testing.T) {
 	now := start
 	s := newService(&now)
@@ -156,7 +156,7 @@ func TestForgedTokens(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, got, err)
 		}
 	}
-	// Where a key is to be fetched or found is not the token's to say; these are not looked at.
+	// A token can't choose its key: these members are ignored.
 	for _, header := range []string{`{"alg":"HS256","typ":"at+jwt","kid":"../../dev/null"}`, `{"alg":"HS256","typ":"at+jwt","jku":"https://evil.example","jwk":{}}`} {
 		if _, err := s.ParseAccess(forge(header, payload(nil), refreshKey, sha256.New)); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", header, err)
@@ -183,7 +183,7 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-func TestNothingIsIssuedForNobody(t *testing.T) {
+func TestNothingIsIssuedForANilID(t *testing.T) {
 	now := start
 	s := newService(&now)
 	end := start.Add(time.Hour)
@@ -224,8 +224,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// BenchmarkParseAccess reads a token that was not seen before, with the header that
-// sign writes and with the same members in another order.
+// BenchmarkParseAccess parses a token that is not cached: once with the header that sign
+// writes, and once with the same members in another order.
 func BenchmarkParseAccess(b *testing.B) {
 	now := start
 	s := newService(&now)
