@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -49,6 +51,25 @@ func TestAnArchiveOfVersion1(t *testing.T) {
 	}
 	// Accounts without a hash get one that no password has.
 	was := strings.Split(strings.TrimSuffix(passwordHash.ReplaceAllString(string(content), `"password_hash":null`), "\n"), "\n")
+	for name, content := range map[string][]byte{"as it is": content, "with optional lines": withOptionalLines(content)} {
+		t.Run(name, func(t *testing.T) { importsAndExports(t, was, content) })
+	}
+}
+
+// withOptionalLines returns the content with a line of an unknown type behind each line.
+func withOptionalLines(content []byte) []byte {
+	var b bytes.Buffer
+	lines := bytes.SplitAfter(bytes.TrimSuffix(content, []byte("\n")), []byte("\n"))
+	for _, line := range lines[:len(lines)-1] {
+		b.Write(line)
+		b.WriteString(`{"type":"zzz","optional":true}` + "\n")
+	}
+	fmt.Fprintf(&b, `{"type":"end","lines":%d,"sha256":"%x"}`+"\n", 2*len(lines)-1, sha256.Sum256(b.Bytes()))
+	return b.Bytes()
+}
+
+func importsAndExports(t *testing.T, was []string, content []byte) {
+	t.Helper()
 	each(t, func(t *testing.T, s *service) {
 		s.later(time.Until(time.Date(2026, time.November, 28, 22, 0, 0, 0, time.UTC))) // it has been exported
 		sum, err := transfers(s.kernel, s.app).Import(everything, bytes.NewReader(packed(content)), transfer.ImportOptions{})

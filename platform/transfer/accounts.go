@@ -31,8 +31,8 @@ func (l *load) settle(ctx context.Context, batch []entry) error {
 	}
 	var missing []entry
 	for i, e := range batch {
-		// The people of this batch are the last ones that were read.
-		p := &l.people[e.number-2]
+		p := &l.people[l.settled]
+		l.settled++
 		if id, found := here[emails[i]]; found {
 			p.here = id
 			l.result.Found++

@@ -19,6 +19,7 @@ type load struct {
 	*reading
 	options ImportOptions
 	batch   []entry // all of one type
+	settled int     // how many of the people have an account here
 	result  Summary
 }
 
