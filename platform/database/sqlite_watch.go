@@ -93,6 +93,10 @@ func (w *Watch) invalidatedBy(action int, table, column string) bool {
 	default:
 		return true
 	}
+	return w.invalidatedByWrite(write)
+}
+
+func (w *Watch) invalidatedByWrite(write Write) bool {
 	return w.invalidates == nil || w.invalidates(write)
 }
 

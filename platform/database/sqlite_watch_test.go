@@ -145,3 +145,20 @@ func TestWatchKnowsANewTrigger(t *testing.T) {
 		}
 	}
 }
+
+// SQLite reports the INSERT of a REPLACE, and not the rows that it deletes.
+func TestWatchKnowsATriggerThatReplaces(t *testing.T) {
+	t.Parallel()
+	url, changes := watched(t)
+	other := open(t, url)
+	trigger := "CREATE TRIGGER visited AFTER UPDATE ON visits BEGIN INSERT OR REPLACE INTO members (id) VALUES (1); END"
+	if err := other.InBulk(t.Context(), func(ctx context.Context) error { _, err := other.Exec(ctx, trigger); return err }); err != nil {
+		t.Fatal(err)
+	}
+	changes("INSERT INTO visits (id) VALUES (?)", 1)
+	for i := range 3 {
+		if !changes("UPDATE visits SET id = id WHERE id = ?", 1) {
+			t.Errorf("what the trigger replaces was missed, time %d", i)
+		}
+	}
+}

@@ -49,21 +49,32 @@ type writerConn struct {
 	verdicts *recent.Map[string, bool] // whether a statement invalidates, by its text
 
 	changed      bool // the transaction invalidates
+	writes       bool // SQLite has reported a write of the current statement
 	prepared     bool // SQLite has prepared the current statement
 	invalidating bool // the current statement invalidates
 }
 
-// authorize is called by SQLite while it prepares a statement.
+// authorize is called by SQLite while it prepares a statement. An INSERT that is not the
+// statement's first write is a trigger's. It may be a REPLACE, of which SQLite does not
+// report the rows that it deletes.
 func (c *writerConn) authorize(action int, first, second, _ string) int {
 	c.prepared = true
-	if c.watch.invalidatedBy(action, first, second) {
+	invalidates := c.watch.invalidatedBy(action, first, second)
+	if action == sqlite3.SQLITE_INSERT && c.writes {
+		invalidates = invalidates || c.watch.invalidatedByWrite(Write{Operation: Delete, Table: first})
+	}
+	if invalidates {
 		c.changed, c.invalidating = true, true
+	}
+	switch action {
+	case sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE:
+		c.writes = true
 	}
 	return sqlite3.SQLITE_OK
 }
 
 // begin and end are called before and after the driver runs a statement.
-func (c *writerConn) begin() { c.prepared, c.invalidating = false, false }
+func (c *writerConn) begin() { c.prepared, c.invalidating, c.writes = false, false, false }
 
 func (c *writerConn) end(text string) {
 	if c.prepared {
