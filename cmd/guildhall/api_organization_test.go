@@ -150,6 +150,35 @@ func TestASuspendedOrganizationStandsStill(t *testing.T) {
 	})
 }
 
+// TestASuspendedOrganizationAuthorizesNobody: a product's back end that asks who its
+// caller is in an organization gets the refusal that every other route gives.
+func TestASuspendedOrganizationAuthorizesNobody(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		operator, ada := s.operator("Operator"), s.person("Ada")
+		grace := s.person("Grace").joins(ada, false)
+		named := []string{"X-Organization-ID", ada.organization}
+		for _, who := range []*actor{ada, grace, operator} {
+			who.get("/auth/me", named...).is(200)
+		}
+		ada.post(ada.org("/suspend"), because()).is(200)
+		for _, who := range []*actor{ada, grace} {
+			who.get("/auth/me", named...).is(403, "organization_suspended")
+			who.get("/auth/sessions", named...).is(200) // theirs, whatever becomes of the organization
+		}
+		if got := operator.get("/auth/me", named...).is(200).str("organization.is_suspended"); got != "" && got != "true" {
+			t.Errorf("a platform administrator sees %q", got)
+		}
+		// What a token carries is told, and does not stand in the way.
+		if got := ada.get("/auth/me").is(200); got.str("organization.id") != ada.organization || got.str("organization.is_suspended") != "true" {
+			t.Errorf("%s", got.body)
+		}
+		ada.post(ada.org("/activate"), nil).is(200)
+		if got := grace.get("/auth/me", named...).is(200).str("organization.is_suspended"); got != "false" {
+			t.Errorf("is_suspended is %s", got)
+		}
+	})
+}
+
 func TestWhatThePlatformSuspendedAnOwnerCantLift(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		operator, ada := s.operator("Operator"), s.person("Ada")

@@ -30,10 +30,10 @@ func (*Module) Migrations() []migrate.Migration { return migrations() }
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("People, their profiles and their standing.")
-	rule, getMe := access.Reading(access.SignedIn(), selfRow, m.getMe)
+	rule, getMe := access.Reading(access.SignedIn().InGoodStanding(), selfRow, m.getMe)
 	httpapi.Get(r, "/auth/me", rule, getMe, httpapi.Doc{
 		ID: "getMe", Summary: "Show the caller",
-		Description: "`organization` is the active one. It is null if none is active or the membership was lost.",
+		Description: "`organization` is the active one. It is null if none is active or the membership was lost. One that `X-Organization-ID` names must be in good standing, and the caller in it.",
 	})
 	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
 		ID: "listUsers", Summary: "List the people of the active organization", MayLag: true,

@@ -110,7 +110,7 @@ func viewOfSelf(c access.Caller, r *self) meView {
 		IsArchived:  s.AccountArchived,
 	}}
 	if c.Role != access.NoRole && r.organization != nil {
-		me.Organization = &activeOrganizationView{ID: c.OrganizationID.UUID, Name: *r.organization, Role: c.Role}
+		me.Organization = &activeOrganizationView{ID: c.OrganizationID.UUID, Name: *r.organization, Role: c.Role, IsSuspended: s.OrganizationSuspended}
 	}
 	return me
 }

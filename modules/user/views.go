@@ -35,9 +35,10 @@ type userSuspensionView struct {
 }
 
 type activeOrganizationView struct {
-	ID   uuid.UUID   `json:"id"`
-	Name string      `json:"name" example:"Analytical Engines"`
-	Role access.Role `json:"role"`
+	ID          uuid.UUID   `json:"id"`
+	Name        string      `json:"name" example:"Analytical Engines"`
+	Role        access.Role `json:"role"`
+	IsSuspended bool        `json:"is_suspended" example:"false" description:"Whether the organization is. Then it answers other requests of its members with 403."`
 }
 
 type meView struct {

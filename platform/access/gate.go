@@ -205,15 +205,17 @@ func (g *Gate) decideNamed(c *Caller, s Standing, named bool) error {
 	switch {
 	case !c.OrganizationID.Valid:
 	case s.OrganizationExists && s.PlatformAdmin && !s.OrganizationArchived:
-	case s.Present() && s.MembershipGood():
+	case s.Present() && s.MembershipGood() && !(named && c.rule.standing && s.OrganizationSuspended):
 	case !named:
 		c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole
 	case !s.Present():
 		return ErrOrganizationNotFound
 	case s.MembershipSuspended:
 		return ErrMembershipSuspended
-	default:
+	case !s.MembershipActive:
 		return ErrMembershipInactive
+	default:
+		return ErrOrganizationSuspended
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type Rule struct {
 	archived  bool
 	row       row // additional columns that the gate reads; nil for most rules
 
+	standing        bool
 	orPlatformAdmin bool
 	withoutPerson   bool
 }
@@ -69,6 +70,10 @@ func Org(least Role) Rule { return Rule{scope: pathOrg, min: least} }
 // OrPlatformAdmin admits platform administrators to a Self rule.
 func (r Rule) OrPlatformAdmin() Rule { r.orPlatformAdmin = true; return r }
 
+// InGoodStanding refuses a suspended organization that X-Organization-ID names, on a
+// route about the caller that says what they are in it.
+func (r Rule) InGoodStanding() Rule { r.standing = true; return r }
+
 // WithoutPerson says that the path names no person, so that the route never answers that
 // the person does not exist.
 func (r Rule) WithoutPerson() Rule { r.withoutPerson = true; return r }
@@ -112,16 +117,21 @@ func (r Rule) needed() Role {
 
 // Refusals returns the gate's possible refusals for the rule, except those of the token.
 func (r Rule) Refusals() []*fault.Error {
+	// Of an organization that X-Organization-ID names, and the route only reads.
+	named := []*fault.Error{ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
 	var list []*fault.Error
 	switch r.scope {
 	case undeclared, public:
 		return nil
 	case signedIn:
-		return []*fault.Error{ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
+		if r.standing {
+			return append(named, ErrOrganizationSuspended)
+		}
+		return named
 	case acquaintance:
-		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
+		return append(named, ErrUserNotFound)
 	case self:
-		return []*fault.Error{ErrUserNotFound, ErrOrganizationNotFound, ErrNotYours, ErrMembershipSuspended, ErrMembershipInactive}
+		return append(named, ErrUserNotFound, ErrNotYours)
 	case platformAdmin:
 		list = []*fault.Error{ErrOrganizationNotFound, ErrPlatformAdminRequired}
 		if !r.withoutPerson {
