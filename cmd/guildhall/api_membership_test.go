@@ -179,12 +179,20 @@ func TestPermissions(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 			c.who.get(ada.org("/permissions/" + c.who.id)).is(200)
+			if got := flags(c.who.get(ada.org("/permissions/me")).is(200)); got != c.want {
+				t.Errorf("of oneself: %s, want %s", got, c.want)
+			}
 		}
+		s.person("Stranger").get(ada.org("/permissions/me")).is(404, "organization_not_found")
+		s.operator("Root").get(ada.org("/permissions/me")).is(404, "member_not_found")
 		member.get(ada.org("/permissions/"+ada.id)).is(403, "insufficient_role")
 		admin.post("/users/"+member.id+"/suspend", because()).is(200)
 		if got := flags(admin.get(ada.org("/permissions/" + member.id)).is(200)); got != "member: is_member" {
 			t.Errorf("suspended: %s", got)
 		}
+		member.get(ada.org("/permissions/me")).is(403, "membership_suspended")
+		ada.post(ada.org("/suspend"), because()).is(200)
+		admin.get(ada.org("/permissions/me")).is(403, "organization_suspended")
 	})
 }
 

@@ -68,6 +68,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "The former owner stays as an admin.",
 		Refusals:    httpapi.Refusals(errNotAMember, errAlreadyOwner, errNotInGoodStanding),
 	})
+	httpapi.Get(r, organization+"/permissions/me", member, m.getMyPermissions, httpapi.Doc{
+		ID: "getMyPermissions", Summary: "Show what one may do",
+		Description: "What a product's back end asks to authorize a request, with the access token of its user: one call says whether the token is valid, and what the person may do in the organization now. Platform administrators who are no members get 404.",
+		Refusals:    httpapi.Refusals(errMemberNotFound),
+	})
 	httpapi.Get(r, organization+"/permissions/:user_id", member, m.getPermissions, httpapi.Doc{
 		ID: "getPermissions", Summary: "Show what a member may do",
 		Refusals: httpapi.Refusals(errMemberNotFound, access.ErrInsufficientRole),

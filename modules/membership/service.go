@@ -281,6 +281,12 @@ func (svc *Service) getOwner(ctx context.Context, in organizationPath) (memberVi
 	return svc.store.owner(ctx, in.OrganizationID)
 }
 
+// getMyPermissions returns what the caller may do. It refuses a platform administrator
+// who is no member (member_not_found).
+func (svc *Service) getMyPermissions(ctx context.Context, in organizationPath) (permissionsView, error) {
+	return svc.getPermissions(ctx, memberPath{in, access.From(ctx).UserID})
+}
+
 // getPermissions returns what a member may do. Callers may ask about themselves, admins
 // about any member.
 func (svc *Service) getPermissions(ctx context.Context, in memberPath) (permissionsView, error) {
