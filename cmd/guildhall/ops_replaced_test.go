@@ -197,7 +197,7 @@ func TestALogThatBelongsToAnotherFile(t *testing.T) {
 		t.Parallel()
 		r := killed(t)
 		r.rename(r.path, r.path+".away")
-		refused(r, "is not there")
+		refused(r, "is missing or empty")
 		r.rename(r.path+".away", r.path)
 		r.serve()
 		r.logIn().is(200)
