@@ -146,14 +146,10 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationV
 		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
 	}
 	return svc.change(ctx, id, audit.OrganizationSuspend, audit.ReasonDetails(reason, until), func(ctx context.Context, locked access.Locked) error {
-		suspended, err := svc.store.lifecycle.Suspend(ctx, lifecycle.Of(id), lifecycle.Suspension{
+		return svc.store.lifecycle.Suspend(ctx, lifecycle.Of(id), lifecycle.Suspension{
 			Reason: reason, ByPlatform: locked.Caller.ActsAsPlatformAdmin(access.Owner),
 			SuspendedAt: svc.now(), SuspendedBy: locked.Caller.By(), SuspendedUntil: until,
 		})
-		if err == nil && !suspended {
-			err = errAlreadySuspended
-		}
-		return err
 	})
 }
 
@@ -171,16 +167,8 @@ func (svc *Service) activate(ctx context.Context, in organizationPath) (organiza
 // archive archives the organization. It refuses an archived one (already_archived).
 func (svc *Service) archive(ctx context.Context, in archiveInput) (organizationView, error) {
 	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.ReasonDetails(string(in.Reason), nil), func(ctx context.Context, locked access.Locked) error {
-		return svc.archiveOne(ctx, in.OrganizationID, string(in.Reason), locked.Caller)
+		return svc.store.lifecycle.Archive(ctx, lifecycle.Of(in.OrganizationID), string(in.Reason), locked.Caller.By(), svc.now())
 	})
-}
-
-func (svc *Service) archiveOne(ctx context.Context, id uuid.UUID, reason string, caller access.Caller) error {
-	archived, err := svc.store.lifecycle.Archive(ctx, lifecycle.Of(id), reason, caller.By(), svc.now())
-	if err == nil && !archived {
-		err = errAlreadyArchived
-	}
-	return err
 }
 
 // unarchive restores an archived organization. It refuses any other (not_archived).
@@ -190,11 +178,7 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizat
 		details = audit.ReasonDetails(string(*in.Reason), nil)
 	}
 	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, locked access.Locked) error {
-		restored, err := svc.store.lifecycle.Unarchive(ctx, lifecycle.Of(in.OrganizationID), (*string)(in.Reason), locked.Caller.By(), svc.now())
-		if err == nil && !restored {
-			err = errNotArchived
-		}
-		return err
+		return svc.store.lifecycle.Unarchive(ctx, lifecycle.Of(in.OrganizationID), (*string)(in.Reason), locked.Caller.By(), svc.now())
 	})
 }
 
@@ -213,7 +197,7 @@ func (svc *Service) ArchiveWithOwner(ctx context.Context, userID uuid.UUID, reas
 		}
 	}
 	for _, o := range owned {
-		if err := svc.archiveOne(ctx, o.id, reason, access.From(ctx)); err != nil {
+		if err := svc.store.lifecycle.Archive(ctx, lifecycle.Of(o.id), reason, access.From(ctx).By(), svc.now()); err != nil {
 			return err
 		}
 		if err := svc.trail.Record(ctx, audit.Event{Action: audit.OrganizationArchive, OrganizationID: audit.In(o.id), UserID: userID}); err != nil {

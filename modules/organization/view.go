@@ -38,6 +38,7 @@ func newStore(db *database.DB) *store {
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "organization_active_status", Suspensions: "organization_suspensions", Archives: "organization_archives",
 			Key: []string{"organization_id"}, ByPlatform: true,
+			AlreadySuspended: errAlreadySuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
 		}),
 		findSQL: build("SELECT " + viewColumns + `
 			FROM (SELECT %[1]s AS id, %[2]s AS now) k JOIN organizations o ON o.id = k.id` + viewJoins),

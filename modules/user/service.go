@@ -213,12 +213,8 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 		if err := svc.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		archived, err := svc.store.lifecycle.Archive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now())
-		if err != nil {
+		if err := svc.store.lifecycle.Archive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {
 			return err
-		}
-		if !archived {
-			return errAlreadyArchived
 		}
 		if err := svc.beforeArchive(ctx, id, reason); err != nil {
 			return err
@@ -243,12 +239,8 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view user
 		if err := svc.gate.LockUser(ctx, id); err != nil {
 			return err
 		}
-		restored, err := svc.store.lifecycle.Unarchive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now())
-		if err != nil {
+		if err := svc.store.lifecycle.Unarchive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {
 			return err
-		}
-		if !restored {
-			return errNotArchived
 		}
 		event := audit.Event{Action: audit.UserUnarchived, UserID: id}
 		if reason != nil {

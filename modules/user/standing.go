@@ -141,14 +141,11 @@ func (svc *Service) suspend(ctx context.Context, in suspendInput) (userView, err
 		if !s.isAccount() && s.target.Role == access.Owner {
 			return errOwnerRequired
 		}
-		suspended, err := svc.store.lifecycle.Suspend(ctx, s.key(), Suspension{
+		err := svc.store.lifecycle.Suspend(ctx, s.key(), Suspension{
 			Reason: reason, SuspendedAt: svc.now(), SuspendedBy: access.From(ctx).By(), SuspendedUntil: until,
 		})
 		if err != nil {
 			return err
-		}
-		if !suspended {
-			return errAlreadySuspended
 		}
 		return svc.endSessions(ctx, s, "account_suspended")
 	})

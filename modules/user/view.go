@@ -55,6 +55,7 @@ func newStore(db *database.DB) *store {
 		db: db,
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "user_active_status", Suspensions: "user_suspensions", Archives: "user_archives", Key: []string{"user_id", "organization_id"},
+			AlreadySuspended: errAlreadySuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
 		}),
 		findSQL:  build(viewColumns, oneUser),
 		pagedSQL: build(viewColumns, memberPage) + "\nORDER BY u.id",

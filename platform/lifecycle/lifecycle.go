@@ -14,6 +14,7 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/database"
+	"guildhall/platform/fault"
 )
 
 // Tables names the tables of one kind of subject.
@@ -25,19 +26,15 @@ type Tables struct {
 	// ByPlatform says that Suspensions has a column by_operator, which marks the
 	// suspensions by platform administrators.
 	ByPlatform bool
+	// The refusals of Suspend, Archive and Unarchive, in the words of the subject.
+	AlreadySuspended, AlreadyArchived, NotArchived *fault.Error
 }
 
 // Subject has the values of Tables.Key. A value that is not valid is NULL.
 type Subject []uuid.NullUUID
 
-// Of returns the subject with these ids.
-func Of(ids ...uuid.UUID) Subject {
-	s := make(Subject, len(ids))
-	for i, id := range ids {
-		s[i] = uuid.NullUUID{UUID: id, Valid: true}
-	}
-	return s
-}
+// Of returns the subject of a key of one column.
+func Of(id uuid.UUID) Subject { return Subject{{UUID: id, Valid: true}} }
 
 // Suspension is a suspension in force. If SuspendedBy is not valid, a command on the
 // server suspended the subject.
@@ -131,10 +128,10 @@ func (s *Store) settle(ctx context.Context, subject Subject, now time.Time) erro
 	return nil
 }
 
-// Suspend suspends the subject. It returns false if it is suspended already.
-func (s *Store) Suspend(ctx context.Context, subject Subject, n Suspension) (bool, error) {
+// Suspend suspends the subject. It refuses one that is suspended (AlreadySuspended).
+func (s *Store) Suspend(ctx context.Context, subject Subject, n Suspension) error {
 	if err := s.settle(ctx, subject, n.SuspendedAt); err != nil {
-		return false, err
+		return err
 	}
 	args := subject.values(newID())
 	if s.tables.ByPlatform {
@@ -142,12 +139,12 @@ func (s *Store) Suspend(ctx context.Context, subject Subject, n Suspension) (boo
 	}
 	_, err := s.db.Exec(ctx, s.suspendSQL, append(args, n.Reason, n.SuspendedAt, n.SuspendedBy, n.SuspendedUntil)...)
 	if database.IsDuplicate(err) {
-		return false, nil
+		return s.tables.AlreadySuspended
 	}
 	if err != nil {
-		return false, fmt.Errorf("suspend in %s: %w", s.tables.Suspensions, err)
+		return fmt.Errorf("suspend in %s: %w", s.tables.Suspensions, err)
 	}
-	return true, nil
+	return nil
 }
 
 // Lift lifts the suspension in force, if any.
@@ -187,30 +184,30 @@ func (s *Store) Suspension(ctx context.Context, subject Subject, now time.Time) 
 	return &found, nil
 }
 
-// Archive archives the subject and makes it inactive. It returns false if it is
-// archived already.
-func (s *Store) Archive(ctx context.Context, subject Subject, reason string, by uuid.NullUUID, now time.Time) (bool, error) {
+// Archive archives the subject and makes it inactive. It refuses one that is archived
+// (AlreadyArchived).
+func (s *Store) Archive(ctx context.Context, subject Subject, reason string, by uuid.NullUUID, now time.Time) error {
 	_, err := s.db.Exec(ctx, s.archiveSQL, newID(), subject[0], reason, now, by)
 	if database.IsDuplicate(err) {
-		return false, nil
+		return s.tables.AlreadyArchived
 	}
 	if err != nil {
-		return false, fmt.Errorf("archive in %s: %w", s.tables.Archives, err)
+		return fmt.Errorf("archive in %s: %w", s.tables.Archives, err)
 	}
-	return true, s.Deactivate(ctx, subject, by, now)
+	return s.Deactivate(ctx, subject, by, now)
 }
 
-// Unarchive restores the subject and makes it active. It returns false if it is not
-// archived.
-func (s *Store) Unarchive(ctx context.Context, subject Subject, reason *string, by uuid.NullUUID, now time.Time) (bool, error) {
+// Unarchive restores the subject and makes it active. It refuses one that is not archived
+// (NotArchived).
+func (s *Store) Unarchive(ctx context.Context, subject Subject, reason *string, by uuid.NullUUID, now time.Time) error {
 	n, err := s.db.Exec(ctx, s.unarchiveSQL, now, by, reason, subject[0])
 	if err != nil {
-		return false, fmt.Errorf("unarchive in %s: %w", s.tables.Archives, err)
+		return fmt.Errorf("unarchive in %s: %w", s.tables.Archives, err)
 	}
 	if n == 0 {
-		return false, nil
+		return s.tables.NotArchived
 	}
-	return true, s.Activate(ctx, subject, by, now)
+	return s.Activate(ctx, subject, by, now)
 }
 
 // OpenArchive returns the archive in force, or nil.
