@@ -70,8 +70,8 @@ func Org(least Role) Rule { return Rule{scope: pathOrg, min: least} }
 // OrPlatformAdmin admits platform administrators to a Self rule.
 func (r Rule) OrPlatformAdmin() Rule { r.orPlatformAdmin = true; return r }
 
-// InGoodStanding refuses a suspended organization that X-Organization-ID names, on a
-// route about the caller that says what they are in it.
+// InGoodStanding makes a SignedIn rule refuse a suspended organization that
+// X-Organization-ID names. It is for a route that returns the caller's role there.
 func (r Rule) InGoodStanding() Rule { r.standing = true; return r }
 
 // WithoutPerson says that the path names no person, so that the route never answers that
@@ -117,21 +117,21 @@ func (r Rule) needed() Role {
 
 // Refusals returns the gate's possible refusals for the rule, except those of the token.
 func (r Rule) Refusals() []*fault.Error {
-	// Of an organization that X-Organization-ID names, and the route only reads.
-	named := []*fault.Error{ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
+	// Refusals about the caller's membership in the organization.
+	membership := []*fault.Error{ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
 	var list []*fault.Error
 	switch r.scope {
 	case undeclared, public:
 		return nil
 	case signedIn:
 		if r.standing {
-			return append(named, ErrOrganizationSuspended)
+			return append(membership, ErrOrganizationSuspended)
 		}
-		return named
+		return membership
 	case acquaintance:
-		return append(named, ErrUserNotFound)
+		return append(membership, ErrUserNotFound)
 	case self:
-		return append(named, ErrUserNotFound, ErrNotYours)
+		return append(membership, ErrUserNotFound, ErrNotYours)
 	case platformAdmin:
 		list = []*fault.Error{ErrOrganizationNotFound, ErrPlatformAdminRequired}
 		if !r.withoutPerson {
@@ -144,7 +144,7 @@ func (r Rule) Refusals() []*fault.Error {
 		list = append(list, ErrOrganizationRequired)
 	case pathOrg:
 	}
-	list = append(list, ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive)
+	list = append(list, membership...)
 	if !r.suspended {
 		list = append(list, ErrOrganizationSuspended)
 	}
