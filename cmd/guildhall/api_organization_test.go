@@ -150,8 +150,8 @@ func TestASuspendedOrganizationStandsStill(t *testing.T) {
 	})
 }
 
-// TestASuspendedOrganizationAuthorizesNobody: a product's back end that asks who its
-// caller is in an organization gets the refusal that every other route gives.
+// TestASuspendedOrganizationAuthorizesNobody asks for the caller's role, as the back end of
+// a product does. It must get the refusal that the routes of the organization give.
 func TestASuspendedOrganizationAuthorizesNobody(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		operator, ada := s.operator("Operator"), s.person("Ada")
@@ -163,12 +163,12 @@ func TestASuspendedOrganizationAuthorizesNobody(t *testing.T) {
 		ada.post(ada.org("/suspend"), because()).is(200)
 		for _, who := range []*actor{ada, grace} {
 			who.get("/auth/me", named...).is(403, "organization_suspended")
-			who.get("/auth/sessions", named...).is(200) // theirs, whatever becomes of the organization
+			who.get("/auth/sessions", named...).is(200) // about the account, not the organization
 		}
 		if got := operator.get("/auth/me", named...).is(200).str("organization.is_suspended"); got != "" && got != "true" {
 			t.Errorf("a platform administrator sees %q", got)
 		}
-		// What a token carries is told, and does not stand in the way.
+		// Without the header, the organization of the token is shown as suspended.
 		if got := ada.get("/auth/me").is(200); got.str("organization.id") != ada.organization || got.str("organization.is_suspended") != "true" {
 			t.Errorf("%s", got.body)
 		}

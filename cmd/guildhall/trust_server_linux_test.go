@@ -140,7 +140,7 @@ func TestTrustFullDisk(t *testing.T) {
 				}
 			}
 			p.do("GET", "/livez", "", nil).is(200)
-			// PostgreSQL may find some room by itself for a moment, as it recycles its log.
+			// PostgreSQL may free some room for a moment, because it recycles its log.
 			ready := true
 			for deadline := time.Now().Add(20 * time.Second); ready && time.Now().Before(deadline); {
 				write := p.try("POST", "/api/v1/organizations", c.access, body("name", strings.Repeat("x", 255)))

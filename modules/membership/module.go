@@ -69,8 +69,8 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Refusals:    httpapi.Refusals(errNotAMember, errAlreadyOwner, errNotInGoodStanding),
 	})
 	httpapi.Get(r, organization+"/permissions/me", member, m.getMyPermissions, httpapi.Doc{
-		ID: "getMyPermissions", Summary: "Show what one may do",
-		Description: "What a product's back end asks to authorize a request, with the access token of its user: one call says whether the token is valid, and what the person may do in the organization now. Platform administrators who are no members get 404.",
+		ID: "getMyPermissions", Summary: "Show what the caller may do",
+		Description: "For the back end of a product, which authorizes a request with the access token of its user. One call shows whether the token is valid and what the user may do in the organization now. A platform administrator who is not a member gets 404.",
 		Refusals:    httpapi.Refusals(errMemberNotFound),
 	})
 	httpapi.Get(r, organization+"/permissions/:user_id", member, m.getPermissions, httpapi.Doc{

@@ -282,7 +282,7 @@ func (svc *Service) getOwner(ctx context.Context, in organizationPath) (memberVi
 }
 
 // getMyPermissions returns what the caller may do. It refuses a platform administrator
-// who is no member (member_not_found).
+// who is not a member (member_not_found).
 func (svc *Service) getMyPermissions(ctx context.Context, in organizationPath) (permissionsView, error) {
 	return svc.getPermissions(ctx, memberPath{in, access.From(ctx).UserID})
 }

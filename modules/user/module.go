@@ -33,7 +33,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	rule, getMe := access.Reading(access.SignedIn().InGoodStanding(), selfRow, m.getMe)
 	httpapi.Get(r, "/auth/me", rule, getMe, httpapi.Doc{
 		ID: "getMe", Summary: "Show the caller",
-		Description: "`organization` is the active one. It is null if none is active or the membership was lost. One that `X-Organization-ID` names must be in good standing, and the caller in it.",
+		Description: "`organization` is the active one. It is null if none is active or the membership was lost. If `X-Organization-ID` names a suspended organization, or one where the caller is suspended or inactive, the answer is 403.",
 	})
 	httpapi.Get(r, "/users", access.Active(access.Member), m.list, httpapi.Doc{
 		ID: "listUsers", Summary: "List the people of the active organization", MayLag: true,

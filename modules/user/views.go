@@ -38,7 +38,7 @@ type activeOrganizationView struct {
 	ID          uuid.UUID   `json:"id"`
 	Name        string      `json:"name" example:"Analytical Engines"`
 	Role        access.Role `json:"role"`
-	IsSuspended bool        `json:"is_suspended" example:"false" description:"Whether the organization is. Then it answers other requests of its members with 403."`
+	IsSuspended bool        `json:"is_suspended" example:"false" description:"Whether the organization is suspended. If so, its members get 403 for other requests in it."`
 }
 
 type meView struct {
