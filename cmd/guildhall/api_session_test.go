@@ -125,6 +125,19 @@ func TestASessionEndsForGood(t *testing.T) {
 	})
 }
 
+// TestAnAccessTokenLivesAsLongAsPromised: expires_in, and less than a second longer.
+func TestAnAccessTokenLivesAsLongAsPromised(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		ada.get("/auth/me").is(200)
+		s.later(30*time.Minute - 10*time.Second)
+		ada.get("/auth/me").is(200)
+		s.later(11 * time.Second)
+		ada.get("/auth/me").is(401, "invalid_token")
+		ada.get(ada.org("")).is(401, "invalid_token")
+	})
+}
+
 func TestRefreshAfterTheOrganizationIsLost(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace := s.person("Ada"), s.person("Grace")

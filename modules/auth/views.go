@@ -17,7 +17,7 @@ type tokenView struct {
 	AccessToken    string        `json:"access_token" example:"eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln"`
 	RefreshToken   string        `json:"refresh_token" example:"eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9.e30.c2ln"`
 	TokenType      string        `json:"token_type" enum:"bearer" example:"bearer"`
-	ExpiresIn      int           `json:"expires_in" example:"1800" description:"Seconds until the access token expires."`
+	ExpiresIn      int           `json:"expires_in" example:"1800" description:"Seconds until the access token expires. The service refuses it less than a second later."`
 }
 
 type sessionView struct {

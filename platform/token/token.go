@@ -17,8 +17,12 @@ import (
 )
 
 const (
-	leeway    = 30 * time.Second // for clock skew between replicas
-	maxLength = 4096             // bytes
+	// leeway of nbf and iat: the clock of the replica that signed may be ahead.
+	leeway = 30 * time.Second
+	// expiryLeeway of exp, which is truncated to the second. So a token lives as long as
+	// its response promised, and less than a second longer.
+	expiryLeeway = time.Second
+	maxLength    = 4096 // bytes
 )
 
 // ErrInvalid is returned for every token that is not accepted. Its cause is for the log.
@@ -106,6 +110,18 @@ type readable interface {
 }
 
 func (s *Service) read(k kind, token string, claims readable) error {
+	if err := s.verify(k, token, claims); err != nil {
+		return err
+	}
+	// golang-jwt has one leeway for all times.
+	expires, err := claims.GetExpirationTime()
+	if err == nil && !s.now().Before(expires.Add(expiryLeeway)) {
+		err = jwt.ErrTokenExpired
+	}
+	return err
+}
+
+func (s *Service) verify(k kind, token string, claims readable) error {
 	if len(token) > maxLength {
 		return fmt.Errorf("longer than %d bytes", maxLength)
 	}
@@ -113,7 +129,7 @@ func (s *Service) read(k kind, token string, claims readable) error {
 		return errors.New("contains a line break")
 	}
 	if rest, ok := strings.CutPrefix(token, k.header+"."); ok {
-		return s.readOwn(k, rest, claims)
+		return s.verifyOwn(k, rest, claims)
 	}
 	_, err := s.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		if t.Header["typ"] != k.typ { // mutant: token-type
@@ -128,10 +144,10 @@ func (s *Service) read(k kind, token string, claims readable) error {
 	return err
 }
 
-// readOwn reads a token whose header is exactly the one that sign writes. The parser
+// verifyOwn reads a token whose header is exactly the one that sign writes. The parser
 // would decode the header as JSON into a map, which takes a third of its time
 // (BenchmarkParseAccess), and would decode the claims before it verifies the signature.
-func (s *Service) readOwn(k kind, rest string, claims readable) error {
+func (s *Service) verifyOwn(k kind, rest string, claims readable) error {
 	payload, signature, _ := strings.Cut(rest, ".")
 	sum, err := s.parser.DecodeSegment(signature)
 	if err != nil {
