@@ -48,22 +48,22 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	rule, get := access.Reading(showing(), organizationRow, m.get)
 	httpapi.Get(r, "/organizations/:organization_id", rule, get, httpapi.Doc{
-		ID: "getOrganization", Summary: "Show an organization",
+		ID: "getOrganization", Summary: "Show an organization", Versioned: true,
 	})
 	httpapi.Patch(r, "/organizations/:organization_id", access.Org(access.Admin), m.rename, httpapi.Doc{
-		ID: "updateOrganization", Summary: "Rename an organization",
+		ID: "updateOrganization", Summary: "Rename an organization", Versioned: true,
 	})
 	owner := changingStanding()
 	httpapi.Post(r, "/organizations/:organization_id/suspend", owner, m.suspend, httpapi.Doc{
-		ID: "suspendOrganization", Summary: "Suspend an organization", Refusals: httpapi.Refusals(errAlreadySuspended),
+		ID: "suspendOrganization", Summary: "Suspend an organization", Versioned: true, Refusals: httpapi.Refusals(errAlreadySuspended),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/activate", owner, m.activate, httpapi.Doc{
-		ID: "activateOrganization", Summary: "Lift a suspension", Refusals: httpapi.Refusals(access.ErrSuspendedByPlatform),
+		ID: "activateOrganization", Summary: "Lift a suspension", Versioned: true, Refusals: httpapi.Refusals(access.ErrSuspendedByPlatform),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/archive", owner.WhileArchived(), m.archive, httpapi.Doc{
-		ID: "archiveOrganization", Summary: "Archive an organization", Refusals: httpapi.Refusals(errAlreadyArchived),
+		ID: "archiveOrganization", Summary: "Archive an organization", Versioned: true, Refusals: httpapi.Refusals(errAlreadyArchived),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/unarchive", owner.WhileArchived(), m.unarchive, httpapi.Doc{
-		ID: "unarchiveOrganization", Summary: "Restore an archived organization", Refusals: httpapi.Refusals(errNotArchived),
+		ID: "unarchiveOrganization", Summary: "Restore an archived organization", Versioned: true, Refusals: httpapi.Refusals(errNotArchived),
 	})
 }

@@ -116,16 +116,23 @@ func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Actio
 		if err != nil {
 			return err
 		}
+		current := func(ctx context.Context) (organizationView, error) {
+			view, err := svc.store.find(ctx, id, svc.now())
+			if err != nil {
+				return view, err
+			}
+			return svc.withSuspension(ctx, locked.Caller, view)
+		}
+		if err := httpapi.CheckVersion(ctx, current); err != nil {
+			return err
+		}
 		if err := apply(ctx, locked); err != nil {
 			return err
 		}
 		if err := svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id), Details: details}); err != nil {
 			return err
 		}
-		if view, err = svc.store.find(ctx, id, svc.now()); err != nil {
-			return err
-		}
-		view, err = svc.withSuspension(ctx, locked.Caller, view)
+		view, err = current(ctx)
 		return err
 	})
 	return view, err

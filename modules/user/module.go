@@ -47,31 +47,31 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Refusals: httpapi.Refusals(errEmailTaken, password.ErrBusy),
 	})
 	httpapi.Get(r, "/users/:user_id", access.Acquaintance(), m.get, httpapi.Doc{
-		ID: "getUser", Summary: "Show a person", MayLag: true,
+		ID: "getUser", Summary: "Show a person", Versioned: true, MayLag: true,
 	})
 	httpapi.Patch(r, "/users/:user_id/profile", access.Self(), m.updateProfile, httpapi.Doc{
-		ID: "updateProfile", Summary: "Change one's profile",
+		ID: "updateProfile", Summary: "Change one's profile", Versioned: true,
 		Description: "Absent members stay unchanged; `null` clears `bio` and `avatar_url`.",
 	})
 	over := httpapi.Refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrPlatformAdminRequired)
 	httpapi.Post(r, "/users/:user_id/activate", overStanding(), m.activate, httpapi.Doc{
-		ID: "activateUser", Summary: "Restore a person's good standing",
+		ID: "activateUser", Summary: "Restore a person's good standing", Versioned: true,
 		Description: "Activates the person and lifts an open suspension, in the active organization or, with `scope: account`, for the whole account.",
 		Refusals:    append(over, errArchived),
 	})
 	httpapi.Post(r, "/users/:user_id/deactivate", overStanding(), m.deactivate, httpapi.Doc{
-		ID: "deactivateUser", Summary: "Deactivate a person", Refusals: append(over, errOwnerRequired),
+		ID: "deactivateUser", Summary: "Deactivate a person", Versioned: true, Refusals: append(over, errOwnerRequired),
 	})
 	httpapi.Post(r, "/users/:user_id/suspend", overStanding(), m.suspend, httpapi.Doc{
-		ID: "suspendUser", Summary: "Suspend a person", Refusals: append(over, errOwnerRequired, errAlreadySuspended),
+		ID: "suspendUser", Summary: "Suspend a person", Versioned: true, Refusals: append(over, errOwnerRequired, errAlreadySuspended),
 	})
 	httpapi.Post(r, "/users/:user_id/archive", access.Self().OrPlatformAdmin(), m.archive, httpapi.Doc{
-		ID: "archiveUser", Summary: "Archive an account",
+		ID: "archiveUser", Summary: "Archive an account", Versioned: true,
 		Description: "Organizations whose only member is the person are archived too.",
 		Refusals:    httpapi.Refusals(errOwnsOrganization, errAlreadyArchived),
 	})
 	httpapi.Post(r, "/users/:user_id/unarchive", access.PlatformAdminOnly(), m.unarchive, httpapi.Doc{
-		ID: "unarchiveUser", Summary: "Restore an archived account", Refusals: httpapi.Refusals(errNotArchived),
+		ID: "unarchiveUser", Summary: "Restore an archived account", Versioned: true, Refusals: httpapi.Refusals(errNotArchived),
 	})
 }
 

@@ -121,6 +121,17 @@ func (svc *Service) suspensions(ctx context.Context, caller access.Caller, id uu
 	return list, err
 }
 
+// checkVersion refuses a change if the request names another version of the person than the
+// one that get shows. It locks the account, before any organization.
+func (svc *Service) checkVersion(ctx context.Context, id uuid.UUID) error {
+	return httpapi.CheckVersion(ctx, func(ctx context.Context) (userView, error) {
+		if err := svc.gate.LockUser(ctx, id); err != nil {
+			return userView{}, err
+		}
+		return svc.get(ctx, userPath{id})
+	})
+}
+
 // list returns a page of the members of the active organization, or of all accounts. Only
 // platform administrators may list all accounts (operator_required).
 func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool) (httpapi.Page[userView], error) {
@@ -186,9 +197,15 @@ func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Con
 // updateProfile changes the given columns of a person's profile.
 func (svc *Service) updateProfile(ctx context.Context, id uuid.UUID, changes map[string]any) (view userView, err error) {
 	if len(changes) == 0 {
+		if err := svc.checkVersion(ctx, id); err != nil {
+			return view, err
+		}
 		return svc.get(ctx, userPath{id})
 	}
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.checkVersion(ctx, id); err != nil {
+			return err
+		}
 		if err := svc.store.updateProfile(ctx, id, changes, svc.now()); err != nil {
 			return err
 		}
@@ -211,6 +228,9 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 	id, reason := in.UserID, string(in.Reason)
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		if err := svc.gate.LockUser(ctx, id); err != nil {
+			return err
+		}
+		if err := svc.checkVersion(ctx, id); err != nil {
 			return err
 		}
 		if err := svc.store.lifecycle.Archive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {
@@ -237,6 +257,9 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view user
 	id, reason := in.UserID, (*string)(in.Reason)
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		if err := svc.gate.LockUser(ctx, id); err != nil {
+			return err
+		}
+		if err := svc.checkVersion(ctx, id); err != nil {
 			return err
 		}
 		if err := svc.store.lifecycle.Unarchive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {

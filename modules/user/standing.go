@@ -77,6 +77,9 @@ func (svc *Service) lockAccount(ctx context.Context, caller access.Caller, userI
 // change applies one change of standing under the lock and returns the result.
 func (svc *Service) change(ctx context.Context, userID uuid.UUID, account bool, action audit.Action, details map[string]string, apply func(context.Context, subject) error) (view userView, err error) {
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.checkVersion(ctx, userID); err != nil {
+			return err
+		}
 		s, err := svc.lock(ctx, userID, account)
 		if err != nil {
 			return err

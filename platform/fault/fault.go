@@ -19,6 +19,7 @@ const (
 	NotFound                             // unknown, or not the caller's: clients can't tell which
 	MethodNotAllowed                     // the resource exists, the method does not
 	Conflict                             // it contradicts the current state
+	PreconditionFailed                   // the client names a version that is not the current one
 	TooLarge                             // the body exceeds its limit
 	UnsupportedMediaType                 // the media type of the body is not supported
 	Invalid                              // well-formed, but a value is not acceptable

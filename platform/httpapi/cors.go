@@ -23,7 +23,7 @@ func corsFor(origins []string) *cors.Cors {
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"*"}, // the response lists the headers of the preflight
-		ExposedHeaders: []string{replayedHeader, "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
+		ExposedHeaders: []string{replayedHeader, "ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
 		MaxAge:         600, // seconds
 	})
 }

@@ -35,6 +35,7 @@ var oauthErrors = map[fault.Kind]string{
 	fault.NotFound:             "invalid_request",
 	fault.MethodNotAllowed:     "invalid_request",
 	fault.Conflict:             "invalid_request",
+	fault.PreconditionFailed:   "invalid_request",
 	fault.TooLarge:             "invalid_request",
 	fault.UnsupportedMediaType: "invalid_request",
 	fault.Invalid:              "invalid_request",

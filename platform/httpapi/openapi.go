@@ -121,6 +121,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 	for name, h := range map[string]openapi31.Header{
 		requestIDHeader:    header("Identifies the request in the log.", "string"),
 		"Location":         header("The path of the created resource.", "string"),
+		"ETag":             header("The version that the answer shows (RFC 9110 §8.8.3), for If-Match and If-None-Match.", "string"),
 		"Link":             header("`rel=\"next\"` if more items follow (RFC 8288).", "string"),
 		"X-Total-Count":    header("The total number of items, with `count=true`.", "integer"),
 		"WWW-Authenticate": header("A Bearer challenge (RFC 6750).", "string"),
@@ -142,6 +143,15 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 		Description: new(fmt.Sprintf("Makes it safe to send the request again: for %.0f h the same key and body are answered as the first time. Use a new UUID for each creation.", replay.Hours())),
 		Schema:      map[string]any{"type": "string", "minLength": 1, "maxLength": 255},
 	}})
+
+	for name, text := range map[string]string{
+		"If-Match":      "Change only this version: the ETag that was read before. Without it, the last change wins.",
+		"If-None-Match": "Answer 304 if this is still the version: the ETag that was read before.",
+	} {
+		components.WithParametersItem(name, openapi31.ParameterOrReference{Parameter: &openapi31.Parameter{
+			Name: name, In: openapi31.ParameterInHeader, Description: &text, Schema: map[string]any{"type": "string"},
+		}})
+	}
 
 	id := jsonschema.Schema{}
 	id.AddType(jsonschema.String)
@@ -267,15 +277,20 @@ func (b *builder) add(op operation) error {
 }
 
 func finishRequest(o *openapi31.Operation, op operation) {
+	add := func(name string) {
+		o.Parameters = append(o.Parameters, openapi31.ParameterOrReference{Reference: &openapi31.Reference{Ref: "#/components/parameters/" + name}})
+	}
 	if !op.rule.IsPublic() && !op.rule.InPath() {
-		o.Parameters = append(o.Parameters, openapi31.ParameterOrReference{Reference: &openapi31.Reference{
-			Ref: "#/components/parameters/X-Organization-ID",
-		}})
+		add("X-Organization-ID")
 	}
 	if _, creates := op.output.(creation); creates {
-		o.Parameters = append(o.Parameters, openapi31.ParameterOrReference{Reference: &openapi31.Reference{
-			Ref: "#/components/parameters/" + idempotencyKeyHeader,
-		}})
+		add(idempotencyKeyHeader)
+	}
+	switch {
+	case op.doc.Versioned && op.method == http.MethodGet:
+		add("If-None-Match")
+	case op.doc.Versioned:
+		add("If-Match")
 	}
 	if o.RequestBody == nil || o.RequestBody.RequestBody == nil {
 		return
@@ -293,6 +308,14 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 	ok.Headers = headerRefs(requestIDHeader)
 	if ok.Description == "" {
 		ok.Description = http.StatusText(status)
+	}
+	if op.doc.Versioned {
+		ok.Headers = headerRefs(requestIDHeader, "ETag")
+		if op.method == http.MethodGet {
+			responses[strconv.Itoa(http.StatusNotModified)] = openapi31.ResponseOrReference{Response: &openapi31.Response{
+				Description: "The client has this version.", Headers: headerRefs(requestIDHeader, "ETag"),
+			}}
+		}
 	}
 	switch op.output.(type) {
 	case creation:
@@ -363,6 +386,9 @@ func (op operation) refusals() []*fault.Error {
 	}
 	if _, creates := op.output.(creation); creates {
 		list = append(list, idempotency.ErrInProgress, idempotency.ErrReused)
+	}
+	if op.doc.Versioned && op.method != http.MethodGet {
+		list = append(list, errPrecondition)
 	}
 	return append(list, op.doc.Refusals...)
 }

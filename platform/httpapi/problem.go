@@ -26,6 +26,7 @@ var statusOf = map[fault.Kind]int{
 	fault.NotFound:             http.StatusNotFound,
 	fault.MethodNotAllowed:     http.StatusMethodNotAllowed,
 	fault.Conflict:             http.StatusConflict,
+	fault.PreconditionFailed:   http.StatusPreconditionFailed,
 	fault.TooLarge:             http.StatusRequestEntityTooLarge,
 	fault.UnsupportedMediaType: http.StatusUnsupportedMediaType,
 	fault.Invalid:              http.StatusUnprocessableEntity,

@@ -103,7 +103,7 @@ type creation interface {
 	created() (location string, body any)
 }
 
-func respond(c *gin.Context, output any) error {
+func respond(c *gin.Context, output any, versioned bool) error {
 	switch o := output.(type) {
 	case NoContent:
 		c.Status(http.StatusNoContent)
@@ -123,6 +123,9 @@ func respond(c *gin.Context, output any) error {
 		}
 		return writeJSON(c, http.StatusOK, items)
 	default:
+		if versioned {
+			return writeVersion(c, output)
+		}
 		return writeJSON(c, http.StatusOK, output)
 	}
 }
@@ -135,13 +138,41 @@ func nextLink(u *url.URL, after uuid.UUID) string {
 	return "<" + u.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
 }
 
+// writeVersion answers 200 with an ETag, or 304 if the client has this version.
+func writeVersion(c *gin.Context, body any) error {
+	encoded, err := encode(body)
+	if err != nil {
+		return err
+	}
+	tag := entityTag(encoded)
+	c.Header("ETag", tag)
+	if c.Request.Method == http.MethodGet && matches(entityTags(c.Request.Header.Values("If-None-Match")), tag) {
+		c.Status(http.StatusNotModified)
+		c.Writer.WriteHeaderNow()
+		return nil
+	}
+	write(c, http.StatusOK, encoded)
+	return nil
+}
+
 func writeJSON(c *gin.Context, status int, body any) error {
+	encoded, err := encode(body)
+	if err == nil {
+		write(c, status, encoded)
+	}
+	return err
+}
+
+func encode(body any) ([]byte, error) {
 	encoded, err := json.Marshal(body)
 	if err != nil {
-		return fmt.Errorf("encode a %s: %w", reflect.TypeOf(body), err)
+		return nil, fmt.Errorf("encode a %s: %w", reflect.TypeOf(body), err)
 	}
+	return encoded, nil
+}
+
+func write(c *gin.Context, status int, encoded []byte) {
 	c.Writer.Header().Set("Content-Type", "application/json")
 	c.Writer.WriteHeader(status)
 	_, _ = c.Writer.Write(encoded)
-	return nil
 }

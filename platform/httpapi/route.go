@@ -26,6 +26,7 @@ type Doc struct {
 	Refusals    []*fault.Error // those of the module; the kernel adds its own
 	Form        bool           // the body may be a form instead of JSON; then errors are those of OAuth
 	MayLag      bool           // a standby may answer: the response does not show the caller's own standing
+	Versioned   bool           // answers have an ETag; the handler of a change calls CheckVersion
 }
 
 // Refusals returns the list of errors that a route may answer, for its Doc.
@@ -97,7 +98,10 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 				return
 			}
 		}
-		if err := serve(ctx, a, c, &in, h); err != nil {
+		if doc.Versioned && method != http.MethodGet {
+			ctx = withPrecondition(ctx, c.Request.Header)
+		}
+		if err := serve(ctx, a, c, &in, h, doc.Versioned); err != nil {
 			a.recordForbidden(ctx, rule, doc.ID, err)
 			a.refuse(c, err)
 		}
@@ -106,7 +110,7 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 
 // serve decodes the request, calls the handler and writes the response, or returns an
 // error.
-func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h handler[I, O]) error {
+func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h handler[I, O], versioned bool) error {
 	var input I
 	body, err := in.read(c)
 	if err != nil {
@@ -120,7 +124,10 @@ func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h h
 		if err != nil {
 			return err
 		}
-		return respond(c, output)
+		if !wasChecked(ctx) {
+			panic("httpapi: " + c.FullPath() + " did not check If-Match")
+		}
+		return respond(c, output, versioned)
 	}
 	if _, creates := any(*new(O)).(creation); creates {
 		return a.serveIdempotent(ctx, c, body.bytes, carryOut)
