@@ -35,6 +35,7 @@ var matrixBodies = map[string]string{
 	"POST /organizations/:organization_id/suspend":            `{"reason":"matrix"}`,
 	"POST /organizations/:organization_id/archive":            `{"reason":"matrix"}`,
 	"POST /organizations/:organization_id/members":            `{"user_id":"NEWCOMER"}`,
+	"POST /organizations/:organization_id/members/batch":      `{"user_ids":["NEWCOMER"]}`,
 	"POST /organizations/:organization_id/admins":             `{"user_id":"TARGET"}`,
 	"POST /organizations/:organization_id/transfer-ownership": `{"new_owner_user_id":"TARGET"}`,
 }

@@ -43,6 +43,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "Give either `user_id` or `email`.",
 		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember, ratelimit.Refusal()),
 	})
+	httpapi.Post(r, organization+"/members/batch", admin, m.addMembers, httpapi.Doc{
+		ID: "addMembers", Summary: "Add up to 1,000 people with accounts as members",
+		Description: "All or nobody: if one can't be added, `errors` names each of them by its place (`body.emails[3]`), and nobody is added. A person who is a member already, or who is given twice, can't be added; `skip_existing` skips them. `Location` is that of the list of members.",
+		Refusals:    httpapi.Refusals(ratelimit.Refusal()),
+	})
 	httpapi.Delete(r, organization+"/members/:user_id", member, m.removeMember, httpapi.Doc{
 		ID: "removeMember", Summary: "Remove a member, or leave",
 		Description: "Also revokes the admin grant, if any.",

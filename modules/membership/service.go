@@ -73,10 +73,7 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 		return answer, httpapi.Invalid("body", "must have user_id or email, one of the two.")
 	}
 	attempt := ratelimit.Demand{Policy: adding, Key: access.From(ctx).UserID.String()}
-	err = svc.db.InTx(ctx, func(ctx context.Context) error {
-		if err := svc.limits.Take(ctx, attempt); err != nil {
-			return err
-		}
+	err = svc.counting(ctx, attempt, func(ctx context.Context) error {
 		userID, err := svc.store.idOf(ctx, in)
 		if err != nil {
 			return err
@@ -88,6 +85,17 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 		answer, err = created(ctx, "members", view)
 		return err
 	})
+	return answer, err
+}
+
+// counting adds people in a transaction that also counts the attempt.
+func (svc *Service) counting(ctx context.Context, attempt ratelimit.Demand, add func(context.Context) error) error {
+	err := svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.limits.Take(ctx, attempt); err != nil {
+			return err
+		}
+		return add(ctx)
+	})
 	if database.IsDuplicate(err) { // at SERIALIZABLE, the snapshot may be older than the lock
 		err = errAlreadyMember
 	}
@@ -95,10 +103,10 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 	if errors.As(err, &refused) && !errors.Is(err, ratelimit.Refusal()) {
 		// The refusal rolled back the transaction, but the attempt must count.
 		if err := svc.limits.Take(ctx, attempt); err != nil {
-			return answer, err
+			return err
 		}
 	}
-	return answer, err
+	return err
 }
 
 // add makes a person a member, within the caller's transaction.

@@ -66,6 +66,22 @@ type addInput struct {
 	Email  *field.Email `json:"email,omitempty" example:"grace@example.com"`
 }
 
+// mostAdded limits the people that one request adds.
+const mostAdded = 1000
+
+type addManyInput struct {
+	organizationPath
+	UserIDs      []uuid.UUID   `json:"user_ids,omitempty" maxItems:"1000"`
+	Emails       []field.Email `json:"emails,omitempty" maxItems:"1000" example:"[\"grace@example.com\"]"`
+	SkipExisting *bool         `json:"skip_existing,omitempty" description:"Whether to skip members instead of refusing the request."`
+}
+
+// addedView lists the new members of a batch and those who were members before.
+type addedView struct {
+	Added    []grantView `json:"added" nullable:"false"`
+	Existing []uuid.UUID `json:"existing" nullable:"false" description:"With skip_existing: the ids of those who were members before."`
+}
+
 type grantInput struct {
 	organizationPath
 	UserID uuid.UUID `json:"user_id"`

@@ -31,6 +31,7 @@ type inputField struct {
 	typ      reflect.Type
 	required bool
 	nullable bool
+	most     int // items of a list
 }
 
 // input is the plan for decoding one input type. It is built when the route is registered.
@@ -55,7 +56,11 @@ func planInput(t reflect.Type, method string, form bool) input {
 		if sf.Anonymous {
 			continue
 		}
-		if !isText(sf.Type) {
+		one := sf.Type
+		if isList(one) {
+			one = one.Elem()
+		}
+		if !isText(one) {
 			panic(fmt.Sprintf("httpapi: %s.%s is a %s, which is not read from text: use a type of platform/field", t, sf.Name, sf.Type))
 		}
 		for _, source := range []string{"path", "query", "json"} {
@@ -71,6 +76,9 @@ func planInput(t reflect.Type, method string, form bool) input {
 				typ:    sf.Type,
 				// As in the OpenAPI document, an optional member is marked omitempty.
 				required: source == "path" || (source == "json" && options != "omitempty"),
+			}
+			if isList(sf.Type) {
+				f.most = mostItems(sf)
 			}
 			_, f.nullable = reflect.New(sf.Type).Interface().(nullable)
 			switch source {
@@ -135,6 +143,8 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 		switch {
 		case len(given) == 0 && f.required:
 			report(f, field.Problem(isRequired))
+		case len(given) > 0 && isList(f.typ):
+			decodeTextList(f, given, target.FieldByIndex(f.index), report)
 		case len(given) > 1:
 			report(f, field.Problem("must be given once."))
 		case len(given) == 1:
@@ -199,6 +209,8 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 		case !given:
 		case raw.Kind() == 'n' && !f.nullable:
 			report(f, field.Problem("must not be null."))
+		case isList(f.typ):
+			decodeJSONList(f, raw, target.FieldByIndex(f.index), report)
 		default:
 			if err := setJSON(target.FieldByIndex(f.index), raw); err != nil {
 				report(f, err)
@@ -260,7 +272,7 @@ type nullable interface {
 }
 
 // setJSON sets one value from a member of the body. All values of the API are strings and
-// booleans.
+// booleans, and arrays of them.
 func setJSON(v reflect.Value, raw jsontext.Value) error {
 	if n, ok := v.Addr().Interface().(nullable); ok {
 		if raw.Kind() == 'n' {

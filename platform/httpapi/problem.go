@@ -57,8 +57,11 @@ var (
 // Invalid returns the refusal of one value (validation_failed), for rules that a module
 // checks itself.
 func Invalid(location, message string) error {
-	return errInvalid.WithFields(fault.Field{Location: location, Message: message})
+	return InvalidFields(fault.Field{Location: location, Message: message})
 }
+
+// InvalidFields returns the refusal of several values.
+func InvalidFields(fields ...fault.Field) error { return errInvalid.WithFields(fields...) }
 
 // problem is the body of every error (RFC 9457).
 type problem struct {

@@ -53,10 +53,11 @@ func digest(p Policy, key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Demand is one attempt against the policy of a key.
+// Demand is an attempt against the policy of a key.
 type Demand struct {
 	Policy Policy
 	Key    string
+	Weight int // it counts as so many attempts; 0 is 1
 }
 
 // Reached is the cause of a refusal: the policy whose limit was reached.
@@ -96,7 +97,7 @@ func (s *Store) Take(ctx context.Context, demands ...Demand) error {
 // take counts an attempt and returns 0, or returns how long to wait.
 func (s *Store) take(ctx context.Context, d Demand) (time.Duration, error) {
 	p, now := d.Policy, s.now().UnixMicro()
-	step, span := p.Interval.Microseconds(), p.Span().Microseconds()
+	step, span := p.Interval.Microseconds()*int64(max(d.Weight, 1)), p.Span().Microseconds()
 	furthest := now + span - step
 	var tat int64
 	var admitted bool
@@ -105,7 +106,7 @@ func (s *Store) take(ctx context.Context, d Demand) (time.Duration, error) {
 		return time.Duration(tat-furthest) * time.Microsecond, err
 	}
 	if !p.Silent {
-		announce(ctx, p, (now+span-tat)/step, time.Duration(tat-now)*time.Microsecond)
+		announce(ctx, p, (now+span-tat)/p.Interval.Microseconds(), time.Duration(tat-now)*time.Microsecond)
 	}
 	return 0, nil
 }
