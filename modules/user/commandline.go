@@ -48,12 +48,19 @@ type Membership struct {
 // All lists the members of an organization, or without one all accounts.
 func (c CommandLine) All(ctx context.Context, organizationID uuid.NullUUID) iter.Seq2[View, error] {
 	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.Active(access.Member), access.Request{Organization: organizationID})
-	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[userView], error) {
+	listed := httpapi.Each(func(w httpapi.Window) (httpapi.Page[listedUserView], error) {
 		if err != nil {
-			return httpapi.Page[userView]{}, err
+			return httpapi.Page[listedUserView]{}, err
 		}
-		return c.svc.list(ctx, w, !organizationID.Valid)
+		return c.svc.list(ctx, w, !organizationID.Valid, nil)
 	})
+	return func(yield func(View, error) bool) {
+		for v, err := range listed {
+			if !yield(v.userView, err) {
+				return
+			}
+		}
+	}
 }
 
 // Show returns what this module stores of an account.

@@ -17,12 +17,12 @@ func (h handlers) getMe(ctx context.Context, _ struct{}, r *self) (meView, error
 	return viewOfSelf(access.From(ctx), r), nil
 }
 
-func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[userView], error) {
+func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[listedUserView], error) {
 	w, err := in.Window()
 	if err != nil {
-		return httpapi.Page[userView]{}, err
+		return httpapi.Page[listedUserView]{}, err
 	}
-	return h.Service.list(ctx, w, in.Scope != nil)
+	return h.Service.list(ctx, w, in.Scope != nil, in.IDs)
 }
 
 func (h handlers) create(ctx context.Context, in createInput) (created httpapi.Created[userView], err error) {

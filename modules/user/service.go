@@ -133,20 +133,29 @@ func (svc *Service) checkVersion(ctx context.Context, id uuid.UUID) error {
 }
 
 // list returns a page of the members of the active organization, or of all accounts. Only
-// platform administrators may list all accounts (operator_required).
-func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool) (httpapi.Page[userView], error) {
+// platform administrators may list all accounts (operator_required). With ids it returns
+// only these people, and former members too.
+func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []uuid.UUID) (page httpapi.Page[listedUserView], err error) {
 	caller := access.From(ctx)
-	if all {
-		if !caller.PlatformAdmin {
-			return httpapi.Page[userView]{}, access.ErrPlatformAdminRequired
+	if all && !caller.PlatformAdmin {
+		return page, access.ErrPlatformAdminRequired
+	}
+	organizationID := caller.OrganizationID
+	if !all {
+		active, err := caller.Active()
+		if err != nil {
+			return page, forPlatformAdmin(caller, err, errNoOrganizationToList)
 		}
-		return svc.store.listAll(ctx, caller.OrganizationID, w, svc.now())
+		organizationID = uuid.NullUUID{UUID: active, Valid: true}
 	}
-	organizationID, err := caller.Active()
-	if err != nil {
-		return httpapi.Page[userView]{}, forPlatformAdmin(caller, err, errNoOrganizationToList)
+	switch {
+	case len(ids) > 0:
+		return svc.store.listNamed(ctx, organizationID, all, ids, w, svc.now())
+	case all:
+		return svc.store.listAll(ctx, organizationID, w, svc.now())
+	default:
+		return svc.store.listMembers(ctx, organizationID.UUID, w, svc.now())
 	}
-	return svc.store.listMembers(ctx, organizationID, w, svc.now())
 }
 
 // NewUser is an account that a platform administrator creates.

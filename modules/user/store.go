@@ -12,9 +12,9 @@ import (
 )
 
 type store struct {
-	db                        *database.DB
-	lifecycle                 *lifecycle.Store
-	findSQL, allSQL, pagedSQL string
+	db                                  *database.DB
+	lifecycle                           *lifecycle.Store
+	findSQL, allSQL, pagedSQL, namedSQL string
 }
 
 func (s *store) create(ctx context.Context, email, canonical, name string, now time.Time) (uuid.UUID, error) {

@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,11 +46,26 @@ FROM (SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ? OFFSET ?) page
 CROSS JOIN (SELECT %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = page.id
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
+	// namedPage selects people by their ids: those who are or were members, those who acted
+	// in the organization, or with the flag everybody. A standing stays when a member leaves.
+	namedPage = `
+FROM (SELECT %[1]s AS organization_id, %[2]s AS now, %[3]s AS everybody) k
+JOIN users u ON u.id IN (` + strings.Repeat("?, ", mostNamed-1) + `?)
+LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
+	known = `
+WHERE k.everybody = 1 OR m.user_id IS NOT NULL
+	OR EXISTS (SELECT 1 FROM user_active_status fa WHERE fa.user_id = u.id AND fa.organization_id = k.organization_id)
+	OR EXISTS (SELECT 1 FROM audit_events e WHERE e.chain_id = k.organization_id AND e.actor_user_id = u.id)
+ORDER BY u.id`
 )
+
+// mostNamed limits the ids of a request. The statement always has so many parameters, so
+// that it is prepared once.
+const mostNamed = 100
 
 func newStore(db *database.DB) *store {
 	build := func(columns, from string) string {
-		return fmt.Sprintf("SELECT "+columns+from+viewJoins, db.Param("uuid"), db.Param("timestamptz"))
+		return fmt.Sprintf("SELECT "+columns+from+viewJoins, db.Param("uuid"), db.Param("timestamptz"), db.Param("int"))
 	}
 	return &store{
 		db: db,
@@ -58,8 +74,9 @@ func newStore(db *database.DB) *store {
 			AlreadySuspended: errAlreadySuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
 		}),
 		findSQL:  build(viewColumns, oneUser),
-		pagedSQL: build(viewColumns, memberPage) + "\nORDER BY u.id",
-		allSQL:   build(viewColumns, everybodyPage) + "\nORDER BY u.id",
+		pagedSQL: build("FALSE, "+viewColumns, memberPage) + "\nORDER BY u.id",
+		allSQL:   build("FALSE, "+viewColumns, everybodyPage) + "\nORDER BY u.id",
+		namedSQL: build("k.everybody = 0 AND m.user_id IS NULL, "+viewColumns, namedPage) + known,
 	}
 }
 
@@ -116,7 +133,7 @@ func viewOfSelf(c access.Caller, r *self) meView {
 	return me
 }
 
-func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w httpapi.Window, now time.Time) (httpapi.Page[userView], error) {
+func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w httpapi.Window, now time.Time) (httpapi.Page[listedUserView], error) {
 	page, err := s.page(ctx, w, s.pagedSQL, organizationID, w.After, w.Limit+1, w.Offset, now)
 	if err != nil || !w.Count {
 		return page, err
@@ -125,7 +142,7 @@ func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w htt
 	return page, err
 }
 
-func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi.Window, now time.Time) (httpapi.Page[userView], error) {
+func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi.Window, now time.Time) (httpapi.Page[listedUserView], error) {
 	page, err := s.page(ctx, w, s.allSQL, w.After, w.Limit+1, w.Offset, viewedFrom, now)
 	if err != nil || !w.Count {
 		return page, err
@@ -134,14 +151,57 @@ func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi
 	return page, err
 }
 
-func (s *store) page(ctx context.Context, w httpapi.Window, query string, args ...any) (httpapi.Page[userView], error) {
+// listNamed returns the people with these ids whom the organization knows, or all of them.
+func (s *store) listNamed(ctx context.Context, organizationID uuid.NullUUID, all bool, ids []uuid.UUID, w httpapi.Window, now time.Time) (httpapi.Page[listedUserView], error) {
+	everybody := 0
+	if all {
+		everybody = 1
+	}
+	args := []any{organizationID, now, everybody}
+	for i := range mostNamed {
+		args = append(args, ids[min(i, len(ids)-1)])
+	}
+	found, err := s.people(ctx, s.namedSQL, args...)
+	if err != nil {
+		return httpapi.Page[listedUserView]{}, err
+	}
+	for i, v := range found {
+		if v.IsFormer {
+			found[i] = former(v)
+		}
+	}
+	return httpapi.PageOf(found, w, keyOf), nil
+}
+
+// former returns what a former member shows: their id and name. The id contains when the
+// account was created.
+func former(v listedUserView) listedUserView {
+	return listedUserView{userView: userView{ID: v.ID, Name: v.Name, CreatedAt: v.CreatedAt, UpdatedAt: v.CreatedAt}, IsFormer: true}
+}
+
+func (s *store) page(ctx context.Context, w httpapi.Window, query string, args ...any) (httpapi.Page[listedUserView], error) {
+	found, err := s.people(ctx, query, args...)
+	if err != nil {
+		return httpapi.Page[listedUserView]{}, err
+	}
+	return httpapi.NewPage(found, w, keyOf), nil
+}
+
+func keyOf(v listedUserView) uuid.UUID { return v.ID }
+
+func (s *store) people(ctx context.Context, query string, args ...any) ([]listedUserView, error) {
 	rows, err := s.db.Rows(ctx, query, args...)
 	if err != nil {
-		return httpapi.Page[userView]{}, fmt.Errorf("list users: %w", err)
+		return nil, fmt.Errorf("list users: %w", err)
 	}
-	users, err := database.Collect(rows, func(scan func(...any) error) (userView, error) { return scanView(scan) })
+	found, err := database.Collect(rows, func(scan func(...any) error) (v listedUserView, err error) {
+		v.userView, err = scanView(scan, &v.IsFormer)
+		email := v.userView.Email
+		v.Email = &email
+		return v, err
+	})
 	if err != nil {
-		return httpapi.Page[userView]{}, fmt.Errorf("list users: %w", err)
+		return nil, fmt.Errorf("list users: %w", err)
 	}
-	return httpapi.NewPage(users, w, func(v userView) uuid.UUID { return v.ID }), nil
+	return found, nil
 }

@@ -27,6 +27,13 @@ type userView struct {
 	Suspensions []userSuspensionView `json:"suspensions,omitempty" description:"The suspensions in force whose reasons the caller may see: platform administrators see that of the account, admins that in their active organization. Not in lists."`
 }
 
+// listedUserView is a person in a list. Of a former member it shows only id and name.
+type listedUserView struct {
+	userView
+	Email    *string `json:"email" format:"email" example:"ada@example.com" description:"Null for former members."`
+	IsFormer bool    `json:"is_former" example:"false" description:"Whether the person is no longer a member of the active organization. Only a request with ids shows former members, and only their ids and names."`
+}
+
 // userSuspensionView is a suspension in force. If nobody is named, a command on the server
 // suspended the person.
 type userSuspensionView struct {
@@ -52,7 +59,8 @@ type userPath struct {
 
 type listInput struct {
 	httpapi.PageInput
-	Scope *field.All `query:"scope" description:"All accounts; only for platform administrators."`
+	Scope *field.All  `query:"scope" description:"All accounts; only for platform administrators."`
+	IDs   []uuid.UUID `query:"ids" maxItems:"100" description:"Only these people. Then former members are listed as well, and whoever acted in the organization; ids of others are ignored."`
 }
 
 type createInput struct {

@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -65,6 +67,19 @@ func NewPage[T any](found []T, w Window, key func(T) uuid.UUID) Page[T] {
 	}
 	last := key(found[w.Limit-1])
 	return Page[T]{Items: found[:w.Limit], Next: &last}
+}
+
+// PageOf returns a page of the items of a whole list, which is sorted by its keys.
+func PageOf[T any](all []T, w Window, key func(T) uuid.UUID) Page[T] {
+	rest := slices.DeleteFunc(slices.Clone(all), func(v T) bool {
+		id := key(v)
+		return bytes.Compare(id[:], w.After[:]) <= 0
+	})
+	page := NewPage(rest[min(w.Offset, len(rest)):], w, key)
+	if w.Count {
+		page.Total = new(int64(len(all)))
+	}
+	return page
 }
 
 // Each iterates over a whole list, with one page in memory at a time.
