@@ -205,29 +205,28 @@ func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Con
 
 // updateProfile changes the given columns of a person's profile.
 func (svc *Service) updateProfile(ctx context.Context, id uuid.UUID, changes map[string]any) (view userView, err error) {
-	if len(changes) == 0 {
-		if err := svc.checkVersion(ctx, id); err != nil {
-			return view, err
-		}
-		return svc.get(ctx, userPath{id})
-	}
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		if err := svc.checkVersion(ctx, id); err != nil {
 			return err
 		}
-		if err := svc.store.updateProfile(ctx, id, changes, svc.now()); err != nil {
-			return err
-		}
-		err := svc.trail.Record(ctx, audit.Event{
-			Action: audit.ProfileChanged, UserID: id, Details: map[string]string{"fields": strings.Join(slices.Sorted(maps.Keys(changes)), " ")},
-		})
-		if err != nil {
-			return err
+		if len(changes) > 0 {
+			if err := svc.changeProfile(ctx, id, changes); err != nil {
+				return err
+			}
 		}
 		view, err = svc.get(ctx, userPath{id})
 		return err
 	})
 	return view, err
+}
+
+func (svc *Service) changeProfile(ctx context.Context, id uuid.UUID, changes map[string]any) error {
+	if err := svc.store.updateProfile(ctx, id, changes, svc.now()); err != nil {
+		return err
+	}
+	return svc.trail.Record(ctx, audit.Event{
+		Action: audit.ProfileChanged, UserID: id, Details: map[string]string{"fields": strings.Join(slices.Sorted(maps.Keys(changes)), " ")},
+	})
 }
 
 // archive archives an account, ends its sessions, and archives the organizations whose only
