@@ -7,6 +7,7 @@ import (
 
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/request"
 )
 
 // Caller is the person whom the gate authorized, with their role.
@@ -93,6 +94,15 @@ func AsPlatformAdmin(ctx context.Context) context.Context {
 	c := From(ctx)
 	c.asPlatformAdmin = true
 	return With(ctx, c)
+}
+
+// OutsideOrganizations returns a context in which the audit log records no role of the
+// caller in an organization, and not from where they act: for an event about their own
+// account in the log of an organization.
+func OutsideOrganizations(ctx context.Context) context.Context {
+	c := From(ctx)
+	c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole
+	return request.With(With(ctx, c), request.Info{ID: request.From(ctx).ID}, nil)
 }
 
 // From returns the caller of the request.

@@ -9,6 +9,7 @@ var (
 
 	ErrOrganizationNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no such organization.")
 	ErrUserNotFound         = fault.New(fault.NotFound, "user_not_found", "There is no such user.")
+	ErrMemberNotFound       = fault.New(fault.NotFound, "member_not_found", "There is no such member in this organization.")
 
 	ErrOrganizationRequired  = fault.New(fault.Forbidden, "organization_required", "No organization is active: switch to one or send X-Organization-ID.")
 	ErrInsufficientRole      = fault.New(fault.Forbidden, "insufficient_role", "Your role does not allow this.")

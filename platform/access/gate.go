@@ -21,6 +21,7 @@ type Gate struct {
 	pairSQL     string
 	rowSQL      sync.Map // standingSQL with the columns of each Row
 	sharedSQL   string
+	formerSQL   string
 	cache       *standingCache
 }
 
@@ -31,9 +32,10 @@ func NewGate(db *database.DB, tokens *token.Service, now func() time.Time) *Gate
 		tokens:    tokens,
 		now:       now,
 		sharedSQL: fmt.Sprintf(sharedQuery, db.Param("uuid"), db.Param("timestamptz")),
+		formerSQL: fmt.Sprintf("SELECT %s FROM (SELECT %[2]s AS user_id, %[2]s AS organization_id) k", wasMember, db.Param("uuid")),
 	}
 	g.standingSQL = g.standing(g.parameterRow(), "", "")
-	g.pairSQL = g.standing(g.parameterRows(), ", k.target", "")
+	g.pairSQL = g.standing(g.parameterRows(), ", k.target, "+wasMember, "")
 	g.cache = newStandingCache(db)
 	if db.ReadsStandbys() {
 		db.BeforeCommit(g.keepCallersWrite)
@@ -127,7 +129,7 @@ func (g *Gate) Admit(ctx context.Context, rule Rule, claims token.Access, reques
 func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) error {
 	switch c.rule.scope {
 	case pathOrg:
-		return decideOrganization(c.rule, s)
+		return decideOrganization(c.rule, s, c.rule.orSelf && c.request.User == c.UserID)
 	case activeOrg, overUser:
 		if c.PlatformAdmin && !named && (!s.OrganizationExists || s.OrganizationArchived) {
 			c.OrganizationID, c.Role = uuid.NullUUID{}, NoRole // the organization in their token must not block them
@@ -138,7 +140,7 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 			}
 			return ErrOrganizationRequired
 		}
-		err := decideOrganization(c.rule, s)
+		err := decideOrganization(c.rule, s, false)
 		if err != nil && c.rule.scope == overUser && ErrInsufficientRole.Is(err) {
 			return g.refuseAbout(ctx, c, err)
 		}
@@ -171,8 +173,10 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 
 // decideOrganization orders its checks so that no refusal reveals what the caller may not
 // know: first whether the organization exists for them, then their own standing in it,
-// then the organization's standing, then their role.
-func decideOrganization(rule Rule, s Standing) error {
+// then the organization's standing, then their role. Own says that the request is about
+// the caller themselves by a rule with OrSelf: then their own standing and role in it do
+// not matter.
+func decideOrganization(rule Rule, s Standing, own bool) error {
 	known := s.OrganizationExists && (s.Role >= Member || s.PlatformAdmin) // mutant: foreign-as-unknown
 	if !known {
 		return ErrOrganizationNotFound
@@ -183,16 +187,16 @@ func decideOrganization(rule Rule, s Standing) error {
 	if s.PlatformAdmin {
 		return nil
 	}
-	if s.MembershipSuspended {
+	if s.MembershipSuspended && !own {
 		return ErrMembershipSuspended
 	}
-	if !s.MembershipActive {
+	if !s.MembershipActive && !own {
 		return ErrMembershipInactive
 	}
 	if s.OrganizationSuspended && !rule.suspended {
 		return ErrOrganizationSuspended
 	}
-	if !s.Role.Includes(rule.min) {
+	if !own && !s.Role.Includes(rule.min) {
 		return ErrInsufficientRole
 	}
 	return nil

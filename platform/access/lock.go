@@ -15,6 +15,7 @@ type Locked struct {
 	Caller       Caller
 	Organization Standing // the caller's standing
 	Target       Standing
+	WasMember    bool // the target is or was a member
 	targetID     uuid.UUID
 }
 
@@ -34,58 +35,70 @@ func (g *Gate) Lock(ctx context.Context, organizationID, targetID uuid.UUID) (Lo
 		return Locked{}, err
 	}
 	id := uuid.NullUUID{UUID: organizationID, Valid: true}
-	standing, target, err := g.readBoth(ctx, caller, targetID, id)
+	standing, target, wasMember, err := g.readBoth(ctx, caller, targetID, id)
 	if err != nil {
 		return Locked{}, err
 	}
 	if !standing.SessionLive || !standing.AccountGood() {
 		return Locked{}, ErrInvalidToken
 	}
-	if err := decideOrganization(caller.rule, standing); err != nil { // mutant: role-under-lock
+	if err := decideOrganization(caller.rule, standing, false); err != nil { // mutant: role-under-lock
 		return Locked{}, err
 	}
 	caller.OrganizationID, caller.PlatformAdmin, caller.Role = id, standing.PlatformAdmin, NoRole
 	if standing.MembershipGood() {
 		caller.Role = standing.Role
 	}
-	return Locked{Caller: caller, Organization: standing, Target: target, targetID: targetID}, nil
+	return Locked{Caller: caller, Organization: standing, Target: target, WasMember: wasMember, targetID: targetID}, nil
 }
 
-// readBoth reads the standing of the caller and of the target, if any.
-func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organizationID uuid.NullUUID) (caller, target Standing, err error) {
+// readBoth reads the standing of the caller and of the target, if any, and whether the
+// target is or was a member.
+func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organizationID uuid.NullUUID) (caller, target Standing, wasMember bool, err error) {
 	if c.commandLine {
 		if caller, err = g.atCommandLine(ctx, organizationID); err == nil && targetID != uuid.Nil {
 			target, err = g.Of(ctx, targetID, organizationID)
 		}
-		return caller, target, err
+		if err == nil && targetID != uuid.Nil {
+			wasMember, err = g.WasMember(ctx, targetID, organizationID)
+		}
+		return caller, target, wasMember, err
 	}
 	now := g.now()
 	if targetID == uuid.Nil {
 		caller, err = g.read(ctx, c.UserID, c.SessionID, organizationID, now)
-		return caller, target, err
+		return caller, target, false, err
 	}
 	ctx = database.ForAll(database.OnPrimary(ctx)) // of two people
 	rows, err := g.db.Rows(ctx, g.pairSQL, c.UserID, c.SessionID, organizationID, now, targetID, organizationID, now)
 	if err != nil {
-		return caller, target, fmt.Errorf("read standings: %w", err)
+		return caller, target, false, fmt.Errorf("read standings: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var isTarget bool
-		s, err := scanStanding(rows.Scan, &isTarget)
+		var isTarget, was bool
+		s, err := scanStanding(rows.Scan, &isTarget, &was)
 		if err != nil {
-			return caller, target, fmt.Errorf("read standings: %w", err)
+			return caller, target, false, fmt.Errorf("read standings: %w", err)
 		}
 		if isTarget {
-			target = s
+			target, wasMember = s, was
 		} else {
 			caller = s
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return caller, target, fmt.Errorf("read standings: %w", err)
+		return caller, target, false, fmt.Errorf("read standings: %w", err)
 	}
-	return caller, target, nil
+	return caller, target, wasMember, nil
+}
+
+// WasMember reports whether a person is or was a member of an organization.
+func (g *Gate) WasMember(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID) (was bool, err error) {
+	if err := g.db.Row(ctx, g.formerSQL, userID, organizationID).Scan(&was); err != nil {
+		return false, fmt.Errorf("find a former membership: %w", err)
+	}
+	return was, nil
 }
 
 // lockOrganization does not check that the organization exists: the next statement, in the

@@ -34,6 +34,14 @@ func (r Role) String() string {
 // MarshalText returns the role's name in the API.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+// OrNil returns the role, or nil for NoRole.
+func (r Role) OrNil() *Role {
+	if r == NoRole {
+		return nil
+	}
+	return &r
+}
+
 // InlineJSONSchema and JSONSchema describe the role in the OpenAPI document.
 func (Role) InlineJSONSchema() {}
 

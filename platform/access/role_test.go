@@ -138,8 +138,23 @@ func TestDecideOrganization(t *testing.T) {
 		{"suspended owner, archived, rule", Org(Owner).WhileArchived(), with(good(Owner), all(archived, suspended)), ErrOrganizationNotFound},
 		{"suspended member, archived", Org(Member), with(good(Member), all(archived, suspended)), ErrOrganizationNotFound},
 	} {
-		err := decideOrganization(c.rule, c.s)
+		err := decideOrganization(c.rule, c.s, false)
 		if c.want == nil && err != nil || c.want != nil && !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		s    Standing
+		want error
+	}{
+		{"member about themselves", good(Member), nil},
+		{"suspended and inactive, about themselves", with(good(Member), all(suspended, inactive)), nil},
+		{"organization suspended, about themselves", with(good(Member), orgSuspended), ErrOrganizationSuspended},
+		{"organization archived, about themselves", with(good(Member), archived), ErrOrganizationNotFound},
+		{"stranger about themselves", good(NoRole), ErrOrganizationNotFound},
+	} {
+		if err := decideOrganization(Org(Admin).OrSelf(), c.s, true); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}

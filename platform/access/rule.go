@@ -17,6 +17,7 @@ type Rule struct {
 
 	standing        bool
 	orPlatformAdmin bool
+	orSelf          bool
 	withoutPerson   bool
 }
 
@@ -69,6 +70,10 @@ func Org(least Role) Rule { return Rule{scope: pathOrg, min: least} }
 
 // OrPlatformAdmin admits platform administrators to a Self rule.
 func (r Rule) OrPlatformAdmin() Rule { r.orPlatformAdmin = true; return r }
+
+// OrSelf admits the person in the path to an Org rule, if they are a member: with any
+// role, and although they are suspended or inactive there.
+func (r Rule) OrSelf() Rule { r.orSelf = true; return r }
 
 // InGoodStanding makes a SignedIn rule refuse a suspended organization that
 // X-Organization-ID names. It is for a route that returns the caller's role there.
@@ -179,6 +184,9 @@ func (r Rule) String() string {
 		s = r.min.String() + " of the organization"
 	default:
 		return "undeclared"
+	}
+	if r.orSelf {
+		s += ", or self in any standing there"
 	}
 	var while []string
 	if r.suspended {

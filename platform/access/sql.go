@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,10 @@ func OpenSuspension(alias, now string) string {
 // is in force.
 func OpenArchive(alias string) string { return alias + ".restored_at IS NULL" }
 
+// wasMember is the condition that the person of k is or was a member of the organization
+// of k: a membership leaves a standing behind.
+const wasMember = "EXISTS (SELECT 1 FROM user_active_status wa WHERE wa.user_id = k.user_id AND wa.organization_id = k.organization_id)"
+
 // RoleColumn selects the Role of m, a row of organization_members or none. It needs
 // RoleJoins.
 const (
@@ -29,6 +34,17 @@ LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND a
 
 // Bits is a standing as the database computes it.
 type Bits int64
+
+// Scan implements sql.Scanner: without it, database/sql converts the number to text and
+// back.
+func (b *Bits) Scan(src any) error {
+	n, is := src.(int64)
+	if !is {
+		return fmt.Errorf("a standing is a number, not a %T", src)
+	}
+	*b = Bits(n)
+	return nil
+}
 
 const (
 	sessionLive Bits = 1 << iota
@@ -61,19 +77,39 @@ var (
 		{suspendedByPlatform, "os.by_operator"},
 		{organizationArchived, "oa.id IS NOT NULL"},
 	}
-	ofEverything = append([]condition{
+	ofPerson = []condition{
 		{accountExists, ""}, // otherwise the query returns no row
-		{sessionLive, "s.id IS NOT NULL"},
 		{accountActive, "ua.id IS NOT NULL"},
 		{accountSuspended, "us.id IS NOT NULL"},
 		{accountArchived, "ux.id IS NOT NULL"},
-		{isPlatformAdmin, "pa.user_id IS NOT NULL"},
 		{isMember, "m.user_id IS NOT NULL"},
 		{isAdmin, "ad.user_id IS NOT NULL"},
 		{isOwner, "ow.user_id IS NOT NULL"},
 		{membershipActive, "ma.id IS NOT NULL"},
 		{membershipSuspended, "ms.id IS NOT NULL"},
-	}, ofOrganization...)
+	}
+	ofEverything = slices.Concat([]condition{
+		{sessionLive, "s.id IS NOT NULL"},
+		{isPlatformAdmin, "pa.user_id IS NOT NULL"},
+	}, ofPerson, ofOrganization)
+)
+
+// PersonBits selects the Bits of u, a row of users, and of m, their row of
+// organization_members or none: the account, the role and the membership. It needs
+// PersonJoins, which refer to k.now.
+var (
+	PersonBits  = sumOf(ofPerson)
+	PersonJoins = RoleJoins + `
+LEFT JOIN user_active_status ua ON ua.user_id = u.id AND ua.organization_id IS NULL AND ua.deactivated_at IS NULL
+LEFT JOIN user_suspensions us ON us.user_id = u.id AND us.organization_id IS NULL
+	AND ` + OpenSuspension("us", "k.now") + `
+LEFT JOIN user_archives ux ON ux.user_id = u.id AND ` + OpenArchive("ux") + MembershipJoins
+	// MembershipJoins joins the standing of m alone: ma is there if it is active, ms if
+	// it is suspended.
+	MembershipJoins = `
+LEFT JOIN user_active_status ma ON ma.user_id = m.user_id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
+LEFT JOIN user_suspensions ms ON ms.user_id = m.user_id AND ms.organization_id = m.organization_id
+	AND ` + OpenSuspension("ms", "k.now")
 )
 
 // sumOf returns a column with the sum of the bits whose condition is true.
