@@ -24,6 +24,7 @@ var (
 	UserActivated   = action("user.activated")
 	UserDeactivated = action("user.deactivated")
 	UserSuspended   = action("user.suspended")
+	UserAmended     = action("user.suspension_changed")
 	UserArchived    = action("user.archived")
 	UserUnarchived  = action("user.unarchived")
 	UserUnlocked    = action("user.unlocked") // the limits on guessing their password were reset
@@ -38,6 +39,7 @@ var (
 	OrganizationCreated  = action("organization.created")
 	OrganizationRenamed  = action("organization.renamed")
 	OrganizationSuspend  = action("organization.suspended")
+	OrganizationAmended  = action("organization.suspension_changed")
 	OrganizationActivate = action("organization.activated")
 	OrganizationArchive  = action("organization.archived")
 	OrganizationRestore  = action("organization.unarchived")

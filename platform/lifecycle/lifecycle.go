@@ -26,8 +26,11 @@ type Tables struct {
 	// ByPlatform says that Suspensions has a column by_operator, which marks the
 	// suspensions by platform administrators.
 	ByPlatform bool
-	// The refusals of Suspend, Archive and Unarchive, in the words of the subject.
-	AlreadySuspended, AlreadyArchived, NotArchived *fault.Error
+	// SharesReasons says that Suspensions has a column reason_shared, which marks the
+	// reasons that the person may read.
+	SharesReasons bool
+	// The refusals of Suspend, Amend, Archive and Unarchive, in the words of the subject.
+	AlreadySuspended, NotSuspended, AlreadyArchived, NotArchived *fault.Error
 }
 
 // Subject has the values of Tables.Key. A value that is not valid is NULL.
@@ -41,6 +44,7 @@ func Of(id uuid.UUID) Subject { return Subject{{UUID: id, Valid: true}} }
 type Suspension struct {
 	Reason         string        `json:"reason" example:"Under investigation."`
 	ByPlatform     bool          `json:"-"`
+	ReasonShared   bool          `json:"-"` // the person may read the reason
 	SuspendedAt    time.Time     `json:"suspended_at"`
 	SuspendedBy    uuid.NullUUID `json:"suspended_by" description:"Null if a command on the server did it."`
 	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
@@ -66,12 +70,15 @@ func NewStore(db *database.DB, t Tables) *Store {
 	s := &Store{db: db, tables: t}
 	key, values := strings.Join(t.Key, ", "), strings.Repeat("?, ", len(t.Key))
 	s.activateSQL = fmt.Sprintf("INSERT INTO %s (id, %s, activated_at, activated_by) VALUES (?, %s?, ?) ON CONFLICT DO NOTHING", t.Activity, key, values)
-	byPlatform := ""
+	marks := ""
 	if t.ByPlatform {
-		byPlatform, values = ", by_operator", values+"?, "
+		marks, values = marks+", by_operator", values+"?, "
+	}
+	if t.SharesReasons {
+		marks, values = marks+", reason_shared", values+"?, "
 	}
 	s.suspendSQL = fmt.Sprintf("INSERT INTO %s (id, %s%s, reason, suspended_at, suspended_by, suspended_until) VALUES (?, %s?, ?, ?, ?)",
-		t.Suspensions, key, byPlatform, values)
+		t.Suspensions, key, marks, values)
 	s.archiveSQL = fmt.Sprintf("INSERT INTO %s (id, %s, reason, archived_at, archived_by) VALUES (?, ?, ?, ?, ?)", t.Archives, t.Key[0])
 	open := fmt.Sprintf("%s = ? AND %s", t.Key[0], access.OpenArchive(t.Archives))
 	s.unarchiveSQL = fmt.Sprintf("UPDATE %s SET restored_at = ?, restored_by = ?, restore_reason = ? WHERE %s", t.Archives, open)
@@ -137,6 +144,9 @@ func (s *Store) Suspend(ctx context.Context, subject Subject, n Suspension) erro
 	if s.tables.ByPlatform {
 		args = append(args, n.ByPlatform)
 	}
+	if s.tables.SharesReasons {
+		args = append(args, n.ReasonShared)
+	}
 	_, err := s.db.Exec(ctx, s.suspendSQL, append(args, n.Reason, n.SuspendedAt, n.SuspendedBy, n.SuspendedUntil)...)
 	if database.IsDuplicate(err) {
 		return s.tables.AlreadySuspended
@@ -168,20 +178,25 @@ func (s *Store) Suspension(ctx context.Context, subject Subject, now time.Time) 
 	}
 	where, args := s.where(subject)
 	var found Suspension
-	err := s.db.Row(ctx, "SELECT reason, "+byPlatform+", suspended_at, suspended_by, suspended_until FROM "+s.tables.Suspensions+where+
+	err := s.db.Row(ctx, "SELECT reason, "+byPlatform+", "+s.reasonShared()+", suspended_at, suspended_by, suspended_until FROM "+s.tables.Suspensions+where+
 		" AND "+access.OpenSuspension(s.tables.Suspensions, "?"), append(args, now)...).
-		Scan(&found.Reason, &found.ByPlatform, &found.SuspendedAt, &found.SuspendedBy, &found.SuspendedUntil)
+		Scan(&found.Reason, &found.ByPlatform, &found.ReasonShared, &found.SuspendedAt, &found.SuspendedBy, &found.SuspendedUntil)
 	if database.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find in %s: %w", s.tables.Suspensions, err)
 	}
-	found.SuspendedAt = found.SuspendedAt.UTC()
-	if found.SuspendedUntil != nil {
-		*found.SuspendedUntil = found.SuspendedUntil.UTC()
-	}
+	found.SuspendedAt, found.SuspendedUntil = found.SuspendedAt.UTC(), inUTC(found.SuspendedUntil)
 	return &found, nil
+}
+
+// reasonShared returns the column, or what it would be.
+func (s *Store) reasonShared() string {
+	if s.tables.SharesReasons {
+		return "reason_shared"
+	}
+	return "1 = 0"
 }
 
 // Archive archives the subject and makes it inactive. It refuses one that is archived

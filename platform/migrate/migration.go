@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"guildhall/platform/database"
 )
@@ -37,6 +38,27 @@ func KeyedBy(id, table, column string) Migration {
 		}
 	}
 	return Migration{ID: id, Up: key(column + ", id"), Down: key("id")}
+}
+
+// ListedBy returns a migration that creates an index for lists of a subject's rows, in
+// the order of their ids. PostgreSQL needs none, because the table's key begins with the
+// subject (KeyedBy).
+func ListedBy(id, table string, subject ...string) Migration {
+	only := func(driver database.Driver, statement string) []string {
+		if driver == database.Postgres {
+			return nil
+		}
+		return []string{statement}
+	}
+	return Migration{
+		ID: id,
+		Up: func(driver database.Driver) []string {
+			return only(driver, fmt.Sprintf("CREATE INDEX %[1]s_history ON %[1]s (%[2]s, id)", table, strings.Join(subject, ", ")))
+		},
+		Down: func(driver database.Driver) []string {
+			return only(driver, "DROP INDEX "+table+"_history")
+		},
+	}
 }
 
 // Optional returns migrations that make a foreign key column nullable. Neither database

@@ -38,6 +38,7 @@ type Archive struct {
 	line   Line
 	of     string // the type of line that they are part of
 	part   []string
+	omits  []string
 }
 
 // Line is a type of line in an archive. Its members are columns of one table, without the
@@ -63,6 +64,17 @@ func (l Line) Names() []string {
 
 // Exported is for a table whose rows are each a line of the archive.
 func Exported(l Line) Archive { return Archive{line: l} }
+
+// Omitting returns the archive without columns that have a default, which an import gives
+// them. A comment at the declaration says why. A line can't get a column later: a reader
+// refuses members that it does not know, and lines without one that it expects.
+func (a Archive) Omitting(columns ...string) Archive {
+	a.omits = columns
+	return a
+}
+
+// Omits returns the columns that the archive omits.
+func (a Archive) Omits() []string { return a.omits }
 
 // ExportedIn is for a table of which these columns are part of a line that
 // platform/transfer builds itself.

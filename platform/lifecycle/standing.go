@@ -1,0 +1,45 @@
+package lifecycle
+
+import "guildhall/platform/access"
+
+// Standing is the standing of an account, of a membership, or of both together. Of several
+// reasons why it is not good, it names the strongest.
+type Standing string
+
+const (
+	Good      Standing = "good"
+	Inactive  Standing = "inactive"
+	Suspended Standing = "suspended"
+	Archived  Standing = "archived" // only an account
+)
+
+// Enum lists the values for the OpenAPI document.
+func (Standing) Enum() []any { return []any{Good, Suspended, Inactive, Archived} }
+
+// OfAccount returns the standing of an account.
+func OfAccount(s access.Standing) Standing {
+	return standing(s.AccountArchived, s.AccountSuspended, s.AccountActive)
+}
+
+// OfMembership returns the standing of a membership, regardless of the account's.
+func OfMembership(s access.Standing) Standing {
+	return standing(false, s.MembershipSuspended, s.MembershipActive)
+}
+
+// OfMember returns the standing of a member: of their account and membership together.
+func OfMember(s access.Standing) Standing {
+	return standing(s.AccountArchived, s.AccountSuspended || s.MembershipSuspended, s.AccountActive && s.MembershipActive)
+}
+
+func standing(archived, suspended, active bool) Standing {
+	switch {
+	case archived:
+		return Archived
+	case suspended:
+		return Suspended
+	case !active:
+		return Inactive
+	default:
+		return Good
+	}
+}
