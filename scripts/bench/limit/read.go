@@ -15,9 +15,15 @@ import (
 const nobody = "00000000-0000-0000-0000-000000000000" // sorts before all other ids
 
 type organizationRef struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Role string `json:"role"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Role        string `json:"role"`
+	IsSuspended bool   `json:"is_suspended"`
+}
+
+type myStanding struct {
+	Account      string  `json:"account"`
+	Organization *string `json:"organization"`
 }
 
 type me struct {
@@ -31,6 +37,8 @@ type me struct {
 	IsArchived   bool             `json:"is_archived"`
 	CreatedAt    time.Time        `json:"created_at"`
 	UpdatedAt    time.Time        `json:"updated_at"`
+	Role         *string          `json:"role"`
+	Standing     myStanding       `json:"standing"`
 	Organization *organizationRef `json:"organization"`
 }
 
@@ -50,8 +58,11 @@ func (s *server) me(c *gin.Context) {
 		return
 	}
 	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
+	v.Standing.Account = accountStanding(bits)
 	if organization != nil && bits&isMember != 0 {
-		v.Organization = &organizationRef{*who.OrganizationID, *organization, role(bits)}
+		mine, there := role(bits), membershipStanding(bits)
+		v.Role, v.Standing.Organization = &mine, &there
+		v.Organization = &organizationRef{*who.OrganizationID, *organization, mine, bits&organizationSuspended != 0}
 	}
 	answer(c, http.StatusOK, v)
 }
@@ -71,6 +82,7 @@ type organization struct {
 	IsArchived  bool      `json:"is_archived"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+	Role        string    `json:"role"`
 }
 
 func (s *server) organization(c *gin.Context) {
@@ -87,7 +99,7 @@ func (s *server) organization(c *gin.Context) {
 		refuse(c, orRefused(err))
 		return
 	}
-	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
+	v.CreatedAt, v.UpdatedAt, v.Role = v.CreatedAt.UTC(), v.UpdatedAt.UTC(), role(bits)
 	answer(c, http.StatusOK, v)
 }
 
@@ -107,6 +119,7 @@ type listedMember struct {
 	AvatarURL *string   `json:"avatar_url"`
 	Role      string    `json:"role"`
 	JoinedAt  time.Time `json:"joined_at"`
+	Standing  string    `json:"standing"`
 }
 
 func (s *server) members(c *gin.Context) {
@@ -124,7 +137,7 @@ func (s *server) members(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	rows, err := s.statements["members"].QueryContext(ctx, id, after, limit+1, offset)
+	rows, err := s.statements["members"].QueryContext(ctx, id, after, limit+1, offset, now())
 	if err != nil {
 		refuse(c, err)
 		return
@@ -138,7 +151,7 @@ func (s *server) members(c *gin.Context) {
 			refuse(c, err)
 			return
 		}
-		m.Role, m.JoinedAt = role(bits), m.JoinedAt.UTC()
+		m.Role, m.JoinedAt, m.Standing = role(bits), m.JoinedAt.UTC(), memberStanding(bits)
 		list = append(list, m)
 	}
 	if err := rows.Err(); err != nil {
@@ -154,7 +167,6 @@ func (s *server) members(c *gin.Context) {
 
 type listedOrganization struct {
 	organization
-	Role     string    `json:"role"`
 	JoinedAt time.Time `json:"joined_at"`
 }
 

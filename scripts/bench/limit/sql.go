@@ -72,6 +72,38 @@ func role(bits int) string {
 	}
 }
 
+func accountStanding(bits int) string {
+	if bits&accountArchived != 0 {
+		return "archived"
+	}
+	return standingOf(bits&accountActive != 0, bits&accountSuspended != 0)
+}
+
+func membershipStanding(bits int) string {
+	return standingOf(bits&membershipActive != 0, bits&membershipSuspended != 0)
+}
+
+func standingOf(active, suspended bool) string {
+	switch {
+	case suspended:
+		return "suspended"
+	case !active:
+		return "inactive"
+	default:
+		return "good"
+	}
+}
+
+func memberStanding(bits int) string {
+	account, membership := accountStanding(bits), membershipStanding(bits)
+	switch {
+	case account == "archived" || account == "suspended" || membership == "good":
+		return account
+	default:
+		return membership
+	}
+}
+
 // texts returns the statements. Both databases number parameters with $.
 func texts(postgres bool) map[string]string {
 	all := map[string]string{
@@ -82,12 +114,23 @@ func texts(postgres bool) map[string]string {
 			" LEFT JOIN organization_active_status sa ON sa.organization_id = k.organization_id AND sa.deactivated_at IS NULL",
 		"members": `SELECT m.user_id, u.email, p.name, p.avatar_url, m.joined_at,
 			(CASE WHEN ow.user_id IS NOT NULL THEN 2048 WHEN ad.user_id IS NOT NULL THEN 1024 ELSE 512 END)
+			+ (CASE WHEN ua.id IS NULL THEN 0 ELSE 2 END) + (CASE WHEN us.id IS NULL THEN 0 ELSE 4 END)
+			+ (CASE WHEN ux.id IS NULL THEN 0 ELSE 8 END) + (CASE WHEN ma.id IS NULL THEN 0 ELSE 4096 END)
+			+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END)
 			FROM (SELECT organization_id, user_id, joined_at FROM organization_members
 				WHERE organization_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3 OFFSET $4) m
+			CROSS JOIN (SELECT $5::timestamptz AS now) k
 			JOIN users u ON u.id = m.user_id
 			JOIN user_profile p ON p.user_id = m.user_id
 			LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND ow.user_id = m.user_id
 			LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id
+			LEFT JOIN user_active_status ua ON ua.user_id = u.id AND ua.organization_id IS NULL AND ua.deactivated_at IS NULL
+			LEFT JOIN user_suspensions us ON us.user_id = u.id AND us.organization_id IS NULL AND us.lifted_at IS NULL
+				AND (us.suspended_until IS NULL OR us.suspended_until > k.now)
+			LEFT JOIN user_archives ux ON ux.user_id = u.id AND ux.restored_at IS NULL
+			LEFT JOIN user_active_status ma ON ma.user_id = m.user_id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
+			LEFT JOIN user_suspensions ms ON ms.user_id = m.user_id AND ms.organization_id = m.organization_id AND ms.lifted_at IS NULL
+				AND (ms.suspended_until IS NULL OR ms.suspended_until > k.now)
 			ORDER BY m.user_id`,
 		"organizations": `SELECT o.id, o.name, o.created_at, o.updated_at, m.joined_at, sa.id IS NOT NULL, os.id IS NOT NULL,
 			(CASE WHEN ow.user_id IS NOT NULL THEN 2048 WHEN ad.user_id IS NOT NULL THEN 1024 ELSE 512 END)

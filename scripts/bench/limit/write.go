@@ -196,7 +196,7 @@ func (s *server) add(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	answer(c, http.StatusCreated, gin.H{"organization_id": c.Param("organization_id"), "user_id": in.UserID, "role": "member", "joined_at": joined})
+	answer(c, http.StatusCreated, gin.H{"organization_id": c.Param("organization_id"), "user_id": in.UserID, "role": "member", "joined_at": joined, "standing": "good"})
 }
 
 func (s *server) remove(c *gin.Context) {
