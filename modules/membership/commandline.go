@@ -27,10 +27,10 @@ func (c CommandLine) Owner(ctx context.Context, organizationID uuid.UUID) (owner
 	if ctx, err = c.admit(ctx, access.Org(access.Member).WhileSuspended().WhileArchived(), organizationID); err != nil {
 		return owner, 0, err
 	}
-	if owner, err = c.svc.store.owner(ctx, organizationID); err != nil {
+	if owner, err = c.svc.store.owner(ctx, organizationID, c.svc.now()); err != nil {
 		return owner, 0, err
 	}
-	page, err := c.svc.store.list(ctx, membersPage, "organization_members", organizationID, httpapi.Window{Limit: 1, Count: true})
+	page, err := c.svc.store.list(ctx, c.svc.store.membersSQL, "organization_members", organizationID, httpapi.Window{Limit: 1, Count: true}, c.svc.now())
 	if err != nil {
 		return owner, 0, err
 	}

@@ -3,7 +3,6 @@ package membership
 import "guildhall/platform/fault"
 
 var (
-	errMemberNotFound    = fault.New(fault.NotFound, "member_not_found", "There is no such member in this organization.")
 	errAdminNotFound     = fault.New(fault.NotFound, "admin_not_found", "There is no such admin in this organization.")
 	errAlreadyMember     = fault.New(fault.Conflict, "already_member", "This person is already a member.")
 	errNotAMember        = fault.New(fault.Conflict, "not_a_member", "This person is not a member of the organization.")

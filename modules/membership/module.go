@@ -40,7 +40,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, organization+"/members", admin, m.addMember, httpapi.Doc{
 		ID: "addMember", Summary: "Add a person with an account as a member",
-		Description: "Give either `user_id` or `email`.",
+		Description: "Give either `user_id` or `email`. A suspension and a deactivation outlive the membership: `standing` shows them, and `activateMember` lifts them, also before the person is added again.",
 		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, organization+"/members/batch", admin, m.addMembers, httpapi.Doc{
@@ -48,10 +48,14 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "All or nobody: if one can't be added, `errors` names each of them by its place (`body.emails[3]`), and nobody is added. A person who is a member already, or who is given twice, can't be added; `skip_existing` skips them. `Location` is that of the list of members.",
 		Refusals:    httpapi.Refusals(ratelimit.Refusal()),
 	})
+	httpapi.Get(r, organization+"/members/:user_id", member, m.getMember, httpapi.Doc{
+		ID: "getMember", Summary: "Show a member", MayLag: true,
+		Refusals: httpapi.Refusals(access.ErrMemberNotFound),
+	})
 	httpapi.Delete(r, organization+"/members/:user_id", member, m.removeMember, httpapi.Doc{
 		ID: "removeMember", Summary: "Remove a member, or leave",
 		Description: "Also revokes the admin grant, if any.",
-		Refusals: httpapi.Refusals(errMemberNotFound, access.ErrInsufficientRole, access.ErrEqualOrHigherRole,
+		Refusals: httpapi.Refusals(access.ErrMemberNotFound, access.ErrInsufficientRole, access.ErrEqualOrHigherRole,
 			access.ErrOwnStanding, errOwnerRequired),
 	})
 	httpapi.Get(r, organization+"/admins", member, m.listAdmins, httpapi.Doc{
@@ -76,10 +80,10 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Get(r, organization+"/permissions/me", member, m.getMyPermissions, httpapi.Doc{
 		ID: "getMyPermissions", Summary: "Show what the caller may do",
 		Description: "For the back end of a product, which authorizes a request with the access token of its user. One call shows whether the token is valid and what the user may do in the organization now. A platform administrator who is not a member gets 404.",
-		Refusals:    httpapi.Refusals(errMemberNotFound),
+		Refusals:    httpapi.Refusals(access.ErrMemberNotFound),
 	})
 	httpapi.Get(r, organization+"/permissions/:user_id", member, m.getPermissions, httpapi.Doc{
 		ID: "getPermissions", Summary: "Show what a member may do",
-		Refusals: httpapi.Refusals(errMemberNotFound, access.ErrInsufficientRole),
+		Refusals: httpapi.Refusals(access.ErrMemberNotFound, access.ErrInsufficientRole),
 	})
 }

@@ -12,13 +12,14 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 	"guildhall/platform/ratelimit"
 )
 
 // Users stores the standing of members.
 type Users interface {
-	// Welcome gives a person who joins an organization a good standing there, within the
-	// caller's transaction.
+	// Welcome gives a person who joins an organization a good standing there, unless they
+	// have had a standing in it before. It runs within the caller's transaction.
 	Welcome(ctx context.Context, userID, organizationID uuid.UUID) error
 }
 
@@ -46,7 +47,7 @@ type Service struct {
 
 // NewService returns the service.
 func NewService(d Dependencies) *Service {
-	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, limits: d.Limits, users: d.Users, now: d.Now, store: &store{db: d.DB}}
+	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, limits: d.Limits, users: d.Users, now: d.Now, store: newStore(d.DB)}
 }
 
 // AddOwner makes a person the first member and the owner of a new organization,
@@ -120,14 +121,17 @@ func (svc *Service) add(ctx context.Context, organizationID, userID uuid.UUID) (
 	case locked.Target.Role != access.NoRole:
 		return view, errAlreadyMember
 	}
-	view = grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: svc.now()}
-	if err := svc.store.add(ctx, organizationID, userID, view.JoinedAt); err != nil {
+	now := svc.now()
+	if err := svc.store.add(ctx, organizationID, userID, now); err != nil {
 		return view, err
 	}
 	if err := svc.users.Welcome(ctx, userID, organizationID); err != nil {
 		return view, err
 	}
-	return view, svc.record(ctx, audit.MemberAdded, organizationID, userID)
+	standing := locked.Target
+	standing.MembershipActive = standing.MembershipActive || !locked.WasMember
+	view = grantView{OrganizationID: organizationID, UserID: userID, Role: access.Member, JoinedAt: now, Standing: lifecycle.OfMember(standing)}
+	return view, svc.record(ctx, audit.MemberAdded, organizationID, userID, ofRole(access.Member))
 }
 
 // AddToOrganization makes a person a member or an admin, within the transaction that
@@ -140,9 +144,11 @@ func (svc *Service) AddToOrganization(ctx context.Context, organizationID, userI
 	return err
 }
 
-func (svc *Service) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID) error {
-	return svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(organizationID), UserID: userID})
+func (svc *Service) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID, details map[string]string) error {
+	return svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(organizationID), UserID: userID, Details: details})
 }
+
+func ofRole(r access.Role) map[string]string { return map[string]string{"role": r.String()} }
 
 // removeMember removes a member: the caller themselves, or a member with a lower role. It
 // refuses to remove the owner (owner_required).
@@ -158,7 +164,7 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 			return access.ErrInsufficientRole
 		}
 		if locked.Target.Role == access.NoRole {
-			return errMemberNotFound
+			return access.ErrMemberNotFound
 		}
 		if !oneself {
 			if err := locked.CheckOutranks(); err != nil {
@@ -171,10 +177,11 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 		if err := svc.store.remove(ctx, organizationID, userID); err != nil {
 			return err
 		}
+		action := audit.MemberRemoved
 		if oneself {
-			return svc.record(ctx, audit.MemberLeft, organizationID, userID)
+			action = audit.MemberLeft
 		}
-		return svc.record(ctx, audit.MemberRemoved, organizationID, userID) // mutant: removal-event
+		return svc.record(ctx, action, organizationID, userID, ofRole(locked.Target.Role)) // mutant: removal-event
 	})
 }
 
@@ -209,7 +216,8 @@ func (svc *Service) grant(ctx context.Context, organizationID, userID uuid.UUID)
 	if view, err = svc.store.grant(ctx, organizationID, userID, locked.Caller.By(), svc.now()); err != nil {
 		return view, err
 	}
-	return view, svc.record(ctx, audit.AdminGranted, organizationID, userID)
+	view.Standing = lifecycle.OfMember(locked.Target)
+	return view, svc.record(ctx, audit.AdminGranted, organizationID, userID, nil)
 }
 
 // revokeAdmin revokes an admin's grant. It refuses a person without one (admin_not_found).
@@ -229,7 +237,7 @@ func (svc *Service) revokeAdmin(ctx context.Context, in memberPath) (none httpap
 		if err := svc.store.revoke(ctx, organizationID, userID); err != nil {
 			return err
 		}
-		return svc.record(ctx, audit.AdminRevoked, organizationID, userID)
+		return svc.record(ctx, audit.AdminRevoked, organizationID, userID, nil)
 	})
 }
 
@@ -258,10 +266,11 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 		case !locked.Target.AccountGood() || !locked.Target.MembershipGood():
 			return errNotInGoodStanding
 		}
-		if err := svc.store.transfer(ctx, organizationID, newOwnerID, locked.Caller.By(), svc.now()); err != nil {
+		former, err := svc.store.transfer(ctx, organizationID, newOwnerID, locked.Caller.By(), svc.now())
+		if err != nil {
 			return err
 		}
-		return svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID)
+		return svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID, map[string]string{"former_owner_user_id": former.String()})
 	})
 	return transferView{Message: "Ownership transferred.", OrganizationID: organizationID, OwnerUserID: newOwnerID}, err
 }
@@ -272,7 +281,7 @@ func (svc *Service) listMembers(ctx context.Context, in listInput) (httpapi.Page
 	if err != nil {
 		return httpapi.Page[memberView]{}, err
 	}
-	return svc.store.list(ctx, membersPage, "organization_members", in.OrganizationID, w)
+	return svc.store.list(ctx, svc.store.membersSQL, "organization_members", in.OrganizationID, w, svc.now())
 }
 
 // listAdmins lists the members with the admin grant.
@@ -281,12 +290,17 @@ func (svc *Service) listAdmins(ctx context.Context, in listInput) (httpapi.Page[
 	if err != nil {
 		return httpapi.Page[memberView]{}, err
 	}
-	return svc.store.list(ctx, adminsPage, "organization_admins", in.OrganizationID, w)
+	return svc.store.list(ctx, svc.store.adminsSQL, "organization_admins", in.OrganizationID, w, svc.now())
 }
 
 // getOwner returns the owner.
 func (svc *Service) getOwner(ctx context.Context, in organizationPath) (memberView, error) {
-	return svc.store.owner(ctx, in.OrganizationID)
+	return svc.store.owner(ctx, in.OrganizationID, svc.now())
+}
+
+// getMember returns a member. It refuses a person who is not one (member_not_found).
+func (svc *Service) getMember(ctx context.Context, in memberPath) (memberView, error) {
+	return svc.store.member(ctx, in.OrganizationID, in.UserID, svc.now())
 }
 
 // getMyPermissions returns what the caller may do. It refuses a platform administrator
@@ -307,7 +321,7 @@ func (svc *Service) getPermissions(ctx context.Context, in memberPath) (permissi
 		return permissionsView{}, err
 	}
 	if s.Role == access.NoRole {
-		return permissionsView{}, errMemberNotFound
+		return permissionsView{}, access.ErrMemberNotFound
 	}
 	may := s.AccountGood() && s.MembershipGood() && !s.OrganizationSuspended
 	return permissionsView{

@@ -10,9 +10,13 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
-type store struct{ db *database.DB }
+type store struct {
+	db                                         *database.DB
+	membersSQL, adminsSQL, ownerSQL, memberSQL string
+}
 
 // idOf returns the id of the person that a request names by id or email address.
 func (s *store) idOf(ctx context.Context, in addInput) (id uuid.UUID, err error) {
@@ -77,52 +81,67 @@ func (s *store) revoke(ctx context.Context, organizationID, userID uuid.UUID) er
 	return nil
 }
 
-func (s *store) transfer(ctx context.Context, organizationID, newOwnerID uuid.UUID, by uuid.NullUUID, now time.Time) error {
+// transfer changes the owner and returns the former one, who stays as an admin.
+func (s *store) transfer(ctx context.Context, organizationID, newOwnerID uuid.UUID, by uuid.NullUUID, now time.Time) (uuid.UUID, error) {
 	conn := s.db.Conn(ctx)
 	var former owner
 	if err := conn.Where("organization_id = ?", organizationID).Take(&former).Error; err != nil {
-		return fmt.Errorf("find owner: %w", err)
+		return uuid.Nil, fmt.Errorf("find owner: %w", err)
 	}
 	if err := s.revoke(ctx, organizationID, newOwnerID); err != nil { // an owner needs no grant
-		return err
+		return uuid.Nil, err
 	}
 	err := conn.Model(&owner{}).Where("organization_id = ?", organizationID).
 		Updates(map[string]any{"user_id": newOwnerID, "since": now}).Error
 	if err != nil {
-		return fmt.Errorf("change owner: %w", err)
+		return uuid.Nil, fmt.Errorf("change owner: %w", err)
 	}
 	err = conn.Create(&admin{OrganizationID: organizationID, UserID: former.UserID, GrantedAt: now, GrantedBy: by}).Error
 	if err != nil {
-		return fmt.Errorf("keep the former owner as admin: %w", err)
+		return uuid.Nil, fmt.Errorf("keep the former owner as admin: %w", err)
 	}
-	return nil
+	return former.UserID, nil
 }
 
 // These select from m (organization_members).
-const (
-	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at, ` + access.RoleColumn
+var (
+	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at, ` + access.PersonBits
 	memberJoins   = `
 JOIN users u ON u.id = m.user_id
-JOIN user_profile p ON p.user_id = m.user_id` + access.RoleJoins
-	// The page is selected before the joins, so that its cost does not depend on the number
-	// of later rows.
-	pageOf      = ` WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) `
-	membersPage = "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m` +
-		memberJoins + ` ORDER BY m.user_id`
-	adminsPage = "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page
-JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` +
-		memberJoins + ` ORDER BY m.user_id`
+JOIN user_profile p ON p.user_id = m.user_id` + access.PersonJoins
 )
 
+func newStore(db *database.DB) *store {
+	// The page is selected before the joins, so that its cost does not depend on the number
+	// of later rows.
+	const pageOf = ` WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) `
+	id, now := db.Param("uuid"), db.Param("timestamptz")
+	return &store{
+		db: db,
+		membersSQL: "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m
+CROSS JOIN (SELECT ` + now + ` AS now) k` + memberJoins + ` ORDER BY m.user_id`,
+		adminsSQL: "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page
+CROSS JOIN (SELECT ` + now + ` AS now) k
+JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY m.user_id`,
+		ownerSQL: "SELECT " + memberColumns + ` FROM (SELECT ` + id + ` AS organization_id, ` + now + ` AS now) k
+JOIN organization_owners o ON o.organization_id = k.organization_id
+JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id` + memberJoins,
+		memberSQL: "SELECT " + memberColumns + ` FROM (SELECT ` + id + ` AS organization_id, ` + id + ` AS user_id, ` + now + ` AS now) k
+JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = k.user_id` + memberJoins,
+	}
+}
+
 func scanMember(scan func(...any) error) (v memberView, err error) {
-	err = scan(&v.ID, &v.Email, &v.Name, &v.AvatarURL, &v.JoinedAt, &v.Role)
-	v.JoinedAt = v.JoinedAt.UTC()
+	var bits access.Bits
+	err = scan(&v.ID, &v.Email, &v.Name, &v.AvatarURL, &v.JoinedAt, &bits)
+	s := bits.Standing()
+	v.JoinedAt, v.Role, v.Standing = v.JoinedAt.UTC(), s.Role, lifecycle.OfMember(s)
 	return v, err
 }
 
 // list reads one page of members: of all, or of those with the admin grant.
-func (s *store) list(ctx context.Context, query, table string, organizationID uuid.UUID, w httpapi.Window) (page httpapi.Page[memberView], err error) {
-	rows, err := s.db.Rows(ctx, query, organizationID, w.After, w.Limit+1, w.Offset)
+func (s *store) list(ctx context.Context, query, table string, organizationID uuid.UUID, w httpapi.Window, now time.Time) (page httpapi.Page[memberView], err error) {
+	rows, err := s.db.Rows(ctx, query, organizationID, w.After, w.Limit+1, w.Offset, now)
 	if err != nil {
 		return page, fmt.Errorf("list members: %w", err)
 	}
@@ -137,13 +156,21 @@ func (s *store) list(ctx context.Context, query, table string, organizationID uu
 	return page, err
 }
 
-func (s *store) owner(ctx context.Context, organizationID uuid.UUID) (memberView, error) {
-	v, err := scanMember(s.db.Row(ctx, "SELECT "+memberColumns+`
-		FROM (SELECT `+s.db.Param("uuid")+` AS organization_id) k
-		JOIN organization_owners o ON o.organization_id = k.organization_id
-		JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id`+memberJoins, organizationID).Scan)
+func (s *store) owner(ctx context.Context, organizationID uuid.UUID, now time.Time) (memberView, error) {
+	v, err := scanMember(s.db.Row(ctx, s.ownerSQL, organizationID, now).Scan)
 	if err != nil {
 		return v, fmt.Errorf("find owner: %w", err)
+	}
+	return v, nil
+}
+
+func (s *store) member(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) (memberView, error) {
+	v, err := scanMember(s.db.Row(ctx, s.memberSQL, organizationID, userID, now).Scan)
+	if database.IsNotFound(err) {
+		return v, access.ErrMemberNotFound
+	}
+	if err != nil {
+		return v, fmt.Errorf("find member: %w", err)
 	}
 	return v, nil
 }

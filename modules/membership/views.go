@@ -8,6 +8,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
 type memberView struct {
@@ -17,6 +18,8 @@ type memberView struct {
 	AvatarURL *string     `json:"avatar_url" format:"uri" example:"https://example.com/grace.png"`
 	Role      access.Role `json:"role"`
 	JoinedAt  time.Time   `json:"joined_at"`
+
+	Standing lifecycle.Standing `json:"standing" description:"Of the account or of the membership: only in good standing can the person act here. Only an account can be archived."`
 }
 
 // grantView is a person's new role in an organization.
@@ -25,6 +28,8 @@ type grantView struct {
 	UserID         uuid.UUID   `json:"user_id"`
 	Role           access.Role `json:"role"`
 	JoinedAt       time.Time   `json:"joined_at"`
+
+	Standing lifecycle.Standing `json:"standing" description:"A former member who was suspended or inactive still is."`
 }
 
 type transferView struct {

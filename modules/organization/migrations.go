@@ -109,5 +109,8 @@ func migrations() []migrate.Migration {
 			"organization_suspensions", "suspended_by", "users (id)", ofOwner("organization_suspensions")),
 		migrate.Optional("202611252209_organization_archives_by_nobody", "202611252210_organization_archives_by_nobody_back",
 			"organization_archives", "archived_by", "users (id)", ofOwner("organization_archives")),
+		[]migrate.Migration{
+			migrate.ListedBy("202611290203_organization_suspensions_history", "organization_suspensions", "organization_id"),
+		},
 	)
 }

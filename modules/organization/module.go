@@ -4,6 +4,7 @@ package organization
 import (
 	"guildhall/platform/access"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 )
@@ -45,6 +46,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.listMine, httpapi.Doc{
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
+		Description: "`standing` shows where a switch would be refused.",
 	})
 	rule, get := access.Reading(showing(), organizationRow, m.get)
 	httpapi.Get(r, "/organizations/:organization_id", rule, get, httpapi.Doc{
@@ -55,10 +57,23 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	owner := changingStanding()
 	httpapi.Post(r, "/organizations/:organization_id/suspend", owner, m.suspend, httpapi.Doc{
-		ID: "suspendOrganization", Summary: "Suspend an organization", Versioned: true, Refusals: httpapi.Refusals(errAlreadySuspended),
+		ID: "suspendOrganization", Summary: "Suspend an organization", Versioned: true,
+		Description: "A second suspension is refused. `updateOrganizationSuspension` changes the reason or the end of the first.",
+		Refusals:    httpapi.Refusals(errAlreadySuspended),
+	})
+	httpapi.Patch(r, "/organizations/:organization_id/suspension", owner, m.amend, httpapi.Doc{
+		ID: "updateOrganizationSuspension", Summary: "Change the suspension of an organization", Versioned: true,
+		Description: "Changes the reason, the end or both. " + lifecycle.AmendmentDescription,
+		Refusals:    httpapi.Refusals(errNotSuspended, access.ErrSuspendedByPlatform),
+	})
+	httpapi.Get(r, "/organizations/:organization_id/suspensions", access.Org(access.Admin).WhileSuspended().WhileArchived(), m.listSuspensions, httpapi.Doc{
+		ID: "listOrganizationSuspensions", Summary: "List the suspensions of an organization",
+		Description: "Also those that have ended, the oldest first.",
 	})
 	httpapi.Post(r, "/organizations/:organization_id/activate", owner, m.activate, httpapi.Doc{
-		ID: "activateOrganization", Summary: "Lift a suspension", Versioned: true, Refusals: httpapi.Refusals(access.ErrSuspendedByPlatform),
+		ID: "activateOrganization", Summary: "Lift a suspension", Versioned: true,
+		Description: "An organization that is not suspended stays as it is: that is 200, too, and not recorded.",
+		Refusals:    httpapi.Refusals(access.ErrSuspendedByPlatform),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/archive", owner.WhileArchived(), m.archive, httpapi.Doc{
 		ID: "archiveOrganization", Summary: "Archive an organization", Versioned: true, Refusals: httpapi.Refusals(errAlreadyArchived),

@@ -62,7 +62,7 @@ func (svc *Service) createFor(ctx context.Context, ownerID uuid.UUID, name strin
 	err := svc.trail.Record(ctx, audit.Event{
 		Action: audit.OrganizationCreated, OrganizationID: audit.In(id), UserID: ownerID, Actor: ownerID, First: true,
 	})
-	return organizationView{ID: id, Name: name, CreatedAt: now, UpdatedAt: now, IsActive: true}, err
+	return organizationView{ID: id, Name: name, CreatedAt: now, UpdatedAt: now, IsActive: true, Role: new(access.Owner)}, err
 }
 
 // create creates an organization with the caller as its owner.
@@ -80,7 +80,7 @@ func (svc *Service) create(ctx context.Context, in createInput) (created httpapi
 
 // listMine lists the organizations that the caller may switch between.
 func (svc *Service) listMine(ctx context.Context, _ struct{}) (choicesView, error) {
-	list, err := svc.store.choices(ctx, access.From(ctx).UserID)
+	list, err := svc.store.choices(ctx, access.From(ctx).UserID, svc.now())
 	return choicesView{Organizations: list}, err
 }
 
@@ -109,8 +109,9 @@ func (svc *Service) suspension(ctx context.Context, id uuid.UUID) (*Suspension, 
 }
 
 // change applies one change and returns the result. It locks the organization, and the
-// gate authorizes the caller again under the lock.
-func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Action, details map[string]string, apply func(context.Context, access.Locked) error) (view organizationView, err error) {
+// gate authorizes the caller again under the lock. The change returns the details of the
+// audit event, or nil if it changed nothing.
+func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Action, apply func(context.Context, access.Locked) (map[string]string, error)) (view organizationView, err error) {
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		locked, err := svc.gate.Lock(ctx, id, uuid.Nil)
 		if err != nil {
@@ -121,16 +122,20 @@ func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Actio
 			if err != nil {
 				return view, err
 			}
+			view.Role = locked.Organization.Role.OrNil()
 			return svc.withSuspension(ctx, locked.Caller, view)
 		}
 		if err := httpapi.CheckVersion(ctx, current); err != nil {
 			return err
 		}
-		if err := apply(ctx, locked); err != nil {
+		details, err := apply(ctx, locked)
+		if err != nil {
 			return err
 		}
-		if err := svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id), Details: details}); err != nil {
-			return err
+		if details != nil {
+			if err := svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(id), Details: details}); err != nil {
+				return err
+			}
 		}
 		view, err = current(ctx)
 		return err
@@ -140,52 +145,89 @@ func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Actio
 
 // rename changes the organization's name.
 func (svc *Service) rename(ctx context.Context, in renameInput) (organizationView, error) {
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationRenamed, nil, func(ctx context.Context, _ access.Locked) error {
-		return svc.store.rename(ctx, in.OrganizationID, string(in.Name), svc.now())
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationRenamed, func(ctx context.Context, _ access.Locked) (map[string]string, error) {
+		former, err := svc.store.rename(ctx, in.OrganizationID, string(in.Name), svc.now())
+		return map[string]string{"name": string(in.Name), "former_name": former}, err
 	})
 }
 
 // suspend suspends the organization until a time or until the suspension is lifted. It
 // refuses a second suspension (already_suspended).
 func (svc *Service) suspend(ctx context.Context, in suspendInput) (organizationView, error) {
-	id, reason, until := in.OrganizationID, string(in.Reason), in.SuspendedUntil.Pointer()
-	if until != nil && !until.After(svc.now()) {
-		return organizationView{}, httpapi.Invalid("body.suspended_until", "must be in the future.")
-	}
-	return svc.change(ctx, id, audit.OrganizationSuspend, audit.ReasonDetails(reason, until), func(ctx context.Context, locked access.Locked) error {
-		return svc.store.lifecycle.Suspend(ctx, lifecycle.Of(id), lifecycle.Suspension{
-			Reason: reason, ByPlatform: locked.Caller.ActsAsPlatformAdmin(access.Owner),
-			SuspendedAt: svc.now(), SuspendedBy: locked.Caller.By(), SuspendedUntil: until,
-		})
+	reason, until := string(in.Reason), in.SuspendedUntil.Pointer()
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationSuspend, func(ctx context.Context, locked access.Locked) (map[string]string, error) {
+		if err := lifecycle.CheckEnd(until, svc.now()); err != nil {
+			return nil, err
+		}
+		n := svc.newSuspension(locked)
+		n.Reason, n.SuspendedUntil = reason, until
+		return audit.ReasonDetails(reason, until), svc.store.lifecycle.Suspend(ctx, lifecycle.Of(in.OrganizationID), n)
 	})
 }
 
-// activate lifts a suspension. If a platform administrator suspended the organization, it
-// refuses other callers (suspended_by_platform).
-func (svc *Service) activate(ctx context.Context, in organizationPath) (organizationView, error) {
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationActivate, nil, func(ctx context.Context, locked access.Locked) error {
-		if locked.Organization.SuspendedByPlatform && !locked.Caller.PlatformAdmin {
-			return access.ErrSuspendedByPlatform
+// newSuspension returns a suspension by the caller, from now on.
+func (svc *Service) newSuspension(locked access.Locked) lifecycle.Suspension {
+	return lifecycle.Suspension{
+		SuspendedAt: svc.now(), SuspendedBy: locked.Caller.By(), ByPlatform: locked.Caller.ActsAsPlatformAdmin(access.Owner),
+	}
+}
+
+// checkMayLift refuses to change or lift a suspension by a platform administrator, unless
+// the caller is one (suspended_by_platform).
+func checkMayLift(locked access.Locked) error {
+	if locked.Organization.SuspendedByPlatform && !locked.Caller.PlatformAdmin {
+		return access.ErrSuspendedByPlatform
+	}
+	return nil
+}
+
+// amend changes the reason or the end of the suspension. It refuses an organization that
+// is not suspended (not_suspended).
+func (svc *Service) amend(ctx context.Context, in amendInput) (organizationView, error) {
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationAmended, func(ctx context.Context, locked access.Locked) (map[string]string, error) {
+		if err := checkMayLift(locked); err != nil {
+			return nil, err
 		}
-		return svc.store.lifecycle.Lift(ctx, lifecycle.Of(in.OrganizationID), locked.Caller.By(), svc.now())
+		return svc.store.lifecycle.Amend(ctx, lifecycle.Of(in.OrganizationID), in.Amendment, svc.newSuspension(locked))
+	})
+}
+
+// listSuspensions lists the suspensions of the organization.
+func (svc *Service) listSuspensions(ctx context.Context, in historyInput) (page httpapi.Page[lifecycle.SuspensionRecord], err error) {
+	w, err := in.Window()
+	if err != nil {
+		return page, err
+	}
+	return svc.store.lifecycle.History(ctx, lifecycle.Of(in.OrganizationID), w, svc.now())
+}
+
+// activate lifts a suspension, if there is one. If a platform administrator suspended the
+// organization, it refuses other callers (suspended_by_platform).
+func (svc *Service) activate(ctx context.Context, in organizationPath) (organizationView, error) {
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationActivate, func(ctx context.Context, locked access.Locked) (map[string]string, error) {
+		if err := checkMayLift(locked); err != nil || !locked.Organization.OrganizationSuspended {
+			return nil, err
+		}
+		return map[string]string{"lifted": "suspension"}, svc.store.lifecycle.Lift(ctx, lifecycle.Of(in.OrganizationID), locked.Caller.By(), svc.now())
 	})
 }
 
 // archive archives the organization. It refuses an archived one (already_archived).
 func (svc *Service) archive(ctx context.Context, in archiveInput) (organizationView, error) {
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, audit.ReasonDetails(string(in.Reason), nil), func(ctx context.Context, locked access.Locked) error {
-		return svc.store.lifecycle.Archive(ctx, lifecycle.Of(in.OrganizationID), string(in.Reason), locked.Caller.By(), svc.now())
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationArchive, func(ctx context.Context, locked access.Locked) (map[string]string, error) {
+		return audit.ReasonDetails(string(in.Reason), nil),
+			svc.store.lifecycle.Archive(ctx, lifecycle.Of(in.OrganizationID), string(in.Reason), locked.Caller.By(), svc.now())
 	})
 }
 
 // unarchive restores an archived organization. It refuses any other (not_archived).
 func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (organizationView, error) {
-	var details map[string]string
+	details := map[string]string{}
 	if in.Reason != nil {
 		details = audit.ReasonDetails(string(*in.Reason), nil)
 	}
-	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, details, func(ctx context.Context, locked access.Locked) error {
-		return svc.store.lifecycle.Unarchive(ctx, lifecycle.Of(in.OrganizationID), (*string)(in.Reason), locked.Caller.By(), svc.now())
+	return svc.change(ctx, in.OrganizationID, audit.OrganizationRestore, func(ctx context.Context, locked access.Locked) (map[string]string, error) {
+		return details, svc.store.lifecycle.Unarchive(ctx, lifecycle.Of(in.OrganizationID), (*string)(in.Reason), locked.Caller.By(), svc.now())
 	})
 }
 

@@ -26,13 +26,17 @@ func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now t
 	return s.lifecycle.Activate(ctx, lifecycle.Of(id), uuid.NullUUID{UUID: by, Valid: true}, now)
 }
 
-func (s *store) rename(ctx context.Context, id uuid.UUID, name string, now time.Time) error {
-	err := s.db.Conn(ctx).Model(&organization{}).Where("id = ?", id).
+// rename changes the name and returns the former one.
+func (s *store) rename(ctx context.Context, id uuid.UUID, name string, now time.Time) (former string, err error) {
+	if err := s.db.Row(ctx, "SELECT name FROM organizations WHERE id = ?", id).Scan(&former); err != nil {
+		return "", fmt.Errorf("find organization: %w", err)
+	}
+	err = s.db.Conn(ctx).Model(&organization{}).Where("id = ?", id).
 		Updates(map[string]any{"name": name, "updated_at": now}).Error
 	if err != nil {
-		return fmt.Errorf("rename organization: %w", err)
+		return "", fmt.Errorf("rename organization: %w", err)
 	}
-	return nil
+	return former, nil
 }
 
 type ownedOrganization struct {

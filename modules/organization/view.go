@@ -38,7 +38,7 @@ func newStore(db *database.DB) *store {
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "organization_active_status", Suspensions: "organization_suspensions", Archives: "organization_archives",
 			Key: []string{"organization_id"}, ByPlatform: true,
-			AlreadySuspended: errAlreadySuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
+			AlreadySuspended: errAlreadySuspended, NotSuspended: errNotSuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
 		}),
 		findSQL: build("SELECT " + viewColumns + `
 			FROM (SELECT %[1]s AS id, %[2]s AS now) k JOIN organizations o ON o.id = k.id` + viewJoins),
@@ -59,10 +59,13 @@ func newStore(db *database.DB) *store {
 			JOIN organizations o ON o.id = page.id
 			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + access.RoleJoins + viewJoins + `
 			ORDER BY o.id`),
-		choicesSQL: build("SELECT " + access.RoleColumn + `, m.joined_at, o.id, o.name
-			FROM (SELECT %[1]s AS user_id) k
+		choicesSQL: build("SELECT " + access.RoleColumn + `, m.joined_at, o.id, o.name, (CASE WHEN ms.id IS NOT NULL THEN '` +
+			access.ErrMembershipSuspended.Code + `' WHEN ma.id IS NULL THEN '` + access.ErrMembershipInactive.Code + `' WHEN os.id IS NOT NULL THEN '` +
+			access.ErrOrganizationSuspended.Code + `' ELSE '` + string(goodChoice) + `' END)
+			FROM (SELECT %[1]s AS user_id, %[2]s AS now) k
 			JOIN organization_members m ON m.user_id = k.user_id
-			JOIN organizations o ON o.id = m.organization_id` + access.RoleJoins + `
+			JOIN organizations o ON o.id = m.organization_id` + access.RoleJoins + access.MembershipJoins + `
+			LEFT JOIN organization_suspensions os ON os.organization_id = m.organization_id AND ` + access.OpenSuspension("os", "k.now") + `
 			WHERE NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = m.organization_id AND ` + access.OpenArchive("a") + `)
 			ORDER BY m.organization_id`),
 	}
@@ -74,6 +77,17 @@ func scanView(scan func(...any) error, first ...any) (v organizationView, err er
 	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
 	v.IsActive, v.IsSuspended, v.IsArchived = standing&1 != 0, standing&2 != 0, standing&4 != 0
 	return v, err
+}
+
+// choiceStanding says whether a person can switch to an organization, or the code of the
+// refusal.
+type choiceStanding string
+
+const goodChoice choiceStanding = "good"
+
+// Enum lists the values for the OpenAPI document.
+func (choiceStanding) Enum() []any {
+	return []any{goodChoice, access.ErrMembershipSuspended.Code, access.ErrMembershipInactive.Code, access.ErrOrganizationSuspended.Code}
 }
 
 // shown is what the gate reads of the organization in the path. The organization exists,
@@ -95,6 +109,7 @@ func fromGate(id uuid.UUID, r *shown, standing access.Standing) organizationView
 	return organizationView{
 		ID: id, Name: r.name.String, CreatedAt: r.created.Time.UTC(), UpdatedAt: r.updated.Time.UTC(),
 		IsActive: r.active, IsSuspended: standing.OrganizationSuspended, IsArchived: standing.OrganizationArchived,
+		Role: standing.Role.OrNil(),
 	}
 }
 
@@ -137,9 +152,9 @@ func scanMembership(scan func(...any) error) (v membershipView, err error) {
 	var role access.Role
 	var joined sql.NullTime
 	v.organizationView, err = scanView(scan, &role, &joined)
+	v.Role = role.OrNil()
 	if joined.Valid {
-		at := joined.Time.UTC()
-		v.Role, v.JoinedAt = &role, &at
+		v.JoinedAt = new(joined.Time.UTC())
 	}
 	return v, err
 }
@@ -154,13 +169,13 @@ func (s *store) count(ctx context.Context, userID uuid.UUID, all bool, includeAr
 		fmt.Sprintf(visible, "", "", flag), userID, includeArchived)
 }
 
-func (s *store) choices(ctx context.Context, userID uuid.UUID) ([]choiceView, error) {
-	rows, err := s.db.Rows(ctx, s.choicesSQL, userID)
+func (s *store) choices(ctx context.Context, userID uuid.UUID, now time.Time) ([]choiceView, error) {
+	rows, err := s.db.Rows(ctx, s.choicesSQL, userID, now)
 	if err != nil {
 		return nil, fmt.Errorf("list choices: %w", err)
 	}
 	return database.Collect(rows, func(scan func(...any) error) (c choiceView, err error) {
-		err = scan(&c.Role, &c.JoinedAt, &c.ID, &c.Name)
+		err = scan(&c.Role, &c.JoinedAt, &c.ID, &c.Name, &c.Standing)
 		c.JoinedAt = c.JoinedAt.UTC()
 		return c, err
 	})

@@ -8,6 +8,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
 type organizationView struct {
@@ -18,6 +19,8 @@ type organizationView struct {
 	IsArchived  bool      `json:"is_archived" example:"false"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+
+	Role *access.Role `json:"role" description:"The caller's; null for a platform administrator who is not a member."`
 
 	Suspension *organizationSuspensionView `json:"suspension,omitempty" description:"The suspension in force; only for the organization's admins and platform administrators. Not in lists."`
 }
@@ -32,18 +35,18 @@ type organizationSuspensionView struct {
 	SuspendedUntil *time.Time    `json:"suspended_until" description:"When it ends by itself."`
 }
 
-// membershipView is an organization with the caller's role in it.
+// membershipView is an organization with the caller's membership in it.
 type membershipView struct {
 	organizationView
-	Role     *access.Role `json:"role"`
-	JoinedAt *time.Time   `json:"joined_at"`
+	JoinedAt *time.Time `json:"joined_at"`
 }
 
 type choiceView struct {
-	ID       uuid.UUID   `json:"id"`
-	Name     string      `json:"name" example:"Analytical Engines"`
-	Role     access.Role `json:"role"`
-	JoinedAt time.Time   `json:"joined_at"`
+	ID       uuid.UUID      `json:"id"`
+	Name     string         `json:"name" example:"Analytical Engines"`
+	Role     access.Role    `json:"role"`
+	JoinedAt time.Time      `json:"joined_at"`
+	Standing choiceStanding `json:"standing" description:"Unless it is good, it is the code with which a switch to the organization is refused."`
 }
 
 type choicesView struct {
@@ -56,6 +59,16 @@ type organizationPath struct {
 
 type createInput struct {
 	Name field.Name `json:"name" example:"Analytical Engines"`
+}
+
+type historyInput struct {
+	organizationPath
+	httpapi.PageInput
+}
+
+type amendInput struct {
+	organizationPath
+	lifecycle.Amendment
 }
 
 type renameInput struct {
