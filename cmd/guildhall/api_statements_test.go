@@ -223,7 +223,7 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 	get(2, ada.org("/audit-events?action=member.added&actor_user_id="+ada.id))
 	get(4, "/users/"+ada.id+"/audit-events?count=true")
 	one(7, "PATCH profile", func() answer { return ada.patch("/users/"+ada.id+"/profile", body("bio", "x")) })
-	one(8, "PATCH organization", func() answer { return ada.patch(ada.org(""), body("name", "x")) })
+	one(9, "PATCH organization", func() answer { return ada.patch(ada.org(""), body("name", "x")) })
 	post(9, ada.org("/members"), body("user_id", grace.id))
 	post(9, ada.org("/admins"), body("user_id", grace.id))
 	post(11, "/users/"+grace.id+"/suspend", because())

@@ -118,6 +118,7 @@ func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	}
 	if isVerdict(e) && !viewer.PlatformAdmin && e.ActorUserID.UUID != viewer.UserID {
 		delete(v.Details, "reason")
+		delete(v.Details, "former_reason")
 		delete(v.Details, "salt")
 	}
 	return v, nil
@@ -127,7 +128,7 @@ func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 // suspending, archiving or restoring an account, which the person may not see.
 func isVerdict(e audit.Recorded) bool {
 	switch e.Action {
-	case audit.UserSuspended, audit.UserArchived, audit.UserUnarchived:
+	case audit.UserSuspended, audit.UserAmended, audit.UserArchived, audit.UserUnarchived:
 		return !e.OrganizationID.Valid
 	}
 	return false

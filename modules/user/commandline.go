@@ -123,7 +123,7 @@ func (c CommandLine) Suspend(ctx context.Context, id uuid.UUID, organizationID u
 	if err != nil {
 		return View{}, err
 	}
-	return c.svc.suspend(ctx, suspendInput{userPath: in.userPath, Scope: in.Scope, Reason: reason, SuspendedUntil: until})
+	return c.svc.suspend(ctx, suspendInput{standingInput: in, Reason: reason, SuspendedUntil: until})
 }
 
 func (c CommandLine) Activate(ctx context.Context, id uuid.UUID, organizationID uuid.NullUUID) (View, error) {

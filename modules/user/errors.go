@@ -8,6 +8,7 @@ import (
 var (
 	errEmailTaken       = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
 	errAlreadySuspended = fault.New(fault.Conflict, "already_suspended", "This person is already suspended.")
+	errNotSuspended     = fault.New(fault.Conflict, "not_suspended", "This person is not suspended.")
 	errArchived         = fault.New(fault.Conflict, "account_archived", "This account is archived: restore it first.")
 	errAlreadyArchived  = fault.New(fault.Conflict, "already_archived", "This account is already archived.")
 	errNotArchived      = fault.New(fault.Conflict, "not_archived", "This account is not archived.")

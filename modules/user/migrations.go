@@ -108,5 +108,19 @@ func migrations() []migrate.Migration {
 			"user_suspensions", "suspended_by", "users (id)", "user_id"),
 		migrate.Optional("202611252203_user_archives_by_nobody", "202611252204_user_archives_by_nobody_back",
 			"user_archives", "archived_by", "users (id)", "user_id"),
+		[]migrate.Migration{
+			migrate.ListedBy("202611290201_user_suspensions_history", "user_suspensions", "user_id", "organization_id"),
+			{
+				// Reasons were written for admins only, and so are those that the release
+				// before this migration still writes.
+				ID: "202611290202_user_suspensions_reason_shared",
+				Up: func(database.Driver) []string {
+					return []string{`ALTER TABLE user_suspensions ADD COLUMN reason_shared boolean NOT NULL DEFAULT false`}
+				},
+				Down: func(database.Driver) []string {
+					return []string{`ALTER TABLE user_suspensions DROP COLUMN reason_shared`}
+				},
+			},
+		},
 	)
 }

@@ -5,6 +5,7 @@ package user
 import (
 	"guildhall/platform/access"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
@@ -56,14 +57,29 @@ func (m *Module) Routes(r *httpapi.Router) {
 	over := httpapi.Refusals(access.ErrOwnStanding, access.ErrEqualOrHigherRole, access.ErrPlatformAdminRequired)
 	httpapi.Post(r, "/users/:user_id/activate", overStanding(), m.activate, httpapi.Doc{
 		ID: "activateUser", Summary: "Restore a person's good standing", Versioned: true,
-		Description: "Activates the person and lifts an open suspension, in the active organization or, with `scope: account`, for the whole account.",
+		Description: "Activates the person and lifts an open suspension, in the active organization or, with `scope: account`, for the whole account. A person in good standing stays as they are: that is 200, too, and not recorded. `/organizations/{organization_id}/members/{user_id}/activate` does not depend on the active organization.",
 		Refusals:    append(over, errArchived),
 	})
 	httpapi.Post(r, "/users/:user_id/deactivate", overStanding(), m.deactivate, httpapi.Doc{
-		ID: "deactivateUser", Summary: "Deactivate a person", Versioned: true, Refusals: append(over, errOwnerRequired),
+		ID: "deactivateUser", Summary: "Deactivate a person", Versioned: true,
+		Description: "An inactive person stays as they are: that is 200, too, and not recorded.",
+		Refusals:    append(over, errOwnerRequired),
 	})
 	httpapi.Post(r, "/users/:user_id/suspend", overStanding(), m.suspend, httpapi.Doc{
-		ID: "suspendUser", Summary: "Suspend a person", Versioned: true, Refusals: append(over, errOwnerRequired, errAlreadySuspended),
+		ID: "suspendUser", Summary: "Suspend a person", Versioned: true,
+		Description: "A second suspension is refused. PATCH changes the reason or the end of the first.",
+		Refusals:    append(over, errOwnerRequired, errAlreadySuspended),
+	})
+	httpapi.Get(r, "/users/:user_id/suspensions", access.Self().OrPlatformAdmin(), m.listSuspensions, httpapi.Doc{
+		ID: "listUserSuspensions", Summary: "List the suspensions of an account",
+		Description: "Also those that have ended, the oldest first. Only platform administrators see `reason`, `suspended_by` and `lifted_by`. " +
+			"Suspensions in an organization are listed by `/organizations/{organization_id}/members/{user_id}/suspensions`.",
+		Refusals: httpapi.Refusals(access.ErrUserNotFound),
+	})
+	httpapi.Patch(r, "/users/:user_id/suspension", access.PlatformAdminOnly(), m.amend, httpapi.Doc{
+		ID: "updateUserSuspension", Summary: "Change the suspension of an account", Versioned: true,
+		Description: "Changes the reason, the end or both. " + lifecycle.AmendmentDescription,
+		Refusals:    httpapi.Refusals(access.ErrOwnStanding, errNotSuspended),
 	})
 	httpapi.Post(r, "/users/:user_id/archive", access.Self().OrPlatformAdmin(), m.archive, httpapi.Doc{
 		ID: "archiveUser", Summary: "Archive an account", Versioned: true,
@@ -72,6 +88,36 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, "/users/:user_id/unarchive", access.PlatformAdminOnly(), m.unarchive, httpapi.Doc{
 		ID: "unarchiveUser", Summary: "Restore an archived account", Versioned: true, Refusals: httpapi.Refusals(errNotArchived),
+	})
+
+	const member = "/organizations/:organization_id/members/:user_id"
+	admin := access.Org(access.Admin)
+	over = httpapi.Refusals(access.ErrMemberNotFound, access.ErrOwnStanding, access.ErrEqualOrHigherRole)
+	httpapi.Post(r, member+"/suspend", admin, m.suspendMember, httpapi.Doc{
+		ID: "suspendMember", Summary: "Suspend a member",
+		Description: "A second suspension is refused. `updateMemberSuspension` changes the reason or the end of the first.",
+		Refusals:    append(over, errOwnerRequired, errAlreadySuspended),
+	})
+	httpapi.Post(r, member+"/activate", admin, m.activateMember, httpapi.Doc{
+		ID: "activateMember", Summary: "Restore the good standing of a member or former member",
+		Description: "Activates the person in the organization and lifts an open suspension. A person in good standing stays as they are: that is 200, too, and not recorded.",
+		Refusals:    over,
+	})
+	httpapi.Post(r, member+"/deactivate", admin, m.deactivateMember, httpapi.Doc{
+		ID: "deactivateMember", Summary: "Deactivate a member",
+		Description: "An inactive member stays as they are: that is 200, too, and not recorded.",
+		Refusals:    append(over, errOwnerRequired),
+	})
+	httpapi.Patch(r, member+"/suspension", admin, m.updateMemberSuspension, httpapi.Doc{
+		ID: "updateMemberSuspension", Summary: "Change the suspension of a member or former member",
+		Description: "Changes the reason, the end or both. " + lifecycle.AmendmentDescription,
+		Refusals:    append(over, errNotSuspended),
+	})
+	httpapi.Get(r, member+"/suspensions", admin.OrSelf(), m.listMemberSuspensions, httpapi.Doc{
+		ID: "listMemberSuspensions", Summary: "List the suspensions of a member or former member",
+		Description: "Also those that have ended, the oldest first. Members see their own, even while they are suspended, but not who acted. " +
+			"They see no reason that was given before this operation existed, because until then only admins could read reasons.",
+		Refusals: httpapi.Refusals(access.ErrMemberNotFound),
 	})
 }
 

@@ -250,7 +250,7 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 		if err := svc.sessions.EndAll(ctx, id, "account_archived"); err != nil {
 			return err
 		}
-		if err := svc.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Salted(audit.ReasonDetails(reason, nil))}); err != nil {
+		if err := svc.record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Salted(audit.ReasonDetails(reason, nil))}); err != nil {
 			return err
 		}
 		view, err = svc.get(ctx, userPath{id})
@@ -277,11 +277,31 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view user
 		if reason != nil {
 			event.Details = audit.Salted(audit.ReasonDetails(*reason, nil))
 		}
-		if err := svc.trail.Record(ctx, event); err != nil {
+		if err := svc.record(ctx, event); err != nil {
 			return err
 		}
 		view, err = svc.get(ctx, userPath{id})
 		return err
 	})
 	return view, err
+}
+
+// record records that an account was archived or restored: in its own log and, without
+// the details, in the log of each organization whose member the person is. For these, the
+// caller acts outside of any organization.
+func (svc *Service) record(ctx context.Context, e audit.Event) error {
+	if err := svc.trail.Record(ctx, e); err != nil {
+		return err
+	}
+	organizations, err := svc.store.organizationsOf(ctx, e.UserID)
+	if err != nil {
+		return err
+	}
+	ctx = access.OutsideOrganizations(ctx)
+	for _, id := range organizations {
+		if err := svc.trail.Record(ctx, audit.Event{Action: e.Action, OrganizationID: audit.In(id), UserID: e.UserID}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

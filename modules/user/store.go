@@ -44,6 +44,20 @@ func (s *store) welcome(ctx context.Context, userID, organizationID uuid.UUID, n
 	return nil
 }
 
+// organizationsOf returns the organizations of which the person is a member.
+func (s *store) organizationsOf(ctx context.Context, userID uuid.UUID) ([]uuid.UUID, error) {
+	ctx = database.For(ctx, database.Tenant{UserID: userID})
+	rows, err := s.db.Rows(ctx, "SELECT organization_id FROM organization_members WHERE user_id = ? ORDER BY organization_id", userID)
+	if err != nil {
+		return nil, fmt.Errorf("find memberships: %w", err)
+	}
+	ids, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
+	if err != nil {
+		return nil, fmt.Errorf("find memberships: %w", err)
+	}
+	return ids, nil
+}
+
 func (s *store) updateProfile(ctx context.Context, id uuid.UUID, changes map[string]any, now time.Time) error {
 	if err := s.db.Conn(ctx).Model(&profile{}).Where("user_id = ?", id).Updates(changes).Error; err != nil {
 		return fmt.Errorf("update profile: %w", err)

@@ -17,19 +17,9 @@ import (
 // The columns of a userView and the joins that they need. They use u (users), m (the
 // membership in the viewer's active organization, if any) and k.now.
 var (
-	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, u.created_at, u.updated_at,
-	(CASE WHEN ua.id IS NOT NULL AND (m.user_id IS NULL OR ma.id IS NOT NULL) THEN 1 ELSE 0 END)
-	+ (CASE WHEN us.id IS NOT NULL OR (m.user_id IS NOT NULL AND ms.id IS NOT NULL) THEN 2 ELSE 0 END)
-	+ (CASE WHEN ux.id IS NOT NULL THEN 4 ELSE 0 END)`
-	viewJoins = `
-JOIN user_profile p ON p.user_id = u.id
-LEFT JOIN user_active_status ua ON ua.user_id = u.id AND ua.organization_id IS NULL AND ua.deactivated_at IS NULL
-LEFT JOIN user_suspensions us ON us.user_id = u.id AND us.organization_id IS NULL
-	AND ` + access.OpenSuspension("us", "k.now") + `
-LEFT JOIN user_archives ux ON ux.user_id = u.id AND ` + access.OpenArchive("ux") + `
-LEFT JOIN user_active_status ma ON ma.user_id = u.id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
-LEFT JOIN user_suspensions ms ON ms.user_id = u.id AND ms.organization_id = m.organization_id
-	AND ` + access.OpenSuspension("ms", "k.now")
+	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, u.created_at, u.updated_at, ` + access.PersonBits
+	viewJoins   = `
+JOIN user_profile p ON p.user_id = u.id` + access.PersonJoins
 	oneUser = `
 FROM (SELECT %[1]s AS user_id, %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = k.user_id
@@ -71,7 +61,7 @@ func newStore(db *database.DB) *store {
 		db: db,
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "user_active_status", Suspensions: "user_suspensions", Archives: "user_archives", Key: []string{"user_id", "organization_id"},
-			AlreadySuspended: errAlreadySuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
+			SharesReasons: true, AlreadySuspended: errAlreadySuspended, NotSuspended: errNotSuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
 		}),
 		findSQL:  build(viewColumns, oneUser),
 		pagedSQL: build("FALSE, "+viewColumns, memberPage) + "\nORDER BY u.id",
@@ -82,11 +72,24 @@ func newStore(db *database.DB) *store {
 
 // scanView scans viewColumns, after the columns that the query selects first.
 func scanView(scan func(...any) error, first ...any) (v userView, err error) {
-	var standing int64
-	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.CreatedAt, &v.UpdatedAt, &standing)...)
+	var bits access.Bits
+	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.CreatedAt, &v.UpdatedAt, &bits)...)
 	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
-	v.IsActive, v.IsSuspended, v.IsArchived = standing&1 != 0, standing&2 != 0, standing&4 != 0
+	v.setStanding(bits.Standing())
 	return v, err
+}
+
+// setStanding sets the members about the person's standing. Without a role, s says nothing
+// of a membership.
+func (v *userView) setStanding(s access.Standing) {
+	isMember := s.Role >= access.Member
+	v.IsActive = s.AccountActive && (!isMember || s.MembershipActive)
+	v.IsSuspended = s.AccountSuspended || isMember && s.MembershipSuspended
+	v.IsArchived = s.AccountArchived
+	v.Role, v.Standing.Account = s.Role.OrNil(), lifecycle.OfAccount(s)
+	if isMember {
+		v.Standing.Organization = new(lifecycle.OfMembership(s))
+	}
 }
 
 func (s *store) find(ctx context.Context, id uuid.UUID, viewedFrom uuid.NullUUID, now time.Time) (userView, error) {
@@ -119,14 +122,14 @@ var selfRow = &access.Row[self]{
 // viewOfSelf returns the caller as they see themselves.
 func viewOfSelf(c access.Caller, r *self) meView {
 	s := c.Standing
-	within := c.OrganizationID.Valid && s.Role >= access.Member
 	me := meView{userView: userView{
 		ID: c.UserID, Email: r.email, Name: r.name, Bio: r.bio, AvatarURL: r.avatarURL,
 		CreatedAt: r.created.UTC(), UpdatedAt: r.updated.UTC(),
-		IsActive:    s.AccountActive && (!within || s.MembershipActive),
-		IsSuspended: s.AccountSuspended || within && s.MembershipSuspended,
-		IsArchived:  s.AccountArchived,
 	}}
+	if !c.OrganizationID.Valid { // the gate may have read a standing in one that is not active
+		s.Role = access.NoRole
+	}
+	me.setStanding(s)
 	if c.Role != access.NoRole && r.organization != nil {
 		me.Organization = &activeOrganizationView{ID: c.OrganizationID.UUID, Name: *r.organization, Role: c.Role, IsSuspended: s.OrganizationSuspended}
 	}
@@ -196,8 +199,8 @@ func (s *store) people(ctx context.Context, query string, args ...any) ([]listed
 	}
 	found, err := database.Collect(rows, func(scan func(...any) error) (v listedUserView, err error) {
 		v.userView, err = scanView(scan, &v.IsFormer)
-		email := v.userView.Email
-		v.Email = &email
+		email, standing := v.userView.Email, v.userView.Standing
+		v.Email, v.Standing = &email, &standing
 		return v, err
 	})
 	if err != nil {

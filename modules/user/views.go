@@ -8,30 +8,41 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/lifecycle"
 )
 
-// userView is a person. Their standing combines that of the account and that in the
-// viewer's active organization.
+// userView is a person. IsActive and IsSuspended combine the standing of the account and
+// that in the viewer's active organization.
 type userView struct {
 	ID          uuid.UUID `json:"id"`
 	Email       string    `json:"email" format:"email" example:"ada@example.com"`
 	Name        string    `json:"name" example:"Ada Lovelace"`
 	Bio         *string   `json:"bio" example:"Wrote the first program."`
 	AvatarURL   *string   `json:"avatar_url" format:"uri" example:"https://example.com/ada.png"`
-	IsActive    bool      `json:"is_active" example:"true"`
-	IsSuspended bool      `json:"is_suspended" example:"false"`
+	IsActive    bool      `json:"is_active" example:"true" description:"Whether the account and the membership in the active organization, if any, are active."`
+	IsSuspended bool      `json:"is_suspended" example:"false" description:"Whether the account or the membership in the active organization is suspended: standing says which."`
 	IsArchived  bool      `json:"is_archived" example:"false"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 
+	Role     *access.Role     `json:"role" description:"In the caller's active organization; null if none is active or the person is not a member."`
+	Standing userStandingView `json:"standing"`
+
 	Suspensions []userSuspensionView `json:"suspensions,omitempty" description:"The suspensions in force whose reasons the caller may see: platform administrators see that of the account, admins that in their active organization. Not in lists."`
+}
+
+// userStandingView says where a person is suspended or inactive.
+type userStandingView struct {
+	Account      lifecycle.Standing  `json:"account"`
+	Organization *lifecycle.Standing `json:"organization" description:"Of the membership in the caller's active organization; null if none is active or the person is not a member."`
 }
 
 // listedUserView is a person in a list. Of a former member it shows only id and name.
 type listedUserView struct {
 	userView
-	Email    *string `json:"email" format:"email" example:"ada@example.com" description:"Null for former members."`
-	IsFormer bool    `json:"is_former" example:"false" description:"Whether the person is no longer a member of the active organization. Only a request with ids shows former members, and only their ids and names."`
+	Email    *string           `json:"email" format:"email" example:"ada@example.com" description:"Null for former members."`
+	Standing *userStandingView `json:"standing" description:"Null for former members."`
+	IsFormer bool              `json:"is_former" example:"false" description:"Whether the person is no longer a member of the active organization. Only a request with ids shows former members, and only their ids and names."`
 }
 
 // userSuspensionView is a suspension in force. If nobody is named, a command on the server
@@ -39,6 +50,16 @@ type listedUserView struct {
 type userSuspensionView struct {
 	Scope standingScope `json:"scope"`
 	Suspension
+}
+
+// memberStandingView is the standing of a member or former member, whom the organization
+// no longer sees.
+type memberStandingView struct {
+	OrganizationID uuid.UUID          `json:"organization_id"`
+	UserID         uuid.UUID          `json:"user_id"`
+	Role           *access.Role       `json:"role" description:"Null for a former member."`
+	Standing       lifecycle.Standing `json:"standing" description:"Of the membership, regardless of the account."`
+	Suspension     *Suspension        `json:"suspension" description:"The suspension in force."`
 }
 
 type activeOrganizationView struct {
@@ -55,6 +76,15 @@ type meView struct {
 
 type userPath struct {
 	UserID uuid.UUID `path:"user_id"`
+}
+
+type memberPath struct {
+	OrganizationID uuid.UUID `path:"organization_id"`
+	userPath
+}
+
+func (in memberPath) target() target {
+	return target{userID: in.UserID, organizationID: uuid.NullUUID{UUID: in.OrganizationID, Valid: true}}
 }
 
 type listInput struct {
@@ -83,11 +113,40 @@ type standingInput struct {
 	Scope *standingScope `json:"scope,omitempty"`
 }
 
+func (in standingInput) target() target {
+	return target{userID: in.UserID, account: in.Scope.isAccount()}
+}
+
 type suspendInput struct {
+	standingInput
+	Reason         field.Reason `json:"reason" example:"Under investigation." description:"Visible to the organization's admins and to the person or, for an account, only to platform administrators."`
+	SuspendedUntil *field.Time  `json:"suspended_until,omitempty" description:"When it ends by itself; if absent, it lasts until it is lifted."`
+}
+
+type suspendMemberInput struct {
+	memberPath
+	Reason         field.Reason `json:"reason" example:"Under investigation." description:"Visible to the organization's admins and to the person."`
+	SuspendedUntil *field.Time  `json:"suspended_until,omitempty" description:"When it ends by itself; if absent, it lasts until it is lifted."`
+}
+
+type amendMemberInput struct {
+	memberPath
+	lifecycle.Amendment
+}
+
+type memberHistoryInput struct {
+	memberPath
+	httpapi.PageInput
+}
+
+type amendInput struct {
 	userPath
-	Reason         field.Reason   `json:"reason" example:"Under investigation." description:"Visible to the organization's admins or, for an account, only to platform administrators; not to the person."`
-	SuspendedUntil *field.Time    `json:"suspended_until,omitempty" description:"When it ends by itself; if absent, it lasts until it is lifted."`
-	Scope          *standingScope `json:"scope,omitempty"`
+	lifecycle.Amendment
+}
+
+type historyInput struct {
+	userPath
+	httpapi.PageInput
 }
 
 type archiveInput struct {
