@@ -95,7 +95,7 @@ func (s *Store) Amend(ctx context.Context, subject Subject, a Amendment, n Suspe
 	if a.SuspendedUntil.Set {
 		n.SuspendedUntil = a.SuspendedUntil.Value.Pointer()
 	}
-	if n.Reason == former.Reason && n.until() == former.until() {
+	if n.Reason == former.Reason && n.until().Equal(former.until()) {
 		return nil, nil
 	}
 	if err := CheckEnd(n.SuspendedUntil, n.SuspendedAt); err != nil {
