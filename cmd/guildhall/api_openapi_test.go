@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ var (
 	routerOnce sync.Once
 	documented routers.Router
 	routerErr  error
+	errorCodes []any // that the document lists
 )
 
 // checkDocumented compares an answer with the document. Every answer in the test suite
@@ -43,6 +45,7 @@ func checkDocumented(t testing.TB, app *platform.App, method, path string, a ans
 		var doc *openapi3.T
 		if doc, routerErr = openapi3.NewLoader().LoadFromData(raw); routerErr == nil {
 			documented, routerErr = gorillamux.NewRouter(doc)
+			errorCodes, _ = doc.Components.Schemas["ErrorCode"].Value.Extensions["x-extensible-enum"].([]any)
 		}
 	})
 	if routerErr != nil {
@@ -64,6 +67,18 @@ func checkDocumented(t testing.TB, app *platform.App, method, path string, a ans
 	input.SetBodyBytes(a.body)
 	if err := openapi3filter.ValidateResponse(context.Background(), input); err != nil {
 		t.Errorf("%s %d is not as documented: %v", a.request, a.status, err)
+	}
+	if a.status >= 400 {
+		if code := a.object()["code"]; !slices.Contains(errorCodes, code) {
+			t.Errorf("%s: the document does not list the code %v", a.request, code)
+		}
+		return
+	}
+	listed := route.Operation.Responses.Status(a.status).Value.Headers
+	for _, name := range []string{"Location", "Link", "X-Total-Count", "RateLimit", "RateLimit-Policy"} {
+		if a.header.Get(name) != "" && listed[name] == nil {
+			t.Errorf("%s %d: the document does not list the header %s", a.request, a.status, name)
+		}
 	}
 }
 
@@ -98,6 +113,56 @@ func TestOpenAPIDocumentIsValid(t *testing.T) {
 	golden(t, "openapi.json", indented.String()+"\n")
 	s.do("GET", "/openapi.json", "", nil).is(200)
 	s.do("GET", "/openapi.yaml", "", nil).is(200)
+}
+
+// TestTheDocumentSuitsGenerators checks what generators of clients make of it: one type for
+// each enum, no enum with null, and no request with a member that the service would refuse.
+func TestTheDocumentSuitsGenerators(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t))
+	_, raw := s.document()
+	var root map[string]any
+	if err := json.Unmarshal(raw, &root); err != nil {
+		t.Fatal(err)
+	}
+	enums := map[string]string{} // where each is declared
+	var visit func(at string, v any)
+	visit = func(at string, v any) {
+		switch v := v.(type) {
+		case []any:
+			for i, item := range v {
+				visit(fmt.Sprint(at, "/", i), item)
+			}
+		case map[string]any:
+			if values, ok := v["enum"].([]any); ok {
+				text := fmt.Sprint(values)
+				if first, twice := enums[text]; twice {
+					t.Errorf("%s repeats the enum of %s", at, first)
+				}
+				enums[text] = at
+				if slices.Contains(values, nil) {
+					t.Errorf("%s has null in its enum", at)
+				}
+			}
+			for name, member := range v {
+				visit(at+"/"+name, member)
+			}
+		}
+	}
+	components := root["components"].(map[string]any)
+	schemas := components["schemas"].(map[string]any)
+	for name, schema := range schemas {
+		if strings.HasSuffix(name, "Form") {
+			delete(schemas, name) // the members of a Request
+		} else if closed := schema.(map[string]any)["additionalProperties"]; strings.HasSuffix(name, "Request") && closed != false {
+			t.Errorf("%s allows members that the service refuses", name)
+		}
+	}
+	visit("#", root)
+	header := components["parameters"].(map[string]any)["X-Organization-ID"].(map[string]any)
+	if id := header["schema"].(map[string]any)["$ref"]; id != "#/components/schemas/UUID" { // ogen fails for a second type of the same name
+		t.Errorf("X-Organization-ID is a %v", id)
+	}
 }
 
 // TestRouteTable writes the access rules of all routes on one page, for a security

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/swaggest/jsonschema-go"
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
@@ -16,19 +17,26 @@ import (
 )
 
 type eventView struct {
-	ID             uuid.UUID         `json:"id"`
-	Sequence       int64             `json:"sequence" example:"42" description:"1, 2, 3… in this list, without gaps. If old events were deleted, the list begins with a later number."`
-	OccurredAt     time.Time         `json:"occurred_at"`
-	Action         audit.Action      `json:"action" example:"member.added"`
-	OrganizationID uuid.NullUUID     `json:"organization_id"`
-	UserID         uuid.NullUUID     `json:"user_id" description:"The person whom the event is about."`
-	ActorUserID    uuid.NullUUID     `json:"actor_user_id" description:"Who did it."`
-	ActorRole      string            `json:"actor_role" example:"admin" description:"The role in which they acted: owner, admin, member, platform_administrator, user (on their own account), anyone (not signed in) or command_line."`
-	Address        string            `json:"address" example:"203.0.113.7" description:"The client's IP address; empty if unknown or not visible to the caller."`
-	Client         string            `json:"client" example:"curl/8.5.0" description:"The client's User-Agent."`
-	RequestID      string            `json:"request_id"`
-	Details        map[string]string `json:"details" description:"More about it, such as the reason for a suspension. Only platform administrators see the reasons that they give for actions on an account."`
-	Hash           string            `json:"hash" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" description:"SHA-256, hexadecimal."`
+	ID             uuid.UUID            `json:"id"`
+	Sequence       int64                `json:"sequence" example:"42" description:"1, 2, 3… in this list, without gaps. If old events were deleted, the list begins with a later number."`
+	OccurredAt     time.Time            `json:"occurred_at"`
+	Action         audit.RecordedAction `json:"action" example:"member.added"`
+	OrganizationID uuid.NullUUID        `json:"organization_id"`
+	UserID         uuid.NullUUID        `json:"user_id" description:"The person whom the event is about."`
+	ActorUserID    uuid.NullUUID        `json:"actor_user_id" description:"Who did it."`
+	ActorRole      actorRole            `json:"actor_role" example:"admin" description:"The role in which they acted; user: on their own account; anyone: not signed in. Later versions may add others."`
+	Address        string               `json:"address" example:"203.0.113.7" description:"The client's IP address; empty if unknown or not visible to the caller."`
+	Client         string               `json:"client" example:"curl/8.5.0" description:"The client's User-Agent."`
+	RequestID      string               `json:"request_id"`
+	Details        map[string]string    `json:"details" description:"More about it, such as the reason for a suspension. Only platform administrators see the reasons that they give for actions on an account."`
+	Hash           string               `json:"hash" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" description:"SHA-256, hexadecimal."`
+}
+
+// actorRole is the role in which somebody acted: in the organization, or outside of one.
+type actorRole string
+
+func (actorRole) JSONSchema() (jsonschema.Schema, error) {
+	return field.OpenEnum("owner", "admin", "member", "platform_administrator", "user", "anyone", "command_line"), nil
 }
 
 type filterInput struct {
@@ -106,8 +114,8 @@ func (m *Module) list(ctx context.Context, chainID uuid.UUID, in filterInput) (p
 // where platform administrators work. Only they and the actor see the reason of a verdict.
 func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	v := eventView{
-		ID: e.ID, Sequence: e.Sequence, OccurredAt: e.OccurredAt, Action: e.Action, OrganizationID: e.OrganizationID,
-		UserID: e.UserID, ActorUserID: e.ActorUserID, ActorRole: e.ActorRole, Address: e.Address, Client: e.Client,
+		ID: e.ID, Sequence: e.Sequence, OccurredAt: e.OccurredAt, Action: audit.RecordedAction(e.Action), OrganizationID: e.OrganizationID,
+		UserID: e.UserID, ActorUserID: e.ActorUserID, ActorRole: actorRole(e.ActorRole), Address: e.Address, Client: e.Client,
 		RequestID: e.RequestID, Hash: e.Hash,
 	}
 	if e.ActorRole == "platform_administrator" && !viewer.PlatformAdmin {

@@ -1,6 +1,8 @@
 package user
 
 import (
+	"github.com/swaggest/jsonschema-go"
+
 	"guildhall/platform/access"
 	"guildhall/platform/field"
 )
@@ -22,10 +24,9 @@ func (s *standingScope) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (standingScope) InlineJSONSchema() {}
-
-// Enum lists the values for the OpenAPI document.
-func (standingScope) Enum() []any { return []any{scopeOrganization, scopeAccount} }
+func (standingScope) JSONSchema() (jsonschema.Schema, error) {
+	return field.Enum(scopeOrganization, scopeAccount), nil
+}
 
 func (s *standingScope) isAccount() bool { return s != nil && *s == scopeAccount }
 
@@ -45,10 +46,9 @@ func (r *JoiningRole) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (JoiningRole) InlineJSONSchema() {}
-
-// Enum lists the values for the OpenAPI document.
-func (JoiningRole) Enum() []any { return []any{joinsAsMember, joinsAsAdmin} }
+func (JoiningRole) JSONSchema() (jsonschema.Schema, error) {
+	return field.Enum(joinsAsMember, joinsAsAdmin), nil
+}
 
 func (r *JoiningRole) role() access.Role {
 	if r != nil && *r == joinsAsAdmin {

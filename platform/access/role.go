@@ -42,9 +42,7 @@ func (r Role) OrNil() *Role {
 	return &r
 }
 
-// InlineJSONSchema and JSONSchema describe the role in the OpenAPI document.
-func (Role) InlineJSONSchema() {}
-
+// JSONSchema describes the role in the OpenAPI document.
 func (Role) JSONSchema() (jsonschema.Schema, error) {
 	var s jsonschema.Schema
 	s.AddType(jsonschema.String)

@@ -3,6 +3,8 @@ package audit
 import (
 	"slices"
 
+	"github.com/swaggest/jsonschema-go"
+
 	"guildhall/platform/field"
 )
 
@@ -80,13 +82,12 @@ func (a *Action) UnmarshalText(text []byte) error {
 	return field.Problem("must be an action that the API document lists.")
 }
 
-func (Action) InlineJSONSchema() {}
+func (Action) JSONSchema() (jsonschema.Schema, error) { return field.Enum(Actions()...), nil }
 
-// Enum lists the values for the OpenAPI document.
-func (Action) Enum() []any {
-	var all []any
-	for _, a := range Actions() {
-		all = append(all, a)
-	}
-	return all
+// RecordedAction is the action of an event in an answer. An old client may read an action
+// that a later version has added, so the document does not close the list.
+type RecordedAction Action
+
+func (RecordedAction) JSONSchema() (jsonschema.Schema, error) {
+	return field.OpenEnum(Actions()...), nil
 }

@@ -1,5 +1,7 @@
 package field
 
+import "github.com/swaggest/jsonschema-go"
+
 // All is the scope of a list that is not restricted to the caller's organization.
 type All string
 
@@ -11,7 +13,4 @@ func (a *All) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (All) InlineJSONSchema() {}
-
-// Enum lists the values for the OpenAPI document.
-func (All) Enum() []any { return []any{"all"} }
+func (All) JSONSchema() (jsonschema.Schema, error) { return Enum[All]("all"), nil }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
+	"guildhall/platform/field"
 	"guildhall/platform/idempotency"
 )
 
@@ -80,6 +82,9 @@ func (a *API) buildDocument() (*document, error) {
 			return nil, fmt.Errorf("describe %s %s: %w", op.method, op.path, err)
 		}
 	}
+	if err := b.addErrorCodes(a.operations); err != nil {
+		return nil, fmt.Errorf("describe the codes of errors: %w", err)
+	}
 	j, err := b.reflector.Spec.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -135,7 +140,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 	components.WithParametersItem("X-Organization-ID", openapi31.ParameterOrReference{Parameter: &openapi31.Parameter{
 		Name: "X-Organization-ID", In: openapi31.ParameterInHeader,
 		Description: new("Overrides the active organization of the token for this request."),
-		Schema:      map[string]any{"type": "string", "format": "uuid"},
+		Schema:      map[string]any{"$ref": "#/components/schemas/UUID"},
 	}})
 
 	components.WithParametersItem(idempotencyKeyHeader, openapi31.ParameterOrReference{Parameter: &openapi31.Parameter{
@@ -164,7 +169,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 		jsonschema.InterceptDefName(func(t reflect.Type, _ string) string { return b.name(t) }),
 		jsonschema.InterceptProp(describePresence),
 		jsonschema.InterceptNullability(func(p jsonschema.InterceptNullabilityParams) {
-			if p.Type.Kind() == reflect.Slice { // lists are [], never null
+			if kind := p.Type.Kind(); kind == reflect.Slice || kind == reflect.Map { // [] or {}, never null
 				p.Schema.RemoveType(jsonschema.Null)
 			}
 		}),
@@ -174,13 +179,43 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 
 // addProblem adds a schema that errors refer to.
 func (b *builder) addProblem(body any) error {
+	var failed error
 	_, err := b.reflector.Reflect(body, jsonschema.RootRef,
 		jsonschema.DefinitionsPrefix("#/components/schemas/"),
 		jsonschema.CollectDefinitions(func(name string, schema jsonschema.Schema) {
-			if simple, err := schema.ToSchemaOrBool().ToSimpleMap(); err == nil {
-				b.reflector.Spec.ComponentsEns().WithSchemasItem(name, simple)
-			}
+			failed = errors.Join(failed, b.addSchema(name, schema))
 		}))
+	return errors.Join(err, failed)
+}
+
+// addErrorCodes lists the codes of all errors, those outside of any operation included.
+func (b *builder) addErrorCodes(operations []operation) error {
+	refusals := []*fault.Error{errRouteNotFound, errMethodNotAllowed, errNotReady}
+	for _, op := range operations {
+		refusals = append(refusals, op.refusals()...)
+	}
+	codes := map[string]bool{}
+	for _, f := range refusals {
+		codes[f.Code] = true
+	}
+	return b.addCodes("ErrorCode", slices.Sorted(maps.Keys(codes)), "Problem", "TokenProblem")
+}
+
+// addCodes adds the schema of a code and refers to it from other schemas, each of which
+// has a member "code".
+func (b *builder) addCodes(name string, codes []string, from ...string) error {
+	for _, parent := range from {
+		members := b.reflector.Spec.Components.Schemas[parent]["properties"].(map[string]any)
+		members["code"] = map[string]any{"$ref": "#/components/schemas/" + name, "description": "Stable: programs can switch on it."}
+	}
+	return b.addSchema(name, field.OpenEnum(codes...))
+}
+
+func (b *builder) addSchema(name string, s jsonschema.Schema) error {
+	simple, err := s.ToSchemaOrBool().ToSimpleMap()
+	if err == nil {
+		b.reflector.Spec.ComponentsEns().WithSchemasItem(name, simple)
+	}
 	return err
 }
 
@@ -204,8 +239,6 @@ func describePresence(p jsonschema.InterceptPropParams) error {
 	switch {
 	case pointer && !present && schema.Ref == nil:
 		schema.RemoveType(jsonschema.Null)
-	case pointer && present && len(schema.Enum) > 0:
-		schema.Enum = append(schema.Enum, nil)
 	case pointer && present && schema.Ref != nil: // a reference has no type to add null to
 		var reference, null jsonschema.Schema
 		reference.Ref, schema.Ref = schema.Ref, nil
@@ -219,8 +252,11 @@ func describePresence(p jsonschema.InterceptPropParams) error {
 // body of an operation is named after the operation.
 func (b *builder) name(t reflect.Type) string {
 	name := strings.TrimSuffix(t.Name(), "View")
-	if t == reflect.TypeFor[fault.Field]() {
+	switch t {
+	case reflect.TypeFor[fault.Field]():
 		name = "FieldError"
+	case reflect.TypeFor[field.All]():
+		name = "ListScope"
 	}
 	if strings.HasSuffix(name, "Input") || strings.HasSuffix(name, "Path") {
 		return upperFirst(b.current.doc.ID) + "Request"
@@ -270,13 +306,13 @@ func (b *builder) add(op operation) error {
 		return err
 	}
 	return b.reflector.Spec.SetupOperation(op.method, BasePath+bracePath(op.path), func(o *openapi31.Operation) error {
-		finishRequest(o, op)
+		b.finishRequest(o, op)
 		finishResponses(o, op, status)
 		return nil
 	})
 }
 
-func finishRequest(o *openapi31.Operation, op operation) {
+func (b *builder) finishRequest(o *openapi31.Operation, op operation) {
 	add := func(name string) {
 		o.Parameters = append(o.Parameters, openapi31.ParameterOrReference{Reference: &openapi31.Reference{Ref: "#/components/parameters/" + name}})
 	}
@@ -297,9 +333,14 @@ func finishRequest(o *openapi31.Operation, op operation) {
 	}
 	body := o.RequestBody.RequestBody
 	body.WithRequired(op.in.bodyRequired)
-	if op.doc.Form {
-		body.Content[formMedia] = body.Content["application/json"]
+	schemas := b.reflector.Spec.Components.Schemas
+	name := upperFirst(op.doc.ID) + "Request"
+	if op.doc.Form { // in which unknown parameters are ignored (RFC 6749 §3.2)
+		form := upperFirst(op.doc.ID) + "Form"
+		schemas[form] = maps.Clone(schemas[name])
+		body.Content[formMedia] = openapi31.MediaType{Schema: map[string]any{"$ref": "#/components/schemas/" + form}}
 	}
+	schemas[name]["additionalProperties"] = false
 }
 
 func finishResponses(o *openapi31.Operation, op operation, status int) {
@@ -322,6 +363,9 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 		ok.Headers = headerRefs(requestIDHeader, "Location", replayedHeader)
 	case paged:
 		ok.Headers = headerRefs(requestIDHeader, "Link", "X-Total-Count")
+	}
+	if slices.ContainsFunc(op.doc.Refusals, func(f *fault.Error) bool { return f.Kind == fault.TooManyRequests }) {
+		maps.Copy(ok.Headers, headerRefs("RateLimit", "RateLimit-Policy"))
 	}
 	byStatus := map[int][]*fault.Error{}
 	for _, f := range op.refusals() {
