@@ -1,0 +1,166 @@
+// Command openapi-clients calls every operation of the document with ogen's client, which
+// refuses an answer that is not as documented.
+// Usage: openapi-clients BASE_URL
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ogen-go/ogen/ogenerrors"
+
+	"guildhall/scripts/openapi-clients/ogen"
+)
+
+const password, reason = "correct horse battery", "A test."
+
+func main() {
+	log.SetFlags(0)
+	operations := documented()
+	c, err := ogen.NewClient(os.Args[1], security{}, ogen.WithClient(operations))
+	check(err)
+	callAll(c)
+	var missing []string
+	for pattern, called := range operations.called {
+		if !called {
+			missing = append(missing, pattern)
+		}
+	}
+	if len(missing) > 0 {
+		log.Fatalf("never called: %v", missing)
+	}
+	fmt.Printf("ogen: all %d operations called, all answers as documented\n", len(operations.called))
+}
+
+func callAll(c *ogen.Client) {
+	ctx := context.Background()
+	register := func(name string) ogen.Token {
+		return get[*ogen.RegisterCreatedHeaders](c.Register(ctx, &ogen.RegisterRequest{Email: name + "@go.example.com", Password: password, Name: name}, ogen.RegisterParams{IdempotencyKey: ogen.NewOptString("go-" + name)})).Response
+	}
+	ada, grace := register("ada"), register("grace")
+	root := as(get[*ogen.TokenHeaders](c.LogIn(ctx, &ogen.LogInForm{Username: ogen.NewOptString("root@example.com"), Password: ogen.NewOptString(password)})).Response)
+	org, herID, ctx := ada.OrganizationID.Value, grace.UserID, as(ada)
+	until := ogen.NewOptDateTime(time.Now().Add(time.Hour))
+
+	get[any](c.Refresh(ctx, &ogen.RefreshRequest{RefreshToken: ada.RefreshToken}))
+	get[any](c.SwitchOrganization(ctx, &ogen.SwitchOrganizationRequest{OrganizationID: org}, ogen.SwitchOrganizationParams{}))
+	get[any](c.GetMe(ctx, ogen.GetMeParams{XOrganizationID: ogen.NewOptUUID(org)}))
+	get[any](c.ListMyOrganizations(ctx, ogen.ListMyOrganizationsParams{}))
+	get[any](c.LogIn(ctx, &ogen.LogInRequest{Username: ogen.NewOptString(ada.Email), Password: ogen.NewOptString(password)}))
+	for _, s := range get[*ogen.ListSessionsOKHeaders](c.ListSessions(ctx, ogen.ListSessionsParams{})).Response {
+		if !s.IsCurrent {
+			get[any](c.EndSession(ctx, ogen.EndSessionParams{SessionID: s.ID}))
+		}
+	}
+	get[any](c.UpdateProfile(ctx, ogen.NewOptUpdateProfileRequest(ogen.UpdateProfileRequest{Bio: ogen.NewOptNilString("Wrote the first program.")}), ogen.UpdateProfileParams{UserID: ada.UserID}))
+	get[any](c.ChangePassword(ctx, &ogen.ChangePasswordRequest{OldPassword: password, NewPassword: password + " staple"}, ogen.ChangePasswordParams{UserID: ada.UserID}))
+
+	get[any](c.CreateOrganization(ctx, &ogen.CreateOrganizationRequest{Name: "Analytical Engines"}, ogen.CreateOrganizationParams{}))
+	get[any](c.GetOrganization(ctx, ogen.GetOrganizationParams{OrganizationID: org}))
+	get[any](c.UpdateOrganization(ctx, &ogen.UpdateOrganizationRequest{Name: "Difference Engines"}, ogen.UpdateOrganizationParams{OrganizationID: org}))
+	get[any](c.ListOrganizations(ctx, ogen.ListOrganizationsParams{Limit: ogen.NewOptInt(1), Count: ogen.NewOptBool(true)}))
+
+	get[any](c.AddMember(ctx, ogen.NewOptAddMemberRequest(ogen.AddMemberRequest{UserID: ogen.NewOptUUID(herID)}), ogen.AddMemberParams{OrganizationID: org}))
+	get[any](c.GrantAdmin(ctx, &ogen.GrantAdminRequest{UserID: herID}, ogen.GrantAdminParams{OrganizationID: org}))
+	get[any](c.ListMembers(ctx, ogen.ListMembersParams{OrganizationID: org}))
+	get[any](c.ListAdmins(ctx, ogen.ListAdminsParams{OrganizationID: org}))
+	get[any](c.GetOwner(ctx, ogen.GetOwnerParams{OrganizationID: org}))
+	get[any](c.GetPermissions(ctx, ogen.GetPermissionsParams{OrganizationID: org, UserID: herID}))
+	get[any](c.GetMyPermissions(ctx, ogen.GetMyPermissionsParams{OrganizationID: org}))
+	get[any](c.RevokeAdmin(ctx, ogen.RevokeAdminParams{OrganizationID: org, UserID: herID}))
+
+	get[any](c.SuspendUser(ctx, &ogen.SuspendUserRequest{Reason: reason, SuspendedUntil: until}, ogen.SuspendUserParams{UserID: herID}))
+	get[any](c.GetUser(ctx, ogen.GetUserParams{UserID: herID}))
+	get[any](c.ActivateUser(ctx, ogen.OptActivateUserRequest{}, ogen.ActivateUserParams{UserID: herID}))
+	get[any](c.DeactivateUser(ctx, ogen.OptDeactivateUserRequest{}, ogen.DeactivateUserParams{UserID: herID}))
+	get[any](c.ActivateUser(ctx, ogen.OptActivateUserRequest{}, ogen.ActivateUserParams{UserID: herID}))
+	get[any](c.ListUsers(ctx, ogen.ListUsersParams{}))
+	get[any](c.ListOrganizationAuditEvents(ctx, ogen.ListOrganizationAuditEventsParams{OrganizationID: org}))
+	get[any](c.ListUserAuditEvents(ctx, ogen.ListUserAuditEventsParams{UserID: ada.UserID}))
+
+	charles := get[*ogen.UserHeaders](c.CreateUser(root, &ogen.CreateUserRequest{Email: "charles@go.example.com", Name: "Charles", OrganizationID: ogen.NewOptUUID(org)}, ogen.CreateUserParams{})).Response
+	get[any](c.ArchiveUser(root, &ogen.ArchiveUserRequest{Reason: reason}, ogen.ArchiveUserParams{UserID: charles.ID}))
+	get[any](c.UnarchiveUser(root, ogen.OptUnarchiveUserRequest{}, ogen.UnarchiveUserParams{UserID: charles.ID}))
+
+	get[any](c.SuspendOrganization(ctx, &ogen.SuspendOrganizationRequest{Reason: reason, SuspendedUntil: until}, ogen.SuspendOrganizationParams{OrganizationID: org}))
+	get[any](c.ActivateOrganization(ctx, ogen.ActivateOrganizationParams{OrganizationID: org}))
+	get[any](c.ArchiveOrganization(ctx, &ogen.ArchiveOrganizationRequest{Reason: reason}, ogen.ArchiveOrganizationParams{OrganizationID: org}))
+	get[any](c.UnarchiveOrganization(ctx, ogen.OptUnarchiveOrganizationRequest{}, ogen.UnarchiveOrganizationParams{OrganizationID: org}))
+	get[any](c.TransferOwnership(ctx, &ogen.TransferOwnershipRequest{NewOwnerUserID: herID}, ogen.TransferOwnershipParams{OrganizationID: org}))
+	get[any](c.RemoveMember(ctx, ogen.RemoveMemberParams{OrganizationID: org, UserID: ada.UserID}))
+	get[any](c.LogOut(ctx, ogen.NewOptLogOutRequest(ogen.LogOutRequest{All: ogen.NewOptBool(true)}), ogen.LogOutParams{}))
+}
+
+// get returns the answer of a call, which must be a success of this type.
+func get[T any](answer any, err error) T {
+	check(err)
+	return answer.(T)
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// security sends the token of the context.
+type security struct{}
+
+type tokenKey struct{}
+
+func as(t ogen.Token) context.Context {
+	return context.WithValue(context.Background(), tokenKey{}, t.AccessToken)
+}
+
+func (security) Bearer(ctx context.Context, _ ogen.OperationName) (ogen.Bearer, error) {
+	return ogen.Bearer{Token: ctx.Value(tokenKey{}).(string)}, nil
+}
+
+func (security) Password(context.Context, ogen.OperationName) (ogen.Password, error) {
+	return ogen.Password{}, ogenerrors.ErrSkipClientSecurity
+}
+
+// operations is an HTTP client that notes which operations have succeeded.
+type operations struct {
+	mux    *http.ServeMux
+	called map[string]bool // by "METHOD /path/{parameter}"
+}
+
+func documented() *operations {
+	raw, err := os.ReadFile("openapi.json")
+	check(err)
+	var document struct {
+		Paths map[string]map[string]any
+	}
+	check(json.Unmarshal(raw, &document))
+	o := &operations{mux: http.NewServeMux(), called: map[string]bool{}}
+	for path, methods := range document.Paths {
+		for method := range methods {
+			pattern := strings.ToUpper(method) + " " + path
+			o.mux.HandleFunc(pattern, http.NotFound)
+			o.called[pattern] = false
+		}
+	}
+	return o
+}
+
+func (o *operations) Do(r *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode >= 300 {
+		body, _ := io.ReadAll(answer.Body)
+		return nil, fmt.Errorf("%s %s: %d %s", r.Method, r.URL.Path, answer.StatusCode, body)
+	}
+	_, pattern := o.mux.Handler(r)
+	o.called[pattern] = true
+	return answer, nil
+}
