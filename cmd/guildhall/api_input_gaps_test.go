@@ -265,7 +265,7 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 
 				// Names that only resemble a member.
 				nested := `{"deep":{"x":1,"x":2}}`
-				if a := send(nested).is(422, "validation_failed"); !strings.Contains(string(a.body), "is given twice.") {
+				if a := send(nested).is(422, "validation_failed"); !strings.Contains(string(a.body), `"repeated"`) {
 					t.Errorf("%s: %s", nested, a.body)
 				}
 				for name := range fields {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,5 +228,92 @@ func TestIdsThatAreNone(t *testing.T) {
 		}
 		ada.get("/organizations/" + strings.ToUpper(id)).is(200) // RFC 9562 §4: read in either case
 		s.do("GET", "/api/v1/organizations/x", "", nil).is(401, "authentication_required")
+	})
+}
+
+// TestInvalidValuesHaveCodesAndSentences checks what an invalid value is answered with: a
+// code and its limits for programs, and a sentence for people, which is the detail if it is
+// the only one.
+func TestInvalidValuesHaveCodesAndSentences(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		register := func(email, password, name string) answer {
+			return s.do("POST", "/api/v1/auth/register", "", body("email", email, "password", password, "name", name))
+		}
+		for _, c := range []struct {
+			a            answer
+			code, params string
+			message      string
+		}{
+			{register("grace@example.com", "short", "Grace"), "too_short", `{"min":8}`, "The password must have at least 8 characters."},
+			{register("grace@example.com", strings.Repeat("x", 1025), "Grace"), "too_many_bytes", `{"max":1024}`, "The password must have at most 1,024 bytes."},
+			{register("grace@example.com", "password1", "Grace"), "common_password", "", "The password must not be a common password that others would guess."},
+			{register("grace", password, "Grace"), "not_an_email_address", "", "The email address must be an email address such as ada@example.com, in ASCII up to the @."},
+			{register("grace@example.com", password, " "), "too_short", `{"min":1,"max":255}`, "The name must have 1 to 255 characters."},
+			{ada.post("/organizations", body("name", strings.Repeat("x", 256))), "too_long", `{"min":1,"max":255}`, "The name must have 1 to 255 characters."},
+			{ada.post("/organizations", body()), "required", "", "The name is required."},
+			{ada.post("/organizations", body("name", "x", "colour", "red")), "unknown_field", "", "“colour” is not a known field."},
+			{ada.get("/organizations?colour=red"), "unknown_parameter", "", "“colour” is not a known parameter."},
+			{ada.get("/organizations?limit=0"), "not_in_range", `{"min":1,"max":1000}`, "The limit must be a whole number from 1 to 1,000."},
+			{ada.get("/organizations?limit=1&limit=1"), "repeated", "", "The limit must be given once."},
+			{ada.get("/organizations?scope=mine"), "not_in_enum", `{"values":["all"]}`, "The scope must be all."},
+			{ada.get("/users/x"), "not_a_uuid", "", "The ID of the user must be a UUID."},
+			{ada.get("/users", "X-Organization-ID", "x"), "not_a_uuid", "", "The X-Organization-ID header must be a UUID."},
+			{ada.post(ada.org("/suspend"), body("reason", "x", "suspended_until", "2020-01-01T00:00:00Z")), "not_in_the_future", "", "The end of the suspension must be in the future."},
+		} {
+			var p struct {
+				Detail string
+				Errors []struct {
+					Code, Message string
+					Params        json.RawMessage
+				}
+			}
+			if err := json.Unmarshal(c.a.is(422, "validation_failed").body, &p); err != nil || len(p.Errors) != 1 {
+				t.Errorf("%s: %s", c.a.request, c.a.body)
+				continue
+			}
+			if e := p.Errors[0]; e.Code != c.code || e.Message != c.message || string(e.Params) != c.params || p.Detail != c.message {
+				t.Errorf("%s: %s", c.a.request, c.a.body)
+			}
+		}
+		two := s.do("POST", "/api/v1/auth/register", "", body("email", "grace@example.com"))
+		if detail := two.is(422).str("detail"); detail != "The password is required. The name is required." {
+			t.Error(detail)
+		}
+	})
+}
+
+// TestRefusalsInGerman checks what depends on the language that a client prefers: the texts,
+// and neither codes nor what OAuth clients read.
+func TestRefusalsInGerman(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		const de = "de-CH, fr;q=0.5"
+		says := func(a answer, language, title, detail string) {
+			t.Helper()
+			if a.header.Get("Content-Language") != language || !slices.Contains(a.header.Values("Vary"), "Accept-Language") || a.str("title") != title || a.str("detail") != detail {
+				t.Errorf("%s: %v %s", a.request, a.header, a.body)
+			}
+		}
+		says(ada.post("/organizations", body("name", ""), "Accept-Language", de), "de", "Ungültige Angaben", "Der Name muss 1 bis 255 Zeichen haben.")
+		says(ada.get("/users/"+ada.organization, "Accept-Language", de).is(404, "user_not_found"), "de", "Nicht gefunden", "Diesen Benutzer gibt es nicht.")
+		says(ada.get("/users/"+ada.organization).is(404, "user_not_found"), "en", "Not Found", "There is no such user.")
+		says(ada.get("/users/"+ada.organization, "Accept-Language", "fr").is(404), "en", "Not Found", "There is no such user.")
+
+		// The challenge and OAuth's members stay in English: they must be ASCII.
+		a := s.do("GET", "/api/v1/auth/me", "x", nil, "Accept-Language", de).is(401, "invalid_token")
+		if challenge := a.header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error_description="The access token is invalid, has expired or has been revoked"`) {
+			t.Error(challenge)
+		}
+		a = s.do("POST", "/api/v1/auth/token", "", "username=x&password=%00", "Content-Type", "application/x-www-form-urlencoded", "Accept-Language", de)
+		says(a.is(422), "de", "Ungültige Angaben", "Das Passwort darf kein NUL-Zeichen enthalten.")
+		if got := a.str("error_description"); got != "password must not hold a NUL character." {
+			t.Error(got)
+		}
+
+		// A refusal is not stored for a repeated request: each is in its own language.
+		key := []string{"Idempotency-Key", "k"}
+		says(ada.post("/organizations", body("name", " "), append(key, "Accept-Language", de)...), "de", "Ungültige Angaben", "Der Name muss 1 bis 255 Zeichen haben.")
+		says(ada.post("/organizations", body("name", " "), key...), "en", "Unprocessable Entity", "The name must have 1 to 255 characters.")
 	})
 }

@@ -31,6 +31,7 @@ var (
 	documented routers.Router
 	routerErr  error
 	errorCodes []any // that the document lists
+	fieldCodes []any
 )
 
 // checkDocumented compares an answer with the document. Every answer in the test suite
@@ -46,6 +47,7 @@ func checkDocumented(t testing.TB, app *platform.App, method, path string, a ans
 		if doc, routerErr = openapi3.NewLoader().LoadFromData(raw); routerErr == nil {
 			documented, routerErr = gorillamux.NewRouter(doc)
 			errorCodes, _ = doc.Components.Schemas["ErrorCode"].Value.Extensions["x-extensible-enum"].([]any)
+			fieldCodes, _ = doc.Components.Schemas["FieldErrorCode"].Value.Extensions["x-extensible-enum"].([]any)
 		}
 	})
 	if routerErr != nil {
@@ -72,12 +74,36 @@ func checkDocumented(t testing.TB, app *platform.App, method, path string, a ans
 		if code := a.object()["code"]; !slices.Contains(errorCodes, code) {
 			t.Errorf("%s: the document does not list the code %v", a.request, code)
 		}
+		a.checkFields(t, route.Operation)
 		return
 	}
 	listed := route.Operation.Responses.Status(a.status).Value.Headers
 	for _, name := range []string{"Location", "Link", "X-Total-Count", "RateLimit", "RateLimit-Policy"} {
 		if a.header.Get(name) != "" && listed[name] == nil {
 			t.Errorf("%s %d: the document does not list the header %s", a.request, a.status, name)
+		}
+	}
+}
+
+// checkFields checks that the document lists the code of each invalid value, and that what
+// is wrong is a sentence, which names a value of the document in words.
+func (a answer) checkFields(t testing.TB, op *openapi3.Operation) {
+	t.Helper()
+	var p struct {
+		Errors []struct{ Location, Code, Message string }
+	}
+	if err := json.Unmarshal(a.body, &p); err != nil {
+		t.Errorf("%s: %v", a.request, err)
+	}
+	for _, e := range p.Errors {
+		source, name, _ := strings.Cut(e.Location, ".")
+		known := op.Parameters.GetByInAndName(source, name) != nil
+		if source == "body" && op.RequestBody != nil {
+			known = op.RequestBody.Value.Content.Get("application/json").Schema.Value.Properties[name] != nil
+		}
+		inWords := strings.HasPrefix(e.Message, "The ") || a.header.Get("Content-Language") == "de" && strings.HasPrefix(e.Message, "D")
+		if !slices.Contains(fieldCodes, any(e.Code)) || !strings.HasSuffix(e.Message, ".") || known && !inWords && !strings.HasPrefix(e.Code, "unknown_") {
+			t.Errorf("%s: %s: %s: %q", a.request, e.Location, e.Code, e.Message)
 		}
 	}
 }

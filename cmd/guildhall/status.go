@@ -134,7 +134,7 @@ func sentence(err error) string {
 		if name == "suspended_until" {
 			name = "--until"
 		}
-		fields = append(fields, name+" "+f.Message)
+		fields = append(fields, name+" "+f.Problem.Error())
 	}
 	return strings.Join(fields, "\n")
 }

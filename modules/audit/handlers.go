@@ -12,6 +12,7 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 )
@@ -78,7 +79,7 @@ func (m *Module) list(ctx context.Context, chainID uuid.UUID, in filterInput) (p
 	}
 	before, ok := sequenceOf(w.After)
 	if !ok {
-		return page, httpapi.Invalid("query.cursor", "must be a cursor that a Link header gave.")
+		return page, httpapi.Invalid("query.cursor", fault.NotACursor)
 	}
 	f := audit.Filter{Before: before, Offset: w.Offset, Limit: w.Limit + 1}
 	if in.Action != nil {

@@ -43,8 +43,8 @@ func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen f
 	if err != nil {
 		return err
 	}
-	if problem := password.Check(string(chosen), p.email); problem != "" {
-		return fmt.Errorf("the password %s", problem)
+	if problem := password.Check(string(chosen), p.email); problem != nil {
+		return fmt.Errorf("the password %w", problem)
 	}
 	hash, err := c.svc.hasher.Hash(ctx, string(chosen))
 	if err != nil {

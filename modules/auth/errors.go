@@ -18,6 +18,6 @@ var (
 	errEmailTaken = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
 )
 
-func unsupportedGrantType(message string) error {
-	return errUnsupportedGrantType.WithFields(fault.Field{Location: "body.grant_type", Message: message})
+func unsupportedGrantType(supported ...string) error {
+	return errUnsupportedGrantType.WithFields(fault.Field{Location: "body.grant_type", Problem: fault.NotInEnum.Of(supported...)})
 }

@@ -19,7 +19,7 @@ func (h handlers) token(ctx context.Context, in tokenInput) (tokenView, error) {
 	case refreshGrant:
 		return h.refresh(ctx, refreshInput{RefreshToken: *in.RefreshToken})
 	default:
-		return tokenView{}, unsupportedGrantType("must be password or refresh_token.")
+		return tokenView{}, unsupportedGrantType(string(passwordGrant), string(refreshGrant))
 	}
 }
 
@@ -35,7 +35,7 @@ func (h handlers) logIn(ctx context.Context, in tokenInput) (tokenView, error) {
 
 func (h handlers) refresh(ctx context.Context, in refreshInput) (tokenView, error) {
 	if in.GrantType.or(refreshGrant) != refreshGrant {
-		return tokenView{}, unsupportedGrantType("must be refresh_token.")
+		return tokenView{}, unsupportedGrantType(string(refreshGrant))
 	}
 	view, outcome, err := h.Service.refresh(ctx, string(in.RefreshToken))
 	h.meter.Refreshed(refreshResult(outcome, err))

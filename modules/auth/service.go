@@ -106,7 +106,7 @@ func (svc *Service) register(ctx context.Context, in registerInput) (created htt
 	if err := svc.limits.register(ctx); err != nil {
 		return created, err
 	}
-	if problem := password.Check(string(in.Password), string(in.Email)); problem != "" {
+	if problem := password.Check(string(in.Password), string(in.Email)); problem != nil {
 		return created, httpapi.Invalid("body.password", problem)
 	}
 	hash, err := svc.hasher.Hash(ctx, string(in.Password))
@@ -352,7 +352,7 @@ func (svc *Service) changePassword(ctx context.Context, in changePasswordInput) 
 	if err != nil {
 		return none, err
 	}
-	if problem := password.Check(string(in.NewPassword), p.email); problem != "" {
+	if problem := password.Check(string(in.NewPassword), p.email); problem != nil {
 		return none, httpapi.Invalid("body.new_password", problem)
 	}
 	if err := svc.hasher.Ready(); err != nil {

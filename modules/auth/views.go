@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -81,7 +82,7 @@ var grantTypeName = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`) // about what RFC
 
 func (g *grantType) UnmarshalText(text []byte) error {
 	if !grantTypeName.Match(text) {
-		return field.Problem("must be the name of a grant type.")
+		return fault.NotAGrant
 	}
 	*g = grantType(text)
 	return nil

@@ -22,7 +22,7 @@ var addingMany = ratelimit.Policy{Name: "member-batches", Burst: 2 * mostAdded, 
 func (svc *Service) addMembers(ctx context.Context, in addManyInput) (answer httpapi.Created[addedView], err error) {
 	candidates := in.candidates()
 	if len(candidates) == 0 || len(candidates) > mostAdded {
-		return answer, httpapi.Invalid("body", "must have 1 to 1,000 user_ids and emails.")
+		return answer, httpapi.Invalid("body", fault.BatchSize.From(1).To(mostAdded))
 	}
 	attempt := ratelimit.Demand{Policy: addingMany, Key: access.From(ctx).UserID.String(), Weight: len(in.Emails)}
 	err = svc.counting(ctx, attempt, func(ctx context.Context) error {
@@ -62,7 +62,7 @@ func (svc *Service) addAll(ctx context.Context, in addManyInput, candidates []ca
 		userID, err := svc.store.idOf(ctx, c.addInput)
 		if err == nil && seen[userID] {
 			if !skip {
-				bad = append(bad, fault.Field{Location: c.location, Message: "is given twice."})
+				bad = append(bad, fault.Field{Location: c.location, Problem: fault.Repeated})
 			}
 			continue
 		}
@@ -75,11 +75,11 @@ func (svc *Service) addAll(ctx context.Context, in addManyInput, candidates []ca
 		case err == nil:
 			view.Added = append(view.Added, grant)
 		case errors.Is(err, access.ErrUserNotFound):
-			bad = append(bad, fault.Field{Location: c.location, Message: "has no account."})
+			bad = append(bad, fault.Field{Location: c.location, Problem: fault.NoAccount})
 		case errors.Is(err, errAlreadyMember) && skip:
 			view.Existing = append(view.Existing, userID)
 		case errors.Is(err, errAlreadyMember):
-			bad = append(bad, fault.Field{Location: c.location, Message: "is a member already."})
+			bad = append(bad, fault.Field{Location: c.location, Problem: fault.AlreadyMember})
 		default:
 			return view, err
 		}

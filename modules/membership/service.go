@@ -71,7 +71,7 @@ var adding = ratelimit.Policy{Name: "member-adding", Burst: 200, Interval: 2 * t
 // refuses a person without an account (user_not_found) and a member (already_member).
 func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.Created[grantView], err error) {
 	if (in.UserID == nil) == (in.Email == nil) {
-		return answer, httpapi.Invalid("body", "must have user_id or email, one of the two.")
+		return answer, httpapi.Invalid("body", fault.UserOrEmail)
 	}
 	attempt := ratelimit.Demand{Policy: adding, Key: access.From(ctx).UserID.String()}
 	err = svc.counting(ctx, attempt, func(ctx context.Context) error {

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/swaggest/jsonschema-go"
 
 	"guildhall/platform/access"
 	"guildhall/platform/database"
+	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
 )
@@ -85,9 +87,9 @@ type choiceStanding string
 
 const goodChoice choiceStanding = "good"
 
-// Enum lists the values for the OpenAPI document.
-func (choiceStanding) Enum() []any {
-	return []any{goodChoice, access.ErrMembershipSuspended.Code, access.ErrMembershipInactive.Code, access.ErrOrganizationSuspended.Code}
+// JSONSchema lists the values for the OpenAPI document.
+func (choiceStanding) JSONSchema() (jsonschema.Schema, error) {
+	return field.OpenEnum(string(goodChoice), access.ErrMembershipSuspended.Code, access.ErrMembershipInactive.Code, access.ErrOrganizationSuspended.Code), nil
 }
 
 // shown is what the gate reads of the organization in the path. The organization exists,

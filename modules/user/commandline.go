@@ -105,8 +105,8 @@ func (c CommandLine) Create(ctx context.Context, n NewUser, then func(context.Co
 		return v, err
 	}
 	if n.Password != "" {
-		if problem := password.Check(string(n.Password), string(n.Email)); problem != "" {
-			return v, fmt.Errorf("the password %s", problem)
+		if problem := password.Check(string(n.Password), string(n.Email)); problem != nil {
+			return v, fmt.Errorf("the password %w", problem)
 		}
 	}
 	err = c.svc.create(ctx, n, func(ctx context.Context, view userView) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
+	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
 )
 
@@ -27,7 +28,7 @@ func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[listedUs
 
 func (h handlers) create(ctx context.Context, in createInput) (created httpapi.Created[userView], err error) {
 	if in.Role != nil && in.OrganizationID == nil {
-		return created, httpapi.Invalid("body.role", "needs an organization_id.")
+		return created, httpapi.Invalid("body.role", fault.NeedsOrganization)
 	}
 	n := NewUser{Email: in.Email, Name: in.Name, Role: in.Role}
 	if in.OrganizationID != nil {

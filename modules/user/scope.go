@@ -4,6 +4,7 @@ import (
 	"github.com/swaggest/jsonschema-go"
 
 	"guildhall/platform/access"
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -19,7 +20,7 @@ const (
 func (s *standingScope) UnmarshalText(text []byte) error {
 	*s = standingScope(text)
 	if *s != scopeOrganization && *s != scopeAccount {
-		return field.Problem("must be organization or account.")
+		return fault.NotInEnum.Of(string(scopeOrganization), string(scopeAccount))
 	}
 	return nil
 }
@@ -41,7 +42,7 @@ const (
 func (r *JoiningRole) UnmarshalText(text []byte) error {
 	*r = JoiningRole(text)
 	if *r != joinsAsMember && *r != joinsAsAdmin {
-		return field.Problem("must be member or admin.")
+		return fault.NotInEnum.Of(string(joinsAsMember), string(joinsAsAdmin))
 	}
 	return nil
 }

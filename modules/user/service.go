@@ -171,7 +171,7 @@ type NewUser struct {
 // everything. It refuses an email address that has an account (email_taken).
 func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Context, userView) error) error {
 	if n.Password != "" {
-		if problem := password.Check(string(n.Password), string(n.Email)); problem != "" {
+		if problem := password.Check(string(n.Password), string(n.Email)); problem != nil {
 			return httpapi.Invalid("body.password", problem)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/swaggest/jsonschema-go"
 
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -79,7 +80,7 @@ func (a *Action) UnmarshalText(text []byte) error {
 		*a = known
 		return nil
 	}
-	return field.Problem("must be an action that the API document lists.")
+	return fault.UnknownAction
 }
 
 func (Action) JSONSchema() (jsonschema.Schema, error) { return field.Enum(Actions()...), nil }

@@ -31,8 +31,8 @@ const (
 // Field describes one invalid value: its location ("body.email", "query.limit",
 // "path.user_id") and what is wrong with it.
 type Field struct {
-	Location string `json:"location"`
-	Message  string `json:"message"`
+	Location string
+	Problem  Problem
 }
 
 // Error is an error that the client may see. Declare each once, with New. The With

@@ -3,7 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -11,13 +11,13 @@ import (
 func TestWithMethodsCopyTheError(t *testing.T) {
 	declared := New(Conflict, "taken", "It is taken.")
 	cause := errors.New("constraint x")
-	fields := []Field{{"body.email", "is taken."}}
+	fields := []Field{{"body.email", Required}}
 	occurrence := declared.WithCause(cause).WithFields(fields...).WithRetryAfter(time.Second)
-	fields[0].Message = "changed"
+	fields[0].Problem = Null
 	if declared.Error() != "taken" || declared.Unwrap() != nil || declared.Fields != nil || declared.RetryAfter != 0 {
 		t.Errorf("the declaration became %+v", declared)
 	}
-	if occurrence.Error() != "taken: constraint x" || !slices.Equal(occurrence.Fields, []Field{{"body.email", "is taken."}}) ||
+	if occurrence.Error() != "taken: constraint x" || !reflect.DeepEqual(occurrence.Fields, []Field{{"body.email", Required}}) ||
 		occurrence.RetryAfter != time.Second || occurrence.Kind != Conflict || occurrence.Code != "taken" || occurrence.Detail != declared.Detail {
 		t.Errorf("%+v", occurrence)
 	}

@@ -7,9 +7,9 @@ import (
 
 	"github.com/swaggest/jsonschema-go"
 	"golang.org/x/net/idna"
-)
 
-const emailProblem = Problem("must be an email address such as ada@example.com, in ASCII up to the @.")
+	"guildhall/platform/fault"
+)
 
 // emailPattern matches a mailbox (RFC 5321 §4.1.2) without quoted strings and address
 // literals, which no mail provider assigns. A host name needs no dot.
@@ -37,7 +37,7 @@ func (e *Email) UnmarshalText(text []byte) error {
 	given := strings.TrimSpace(string(text))
 	s := withALabels(given)
 	if utf8.RuneCountInString(given) > maxEmail || len(s) > maxEmail || strings.IndexByte(s, '@') > 64 || !emailPattern.MatchString(s) {
-		return emailProblem
+		return fault.NotAnEmail
 	}
 	*e = Email(s)
 	return nil

@@ -2,28 +2,23 @@
 // limits. The same type validates a value and documents it in OpenAPI, so nothing
 // inside the service is validated twice.
 //
-// A type with limits implements encoding.TextUnmarshaler, which returns a Problem for
+// A type with limits implements encoding.TextUnmarshaler, which returns a fault.Problem for
 // an invalid value. JSONSchema states the same limits in the OpenAPI document.
 package field
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/swaggest/jsonschema-go"
 	"golang.org/x/text/unicode/norm"
+
+	"guildhall/platform/fault"
 )
-
-// Problem says what is wrong with a value. The client sees it.
-type Problem string
-
-func (p Problem) Error() string { return string(p) }
 
 // limits of a text, counted in characters (Unicode code points).
 type limits struct {
 	min, max int64
-	problem  Problem
 	trim     bool
 	readable readable
 }
@@ -32,11 +27,11 @@ type limits struct {
 // normalizes text that people read to NFC, so that text that looks equal is equal.
 func (l limits) parse(text []byte) (string, error) {
 	if !utf8.Valid(text) {
-		return "", Problem("must be valid UTF-8.")
+		return "", fault.NotUTF8
 	}
 	s := string(text)
 	if strings.ContainsRune(s, 0) {
-		return "", Problem("must not hold a NUL character.")
+		return "", fault.NulCharacter
 	}
 	if l.trim {
 		s = strings.TrimSpace(s)
@@ -44,8 +39,11 @@ func (l limits) parse(text []byte) (string, error) {
 	if l.readable != anything {
 		s = norm.NFC.String(s)
 	}
-	if n := int64(utf8.RuneCountInString(s)); n < l.min || n > l.max {
-		return "", l.problem
+	switch n := int64(utf8.RuneCountInString(s)); {
+	case n < l.min:
+		return "", fault.TooShort.From(l.min).To(l.max)
+	case n > l.max:
+		return "", l.tooLong()
 	}
 	if l.readable == anything {
 		return s, nil
@@ -54,7 +52,7 @@ func (l limits) parse(text []byte) (string, error) {
 		return "", err
 	}
 	if l.min > 0 && !hasBase(s) {
-		return "", Problem("must have a visible character.")
+		return "", fault.Blank
 	}
 	return s, nil
 }
@@ -64,8 +62,7 @@ func (l limits) parse(text []byte) (string, error) {
 // it must not be empty. It accepts text that an earlier version stored, which had other
 // rules for readable characters.
 func Storable(s string, least, most int64) error {
-	problem := Problem(fmt.Sprintf("must have %d to %d characters.", least, most))
-	kept, err := limits{min: least, max: most, problem: problem, trim: least > 0}.parse([]byte(s))
+	kept, err := limits{min: least, max: most, trim: least > 0}.parse([]byte(s))
 	if err == nil && kept != s {
 		err = ErrSpaces
 	}
@@ -73,7 +70,14 @@ func Storable(s string, least, most int64) error {
 }
 
 // ErrSpaces refuses a value with surrounding spaces where the stored form is expected.
-const ErrSpaces = Problem("must be written as it is stored, without spaces around it.")
+var ErrSpaces = fault.Wrong("must be written as it is stored, without spaces around it.")
+
+func (l limits) tooLong() error {
+	if l.min == 0 {
+		return fault.Above.To(l.max)
+	}
+	return fault.TooLong.From(l.min).To(l.max)
+}
 
 func (l limits) schema() jsonschema.Schema {
 	s := stringSchema()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"guildhall/platform/fault"
 )
 
 func TestValues(t *testing.T) {
@@ -30,7 +32,7 @@ func TestValues(t *testing.T) {
 		{new(Cursor), "AAAAAAAAAAAAAAAAAAAAAA", false}, {new(Cursor), "AAAAAAAAAAAAAAAAAAAAA=", true}, {new(All), "all", false}, {new(All), "ALL", true},
 	} {
 		err := c.into.UnmarshalText([]byte(c.text))
-		var problem Problem
+		var problem fault.Problem
 		if (err != nil) != c.fails || err != nil && (!errors.As(err, &problem) || !strings.HasSuffix(err.Error(), ".")) {
 			t.Errorf("%T %.40q: %v", c.into, c.text, err)
 		}
@@ -119,7 +121,7 @@ func FuzzText(f *testing.F) {
 		var at Time
 		for _, into := range []encoding.TextUnmarshaler{&name, new(Bio), new(Reason), new(AvatarURL), &email, new(Login), new(Password), &chosen, new(Credential), &at, new(Limit), new(Offset), new(Cursor), new(All)} {
 			err := into.UnmarshalText(text)
-			var problem Problem
+			var problem fault.Problem
 			if err != nil && !errors.As(err, &problem) {
 				t.Errorf("%T: %v is no answer to a client", into, err)
 			}

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"guildhall/platform/fault"
+
 	"github.com/google/uuid"
 	"github.com/swaggest/jsonschema-go"
 )
@@ -71,10 +73,10 @@ func TestEveryLimit(t *testing.T) {
 			}
 		}
 		for _, text := range bad[name] {
-			var problem Problem
+			var problem fault.Problem
 			if err := every()[name].UnmarshalText([]byte(text)); !errors.As(err, &problem) {
 				t.Errorf("%s %.40q (%d bytes): %v", name, text, len(text), err)
-			} else if !strings.HasPrefix(string(problem), "must ") || !strings.HasSuffix(string(problem), ".") {
+			} else if problem.Code == "" || !strings.HasPrefix(problem.Error(), "must ") || !strings.HasSuffix(problem.Error(), ".") || strings.Contains(problem.Error(), "{") {
 				t.Errorf("%s answers %q", name, problem)
 			}
 		}
@@ -178,7 +180,7 @@ func FuzzAcceptedIsDocumented(f *testing.F) {
 			if string(given) != before {
 				t.Fatalf("%s changes what it reads", name)
 			}
-			var problem Problem
+			var problem fault.Problem
 			if err != nil {
 				if !errors.As(err, &problem) {
 					t.Errorf("%s: %v is no answer to a client", name, err)

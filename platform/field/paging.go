@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/swaggest/jsonschema-go"
+
+	"guildhall/platform/fault"
 )
 
 const (
@@ -20,7 +22,7 @@ type Limit int
 func (l *Limit) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 31) // not Atoi, which accepts a sign
 	if err != nil || n < 1 || n > maxLimit {
-		return Problem("must be a whole number from 1 to 1000.")
+		return fault.NotInRange.From(1).To(maxLimit)
 	}
 	*l = Limit(n)
 	return nil
@@ -51,7 +53,7 @@ type Offset int
 func (o *Offset) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 31)
 	if err != nil || n > maxOffset {
-		return Problem("must be a whole number from 0 to 1000000000.")
+		return fault.NotInRange.From(0).To(maxOffset)
 	}
 	*o = Offset(n)
 	return nil
@@ -73,7 +75,7 @@ type Cursor uuid.UUID
 func (c *Cursor) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
 	if err != nil || len(b) != len(c) || len(text) != base64.RawURLEncoding.EncodedLen(len(c)) { // the decoder skips line breaks
-		return Problem("must be a cursor that a Link header gave.")
+		return fault.NotACursor
 	}
 	copy(c[:], b)
 	return nil

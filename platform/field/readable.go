@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
+
+	"guildhall/platform/fault"
 )
 
 const (
@@ -36,18 +38,18 @@ func (r readable) check(s string) error {
 		switch {
 		case r == lines && (c == '\n' || c == '\r'):
 		case c == '\n' || c == '\r':
-			return Problem("must be on one line.")
+			return fault.MoreThanOneLine
 		case c == zeroWidthJoiner || c == zeroWidthNonJoiner:
 			before, after := text[:i], text[i+1:]
 			if !endsInVirama(before) && (!joins(before) || !joins(after[:min(1, len(after))])) {
-				return Problem("must not have a joiner (U+200C, U+200D) except inside a word or an emoji.")
+				return fault.ForbiddenJoiner
 			}
 		case unicode.Is(unicode.Variation_Selector, c):
 			if i == 0 || !isVisible(text[i-1]) {
-				return Problem("must not have a variation selector except after a visible character.")
+				return fault.ForbiddenSelector
 			}
 		case !ordinary.Contains(c):
-			return Problem("must not have control, invisible, private-use or unassigned characters.")
+			return fault.ForbiddenCharacter
 		}
 	}
 	return nil

@@ -1,6 +1,10 @@
 package field
 
-import "github.com/swaggest/jsonschema-go"
+import (
+	"github.com/swaggest/jsonschema-go"
+
+	"guildhall/platform/fault"
+)
 
 // All is the scope of a list that is not restricted to the caller's organization.
 type All string
@@ -8,7 +12,7 @@ type All string
 func (a *All) UnmarshalText(text []byte) error {
 	*a = All(text)
 	if *a != "all" {
-		return Problem("must be all.")
+		return fault.NotInEnum.Of("all")
 	}
 	return nil
 }

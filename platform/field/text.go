@@ -9,15 +9,16 @@ import (
 
 	"github.com/swaggest/jsonschema-go"
 	"golang.org/x/text/unicode/norm"
+
+	"guildhall/platform/fault"
 )
 
 var (
-	nameLimits     = limits{1, 255, "must have 1 to 255 characters.", true, line}
-	bioLimits      = limits{0, 2000, "must have at most 2,000 characters.", false, lines}
-	reasonLimits   = limits{1, 1000, "must have 1 to 1,000 characters.", true, lines}
-	avatarLimits   = limits{1, 2048, "must have 1 to 2,048 characters.", false, anything}
-	loginLimits    = limits{1, 1024, "must have 1 to 1,024 characters.", false, anything}
-	passwordBounds = Problem("must have at least 8 characters and at most 1,024 bytes.")
+	nameLimits   = limits{1, 255, true, line}
+	bioLimits    = limits{0, 2000, false, lines}
+	reasonLimits = limits{1, 1000, true, lines}
+	avatarLimits = limits{1, 2048, false, anything}
+	loginLimits  = limits{1, 1024, false, anything}
 )
 
 // Name of a person or an organization: 1 to 255 characters after trimming, on one
@@ -90,14 +91,14 @@ func (a *AvatarURL) UnmarshalText(text []byte) error {
 	}
 	u, err := url.Parse(s)
 	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Host == "" || u.User != nil || !printableASCII.MatchString(s) || strings.ContainsAny(s, "\"<>\\") {
-		return Problem("must be an https URL.")
+		return fault.NotHTTPS
 	}
 	if host := u.Hostname(); len(host) > 253 || !hostName.MatchString(host) {
-		return Problem("must name a host such as example.com, not an address.")
+		return fault.NotAHostName
 	}
 	if port := u.Port(); u.Host != u.Hostname() {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return Problem("must have a port from 1 to 65535, or none.")
+			return fault.NotAPort
 		}
 	}
 	*a = AvatarURL(s)
@@ -133,7 +134,7 @@ type Password string
 func (p *Password) UnmarshalText(text []byte) error {
 	s, err := loginLimits.parse(text)
 	if err == nil && len(s) > 1024 {
-		err = loginLimits.problem
+		err = fault.TooManyBytes.To(1024)
 	}
 	*p = Password(s)
 	return err
@@ -162,11 +163,11 @@ type NewPassword string
 
 func (p *NewPassword) UnmarshalText(text []byte) error {
 	if len(text) > MaxPassword {
-		return passwordBounds
+		return fault.TooManyBytes.To(MaxPassword)
 	}
-	s, err := limits{0, MaxPassword, passwordBounds, false, anything}.parse(text)
+	s, err := limits{0, MaxPassword, false, anything}.parse(text)
 	if err == nil && PasswordLength(s) < MinPassword {
-		err = passwordBounds
+		err = fault.Below.From(MinPassword)
 	}
 	*p = NewPassword(s)
 	return err
@@ -190,7 +191,7 @@ func (NewPassword) JSONSchema() (jsonschema.Schema, error) {
 type Credential string
 
 func (c *Credential) UnmarshalText(text []byte) error {
-	s, err := limits{1, 4096, "must have 1 to 4,096 characters.", false, anything}.parse(text)
+	s, err := limits{1, 4096, false, anything}.parse(text)
 	*c = Credential(s)
 	return err
 }

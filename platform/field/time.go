@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/swaggest/jsonschema-go"
+
+	"guildhall/platform/fault"
 )
 
 // rfc3339 matches the date-time of RFC 3339 §5.6. time.Parse also accepts one-digit
@@ -19,7 +21,7 @@ type Time struct{ time.Time }
 func (t *Time) UnmarshalText(text []byte) error {
 	parsed, err := time.Parse(time.RFC3339Nano, strings.ToUpper(string(text)))
 	if err != nil || !rfc3339.Match(text) || parsed.Year() < 1 || parsed.UTC().Year() > 9999 || parsed.UTC().Year() < 1 {
-		return Problem("must be a time such as 2026-01-31T12:00:00Z.")
+		return fault.NotATime
 	}
 	t.Time = parsed.UTC().Truncate(time.Microsecond)
 	return nil

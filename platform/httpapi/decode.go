@@ -19,7 +19,6 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/fault"
-	"guildhall/platform/field"
 )
 
 // inputField is one value of an input struct. Its tag (path, query or json) gives its
@@ -100,7 +99,7 @@ func planInput(t reflect.Type, method string, form bool) input {
 func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) error {
 	var bad []fault.Field
 	report := func(f inputField, err error) {
-		bad = append(bad, fault.Field{Location: f.source + f.name, Message: message(err)})
+		bad = append(bad, fault.Field{Location: f.source + f.name, Problem: problemIn(err)})
 	}
 	for _, f := range in.path {
 		if err := setText(target.FieldByIndex(f.index), c.Param(f.name)); err != nil {
@@ -125,7 +124,7 @@ func (in *input) decode(c *gin.Context, body requestBody, target reflect.Value) 
 			location := "body." + name
 			reported := slices.ContainsFunc(bad, func(f fault.Field) bool { return f.Location == location })
 			if !reported { // already, as null or as a duplicate
-				bad = append(bad, fault.Field{Location: location, Message: isRequired})
+				bad = append(bad, fault.Field{Location: location, Problem: fault.Required})
 			}
 		}
 	}
@@ -142,11 +141,11 @@ func (in *input) decodeTexts(fields []inputField, values url.Values, target refl
 		given := values[f.name]
 		switch {
 		case len(given) == 0 && f.required:
-			report(f, field.Problem(isRequired))
+			report(f, fault.Required)
 		case len(given) > 0 && isList(f.typ):
 			decodeTextList(f, given, target.FieldByIndex(f.index), report)
 		case len(given) > 1:
-			report(f, field.Problem("must be given once."))
+			report(f, fault.Repeated)
 		case len(given) == 1:
 			if err := setText(target.FieldByIndex(f.index), given[0]); err != nil {
 				report(f, err)
@@ -169,7 +168,7 @@ func (in *input) unknownParameters(values url.Values) (bad []fault.Field) {
 			continue
 		}
 		if len(bad) < maxUnknown {
-			bad = append(bad, fault.Field{Location: "query." + clip(name), Message: "is not a known parameter."})
+			bad = append(bad, fault.Field{Location: "query." + clip(name), Problem: fault.UnknownParameter})
 		}
 	}
 	return bad
@@ -205,10 +204,10 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 		delete(members, f.name)
 		switch {
 		case !given && f.required:
-			report(f, field.Problem(isRequired))
+			report(f, fault.Required)
 		case !given:
 		case raw.Kind() == 'n' && !f.nullable:
-			report(f, field.Problem("must not be null."))
+			report(f, fault.Null)
 		case isList(f.typ):
 			decodeJSONList(f, raw, target.FieldByIndex(f.index), report)
 		default:
@@ -219,7 +218,7 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 	}
 	unknown := slices.Sorted(maps.Keys(members))
 	for _, name := range unknown[:min(len(unknown), maxUnknown)] {
-		*bad = append(*bad, fault.Field{Location: "body." + clip(name), Message: "is not a known field."})
+		*bad = append(*bad, fault.Field{Location: "body." + clip(name), Problem: fault.UnknownField})
 	}
 	return nil
 }
@@ -240,13 +239,13 @@ func parseObject(body []byte) (map[string]jsontext.Value, error) {
 		if errors.As(err, &syntax) {
 			location += "." + clip(syntax.JSONPointer.LastToken())
 		}
-		return nil, Invalid(location, "is given twice.")
+		return nil, Invalid(location, fault.Repeated)
 	case errors.As(err, &syntax), err != nil && !wellFormed(body):
 		return nil, errMalformedBody.WithCause(err)
 	case err != nil || members == nil:
-		return nil, Invalid("body", "must be a JSON object.")
+		return nil, Invalid("body", fault.NotAnObject)
 	case !utf8.Valid(body):
-		return nil, Invalid("body", "must be valid UTF-8.")
+		return nil, Invalid("body", fault.NotUTF8)
 	}
 	return members, nil
 }
@@ -256,13 +255,13 @@ func wellFormed(body []byte) bool {
 	return jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
-// message returns what the client sees about a value that can't be decoded.
-func message(err error) string {
-	var p field.Problem
+// problemIn returns what the client sees about a value that can't be decoded.
+func problemIn(err error) fault.Problem {
+	var p fault.Problem
 	if errors.As(err, &p) {
-		return string(p)
+		return p
 	}
-	return "is not acceptable."
+	return fault.Unacceptable
 }
 
 // nullable is a field.Nullable of any type.
@@ -283,24 +282,19 @@ func setJSON(v reflect.Value, raw jsontext.Value) error {
 	}
 	if v.Kind() == reflect.Bool || v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Bool {
 		if raw.Kind() != 't' && raw.Kind() != 'f' {
-			return field.Problem("must be true or false.")
+			return fault.NotABoolean
 		}
 		return setText(v, string(raw))
 	}
 	if raw.Kind() != '"' {
-		return field.Problem("must be a string.")
+		return fault.NotAString
 	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {
-		return field.Problem("must be valid UTF-8.") // an escaped lone surrogate
+		return fault.NotUTF8 // an escaped lone surrogate
 	}
 	return setText(v, text)
 }
-
-const (
-	isRequired = "is required."
-	notUUID    = "must be a UUID."
-)
 
 // setText sets one value from text.
 func setText(v reflect.Value, text string) error {
@@ -348,7 +342,7 @@ func setBool(target *bool, text string) error {
 	case "false", "False", "0":
 		*target = false
 	default:
-		return field.Problem("must be true or false.")
+		return fault.NotABoolean
 	}
 	return nil
 }
@@ -357,11 +351,11 @@ func setBool(target *bool, text string) error {
 // hexadecimals, which would be other names of the same resource.
 func parseID(text string) (uuid.UUID, error) {
 	if len(text) != 36 {
-		return uuid.Nil, field.Problem(notUUID)
+		return uuid.Nil, fault.NotAUUID
 	}
 	id, err := uuid.Parse(text)
 	if err != nil {
-		return uuid.Nil, field.Problem(notUUID)
+		return uuid.Nil, fault.NotAUUID
 	}
 	return id, nil
 }

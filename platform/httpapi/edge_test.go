@@ -294,7 +294,7 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	for given, want := range map[error]int{
-		errors.New("SELECT secret"): 500, context.Canceled: 503, fmt.Errorf("x: %w", context.DeadlineExceeded): 503, io.EOF: 500, Invalid("body.x", "is wrong."): 422,
+		errors.New("SELECT secret"): 500, context.Canceled: 503, fmt.Errorf("x: %w", context.DeadlineExceeded): 503, io.EOF: 500, Invalid("body.x", fault.Required): 422,
 	} {
 		w, p := answer(given)
 		if w.Code != want || strings.Contains(w.Body.String(), "secret") || p.RequestID != "r" || w.Code == 503 && w.Header().Get("Retry-After") == "" {
@@ -324,7 +324,7 @@ func FuzzObject(f *testing.F) {
 		case status == 400 && (code != "malformed_body" || json.Valid(text)):
 			t.Errorf("%q: %s, though it is JSON", text, code)
 		// A repeated name is found before a syntax error after it.
-		case status == 422 && !json.Valid(text) && !strings.Contains(fmt.Sprint(refusalMessages(err)), "is given twice."):
+		case status == 422 && !json.Valid(text) && !strings.Contains(fmt.Sprint(refusalMessages(err)), fault.Repeated.Error()):
 			t.Errorf("%q: %v, though it is no JSON", text, refusalMessages(err))
 		}
 	})
@@ -334,7 +334,7 @@ func refusalMessages(err error) (all []string) {
 	var refusal *fault.Error
 	if errors.As(err, &refusal) {
 		for _, f := range refusal.Fields {
-			all = append(all, f.Message)
+			all = append(all, f.Problem.Error())
 		}
 	}
 	return all

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"guildhall/platform/access"
+	"guildhall/platform/fault"
 	"guildhall/platform/idempotency"
 )
 
@@ -57,7 +58,7 @@ func (a *API) serveIdempotent(ctx context.Context, c *gin.Context, body []byte, 
 		return serve(ctx)
 	}
 	if len(values) > 1 || !idempotencyKey.MatchString(values[0]) {
-		return Invalid("header."+idempotencyKeyHeader, "must be given once, 1 to 255 printable ASCII characters without spaces.")
+		return Invalid("header."+idempotencyKeyHeader, fault.NotAKey)
 	}
 	caller := access.From(ctx).UserID.String() // the zero UUID without a caller
 	attempt, before, err := a.keys.Begin(ctx, caller, strings.Trim(values[0], `"`), fingerprint(c.Request, body))

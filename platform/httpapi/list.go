@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"guildhall/platform/field"
+	"guildhall/platform/fault"
 )
 
 // isList reports whether an input has several values: a parameter that may be repeated, or
@@ -36,7 +36,7 @@ func decodeTextList(f inputField, given []string, target reflect.Value, report f
 func decodeJSONList(f inputField, raw jsontext.Value, target reflect.Value, report func(inputField, error)) {
 	var items []jsontext.Value
 	if raw.Kind() != '[' || json.Unmarshal(raw, &items) != nil {
-		report(f, field.Problem("must be an array."))
+		report(f, fault.NotAnArray)
 		return
 	}
 	decodeItems(f, len(items), target, report, func(v reflect.Value, i int) error { return setJSON(v, items[i]) })
@@ -44,7 +44,7 @@ func decodeJSONList(f inputField, raw jsontext.Value, target reflect.Value, repo
 
 func decodeItems(f inputField, n int, target reflect.Value, report func(inputField, error), set func(v reflect.Value, i int) error) {
 	if n > f.most {
-		report(f, field.Problem(fmt.Sprintf("must have at most %d items.", f.most)))
+		report(f, fault.TooManyItems.To(int64(f.most)))
 		return
 	}
 	list := reflect.MakeSlice(f.typ, n, n)

@@ -19,11 +19,11 @@ const (
 type tokenProblem struct {
 	problem
 	Error            string `json:"error" example:"invalid_request" enum:"invalid_request,invalid_grant,unsupported_grant_type,temporarily_unavailable,server_error" description:"For OAuth clients (RFC 6749)."`
-	ErrorDescription string `json:"error_description" example:"username is required." description:"For OAuth clients: the detail, or what is wrong with which value."`
+	ErrorDescription string `json:"error_description" example:"username is required." description:"For OAuth clients, in English: the detail, or what is wrong with which value."`
 }
 
-func tokenProblemOf(f *fault.Error, requestID string) tokenProblem {
-	return tokenProblem{problem: problemOf(f, requestID), Error: oauthError(f), ErrorDescription: oauthDescription(f)}
+func tokenProblemOf(f *fault.Error, requestID string, t *tongue) tokenProblem {
+	return tokenProblem{problem: problemOf(f, requestID, t), Error: oauthError(f), ErrorDescription: oauthDescription(f)}
 }
 
 // oauthErrors maps the kinds of errors to RFC 6749's error codes. Clients discard their
@@ -59,7 +59,7 @@ func oauthDescription(f *fault.Error) string {
 	}
 	sentences := make([]string, len(f.Fields))
 	for i, field := range f.Fields {
-		sentences[i] = strings.TrimPrefix(field.Location, "body.") + " " + field.Message
+		sentences[i] = strings.TrimPrefix(field.Location, "body.") + " " + field.Problem.Error()
 	}
 	return strings.Map(describable, strings.Join(sentences, " "))
 }

@@ -49,6 +49,9 @@ Every error is ` + "`application/problem+json`" + ` (RFC 9457) with a stable ` +
 same with OAuth 2.0's ` + "`error`" + ` and ` + "`error_description`" + `, as ` + "`application/json`" + `. What you may not see and
 what does not exist answer the same ` + "`404`" + `.
 
+` + "`detail`" + ` and the ` + "`message`" + ` of each invalid value are whole sentences that you can show to people, in English or, with
+` + "`Accept-Language: de`" + `, in German.
+
 A query parameter that an operation does not list is refused with ` + "`422`" + `, and so is one that is given twice; those whose
 names begin with ` + "`_`" + ` or ` + "`utm_`" + ` are ignored.`
 
@@ -130,6 +133,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 		"Link":             header("`rel=\"next\"` if more items follow (RFC 8288).", "string"),
 		"X-Total-Count":    header("The total number of items, with `count=true`.", "integer"),
 		"WWW-Authenticate": header("A Bearer challenge (RFC 6750).", "string"),
+		"Content-Language": header("The language of `title`, `detail` and `message`.", "string"),
 		replayedHeader:     header("`true` if this is the stored response of an earlier request with the same Idempotency-Key.", "string"),
 		"Retry-After":      header("Seconds to wait before trying again.", "integer"),
 		"RateLimit":        header("What is left of a rate limit: `r` requests now, all of them in `t` seconds (draft-ietf-httpapi-ratelimit-headers).", "string"),
@@ -188,7 +192,8 @@ func (b *builder) addProblem(body any) error {
 	return errors.Join(err, failed)
 }
 
-// addErrorCodes lists the codes of all errors, those outside of any operation included.
+// addErrorCodes lists the codes of all errors, those outside of any operation included, and
+// those of invalid values.
 func (b *builder) addErrorCodes(operations []operation) error {
 	refusals := []*fault.Error{errRouteNotFound, errMethodNotAllowed, errNotReady}
 	for _, op := range operations {
@@ -198,7 +203,14 @@ func (b *builder) addErrorCodes(operations []operation) error {
 	for _, f := range refusals {
 		codes[f.Code] = true
 	}
-	return b.addCodes("ErrorCode", slices.Sorted(maps.Keys(codes)), "Problem", "TokenProblem")
+	if err := b.addCodes("ErrorCode", slices.Sorted(maps.Keys(codes)), "Problem", "TokenProblem"); err != nil {
+		return err
+	}
+	clear(codes)
+	for _, p := range fault.Problems() {
+		codes[p.Code] = true
+	}
+	return b.addCodes("FieldErrorCode", slices.Sorted(maps.Keys(codes)), "FieldError")
 }
 
 // addCodes adds the schema of a code and refers to it from other schemas, each of which
@@ -253,8 +265,8 @@ func describePresence(p jsonschema.InterceptPropParams) error {
 func (b *builder) name(t reflect.Type) string {
 	name := strings.TrimSuffix(t.Name(), "View")
 	switch t {
-	case reflect.TypeFor[fault.Field]():
-		name = "FieldError"
+	case reflect.TypeFor[fault.Params]():
+		name = "FieldErrorParams"
 	case reflect.TypeFor[field.All]():
 		name = "ListScope"
 	}
@@ -380,7 +392,7 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 }
 
 func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.Response {
-	r := &openapi31.Response{Headers: headerRefs(requestIDHeader)}
+	r := &openapi31.Response{Headers: headerRefs(requestIDHeader, "Content-Language")}
 	switch status {
 	case http.StatusUnauthorized:
 		maps.Copy(r.Headers, headerRefs("WWW-Authenticate"))
@@ -394,13 +406,13 @@ func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.
 	for _, f := range refusals {
 		codes = append(codes, "`"+f.Code+"`")
 		if f.Code == errInvalid.Code {
-			f = f.WithFields(fault.Field{Location: "body.name", Message: isRequired})
+			f = f.WithFields(fault.Field{Location: "body.name", Problem: fault.Required})
 		}
 		example := func(value any) openapi31.ExampleOrReference {
-			return openapi31.ExampleOrReference{Example: &openapi31.Example{Summary: &f.Detail, Value: &value}}
+			return openapi31.ExampleOrReference{Example: &openapi31.Example{Summary: new(inEnglish.detail(f)), Value: &value}}
 		}
 		const id = "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70"
-		examples[f.Code], tokenExamples[f.Code] = example(problemOf(f, id)), example(tokenProblemOf(f, id))
+		examples[f.Code], tokenExamples[f.Code] = example(problemOf(f, id, inEnglish)), example(tokenProblemOf(f, id, inEnglish))
 	}
 	sort.Strings(codes)
 	r.Description = http.StatusText(status) + ": " + strings.Join(codes, ", ") + "."

@@ -54,10 +54,10 @@ var (
 	errNotReady         = fault.New(fault.Unavailable, "not_ready", "The service is not ready.").WithRetryAfter(time.Second)
 )
 
-// Invalid returns the refusal of one value (validation_failed), for rules that a module
-// checks itself.
-func Invalid(location, message string) error {
-	return InvalidFields(fault.Field{Location: location, Message: message})
+// Invalid returns the refusal of one value (validation_failed) for a fault.Problem, for
+// rules that a module checks itself.
+func Invalid(location string, problem error) error {
+	return InvalidFields(fault.Field{Location: location, Problem: problemIn(problem)})
 }
 
 // InvalidFields returns the refusal of several values.
@@ -65,26 +65,41 @@ func InvalidFields(fields ...fault.Field) error { return errInvalid.WithFields(f
 
 // problem is the body of every error (RFC 9457).
 type problem struct {
-	Type      string        `json:"type" example:"urn:guildhall:problem:validation_failed" description:"A URN that ends in the code."`
-	Title     string        `json:"title" example:"Unprocessable Entity" description:"The status in words."`
-	Status    int           `json:"status" example:"422"`
-	Detail    string        `json:"detail" example:"Some values are not acceptable; see errors." description:"One plain sentence."`
-	Code      string        `json:"code" example:"validation_failed" description:"Stable: programs can switch on it."`
-	RequestID string        `json:"request_id" example:"0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70" description:"As in X-Request-ID."`
-	Errors    []fault.Field `json:"errors,omitempty" description:"The invalid values, if any."`
+	Type      string       `json:"type" example:"urn:guildhall:problem:validation_failed" description:"A URN that ends in the code."`
+	Title     string       `json:"title" example:"Unprocessable Entity" description:"The status in words."`
+	Status    int          `json:"status" example:"422"`
+	Detail    string       `json:"detail" example:"The name is required." description:"What went wrong, for people: in English, or in German if the client prefers it."`
+	Code      string       `json:"code" example:"validation_failed" description:"Stable: programs can switch on it."`
+	RequestID string       `json:"request_id" example:"0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70" description:"As in X-Request-ID."`
+	Errors    []fieldError `json:"errors,omitempty" description:"The invalid values, if any."`
 }
 
-func problemOf(f *fault.Error, requestID string) problem {
+// fieldError describes one invalid value.
+type fieldError struct {
+	Location string        `json:"location" example:"body.name" description:"Where it is: in the body, query, path or header."`
+	Code     string        `json:"code" example:"required"`
+	Message  string        `json:"message" example:"The name is required." description:"What is wrong with it, in a sentence for people, in the language of the detail."`
+	Params   *fault.Params `json:"params,omitempty" description:"The limits that the value exceeds, or the values that are accepted."`
+}
+
+func problemOf(f *fault.Error, requestID string, t *tongue) problem {
 	status := statusOf[f.Kind]
-	return problem{
+	p := problem{
 		Type:      "urn:guildhall:problem:" + f.Code,
-		Title:     http.StatusText(status),
+		Title:     t.text(http.StatusText(status)),
 		Status:    status,
-		Detail:    f.Detail,
+		Detail:    t.detail(f),
 		Code:      f.Code,
 		RequestID: requestID,
-		Errors:    f.Fields,
 	}
+	for _, bad := range f.Fields {
+		e := fieldError{Location: bad.Location, Code: bad.Problem.Code, Message: t.sentence(bad)}
+		if params := bad.Problem.Params; params.Min != nil || params.Max != nil || params.Values != nil {
+			e.Params = &params
+		}
+		p.Errors = append(p.Errors, e)
+	}
+	return p
 }
 
 // refuse writes an error. An unexpected error is logged with its cause; the client gets
@@ -136,10 +151,13 @@ func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
 	for _, stale := range []string{"Location", "Link", "X-Total-Count"} {
 		h.Del(stale)
 	}
-	var answer any = problemOf(f, requestID(c))
+	t := tongueOf(c.Request.Header)
+	h.Set("Content-Language", t.tag)
+	h.Add("Vary", "Accept-Language")
+	var answer any = problemOf(f, requestID(c), t)
 	media, challenge := "application/problem+json", bearerChallenge
 	if c.GetBool(oauthKey) {
-		answer = tokenProblemOf(f, requestID(c))
+		answer = tokenProblemOf(f, requestID(c), t)
 		media, challenge = "application/json", oauthChallenge
 	}
 	h.Set("Content-Type", media)

@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -46,7 +47,7 @@ func (p PageInput) Window() (Window, error) {
 		w.Offset = int(*p.Offset)
 	}
 	if p.Cursor != nil && p.Offset != nil {
-		return w, Invalid("query.offset", "must not be given together with a cursor.")
+		return w, Invalid("query.offset", fault.CursorAndOffset)
 	}
 	w.Count = p.Count != nil && *p.Count
 	return w, nil

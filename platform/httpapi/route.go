@@ -190,14 +190,14 @@ func gateRequest(c *gin.Context, names []string) (access.Request, error) {
 	parse := func(location, text string) uuid.UUID {
 		id, err := parseID(text)
 		if err != nil {
-			bad = append(bad, fault.Field{Location: location, Message: notUUID})
+			bad = append(bad, fault.Field{Location: location, Problem: fault.NotAUUID})
 		}
 		return id
 	}
 	if values := c.Request.Header["X-Organization-Id"]; len(values) == 1 {
 		request.Organization = uuid.NullUUID{UUID: parse("header.X-Organization-ID", values[0]), Valid: true}
 	} else if len(values) > 1 {
-		bad = append(bad, fault.Field{Location: "header.X-Organization-ID", Message: "must be given once."})
+		bad = append(bad, fault.Field{Location: "header.X-Organization-ID", Problem: fault.Repeated})
 	}
 	for _, name := range names {
 		id := parse("path."+name, c.Param(name))

@@ -9,6 +9,7 @@ import (
 
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 )
@@ -114,7 +115,7 @@ func (s *Store) Amend(ctx context.Context, subject Subject, a Amendment, n Suspe
 // CheckEnd refuses the end of a suspension that is not in the future.
 func CheckEnd(until *time.Time, now time.Time) error {
 	if until != nil && !until.After(now) {
-		return httpapi.Invalid("body.suspended_until", "must be in the future.")
+		return httpapi.Invalid("body.suspended_until", fault.NotInTheFuture)
 	}
 	return nil
 }

@@ -1,6 +1,11 @@
 package lifecycle
 
-import "guildhall/platform/access"
+import (
+	"github.com/swaggest/jsonschema-go"
+
+	"guildhall/platform/access"
+	"guildhall/platform/field"
+)
 
 // Standing is the standing of an account, of a membership, or of both together. Of several
 // reasons why it is not good, it names the strongest.
@@ -13,8 +18,10 @@ const (
 	Archived  Standing = "archived" // only an account
 )
 
-// Enum lists the values for the OpenAPI document.
-func (Standing) Enum() []any { return []any{Good, Suspended, Inactive, Archived} }
+// JSONSchema lists the values for the OpenAPI document.
+func (Standing) JSONSchema() (jsonschema.Schema, error) {
+	return field.OpenEnum(Good, Suspended, Inactive, Archived), nil
+}
 
 // OfAccount returns the standing of an account.
 func OfAccount(s access.Standing) Standing {

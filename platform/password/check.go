@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -14,21 +15,21 @@ import (
 //go:embed common.txt
 var common string
 
-// Check returns what is wrong with a new password, in a sentence for the user, or "" if it
-// is acceptable. The email is the account's. It refuses a password that is too short or
+// Check returns what is wrong with a new password (a fault.Problem), or nil if it is
+// acceptable. The email is the account's. It refuses a password that is too short or
 // too long, a common one, and the email address. It has no composition rules (NIST SP
 // 800-63B §3.1.1.2).
-func Check(password, email string) (problem string) {
+func Check(password, email string) error {
 	if err := new(field.NewPassword).UnmarshalText([]byte(password)); err != nil {
-		return err.Error()
+		return err
 	}
 	if isEmail(password, email) {
-		return "must not be the email address, nor the part of it before the @."
+		return fault.EmailAsPassword
 	}
 	if isCommon(password) {
-		return "must not be a common password that others would guess."
+		return fault.CommonPassword
 	}
-	return ""
+	return nil
 }
 
 // isEmail needs no minimum length for the local part: a password that is too short was

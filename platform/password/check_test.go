@@ -8,18 +8,19 @@ import (
 
 func TestCheck(t *testing.T) {
 	const (
-		length = "must have at least 8 characters and at most 1,024 bytes."
-		email  = "must not be the email address, nor the part of it before the @."
-		guess  = "must not be a common password that others would guess."
+		short = "must have at least 8 characters."
+		long  = "must have at most 1,024 bytes."
+		email = "must not be the email address, nor the part of it before the @."
+		guess = "must not be a common password that others would guess."
 	)
 	for _, c := range []struct{ password, email, problem string }{
 		{"correct horse battery", "ada@example.com", ""},
 		{"        ", "ada@example.com", ""},
-		{"日本語!", "ada@example.com", length}, {"日本語で長い合言葉", "ada@example.com", ""},
+		{"日本語!", "ada@example.com", short}, {"日本語で長い合言葉", "ada@example.com", ""},
 		{strings.Repeat("x1", 512), "ada@example.com", ""},
-		{"", "ada@example.com", length},
-		{"sevenxx", "ada@example.com", length},
-		{strings.Repeat("x1", 512) + "x", "ada@example.com", length},
+		{"", "ada@example.com", short},
+		{"sevenxx", "ada@example.com", short},
+		{strings.Repeat("x1", 512) + "x", "ada@example.com", long},
 		{"broken \xff utf", "ada@example.com", "must be valid UTF-8."},
 		{"broken \x00 nul", "ada@example.com", "must not hold a NUL character."},
 		{"ada@example.com", "ada@example.com", email},
@@ -39,7 +40,11 @@ func TestCheck(t *testing.T) {
 		{"password\n", "", ""},
 		{"password\npassword1", "", ""},
 	} {
-		if got := Check(c.password, c.email); got != c.problem {
+		got := ""
+		if err := Check(c.password, c.email); err != nil {
+			got = err.Error()
+		}
+		if got != c.problem {
 			t.Errorf("%.40q of %s: %q, not %q", c.password, c.email, got, c.problem)
 		}
 	}

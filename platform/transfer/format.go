@@ -5,6 +5,7 @@ import (
 
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 	"guildhall/platform/password"
 	"guildhall/platform/schema"
@@ -129,7 +130,7 @@ func declared(tables []schema.Table, keys []database.ForeignKey) []shape {
 func passwordHash(name string) column.Column {
 	return column.OfText(name, func(s string) (any, error) {
 		if err := password.Readable(s); err != nil {
-			return nil, field.Problem("must be a password hash that this server can verify.")
+			return nil, fault.Wrong("must be a password hash that this server can verify.")
 		}
 		return s, nil
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -43,7 +44,7 @@ func newReading(shapes []shape, now time.Time) *reading {
 	return &reading{shapes: shapes, now: now, digest: sha256.New(), counts: make([]int64, len(shapes))}
 }
 
-const errAfterEnd = field.Problem("something follows the end")
+var errAfterEnd = fault.Wrong("something follows the end")
 
 // errNoArchive is returned for a file of another kind.
 var errNoArchive = errors.New("this is not an archive of `guildhall export`")
@@ -58,7 +59,7 @@ func (r *reading) take(line []byte) (entry, error) {
 	if err == nil && e.shape != nil {
 		err = r.checkRules(e)
 	}
-	var problem field.Problem
+	var problem fault.Problem
 	switch {
 	case errors.As(err, &problem):
 		return e, fmt.Errorf("line %d: %s", r.number, strings.TrimSuffix(err.Error(), "."))
@@ -74,7 +75,7 @@ func (r *reading) take(line []byte) (entry, error) {
 
 func (r *reading) sum() string { return hex.EncodeToString(r.digest.Sum(nil)) }
 
-func wrong(format string, args ...any) error { return field.Problem(fmt.Sprintf(format, args...)) }
+func wrong(format string, args ...any) error { return fault.Wrong(fmt.Sprintf(format, args...)) }
 
 // place refuses a line that is out of order.
 func (r *reading) place(e entry) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -20,7 +21,7 @@ type Column struct {
 	IsPerson bool // the id of a person in the archive
 	IsPast   bool // a time that must be before the export
 	// parse takes a JSON value (string, float64 or bool) and returns the value to store,
-	// or a field.Problem.
+	// or a fault.Problem.
 	parse func(v any) (any, error)
 }
 
@@ -36,11 +37,11 @@ func (c Column) Read(members map[string]any) (any, error) {
 	v, given := members[c.Name]
 	switch {
 	case !given:
-		return nil, field.Problem("is missing")
+		return nil, fault.Wrong("is missing")
 	case v == nil && c.Nullable:
 		return nil, nil
 	case v == nil:
-		return nil, field.Problem("must not be null")
+		return nil, fault.Wrong("must not be null")
 	}
 	return c.parse(v)
 }
@@ -50,7 +51,7 @@ func OfText(name string, parse func(s string) (any, error)) Column {
 	return Column{Name: name, parse: func(v any) (any, error) {
 		s, ok := v.(string)
 		if !ok {
-			return nil, field.Problem("must be a string.")
+			return nil, fault.Wrong("must be a string.")
 		}
 		return parse(s)
 	}}
@@ -84,7 +85,7 @@ func ID(name string) Column {
 	return OfText(name, func(s string) (any, error) {
 		id, err := uuid.Parse(s)
 		if err != nil || id.String() != s || id == uuid.Nil {
-			return nil, field.Problem("must be a UUID in lower case.")
+			return nil, fault.Wrong("must be a UUID in lower case.")
 		}
 		return id, nil
 	})
@@ -123,7 +124,7 @@ var (
 func Text(name string, most int) Column {
 	return OfText(name, func(s string) (any, error) {
 		if len([]rune(s)) > most || !printable.MatchString(s) {
-			return nil, field.Problem(fmt.Sprintf("must have at most %d characters, and no control characters", most))
+			return nil, fault.Wrong(fmt.Sprintf("must have at most %d characters, and no control characters", most))
 		}
 		return s, nil
 	})
@@ -136,7 +137,7 @@ func Word(name string) Column { return Text(name, 64) }
 func Digest(name string) Column {
 	return OfText(name, func(s string) (any, error) {
 		if !sha256Hex.MatchString(s) {
-			return nil, field.Problem("must be SHA-256, hexadecimal in lower case.")
+			return nil, fault.Wrong("must be SHA-256, hexadecimal in lower case.")
 		}
 		return s, nil
 	})
@@ -148,7 +149,7 @@ func Details(name string) Column {
 	return OfText(name, func(s string) (any, error) {
 		var m map[string]string
 		if err := json.Unmarshal([]byte(s), &m); err != nil || m == nil || len(s) > 16<<10 || !printable.MatchString(s) {
-			return nil, field.Problem("must be a JSON object of strings, as a string.")
+			return nil, fault.Wrong("must be a JSON object of strings, as a string.")
 		}
 		return s, nil
 	})
@@ -159,7 +160,7 @@ func Flag(name string) Column {
 	return Column{Name: name, parse: func(v any) (any, error) {
 		b, ok := v.(bool)
 		if !ok {
-			return nil, field.Problem("must be true or false.")
+			return nil, fault.Wrong("must be true or false.")
 		}
 		return b, nil
 	}}
@@ -170,7 +171,7 @@ func Number(name string) Column {
 	return Column{Name: name, parse: func(v any) (any, error) {
 		f, ok := v.(float64)
 		if !ok || f < 0 || f >= 1<<53 || f != float64(int64(f)) {
-			return nil, field.Problem("must be a whole number from 0.")
+			return nil, fault.Wrong("must be a whole number from 0.")
 		}
 		return int64(f), nil
 	}}

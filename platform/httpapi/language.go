@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"golang.org/x/text/language"
+
+	"guildhall/platform/fault"
+)
+
+// tongue is a language in which the API tells people what went wrong. The codes, the log and
+// OAuth's error_description (ASCII, RFC 6749 §5.2) do not depend on it.
+type tongue struct {
+	tag       string
+	texts     map[string]string // by their English; nil for English itself
+	thousands string            // separates groups of digits
+	or        string
+	number    string // precedes the number of an item of a list
+	quote     string // %s is the text in quotes
+}
+
+var (
+	inEnglish = &tongue{tag: "en", thousands: ",", or: "or", number: "number", quote: "“%s”"}
+	inGerman  = &tongue{tag: "de", texts: german, thousands: ".", or: "oder", number: "Nummer", quote: "„%s“"}
+
+	tongues  = []*tongue{inEnglish, inGerman} // the first is the default
+	matching = language.NewMatcher([]language.Tag{language.English, language.German})
+)
+
+// tongueOf returns the language that a client prefers (RFC 9110 §12.5.4).
+func tongueOf(h http.Header) *tongue {
+	wanted, _, err := language.ParseAcceptLanguage(strings.Join(h["Accept-Language"], ","))
+	if err != nil {
+		return inEnglish
+	}
+	_, i, _ := matching.Match(wanted...)
+	return tongues[i]
+}
+
+func (t *tongue) text(english string) string {
+	if text, ok := t.texts[english]; ok {
+		return text
+	}
+	return english
+}
+
+// sentence says what is wrong with a value.
+func (t *tongue) sentence(f fault.Field) string {
+	_, name, found := strings.Cut(f.Location, ".")
+	if !found {
+		name = f.Location
+	}
+	list, number, isItem := strings.Cut(strings.TrimSuffix(name, "]"), "[")
+	if isItem {
+		name = list + "[]"
+	}
+	subject, named := subjects[name]
+	if unknown := f.Problem.Code == fault.UnknownField.Code || f.Problem.Code == fault.UnknownParameter.Code; unknown || !named {
+		subject = strings.Replace(t.quote, "%s", name, 1)
+	} else {
+		subject = t.text(subject)
+	}
+	if i, err := strconv.Atoi(number); err == nil {
+		subject += " " + t.number + " " + strconv.Itoa(i+1)
+	}
+	return subject + " " + f.Problem.Fill(t.text(f.Problem.Text), t.thousands, t.or)
+}
+
+// detail says what went wrong: about invalid values, what is wrong with each.
+func (t *tongue) detail(f *fault.Error) string {
+	if f.Code != errInvalid.Code || len(f.Fields) == 0 || len(f.Fields) > mostSentences {
+		return t.text(f.Detail)
+	}
+	sentences := make([]string, len(f.Fields))
+	for i, field := range f.Fields {
+		sentences[i] = t.sentence(field)
+	}
+	return strings.Join(sentences, " ")
+}
+
+// mostSentences limits how many invalid values a detail names; errors has them all.
+const mostSentences = 8
+
+// subjects has the names of values at the beginning of a sentence.
+var subjects = map[string]string{
+	"body":               "The body",
+	"action":             "The action",
+	"actor_user_id":      "The ID of the actor",
+	"all":                "The choice of all sessions",
+	"avatar_url":         "The URL of the picture",
+	"bio":                "The biography",
+	"count":              "The choice to count",
+	"cursor":             "The cursor",
+	"email":              "The email address",
+	"emails":             "The list of email addresses",
+	"emails[]":           "The email address",
+	"grant_type":         "The grant type",
+	"ids":                "The list of IDs",
+	"ids[]":              "The ID",
+	"include_archived":   "The choice to include archived organizations",
+	"limit":              "The limit",
+	"name":               "The name",
+	"new_owner_user_id":  "The ID of the new owner",
+	"new_password":       "The new password",
+	"offset":             "The offset",
+	"old_password":       "The old password",
+	"organization_id":    "The ID of the organization",
+	"organization_name":  "The name of the organization",
+	"password":           "The password",
+	"reason":             "The reason",
+	"refresh_token":      "The refresh token",
+	"role":               "The role",
+	"scope":              "The scope",
+	"session_id":         "The ID of the session",
+	"since":              "The beginning of the period",
+	"skip_existing":      "The choice to skip members",
+	"suspended_until":    "The end of the suspension",
+	"until":              "The end of the period",
+	"user_id":            "The ID of the user",
+	"user_ids":           "The list of user IDs",
+	"user_ids[]":         "The user ID",
+	"username":           "The user name",
+	idempotencyKeyHeader: "The Idempotency-Key header",
+	"X-Organization-ID":  "The X-Organization-ID header",
+}
