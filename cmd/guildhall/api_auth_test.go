@@ -321,6 +321,55 @@ func TestASuspendedAccountComesBackByItself(t *testing.T) {
 	})
 }
 
+// TestRegistrationWithoutAnOrganization checks that null founds none. The first
+// organization that the person joins becomes the active one.
+func TestRegistrationWithoutAnOrganization(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		owner := s.person("Owner")
+		register := func(name string, b map[string]any, key string) answer {
+			b["email"], b["password"], b["name"] = name+"@example.org", password, name
+			return s.do("POST", "/api/v1/auth/register", "", b, "Idempotency-Key", key)
+		}
+		before := s.count("SELECT COUNT(*) FROM organizations")
+		a := register("ada", body("organization_name", nil), "one").is(201)
+		if organization, present := a.object()["organization_id"]; !present || organization != nil || a.header.Get("Location") != "/api/v1/users/"+a.str("user_id") {
+			t.Errorf("registered: %s", a.body)
+		}
+		if n := s.count("SELECT COUNT(*) FROM organizations"); n != before {
+			t.Errorf("%d organizations more", n-before)
+		}
+		if again := register("ada", body("organization_name", nil), "one").is(201); again.str("user_id") != a.str("user_id") {
+			t.Error("a repeated request creates a second account")
+		}
+		register("ada", body(), "one").is(422, "idempotency_key_reused") // another request
+		ada := s.actorOf(a)
+		if me := ada.get("/auth/me").is(200); me.object()["organization"] != nil {
+			t.Errorf("%s", me.body)
+		}
+		if list := ada.get("/auth/me/organizations").is(200); list.str("organizations") != "[]" {
+			t.Errorf("%s", list.body)
+		}
+		ada.get("/users").is(403, "organization_required")
+		if a := s.refresh(ada.refresh).is(200); a.object()["organization_id"] != nil {
+			t.Errorf("%s", a.body)
+		}
+		if got := s.logIn(ada.email, password).is(200).str("organization_id"); got != "" {
+			t.Errorf("logged in to %s", got)
+		}
+		owner.post(owner.org("/members"), body("user_id", ada.id)).is(201)
+		if got := s.logIn(ada.email, password).is(200).str("organization_id"); got != owner.organization {
+			t.Errorf("logged in to %s", got)
+		}
+		// Absent, the organization has the default name; a name is checked as before.
+		named := s.actorOf(register("grace", body(), "two").is(201)).get("/auth/me").is(200).str("organization.name")
+		if named != "grace's Organization" {
+			t.Errorf("named %q", named)
+		}
+		register("eve", body("organization_name", ""), "three").is(422, "validation_failed")
+		register("eve", body("organization_name", 7), "four").is(422, "validation_failed")
+	})
+}
+
 func TestWhichOrganizationIsActiveAfterLogIn(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada, grace, charles := s.person("Ada"), s.person("Grace"), s.person("Charles")

@@ -46,7 +46,8 @@ func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Registration, log-in, and the sessions behind the tokens.")
 	httpapi.Post(r, "/auth/register", access.Public(), m.register, httpapi.Doc{
 		ID: "register", Summary: "Create an account and its first organization",
-		Refusals: httpapi.Refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
+		Description: "With `organization_name: null` no organization is created.",
+		Refusals:    httpapi.Refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/token", access.Public(), m.token, httpapi.Doc{
 		ID: "logIn", Summary: "Log in, or refresh", Form: true,

@@ -92,8 +92,8 @@ func NewService(d Dependencies, options Options) *Service {
 	}
 }
 
-// register creates an account with its first organization and logs the person in, in one
-// transaction. Hashing is slow, so it comes before the transaction. It refuses an email
+// register creates an account, unless declined with its first organization, and logs the
+// person in, in one transaction. Hashing is slow, so it comes before the transaction. It refuses an email
 // address that has an account (email_taken), an unsuitable password, and any request while
 // registration is disabled.
 func (svc *Service) register(ctx context.Context, in registerInput) (created httpapi.Created[tokenView], err error) {
@@ -113,23 +113,27 @@ func (svc *Service) register(ctx context.Context, in registerInput) (created htt
 	if err != nil {
 		return created, err
 	}
-	organizationName := string(field.NameOf(string(in.Name), "'s Organization"))
-	if in.OrganizationName != nil {
-		organizationName = string(*in.OrganizationName)
+	founds := field.NameOf(string(in.Name), "'s Organization")
+	organizationName := &founds
+	if in.OrganizationName.Set {
+		organizationName = in.OrganizationName.Value
 	}
 	p := person{email: string(in.Email), name: string(in.Name)}
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		if p.id, err = svc.users.Register(ctx, p.email, in.Email.Canonical(), p.name); err != nil {
 			return err
 		}
-		organizationID, err := svc.organizations.Create(ctx, p.id, organizationName)
-		if err != nil {
-			return err
+		var organizationID uuid.NullUUID
+		if organizationName != nil {
+			if organizationID.UUID, err = svc.organizations.Create(ctx, p.id, string(*organizationName)); err != nil {
+				return err
+			}
+			organizationID.Valid = true
 		}
 		if err := svc.store.savePassword(ctx, p.id, hash, svc.now()); err != nil {
 			return err
 		}
-		s, err := svc.sessions.begin(ctx, p.id, uuid.NullUUID{UUID: organizationID, Valid: true}, svc.options.SessionLifetime)
+		s, err := svc.sessions.begin(ctx, p.id, organizationID, svc.options.SessionLifetime)
 		if err != nil {
 			return err
 		}

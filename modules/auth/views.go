@@ -37,10 +37,10 @@ type sessionPath struct {
 }
 
 type registerInput struct {
-	Email            field.Email       `json:"email" example:"ada@example.com"`
-	Password         field.NewPassword `json:"password" example:"correct horse battery staple"`
-	Name             field.Name        `json:"name" example:"Ada Lovelace"`
-	OrganizationName *field.Name       `json:"organization_name,omitempty" example:"Analytical Engines"`
+	Email            field.Email                `json:"email" example:"ada@example.com"`
+	Password         field.NewPassword          `json:"password" example:"correct horse battery staple"`
+	Name             field.Name                 `json:"name" example:"Ada Lovelace"`
+	OrganizationName field.Nullable[field.Name] `json:"organization_name,omitempty" example:"Analytical Engines" description:"If absent, the person's name followed by 's Organization. With null, no organization is created, and none is active: for a person who will join one."`
 }
 
 type tokenInput struct {
