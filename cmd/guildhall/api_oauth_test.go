@@ -128,6 +128,7 @@ func TestRefreshAtTheTokenEndpoint(t *testing.T) {
 				t.Errorf("%d: the parent gave another successor", i)
 			}
 			third := other(successor).is(200).str("refresh_token")
+			s.later(11 * time.Second)
 			present(ada.refresh).is(401, "refresh_token_reused")
 			other(third).is(401, "invalid_refresh_token")
 		}

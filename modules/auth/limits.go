@@ -129,6 +129,11 @@ func (l limits) changePassword(ctx context.Context, userID uuid.UUID) error {
 	return l.kept.Take(ctx, ratelimit.Demand{Policy: changing, Key: userID.String()})
 }
 
+// mostRefreshes is how many refreshes of a session the limit allows within a time.
+func mostRefreshes(within time.Duration) int {
+	return refreshing.Burst + int(within/refreshing.Interval) + 1
+}
+
 func (l limits) refresh(ctx context.Context, sessionID uuid.UUID) error {
 	return l.refreshes.Allow(ctx, sessionID.String())
 }

@@ -60,5 +60,11 @@ func migrations() []migrate.Migration {
 		Down: func(database.Driver) []string {
 			return []string{`CREATE INDEX sessions_by_end ON sessions (expires_at)`}
 		},
+	}, {
+		ID: "202611290200_auth_superseded_generations",
+		Up: func(database.Driver) []string {
+			return []string{`ALTER TABLE sessions ADD COLUMN superseded text NOT NULL DEFAULT ''`}
+		},
+		Down: func(database.Driver) []string { return []string{`ALTER TABLE sessions DROP COLUMN superseded`} },
 	}}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +14,7 @@ type session struct {
 	UserID         uuid.UUID
 	OrganizationID uuid.NullUUID // the active one
 	Generation     int64
+	Superseded     string // see supersededAt
 	CreatedAt      time.Time
 	RotatedAt      time.Time // when the current generation began
 	ExpiresAt      time.Time
@@ -23,3 +25,31 @@ type session struct {
 }
 
 func (session) TableName() string { return "sessions" }
+
+// momentDigits is the length of an entry of session.Superseded. It is enough until 2286.
+const momentDigits = 13
+
+func momentEntry(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+// supersededAt returns when an earlier generation was superseded, or the zero time if that
+// is no longer known. The previous generation was superseded when the current one began.
+// Superseded has the times of the generations before the current one, the newest first, in
+// milliseconds.
+//
+// A release without that column rotates without adding an entry. The entries after it then
+// belong to older generations than it seems, so the times are too early and never too late.
+func (s *session) supersededAt(generation int64) time.Time {
+	age := s.Generation - generation
+	if age == 1 {
+		return s.RotatedAt
+	}
+	if age < 1 || age > int64(len(s.Superseded)/momentDigits) {
+		return time.Time{}
+	}
+	entry := s.Superseded[(age-1)*momentDigits : age*momentDigits]
+	milliseconds, err := strconv.ParseInt(entry, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds)
+}

@@ -59,8 +59,9 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
 		ID: "refresh", Summary: "Exchange a refresh token for new tokens", Form: true,
-		Description: "The same as `grant_type=refresh_token` at `/auth/token`. The refresh token is rotated. Within a short grace period, the same token gives the same successor. Reuse of an older token revokes the session.",
-		Refusals:    httpapi.Refusals(errUnsupportedGrantType, errInvalidRefreshToken, errRefreshTokenReused, ratelimit.Refusal()),
+		Description: "The same as `grant_type=refresh_token` at `/auth/token`. The refresh token is rotated. For a short grace period after that (10 seconds by default), the old token gives the same successor, " +
+			"also if that was rotated again: a request can be repeated, and tabs may refresh at once. Reuse after the grace period ends the session with all its tokens.",
+		Refusals: httpapi.Refusals(errUnsupportedGrantType, errInvalidRefreshToken, errRefreshTokenReused, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/switch-organization", access.SignedIn(), m.switchOrganization, httpapi.Doc{
 		ID: "switchOrganization", Summary: "Make another organization the active one",

@@ -11,9 +11,9 @@ import (
 
 // refresh exchanges a refresh token for its successor (RFC 9700 §4.14.2). If several
 // requests present the current generation at once, one of them rotates it. The others then
-// have the previous generation, and get the same successor within the grace period. An
-// older generation is a stolen token, or the owner's after a thief used it: the session is
-// revoked.
+// have an earlier generation, and get the same successor within the grace period after that
+// was superseded. Later, it is a stolen token, or the owner's after a thief used it: the
+// session is revoked.
 func (svc *Service) refresh(ctx context.Context, presented string) (view tokenView, outcome refreshOutcome, err error) {
 	claims, err := svc.tokens.ParseRefresh(presented)
 	if err != nil {
@@ -26,7 +26,7 @@ func (svc *Service) refresh(ctx context.Context, presented string) (view tokenVi
 	if svc.options.Rotation {
 		// The tenant is not known yet: the statement itself reads the session's
 		// organization, so it needs access to all of them.
-		rotated, err := svc.sessions.rotate(database.ForAll(ctx), claims.SessionID, claims.UserID, claims.Generation)
+		rotated, err := svc.sessions.rotate(database.ForAll(ctx), claims.SessionID, claims.UserID, claims.Generation, svc.options.Grace)
 		if err != nil {
 			return view, refused, err
 		}
@@ -90,7 +90,7 @@ func (svc *Service) classify(ctx context.Context, sessionID, userID uuid.UUID, g
 	switch {
 	case generation == s.Generation: // without rotation, or just rotated
 		return *s, current, nil
-	case generation == s.Generation-1 && svc.now().Sub(s.RotatedAt) <= svc.options.Grace: // mutant: refresh-grace
+	case generation < s.Generation && svc.now().Sub(s.supersededAt(generation)) <= svc.options.Grace: // mutant: refresh-grace
 		return *s, repeatedToken, nil
 	case generation < s.Generation:
 		return session{}, reusedToken, svc.endReused(ctx, userID, sessionID)

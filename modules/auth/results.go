@@ -12,8 +12,8 @@ type refreshOutcome string
 const (
 	rotatedSession refreshOutcome = "rotated"  // the session has its next generation
 	keptToken      refreshOutcome = "kept"     // rotation is off: the token stays valid
-	repeatedToken  refreshOutcome = "repeated" // the previous generation, within the grace period
-	reusedToken    refreshOutcome = "reused"   // an older generation: the session was revoked
+	repeatedToken  refreshOutcome = "repeated" // an earlier generation, within its grace period
+	reusedToken    refreshOutcome = "reused"   // an earlier generation, later: the session was revoked
 	refused        refreshOutcome = "refused"  // no live session has this token
 )
 

@@ -43,7 +43,7 @@ type Meter interface {
 type Options struct {
 	Registration    bool
 	Rotation        bool
-	Grace           time.Duration // how long the previous refresh token is still accepted
+	Grace           time.Duration // how long a superseded refresh token is still accepted
 	SessionLifetime time.Duration
 	// SessionRetention is how long the rows of ended sessions are kept, for the
 	// investigation of an intrusion.

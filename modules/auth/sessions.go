@@ -28,14 +28,15 @@ type Sessions struct {
 func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Sessions {
 	return &Sessions{
 		db: db, trail: trail, now: now,
-		rotateSQL: fmt.Sprintf(rotateQuery, access.StandingOf(db, "sessions.user_id", "sessions.organization_id")),
+		rotateSQL: fmt.Sprintf(rotateQuery, momentDigits*mostRefreshes(longestGrace), access.StandingOf(db, "sessions.user_id", "sessions.organization_id")),
 		listSQL:   fmt.Sprintf(listQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
 }
 
 const (
 	// mutant: generation-swap
-	rotateQuery = `UPDATE sessions SET generation = generation + 1, rotated_at = ?, address = ?, client = ?
+	rotateQuery = `UPDATE sessions SET generation = generation + 1, rotated_at = ?, address = ?, client = ?,
+			superseded = substr(? || CASE WHEN rotated_at < ? THEN '' ELSE superseded END, 1, %d)
 		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
 		RETURNING organization_id, expires_at, (%s),
 			(SELECT u.email FROM users u WHERE u.id = sessions.user_id),
@@ -45,6 +46,9 @@ const (
 		JOIN sessions s ON s.user_id = k.user_id AND s.id > k.after AND s.revoked_at IS NULL AND s.expires_at > k.now
 		ORDER BY s.id LIMIT ? OFFSET ?`
 )
+
+// longestGrace is the longest grace period that can be configured.
+const longestGrace = time.Minute
 
 // EndAll ends every session of a person, within the caller's transaction, if any.
 func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) error {
@@ -154,12 +158,14 @@ type rotation struct {
 // concurrent requests succeeds. The statement also reads the account's standing at its
 // start. A concurrent suspension or archive of the account ends its sessions, and the
 // statement waits for that.
-func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation int64) (*rotation, error) {
+func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation int64, grace time.Duration) (*rotation, error) {
 	now, from := k.now(), request.From(ctx)
 	a := rotation{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}
 	var bits access.Bits
+	var moment any = now // converted once
+	// If the current generation began before the grace period, all entries are outdated.
 	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, k.rotateSQL,
-		now, from.Address, from.Client, id, userID, generation, now, now)
+		moment, from.Address, from.Client, momentEntry(now), now.Add(-grace), id, userID, generation, moment, moment)
 	if database.IsNotFound(err) {
 		return nil, nil
 	}

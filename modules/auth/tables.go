@@ -13,7 +13,7 @@ func (m *Module) Tables() []schema.Table {
 		Invariants: schema.ByConstraints(),
 	}, {
 		// A rotation changes only the generation and the last use, not a standing.
-		Name: "sessions", Owner: schema.OfPerson("user_id"), Standing: schema.Added("generation", "rotated_at", "address", "client"),
+		Name: "sessions", Owner: schema.OfPerson("user_id"), Standing: schema.Added("generation", "superseded", "rotated_at", "address", "client"),
 		Tenants:   schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
 		Archive:   schema.NotExported("people have to log in again on the other server"),
 		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, except the last ones of each person", m.sweep),
