@@ -18,7 +18,7 @@ func goodBodies(ada, grace *actor) map[string]map[string]any {
 	return map[string]map[string]any{
 		"POST /auth/register":                                     body("email", "new@example.com", "password", password, "name", "New", "organization_name", "New"),
 		"POST /auth/token":                                        body("username", ada.email, "password", password, "grant_type", "password", "organization_id", ada.organization, "refresh_token", "x"),
-		"POST /auth/refresh":                                      body("refresh_token", ada.refresh, "grant_type", "refresh_token"),
+		"POST /auth/refresh":                                      body("refresh_token", ada.refresh, "grant_type", "refresh_token", "organization_id", ada.organization),
 		"POST /auth/switch-organization":                          body("organization_id", ada.organization),
 		"POST /auth/logout":                                       body("all", true),
 		"PATCH /users/:user_id/password":                          body("old_password", password, "new_password", "five boxing wizards"),

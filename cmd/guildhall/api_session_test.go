@@ -48,11 +48,12 @@ func TestAReusedRefreshTokenEndsTheSession(t *testing.T) {
 		} {
 			ada := s.person("Ada")
 			elsewhere := s.actorOf(s.logIn(ada.email, password).is(200))
+			branch := ada.in(ada)
 			second := s.actorOf(s.refresh(ada.refresh).is(200))
 			third := s.actorOf(s.refresh(second.refresh).is(200))
 			s.later(11 * time.Second)
 			s.refresh(reuse(ada, second, third)).is(401, "refresh_token_reused")
-			for _, dead := range []*actor{ada, second, third} {
+			for _, dead := range []*actor{ada, second, third, branch} {
 				dead.get("/auth/me").is(401, "invalid_token")
 				s.refresh(dead.refresh).is(401, "invalid_refresh_token")
 			}
@@ -253,7 +254,7 @@ func TestSwitchOrganization(t *testing.T) {
 		}
 		_, before := claims(t, grace.access)
 		_, after := claims(t, a.str("access_token"))
-		if before["sid"] != after["sid"] || after["organization_id"] != ada.organization {
+		if before["sid"] == after["sid"] || after["organization_id"] != ada.organization {
 			t.Errorf("claims: %v", after)
 		}
 		if got := s.refresh(a.str("refresh_token")).is(200).str("organization_id"); got != ada.organization {

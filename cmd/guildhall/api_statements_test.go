@@ -240,10 +240,10 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 	post(9, ada.org("/activate"), body())
 	post(9, ada.org("/archive"), because())
 	post(9, ada.org("/unarchive"), body())
-	post(8, "/auth/switch-organization", body("organization_id", ada.organization))
+	post(10, "/auth/switch-organization", body("organization_id", ada.organization))
 	a := one(9, "log in", func() answer { return s.logIn(ada.email, password) })
 	one(5, "refresh", func() answer { return s.refresh(a.str("refresh_token")) })
-	one(5, "log out", func() answer { return s.actorOf(a).post("/auth/logout", nil) })
+	one(7, "log out", func() answer { return s.actorOf(a).post("/auth/logout", nil) })
 	one(20, "register", func() answer {
 		return s.do("POST", "/api/v1/auth/register", "", body("email", fmt.Sprintf("r%d@example.com", people.Add(1)), "password", password, "name", "R"))
 	})

@@ -242,6 +242,40 @@ func TestTrustRaces(t *testing.T) {
 			}
 			return ""
 		})
+		race("two switches against log-out", func() string {
+			tokens := s.actorOf(s.logIn(mary.email, password).is(200))
+			to := func() answer {
+				return tokens.post("/auth/switch-organization", body("organization_id", mary.organization))
+			}
+			answers := concurrently(to, func() answer { return tokens.post("/auth/logout", nil) }, to)
+			for _, a := range answers {
+				if a.status == 200 && !dead(a) {
+					return "a branch lives on after " + statuses(answers)
+				}
+			}
+			return ""
+		})
+		race("switch against password change and account suspension", func() string {
+			tokens, here := s.actorOf(s.logIn(grace.email, password).is(200)), s.actorOf(s.logIn(grace.email, password).is(200))
+			to := func() answer {
+				return tokens.post("/auth/switch-organization", body("organization_id", grace.organization))
+			}
+			answers := concurrently(to, func() answer {
+				return here.patch("/users/"+grace.id+"/password", body("old_password", password, "new_password", password+"!"))
+			})
+			here.patch("/users/"+grace.id+"/password", body("old_password", password+"!", "new_password", password)).is(204)
+			if answers[1].status != 204 || answers[0].status == 200 && !dead(answers[0]) {
+				return "a branch of another log-in lives on after a new password, " + statuses(answers)
+			}
+			tokens = here
+			answers = concurrently(to, to, func() answer { return oz.post("/users/"+grace.id+"/suspend", body("reason", "x", "scope", "account")) })
+			live := s.count("SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND user_id = '" + grace.id + "'")
+			oz.post("/users/"+grace.id+"/activate", body("scope", "account")).is(200)
+			if live > 0 {
+				return fmt.Sprint(live, " sessions live on after ", statuses(answers))
+			}
+			return ""
+		})
 		race("switch against removal", func() string {
 			join(grace)
 			tokens := s.actorOf(s.logIn(grace.email, password, "organization_id", grace.organization).is(200))

@@ -22,7 +22,7 @@ type CommandLine struct{ svc *Service }
 // CommandLine returns the operations for the command line.
 func (svc *Service) CommandLine() CommandLine { return CommandLine{svc} }
 
-// Session is a session as the API shows it to the person.
+// Session is a log-in as the API shows it to the person.
 type Session = sessionView
 
 // Limit is a rate limit that a person has reached.
@@ -67,7 +67,7 @@ func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen f
 	})
 }
 
-// Sessions lists a person's live sessions.
+// Sessions lists a person's live log-ins.
 func (c CommandLine) Sessions(ctx context.Context, userID uuid.UUID) iter.Seq2[Session, error] {
 	ctx, err := c.admit(ctx, userID)
 	return httpapi.Each(func(w httpapi.Window) (httpapi.Page[sessionView], error) {
@@ -78,13 +78,13 @@ func (c CommandLine) Sessions(ctx context.Context, userID uuid.UUID) iter.Seq2[S
 	})
 }
 
-// EndSessions ends all sessions of a person and returns their number.
-func (c CommandLine) EndSessions(ctx context.Context, userID uuid.UUID) (int64, error) {
+// EndSessions ends all log-ins of a person and returns their number.
+func (c CommandLine) EndSessions(ctx context.Context, userID uuid.UUID) (int, error) {
 	ctx, err := c.admit(ctx, userID)
 	if err != nil {
 		return 0, err
 	}
-	return c.svc.sessions.revoke(ctx, userID, map[string]string{"reason": "ended_by_platform"}, "1 = 1")
+	return c.svc.sessions.revoke(ctx, userID, map[string]string{"reason": "ended_by_platform"}, "")
 }
 
 // Limits returns the rate limits that a person has reached now.

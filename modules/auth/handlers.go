@@ -17,18 +17,14 @@ func (h handlers) token(ctx context.Context, in tokenInput) (tokenView, error) {
 	case passwordGrant:
 		return h.logIn(ctx, in)
 	case refreshGrant:
-		return h.refresh(ctx, refreshInput{RefreshToken: *in.RefreshToken})
+		return h.refresh(ctx, refreshInput{RefreshToken: *in.RefreshToken, OrganizationID: in.OrganizationID})
 	default:
 		return tokenView{}, unsupportedGrantType(string(passwordGrant), string(refreshGrant))
 	}
 }
 
 func (h handlers) logIn(ctx context.Context, in tokenInput) (tokenView, error) {
-	var requested uuid.NullUUID
-	if in.OrganizationID != nil {
-		requested = uuid.NullUUID{UUID: *in.OrganizationID, Valid: true}
-	}
-	view, err := h.Service.logIn(ctx, in.Username.CanonicalEmail(), string(*in.Password), requested)
+	view, err := h.Service.logIn(ctx, in.Username.CanonicalEmail(), string(*in.Password), optional(in.OrganizationID))
 	h.meter.LoggedIn(logInResult(err))
 	return view, err
 }
@@ -37,7 +33,14 @@ func (h handlers) refresh(ctx context.Context, in refreshInput) (tokenView, erro
 	if in.GrantType.or(refreshGrant) != refreshGrant {
 		return tokenView{}, unsupportedGrantType(string(refreshGrant))
 	}
-	view, outcome, err := h.Service.refresh(ctx, string(in.RefreshToken))
+	view, outcome, err := h.Service.refresh(ctx, string(in.RefreshToken), optional(in.OrganizationID))
 	h.meter.Refreshed(refreshResult(outcome, err))
 	return view, err
+}
+
+func optional(id *uuid.UUID) uuid.NullUUID {
+	if id == nil {
+		return uuid.NullUUID{}
+	}
+	return uuid.NullUUID{UUID: *id, Valid: true}
 }

@@ -66,5 +66,16 @@ func migrations() []migrate.Migration {
 			return []string{`ALTER TABLE sessions ADD COLUMN superseded text NOT NULL DEFAULT ''`}
 		},
 		Down: func(database.Driver) []string { return []string{`ALTER TABLE sessions DROP COLUMN superseded`} },
+	}, {
+		ID: "202611290201_auth_session_branches",
+		Up: func(database.Driver) []string {
+			return []string{
+				`ALTER TABLE sessions ADD COLUMN login_id uuid REFERENCES sessions (id) ON DELETE SET NULL`,
+				`CREATE INDEX sessions_of_login ON sessions (login_id) WHERE login_id IS NOT NULL`,
+			}
+		},
+		Down: func(database.Driver) []string {
+			return []string{`DROP INDEX sessions_of_login`, `ALTER TABLE sessions DROP COLUMN login_id`}
+		},
 	}}
 }

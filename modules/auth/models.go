@@ -9,14 +9,19 @@ import (
 
 // session is what a refresh token and its access tokens depend on: they are valid only
 // while it is live. It has one current generation of refresh tokens.
+//
+// A log-in begins one session. A switch to another organization begins a branch of the
+// log-in: a session with its own refresh tokens, so that each tab of a browser can stay in
+// its organization. The sessions of a log-in end together.
 type session struct {
 	ID             uuid.UUID `gorm:"primaryKey"`
 	UserID         uuid.UUID
+	LoginID        uuid.NullUUID `gorm:"column:login_id"` // of a branch: the session that the log-in began
 	OrganizationID uuid.NullUUID // the active one
 	Generation     int64
 	Superseded     string // see supersededAt
 	CreatedAt      time.Time
-	RotatedAt      time.Time // when the current generation began
+	RotatedAt      time.Time // when the current generation began, or a later use of the first one
 	ExpiresAt      time.Time
 	Address        string // of its last use
 	Client         string
@@ -25,6 +30,22 @@ type session struct {
 }
 
 func (session) TableName() string { return "sessions" }
+
+// login returns the id of the log-in, which is that of its first session.
+func (s *session) login() uuid.UUID {
+	if s.LoginID.Valid {
+		return s.LoginID.UUID
+	}
+	return s.ID
+}
+
+// issuedAt returns when the current generation began.
+func (s *session) issuedAt() time.Time {
+	if s.Generation == 1 {
+		return s.CreatedAt
+	}
+	return s.RotatedAt
+}
 
 // momentDigits is the length of an entry of session.Superseded. It is enough until 2286.
 const momentDigits = 13

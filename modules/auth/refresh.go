@@ -13,8 +13,12 @@ import (
 // requests present the current generation at once, one of them rotates it. The others then
 // have an earlier generation, and get the same successor within the grace period after that
 // was superseded. Later, it is a stolen token, or the owner's after a thief used it: the
-// session is revoked.
-func (svc *Service) refresh(ctx context.Context, presented string) (view tokenView, outcome refreshOutcome, err error) {
+// log-in is ended.
+//
+// The new tokens are for the requested organization, if any, and else for the session's. A
+// requested organization in which the person may not act is refused, and the presented
+// token stays valid.
+func (svc *Service) refresh(ctx context.Context, presented string, requested uuid.NullUUID) (view tokenView, outcome refreshOutcome, err error) {
 	claims, err := svc.tokens.ParseRefresh(presented)
 	if err != nil {
 		return view, refused, errInvalidRefreshToken.WithCause(err)
@@ -26,7 +30,7 @@ func (svc *Service) refresh(ctx context.Context, presented string) (view tokenVi
 	if svc.options.Rotation {
 		// The tenant is not known yet: the statement itself reads the session's
 		// organization, so it needs access to all of them.
-		rotated, err := svc.sessions.rotate(database.ForAll(ctx), claims.SessionID, claims.UserID, claims.Generation, svc.options.Grace)
+		rotated, err := svc.sessions.rotate(database.ForAll(ctx), claims.SessionID, claims.UserID, claims.Generation, requested, svc.options.Grace)
 		if err != nil {
 			return view, refused, err
 		}
@@ -35,10 +39,10 @@ func (svc *Service) refresh(ctx context.Context, presented string) (view tokenVi
 			return view, rotatedSession, err
 		}
 		if rotated != nil { // the new generation is checked below
-			return svc.refreshSlowly(ctx, claims.SessionID, claims.UserID, rotated.Generation, rotatedSession)
+			return svc.refreshSlowly(ctx, claims.SessionID, claims.UserID, rotated.Generation, uuid.NullUUID{}, rotatedSession)
 		}
 	}
-	return svc.refreshSlowly(ctx, claims.SessionID, claims.UserID, claims.Generation, keptToken)
+	return svc.refreshSlowly(ctx, claims.SessionID, claims.UserID, claims.Generation, requested, keptToken)
 }
 
 // inGoodStanding reports whether the account may act and is still a member of the session's
@@ -48,16 +52,16 @@ func (a *rotation) inGoodStanding() bool {
 }
 
 // refreshSlowly handles every case but the common one: rotation is off, the generation is
-// not the current one, or the account or membership was lost. current is the outcome if
-// the generation is the current one.
-func (svc *Service) refreshSlowly(ctx context.Context, sessionID, userID uuid.UUID, generation int64, current refreshOutcome) (view tokenView, outcome refreshOutcome, err error) {
+// not the current one, the account or membership was lost, or the requested organization
+// is refused. current is the outcome if the generation is the current one.
+func (svc *Service) refreshSlowly(ctx context.Context, sessionID, userID uuid.UUID, generation int64, requested uuid.NullUUID, current refreshOutcome) (view tokenView, outcome refreshOutcome, err error) {
 	var s session
 	err = svc.db.InTx(ctx, func(ctx context.Context) (err error) {
 		s, outcome, err = svc.classify(ctx, sessionID, userID, generation, current)
 		if err != nil || outcome.refusal() != nil {
 			return err // nil for a refusal, so that a revocation commits
 		}
-		good, err := svc.recheckStanding(ctx, &s)
+		good, err := svc.recheckStanding(ctx, &s, requested)
 		if !good {
 			outcome = refused
 		}
@@ -78,7 +82,7 @@ func (svc *Service) refreshSlowly(ctx context.Context, sessionID, userID uuid.UU
 }
 
 // classify returns the session and the outcome of presenting this generation of it. It
-// revokes the session if the generation is reused.
+// ends the log-in if the generation is reused.
 func (svc *Service) classify(ctx context.Context, sessionID, userID uuid.UUID, generation int64, current refreshOutcome) (session, refreshOutcome, error) {
 	s, err := svc.sessions.find(ctx, sessionID, userID)
 	if err != nil {
@@ -93,32 +97,44 @@ func (svc *Service) classify(ctx context.Context, sessionID, userID uuid.UUID, g
 	case generation < s.Generation && svc.now().Sub(s.supersededAt(generation)) <= svc.options.Grace: // mutant: refresh-grace
 		return *s, repeatedToken, nil
 	case generation < s.Generation:
-		return session{}, reusedToken, svc.endReused(ctx, userID, sessionID)
+		return session{}, reusedToken, svc.endReused(ctx, s)
 	default: // a generation from the future: the database was restored from a backup
 		return session{}, refused, nil
 	}
 }
 
-func (svc *Service) endReused(ctx context.Context, userID, sessionID uuid.UUID) error {
-	if _, err := svc.sessions.end(ctx, userID, sessionID, "refresh_token_reused"); err != nil {
+func (svc *Service) endReused(ctx context.Context, s *session) error {
+	if _, err := svc.sessions.end(ctx, s.UserID, s.ID, "refresh_token_reused"); err != nil {
 		return err
 	}
 	return svc.trail.Record(ctx, audit.Event{
-		Action: audit.RefreshTokenReused, UserID: userID, Details: map[string]string{"session_id": sessionID.String()},
+		Action: audit.RefreshTokenReused, UserID: s.UserID, Details: map[string]string{"session_id": s.login().String()},
 	})
 }
 
 // recheckStanding checks what may have changed since the last refresh: the account, and the
 // membership in the session's organization. If the account may no longer act, it ends the
-// session and returns false.
-func (svc *Service) recheckStanding(ctx context.Context, s *session) (bool, error) {
-	standing, err := svc.gate.Of(ctx, s.UserID, s.OrganizationID)
+// log-in and returns false. If an organization is requested, it refuses one in which the
+// person may not act, and otherwise makes it the session's.
+func (svc *Service) recheckStanding(ctx context.Context, s *session, requested uuid.NullUUID) (bool, error) {
+	organizationID := s.OrganizationID
+	if requested.Valid {
+		organizationID = requested
+	}
+	standing, err := svc.gate.Of(ctx, s.UserID, organizationID)
 	if err != nil {
 		return false, err
 	}
 	if !standing.AccountGood() {
 		_, err := svc.sessions.end(ctx, s.UserID, s.ID, "account_not_in_good_standing")
 		return false, err
+	}
+	if requested.Valid {
+		if err := refusalWithin(standing); err != nil || s.OrganizationID == requested {
+			return true, err
+		}
+		s.OrganizationID = requested
+		return true, svc.sessions.setOrganization(ctx, s.ID, requested.UUID)
 	}
 	if s.OrganizationID.Valid && !standing.Present() {
 		s.OrganizationID = uuid.NullUUID{}

@@ -13,7 +13,7 @@ const (
 	rotatedSession refreshOutcome = "rotated"  // the session has its next generation
 	keptToken      refreshOutcome = "kept"     // rotation is off: the token stays valid
 	repeatedToken  refreshOutcome = "repeated" // an earlier generation, within its grace period
-	reusedToken    refreshOutcome = "reused"   // an earlier generation, later: the session was revoked
+	reusedToken    refreshOutcome = "reused"   // an earlier generation, later: the log-in was ended
 	refused        refreshOutcome = "refused"  // no live session has this token
 )
 

@@ -262,9 +262,16 @@ func (e logInState) refusal(p person) error {
 // checkMayActIn refuses an organization in which the person may not act.
 func (svc *Service) checkMayActIn(ctx context.Context, userID, organizationID uuid.UUID) error {
 	s, err := svc.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	return refusalWithin(s)
+}
+
+// refusalWithin returns why a person with this standing may not act in the organization, or
+// nil.
+func refusalWithin(s access.Standing) error {
+	switch {
 	case !s.Present():
 		return access.ErrOrganizationNotFound
 	case s.MembershipSuspended:
@@ -278,8 +285,9 @@ func (svc *Service) checkMayActIn(ctx context.Context, userID, organizationID uu
 	}
 }
 
-// switchOrganization changes the active organization of the caller's session. It refuses an
-// organization in which the caller may not act.
+// switchOrganization begins a branch of the caller's log-in in another organization. The
+// caller's own session stays in its organization, with its tokens: other tabs may use it.
+// It refuses an organization in which the caller may not act.
 func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tokenView, error) {
 	caller := access.From(ctx)
 	if err := svc.checkMayActIn(ctx, caller.UserID, in.OrganizationID); err != nil {
@@ -287,7 +295,9 @@ func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tok
 	}
 	var s session
 	err := svc.db.InTx(ctx, func(ctx context.Context) (err error) {
-		s, err = svc.sessions.switchOrganization(ctx, caller.UserID, caller.SessionID, in.OrganizationID, svc.options.Rotation)
+		if s, err = svc.sessions.branch(ctx, caller.UserID, caller.SessionID, in.OrganizationID); err == nil {
+			svc.gate.WrittenBy(ctx, s.ID)
+		}
 		return err
 	})
 	if err != nil {
@@ -300,7 +310,7 @@ func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tok
 	return svc.issueTokens(p, s)
 }
 
-// logOut ends the caller's session, or all of their sessions.
+// logOut ends the caller's log-in, or all of their log-ins.
 func (svc *Service) logOut(ctx context.Context, in logOutInput) (httpapi.NoContent, error) {
 	caller := access.From(ctx)
 	if in.All != nil && *in.All {
@@ -310,7 +320,7 @@ func (svc *Service) logOut(ctx context.Context, in logOutInput) (httpapi.NoConte
 	return httpapi.NoContent{}, err
 }
 
-// listSessions lists the caller's live sessions.
+// listSessions lists the caller's live log-ins.
 func (svc *Service) listSessions(ctx context.Context, in httpapi.PageInput) (page httpapi.Page[sessionView], err error) {
 	w, err := in.Window()
 	if err != nil {
@@ -325,7 +335,7 @@ func (svc *Service) listSessions(ctx context.Context, in httpapi.PageInput) (pag
 }
 
 func (svc *Service) pageOfSessions(ctx context.Context, userID, current uuid.UUID, w httpapi.Window) (page httpapi.Page[sessionView], err error) {
-	list, err := svc.sessions.list(ctx, userID, w.After, w.Limit+1, w.Offset)
+	list, err := svc.sessions.list(ctx, userID, current, w.After, w.Limit+1, w.Offset)
 	if err != nil {
 		return page, err
 	}
@@ -333,13 +343,13 @@ func (svc *Service) pageOfSessions(ctx context.Context, userID, current uuid.UUI
 	for i, s := range list {
 		views[i] = sessionView{
 			ID: s.ID, OrganizationID: s.OrganizationID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
-			Address: s.Address, Client: s.Client, IsCurrent: s.ID == current,
+			Address: s.Address, Client: s.Client, IsCurrent: s.current,
 		}
 	}
 	return httpapi.NewPage(views, w, func(v sessionView) uuid.UUID { return v.ID }), nil
 }
 
-// endSession ends one of the caller's sessions. It refuses a session that is not live or
+// endSession ends one of the caller's log-ins. It refuses a session that is not live or
 // not the caller's (session_not_found).
 func (svc *Service) endSession(ctx context.Context, in sessionPath) (httpapi.NoContent, error) {
 	ended, err := svc.sessions.end(ctx, access.From(ctx).UserID, in.SessionID, "ended_by_the_person")
@@ -403,7 +413,7 @@ func (svc *Service) issueTokens(p person, s session) (tokenView, error) {
 	if err != nil {
 		return tokenView{}, err
 	}
-	refreshToken, err := svc.tokens.IssueRefresh(p.id, s.ID, s.Generation, s.RotatedAt, s.ExpiresAt)
+	refreshToken, err := svc.tokens.IssueRefresh(p.id, s.ID, s.Generation, s.issuedAt(), s.ExpiresAt)
 	if err != nil {
 		return tokenView{}, err
 	}

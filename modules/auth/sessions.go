@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"gorm.io/gorm"
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
@@ -17,42 +16,63 @@ import (
 
 // Sessions stores sessions. Other modules use it to end a person's sessions.
 type Sessions struct {
-	db        *database.DB
-	trail     *audit.Trail
-	now       func() time.Time
-	rotateSQL string
-	listSQL   string
+	db            *database.DB
+	trail         *audit.Trail
+	now           func() time.Time
+	rotateSQL     string
+	rotateIntoSQL string // with an organization
+	listSQL       string
 }
 
 // NewSessions returns the store of sessions.
 func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Sessions {
+	longest := momentDigits * mostRefreshes(longestGrace)
+	standing := access.StandingOf(db, "sessions.user_id", "sessions.organization_id")
 	return &Sessions{
 		db: db, trail: trail, now: now,
-		rotateSQL: fmt.Sprintf(rotateQuery, momentDigits*mostRefreshes(longestGrace), access.StandingOf(db, "sessions.user_id", "sessions.organization_id")),
-		listSQL:   fmt.Sprintf(listQuery, db.Param("uuid"), db.Param("timestamptz")),
+		rotateSQL: fmt.Sprintf(rotateQuery, longest, "", "", standing),
+		rotateIntoSQL: fmt.Sprintf(rotateQuery, longest, ", organization_id = ?",
+			" AND EXISTS (SELECT 1"+mayActIn(db, "sessions.user_id")+" AND m.organization_id = ?)", standing),
+		listSQL: fmt.Sprintf(listQuery, db.Param("uuid"), db.Param("timestamptz")),
 	}
 }
 
 const (
 	// mutant: generation-swap
 	rotateQuery = `UPDATE sessions SET generation = generation + 1, rotated_at = ?, address = ?, client = ?,
-			superseded = substr(? || CASE WHEN rotated_at < ? THEN '' ELSE superseded END, 1, %d)
-		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?
+			superseded = substr(? || CASE WHEN rotated_at < ? THEN '' ELSE superseded END, 1, %d)%s
+		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?%s
 		RETURNING organization_id, expires_at, (%s),
 			(SELECT u.email FROM users u WHERE u.id = sessions.user_id),
 			(SELECT p.name FROM user_profile p WHERE p.user_id = sessions.user_id)`
-	listQuery = `SELECT s.id, s.organization_id, s.created_at, s.rotated_at, s.expires_at, s.address, s.client
-		FROM (SELECT %[1]s AS user_id, %[1]s AS after, %[2]s AS now) k
-		JOIN sessions s ON s.user_id = k.user_id AND s.id > k.after AND s.revoked_at IS NULL AND s.expires_at > k.now
-		ORDER BY s.id LIMIT ? OFFSET ?`
+	// Of each log-in it selects the session that was used last.
+	listQuery = `SELECT page.login_id, s.organization_id, f.created_at, s.rotated_at, s.expires_at, s.address, s.client, page.is_current
+		FROM (
+			SELECT b.id, COALESCE(b.login_id, b.id) AS login_id,
+				MAX(CASE WHEN b.id = k.current THEN 1 ELSE 0 END) OVER (PARTITION BY COALESCE(b.login_id, b.id)) AS is_current,
+				ROW_NUMBER() OVER (PARTITION BY COALESCE(b.login_id, b.id) ORDER BY b.rotated_at DESC, b.id DESC) AS place
+			FROM (SELECT %[1]s AS user_id, %[1]s AS current, %[1]s AS after, %[2]s AS now) k
+			JOIN sessions b ON b.user_id = k.user_id AND COALESCE(b.login_id, b.id) > k.after AND b.revoked_at IS NULL AND b.expires_at > k.now
+		) page
+		JOIN sessions s ON s.id = page.id
+		JOIN sessions f ON f.id = page.login_id
+		WHERE page.place = 1
+		ORDER BY page.login_id LIMIT ? OFFSET ?`
+	endQuery = `UPDATE sessions SET revoked_at = ?, revoked_reason = ?
+		WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?%s
+		RETURNING COALESCE(login_id, id)`
 )
+
+// mostSessions is how many sessions a log-in may have. A client that switches back and
+// forth leaves one behind with each switch.
+const mostSessions = 20
 
 // longestGrace is the longest grace period that can be configured.
 const longestGrace = time.Minute
 
 // EndAll ends every session of a person, within the caller's transaction, if any.
 func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) error {
-	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason}, "1 = 1")
+	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason}, "")
 	return err
 }
 
@@ -60,10 +80,14 @@ func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) 
 // know which of them ended since.
 func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 	err := k.db.InTx(ctx, func(ctx context.Context) error {
-		r := k.db.Conn(ctx).Model(&session{}).Where("revoked_at IS NULL").
-			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": "restored"})
-		if r.Error != nil {
-			return r.Error
+		ended, err := k.db.Count(ctx, "SELECT COUNT(DISTINCT COALESCE(login_id, id)) FROM sessions WHERE revoked_at IS NULL")
+		if err != nil {
+			return err
+		}
+		err = k.db.Conn(ctx).Model(&session{}).Where("revoked_at IS NULL").
+			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": "restored"}).Error
+		if err != nil {
+			return err
 		}
 		live, err := k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL")
 		if err != nil {
@@ -73,7 +97,7 @@ func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 			return fmt.Errorf("%d sessions can't be ended", *live)
 		}
 		return k.trail.Record(ctx, audit.Event{
-			Action: audit.DatabaseRestored, Details: map[string]string{"sessions": strconv.FormatInt(r.RowsAffected, 10)},
+			Action: audit.DatabaseRestored, Details: map[string]string{"sessions": strconv.FormatInt(*ended, 10)},
 		})
 	})
 	if err != nil {
@@ -82,26 +106,64 @@ func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 	return nil
 }
 
+// endOthers ends every session of a person except those of one session's log-in.
 func (k *Sessions) endOthers(ctx context.Context, userID, kept uuid.UUID, reason string) error {
-	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "kept_session_id": kept.String()}, "id <> ?", kept)
+	login, err := k.loginOf(ctx, userID, kept)
+	if err != nil {
+		return err
+	}
+	_, err = k.revoke(ctx, userID, map[string]string{"reason": reason, "kept_session_id": login.String()}, " AND COALESCE(login_id, id) <> ?", login)
 	return err
 }
 
-// end ends one session of the person. It returns false if they have no such live session.
+// end ends the log-in of a session of the person. It returns false if none of its sessions
+// is live.
 func (k *Sessions) end(ctx context.Context, userID, id uuid.UUID, reason string) (bool, error) {
-	n, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "session_id": id.String()}, "id = ?", id)
+	login, err := k.loginOf(ctx, userID, id)
+	if err != nil {
+		return false, err
+	}
+	n, err := k.revoke(ctx, userID, map[string]string{"reason": reason, "session_id": login.String()}, " AND COALESCE(login_id, id) = ?", login)
 	return n > 0, err
 }
 
-func (k *Sessions) revoke(ctx context.Context, userID uuid.UUID, details map[string]string, which string, args ...any) (ended int64, err error) {
+// loginOf returns the id of the log-in that a session belongs to, or the given id if there
+// is no such session.
+func (k *Sessions) loginOf(ctx context.Context, userID, id uuid.UUID) (login uuid.UUID, err error) {
+	err = k.db.Row(ctx, "SELECT COALESCE(login_id, id) FROM sessions WHERE id = ? AND user_id = ?", id, userID).Scan(&login)
+	if database.IsNotFound(err) {
+		return id, nil
+	}
+	if err != nil {
+		return id, fmt.Errorf("find log-in: %w", err)
+	}
+	return login, nil
+}
+
+// revoke ends the live sessions of a person that satisfy a condition. It returns the number
+// of log-ins that they belong to.
+func (k *Sessions) revoke(ctx context.Context, userID uuid.UUID, details map[string]string, which string, args ...any) (ended int, err error) {
 	err = k.db.InTx(ctx, func(ctx context.Context) error {
-		now := k.now()
-		r := k.db.Conn(ctx).Model(&session{}).Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, now).Where(which, args...).
-			Updates(map[string]any{"revoked_at": now, "revoked_reason": details["reason"]})
-		if ended = r.RowsAffected; r.Error != nil || ended == 0 {
-			return r.Error
+		if err := k.lock(ctx, userID); err != nil { // mutant: end-lock
+			return err
 		}
-		details["sessions"] = strconv.FormatInt(ended, 10)
+		now := k.now()
+		rows, err := k.db.Rows(ctx, fmt.Sprintf(endQuery, which), append([]any{now, details["reason"], userID, now}, args...)...)
+		if err != nil {
+			return err
+		}
+		logins, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
+		if err != nil {
+			return err
+		}
+		distinct := map[uuid.UUID]bool{}
+		for _, id := range logins {
+			distinct[id] = true
+		}
+		if ended = len(distinct); ended == 0 {
+			return nil
+		}
+		details["sessions"] = strconv.Itoa(ended)
 		return k.trail.Record(ctx, audit.Event{Action: audit.SessionEnded, UserID: userID, Details: details})
 	})
 	if err != nil {
@@ -110,14 +172,23 @@ func (k *Sessions) revoke(ctx context.Context, userID uuid.UUID, details map[str
 	return ended, nil
 }
 
-func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID, lifetime time.Duration) (session, error) {
-	now, from := k.now(), request.From(ctx)
-	s := session{
-		ID: uuid.Must(uuid.NewV7()), UserID: userID, OrganizationID: organizationID,
-		Generation: 1, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(lifetime), Address: from.Address, Client: from.Client,
+// lock locks the account for the rest of the transaction, so that no branch of a log-in
+// begins while the log-in ends. SQLite needs no lock, because it has one writer.
+func (k *Sessions) lock(ctx context.Context, userID uuid.UUID) error {
+	lock := k.db.ForUpdate()
+	if lock == "" {
+		return nil
 	}
-	err := k.db.Queue(ctx, `INSERT INTO sessions (id, user_id, organization_id, generation, created_at, rotated_at, expires_at, address, client)
-		VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)`, s.ID, userID, organizationID, now, now, s.ExpiresAt, s.Address, s.Client)
+	if err := k.db.Queue(ctx, "SELECT id FROM users WHERE id = ?"+lock, userID); err != nil {
+		return fmt.Errorf("lock account: %w", err)
+	}
+	return nil
+}
+
+// begin begins the first session of a log-in.
+func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID, lifetime time.Duration) (session, error) {
+	now := k.now()
+	s, err := k.insert(ctx, session{UserID: userID, OrganizationID: organizationID, CreatedAt: now, ExpiresAt: now.Add(lifetime)})
 	if err != nil {
 		return s, fmt.Errorf("begin session: %w", err)
 	}
@@ -126,14 +197,61 @@ func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID u
 	})
 }
 
-// list returns a page of a person's live sessions.
-func (k *Sessions) list(ctx context.Context, userID, after uuid.UUID, limit, offset int) ([]session, error) {
-	rows, err := k.db.Rows(ctx, k.listSQL, userID, after, k.now(), limit, offset)
+// branch begins a session in another organization, in the log-in of the given session and
+// with the same end. It deletes the sessions of the log-in that were used longest ago, if
+// there are too many, but not the first and not the given one. The given session must be
+// live: otherwise the log-in may have ended.
+func (k *Sessions) branch(ctx context.Context, userID, from, organizationID uuid.UUID) (session, error) {
+	if err := k.lock(ctx, userID); err != nil { // mutant: branch-lock
+		return session{}, err
+	}
+	now := k.now()
+	s := session{UserID: userID, OrganizationID: uuid.NullUUID{UUID: organizationID, Valid: true}, LoginID: uuid.NullUUID{Valid: true}, CreatedAt: now}
+	err := k.db.Row(ctx, "SELECT COALESCE(login_id, id), expires_at FROM sessions WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?",
+		from, userID, now).Scan(&s.LoginID.UUID, &s.ExpiresAt)
+	if database.IsNotFound(err) {
+		return s, access.ErrInvalidToken
+	}
+	if err != nil {
+		return s, fmt.Errorf("find session: %w", err)
+	}
+	err = k.db.Queue(ctx, `DELETE FROM sessions WHERE login_id = ? AND id NOT IN (SELECT b.id FROM sessions b WHERE b.login_id = ?
+		ORDER BY CASE WHEN b.id = ? THEN 0 ELSE 1 END, b.rotated_at DESC, b.id DESC LIMIT ?)`, s.LoginID.UUID, s.LoginID.UUID, from, mostSessions-2)
+	if err != nil {
+		return s, fmt.Errorf("delete old branches: %w", err)
+	}
+	if s, err = k.insert(ctx, s); err != nil {
+		return s, fmt.Errorf("begin branch: %w", err)
+	}
+	return s, k.trail.Record(ctx, audit.Event{Action: audit.SessionSwitched, UserID: userID, Details: map[string]string{
+		"session_id": s.LoginID.UUID.String(), "branch_id": s.ID.String(), "organization_id": organizationID.String(),
+	}})
+}
+
+// insert stores a new session, which the client of this request begins.
+func (k *Sessions) insert(ctx context.Context, s session) (session, error) {
+	from := request.From(ctx)
+	s.ID, s.Generation, s.RotatedAt, s.Address, s.Client = uuid.Must(uuid.NewV7()), 1, s.CreatedAt, from.Address, from.Client
+	s.ExpiresAt = s.ExpiresAt.UTC()
+	return s, k.db.Queue(ctx, `INSERT INTO sessions (id, user_id, login_id, organization_id, generation, created_at, rotated_at, expires_at, address, client)
+		VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`, s.ID, s.UserID, s.LoginID, s.OrganizationID, s.CreatedAt, s.RotatedAt, s.ExpiresAt, s.Address, s.Client)
+}
+
+// listed is a log-in in the list of a person's sessions: its id, its beginning, and the
+// last use of one of its sessions.
+type listed struct {
+	session
+	current bool
+}
+
+// list returns a page of a person's live log-ins. The current one has the given session.
+func (k *Sessions) list(ctx context.Context, userID, current, after uuid.UUID, limit, offset int) ([]listed, error) {
+	rows, err := k.db.Rows(ctx, k.listSQL, userID, current, after, k.now(), limit, offset)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	list, err := database.Collect(rows, func(scan func(...any) error) (s session, err error) {
-		return s, scan(&s.ID, &s.OrganizationID, &s.CreatedAt, &s.RotatedAt, &s.ExpiresAt, &s.Address, &s.Client)
+	list, err := database.Collect(rows, func(scan func(...any) error) (l listed, err error) {
+		return l, scan(&l.ID, &l.OrganizationID, &l.CreatedAt, &l.RotatedAt, &l.ExpiresAt, &l.Address, &l.Client, &l.current)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
@@ -141,8 +259,9 @@ func (k *Sessions) list(ctx context.Context, userID, after uuid.UUID, limit, off
 	return list, nil
 }
 
+// count returns the number of a person's live log-ins.
 func (k *Sessions) count(ctx context.Context, userID uuid.UUID) (*int64, error) {
-	return k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
+	return k.db.Count(ctx, "SELECT COUNT(DISTINCT COALESCE(login_id, id)) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
 }
 
 // rotation is a session in its next generation, with the standing that decides whether it
@@ -153,19 +272,27 @@ type rotation struct {
 	standing    access.Standing
 }
 
-// rotate makes the next generation the current one if the given one still is current.
-// Otherwise it returns nil. It does so in one statement, so that only one of several
+// rotate makes the next generation the current one if the given one still is current, and
+// if the person may act in the requested organization, if any: it becomes the session's.
+// Otherwise rotate returns nil. It does so in one statement, so that only one of several
 // concurrent requests succeeds. The statement also reads the account's standing at its
 // start. A concurrent suspension or archive of the account ends its sessions, and the
 // statement waits for that.
-func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation int64, grace time.Duration) (*rotation, error) {
+func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation int64, requested uuid.NullUUID, grace time.Duration) (*rotation, error) {
 	now, from := k.now(), request.From(ctx)
 	a := rotation{session: session{ID: id, UserID: userID, Generation: generation + 1, RotatedAt: now, Address: from.Address, Client: from.Client}}
 	var bits access.Bits
 	var moment any = now // converted once
 	// If the current generation began before the grace period, all entries are outdated.
-	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, k.rotateSQL,
-		moment, from.Address, from.Client, momentEntry(now), now.Add(-grace), id, userID, generation, moment, moment)
+	query, args := k.rotateSQL, append(make([]any, 0, 16), moment, from.Address, from.Client, momentEntry(now), now.Add(-grace))
+	if requested.Valid {
+		query, args = k.rotateIntoSQL, append(args, requested.UUID)
+	}
+	args = append(args, id, userID, generation, moment)
+	if requested.Valid {
+		args = append(args, moment, requested.UUID)
+	}
+	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, query, append(args, moment)...)
 	if database.IsNotFound(err) {
 		return nil, nil
 	}
@@ -186,34 +313,20 @@ func (k *Sessions) find(ctx context.Context, id, userID uuid.UUID) (*session, er
 	if err != nil {
 		return nil, fmt.Errorf("find session: %w", err)
 	}
-	s.RotatedAt, s.ExpiresAt = s.RotatedAt.UTC(), s.ExpiresAt.UTC()
+	s.CreatedAt, s.RotatedAt, s.ExpiresAt = s.CreatedAt.UTC(), s.RotatedAt.UTC(), s.ExpiresAt.UTC()
 	return &s, nil
 }
 
-// switchOrganization changes the active organization. It also rotates the session, so that
-// an access token alone can't be used to get a second valid refresh token.
-func (k *Sessions) switchOrganization(ctx context.Context, userID, id, organizationID uuid.UUID, rotate bool) (session, error) {
-	changes := map[string]any{"organization_id": organizationID}
-	if rotate {
-		changes["generation"] = gorm.Expr("generation + 1")
-		changes["rotated_at"] = k.now()
+// setOrganization changes the active organization. That is a use of the session. The
+// beginning of a later generation must stay, because the grace period of the previous one
+// counts from it; those sessions are rotated anyway, unless rotation was turned off.
+func (k *Sessions) setOrganization(ctx context.Context, id, organizationID uuid.UUID) error {
+	_, err := k.db.Exec(ctx, `UPDATE sessions SET organization_id = ?, rotated_at = CASE WHEN generation = 1 THEN ? ELSE rotated_at END
+		WHERE id = ?`, organizationID, k.now(), id)
+	if err != nil {
+		return fmt.Errorf("set the active organization: %w", err)
 	}
-	conn := k.db.Conn(ctx)
-	r := conn.Model(&session{}).Where("id = ? AND revoked_at IS NULL", id).Updates(changes)
-	if r.Error != nil {
-		return session{}, fmt.Errorf("switch organization: %w", r.Error)
-	}
-	if r.RowsAffected == 0 {
-		return session{}, access.ErrInvalidToken
-	}
-	var s session
-	if err := conn.Where("id = ?", id).Take(&s).Error; err != nil {
-		return session{}, fmt.Errorf("find session: %w", err)
-	}
-	s.RotatedAt, s.ExpiresAt = s.RotatedAt.UTC(), s.ExpiresAt.UTC()
-	return s, k.trail.Record(ctx, audit.Event{
-		Action: audit.SessionSwitched, UserID: userID, Details: map[string]string{"session_id": id.String(), "organization_id": organizationID.String()},
-	})
+	return nil
 }
 
 // clearOrganization leaves the session without an active organization.

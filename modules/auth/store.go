@@ -96,25 +96,34 @@ func newStore(db *database.DB) *store {
 		byEmailSQL: fmt.Sprintf(personQuery, db.Param("text"), "email_canonical"),
 		byIDSQL:    fmt.Sprintf(personQuery, db.Param("uuid"), "id"),
 		logInStateSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", db.Null("uuid")) + "), (" +
-			fmt.Sprintf(preferredOrganization, db.Param("timestamptz")) + ") FROM user_login_password h WHERE h.user_id = ?",
+			preferredOrganization(db) + ") FROM user_login_password h WHERE h.user_id = ?",
 	}
 }
 
 // preferredOrganization selects, of the organizations in which h.user_id may act, the last
-// one used, or else the first one joined.
-var preferredOrganization = `SELECT m.organization_id
-	FROM (SELECT h.user_id AS user_id, %s AS now) k
+// one used, or else the first one joined. Its only parameter is now.
+func preferredOrganization(db *database.DB) string {
+	return "SELECT m.organization_id" + mayActIn(db, "h.user_id") + `
+	ORDER BY CASE WHEN m.organization_id = (SELECT s.organization_id FROM sessions s
+		WHERE s.user_id = k.user_id AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC, s.id DESC LIMIT 1) THEN 0 ELSE 1 END,
+		m.joined_at, m.organization_id
+	LIMIT 1`
+}
+
+// mayActIn returns the memberships m of the organizations in which a person may act, from
+// FROM to the end of WHERE. The id is an expression of the surrounding statement; the only
+// parameter is now.
+func mayActIn(db *database.DB, userID string) string {
+	return `
+	FROM (SELECT ` + userID + ` AS user_id, ` + db.Param("timestamptz") + ` AS now) k
 	JOIN organization_members m ON m.user_id = k.user_id
 	JOIN user_active_status ma ON ma.user_id = m.user_id AND ma.organization_id = m.organization_id AND ma.deactivated_at IS NULL
 	WHERE NOT EXISTS (SELECT 1 FROM user_suspensions ms WHERE ms.user_id = m.user_id AND ms.organization_id = m.organization_id
 		AND ` + access.OpenSuspension("ms", "k.now") + `)
 	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = m.organization_id AND ` + access.OpenArchive("oa") + `)
 	AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = m.organization_id
-		AND ` + access.OpenSuspension("os", "k.now") + `)
-	ORDER BY CASE WHEN m.organization_id = (SELECT s.organization_id FROM sessions s
-		WHERE s.user_id = k.user_id AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC LIMIT 1) THEN 0 ELSE 1 END,
-		m.joined_at, m.organization_id
-	LIMIT 1`
+		AND ` + access.OpenSuspension("os", "k.now") + `)`
+}
 
 // recentAddresses returns the IP addresses from which the sessions of an account were last
 // used.

@@ -12,8 +12,10 @@ func (m *Module) Tables() []schema.Table {
 		Sample:     schema.Sampled(samplePasswords),
 		Invariants: schema.ByConstraints(),
 	}, {
-		// A rotation changes only the generation and the last use, not a standing.
-		Name: "sessions", Owner: schema.OfPerson("user_id"), Standing: schema.Added("generation", "superseded", "rotated_at", "address", "client"),
+		// A rotation changes only the generation, the last use and the organization that
+		// the next tokens name, not a standing.
+		Name: "sessions", Owner: schema.OfPerson("user_id"),
+		Standing:  schema.Added("generation", "superseded", "organization_id", "rotated_at", "address", "client"),
 		Tenants:   schema.Shared("a token is checked against it before the tenant is known; its organization is only the last one used"),
 		Archive:   schema.NotExported("people have to log in again on the other server"),
 		Retention: schema.Swept("sessions", "SESSION_RETENTION_DAYS after they ended, except the last ones of each person", m.sweep),
@@ -21,6 +23,9 @@ func (m *Module) Tables() []schema.Table {
 		Invariants: schema.Require(schema.Invariant{
 			Name:  "I8 a session has a generation",
 			Query: `SELECT id FROM sessions WHERE generation < 1 OR rotated_at < created_at OR (revoked_at IS NULL) <> (revoked_reason IS NULL)`,
+		}, schema.Invariant{
+			Name:  "I14 a branch belongs to a log-in of the same person",
+			Query: `SELECT b.id FROM sessions b JOIN sessions s ON s.id = b.login_id WHERE s.user_id <> b.user_id OR s.login_id IS NOT NULL`,
 		}),
 	}}
 }

@@ -23,13 +23,13 @@ type tokenView struct {
 
 type sessionView struct {
 	ID             uuid.UUID     `json:"id"`
-	OrganizationID uuid.NullUUID `json:"organization_id" description:"The active one."`
+	OrganizationID uuid.NullUUID `json:"organization_id" description:"The active one at its last use."`
 	CreatedAt      time.Time     `json:"created_at"`
 	LastUsedAt     time.Time     `json:"last_used_at" description:"The last log-in, refresh or switch."`
 	ExpiresAt      time.Time     `json:"expires_at"`
 	Address        string        `json:"address" example:"203.0.113.7" description:"The IP address of its last use; empty if unknown."`
 	Client         string        `json:"client" example:"Mozilla/5.0 (X11; Linux x86_64)" description:"The client's User-Agent."`
-	IsCurrent      bool          `json:"is_current" example:"true" description:"Whether this request is made with it."`
+	IsCurrent      bool          `json:"is_current" example:"true" description:"Whether this request is made with one of its tokens."`
 }
 
 type sessionPath struct {
@@ -47,7 +47,7 @@ type tokenInput struct {
 	GrantType      *grantType        `json:"grant_type,omitempty" enum:"password,refresh_token" description:"If absent, password."`
 	Username       *field.Login      `json:"username,omitempty" example:"ada@example.com" description:"The email address. The password grant needs it."`
 	Password       *field.Password   `json:"password,omitempty" example:"correct horse battery staple" description:"The password grant needs it."`
-	OrganizationID *uuid.UUID        `json:"organization_id,omitempty" description:"For the password grant."`
+	OrganizationID *uuid.UUID        `json:"organization_id,omitempty" description:"The organization to be active. If absent, a refresh keeps the one of its refresh token."`
 	RefreshToken   *field.Credential `json:"refresh_token,omitempty" description:"The refresh_token grant needs it."`
 }
 
@@ -98,8 +98,9 @@ func (g *grantType) or(absent grantType) grantType {
 }
 
 type refreshInput struct {
-	GrantType    *grantType       `json:"grant_type,omitempty" enum:"refresh_token"`
-	RefreshToken field.Credential `json:"refresh_token"`
+	GrantType      *grantType       `json:"grant_type,omitempty" enum:"refresh_token"`
+	RefreshToken   field.Credential `json:"refresh_token"`
+	OrganizationID *uuid.UUID       `json:"organization_id,omitempty" description:"The organization to be active. If absent, that of the refresh token."`
 }
 
 type switchInput struct {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"guildhall/platform/access"
 	"guildhall/platform/fault"
 )
 
@@ -46,10 +47,14 @@ var oauthErrors = map[fault.Kind]string{
 
 func oauthError(f *fault.Error) string {
 	const unsupported = "unsupported_grant_type" // the one code that RFC 6749 has too
-	if f.Code == unsupported {
+	switch {
+	case f.Code == unsupported:
 		return unsupported
+	case access.ErrOrganizationSuspended.Is(f), access.ErrMembershipSuspended.Is(f), access.ErrMembershipInactive.Is(f):
+		return "invalid_request" // organization_id is refused, not the grant: the tokens stay valid
+	default:
+		return oauthErrors[f.Kind]
 	}
-	return oauthErrors[f.Kind]
 }
 
 // oauthDescription includes the invalid values, because most clients show nothing else.
