@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
@@ -85,7 +86,8 @@ func (s scrape) value(name string, labels ...string) float64 {
 func withMetrics(t *testing.T, test func(t *testing.T, p *process, ada answer)) {
 	t.Helper()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
-		p := serveProcess(t, t.TempDir(), inProduction(databaseURL, "PRIVATE_ADDRESS=127.0.0.1:0", "BACKUP_DIR=backups", "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true")...)
+		p := serveProcess(t, t.TempDir(), inProduction(databaseURL, "PRIVATE_ADDRESS=127.0.0.1:0", "BACKUP_DIR=backups", "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true",
+			"JWT_REFRESH_GRACE_SECONDS=5")...)
 		post := func(path, token string, b map[string]any) answer { return p.do("POST", "/api/v1"+path, token, b) }
 		ada := post("/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
 		grace := post("/auth/register", "", body("email", "grace@example.com", "password", password, "name", "Grace")).is(201)
@@ -94,6 +96,7 @@ func withMetrics(t *testing.T, test func(t *testing.T, p *process, ada answer)) 
 		post("/auth/refresh", "", body("refresh_token", grace.str("refresh_token"))).is(200)
 		second := post("/auth/refresh", "", body("refresh_token", grace.str("refresh_token"))).is(200) // a repetition
 		post("/auth/refresh", "", body("refresh_token", second.str("refresh_token"))).is(200)
+		time.Sleep(6 * time.Second) // the grace
 		post("/auth/refresh", "", body("refresh_token", grace.str("refresh_token"))).is(401, "refresh_token_reused")
 		post("/auth/refresh", "", body("refresh_token", second.str("refresh_token"))).is(401, "invalid_refresh_token")
 		post("/auth/token", "", body("username", "ada@example.com", "password", password)).is(200)
