@@ -49,11 +49,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Refusals:    httpapi.Refusals(ratelimit.Refusal()),
 	})
 	httpapi.Get(r, organization+"/members/:user_id", member, m.getMember, httpapi.Doc{
-		ID: "getMember", Summary: "Show a member", MayLag: true,
+		ID: "getMember", Summary: "Show a member", Versioned: true, MayLag: true,
 		Refusals: httpapi.Refusals(access.ErrMemberNotFound),
 	})
 	httpapi.Delete(r, organization+"/members/:user_id", member, m.removeMember, httpapi.Doc{
-		ID: "removeMember", Summary: "Remove a member, or leave",
+		ID: "removeMember", Summary: "Remove a member, or leave", Versioned: true,
 		Description: "Also revokes the admin grant, if any.",
 		Refusals: httpapi.Refusals(access.ErrMemberNotFound, access.ErrInsufficientRole, access.ErrEqualOrHigherRole,
 			access.ErrOwnStanding, errOwnerRequired),

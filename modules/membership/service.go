@@ -166,6 +166,10 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 		if locked.Target.Role == access.NoRole {
 			return access.ErrMemberNotFound
 		}
+		current := func(ctx context.Context) (memberView, error) { return svc.getMember(ctx, in) }
+		if err := httpapi.CheckVersion(ctx, current); err != nil {
+			return err
+		}
 		if !oneself {
 			if err := locked.CheckOutranks(); err != nil {
 				return err

@@ -362,7 +362,7 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 	if ok.Description == "" {
 		ok.Description = http.StatusText(status)
 	}
-	if op.doc.Versioned {
+	if op.doc.Versioned && status == http.StatusOK {
 		ok.Headers = headerRefs(requestIDHeader, "ETag")
 		if op.method == http.MethodGet {
 			responses[strconv.Itoa(http.StatusNotModified)] = openapi31.ResponseOrReference{Response: &openapi31.Response{
