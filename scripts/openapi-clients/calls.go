@@ -45,11 +45,15 @@ func callAll(c *ogen.Client) {
 		return get[*ogen.RegisterCreatedHeaders](c.Register(ctx, &ogen.RegisterRequest{Email: name + "@go.example.com", Password: password, Name: name}, ogen.RegisterParams{IdempotencyKey: ogen.NewOptString("go-" + name)})).Response
 	}
 	ada, grace := register("ada"), register("grace")
+	alan := get[*ogen.RegisterCreatedHeaders](c.Register(ctx, &ogen.RegisterRequest{Email: "alan@go.example.com", Password: password, Name: "alan", OrganizationName: ogen.OptNilString{Set: true, Null: true}}, ogen.RegisterParams{})).Response
+	must(alan.OrganizationID.Null, "a registration with the organization name null has no organization")
 	root := as(get[*ogen.TokenHeaders](c.LogIn(ctx, &ogen.LogInForm{Username: ogen.NewOptString("root@example.com"), Password: ogen.NewOptString(password)})).Response)
 	org, herID, ctx := ada.OrganizationID.Value, grace.UserID, as(ada)
 	until := ogen.NewOptDateTime(time.Now().Add(time.Hour))
 
-	get[any](c.Refresh(ctx, &ogen.RefreshRequest{RefreshToken: ada.RefreshToken}))
+	made := get[*ogen.OrganizationHeaders](c.CreateOrganization(ctx, &ogen.CreateOrganizationRequest{Name: "Analytical Engines"}, ogen.CreateOrganizationParams{})).Response
+	refreshed := get[*ogen.TokenHeaders](c.Refresh(ctx, &ogen.RefreshRequest{RefreshToken: ada.RefreshToken, OrganizationID: ogen.NewOptUUID(made.ID)})).Response
+	must(refreshed.OrganizationID.Value == made.ID, "a refresh with organization_id makes that organization active")
 	get[any](c.SwitchOrganization(ctx, &ogen.SwitchOrganizationRequest{OrganizationID: org}, ogen.SwitchOrganizationParams{}))
 	get[any](c.GetMe(ctx, ogen.GetMeParams{XOrganizationID: ogen.NewOptUUID(org)}))
 	get[any](c.ListMyOrganizations(ctx, ogen.ListMyOrganizationsParams{}))
@@ -62,19 +66,31 @@ func callAll(c *ogen.Client) {
 	get[any](c.UpdateProfile(ctx, ogen.NewOptUpdateProfileRequest(ogen.UpdateProfileRequest{Bio: ogen.NewOptNilString("Wrote the first program.")}), ogen.UpdateProfileParams{UserID: ada.UserID}))
 	get[any](c.ChangePassword(ctx, &ogen.ChangePasswordRequest{OldPassword: password, NewPassword: password + " staple"}, ogen.ChangePasswordParams{UserID: ada.UserID}))
 
-	get[any](c.CreateOrganization(ctx, &ogen.CreateOrganizationRequest{Name: "Analytical Engines"}, ogen.CreateOrganizationParams{}))
-	get[any](c.GetOrganization(ctx, ogen.GetOrganizationParams{OrganizationID: org}))
-	get[any](c.UpdateOrganization(ctx, &ogen.UpdateOrganizationRequest{Name: "Difference Engines"}, ogen.UpdateOrganizationParams{OrganizationID: org}))
+	version := get[*ogen.GetOrganizationOKHeaders](c.GetOrganization(ctx, ogen.GetOrganizationParams{OrganizationID: org})).ETag
+	get[*ogen.GetOrganizationNotModified](c.GetOrganization(ctx, ogen.GetOrganizationParams{OrganizationID: org, IfNoneMatch: version}))
+	newName := &ogen.UpdateOrganizationRequest{Name: "Difference Engines"}
+	get[*ogen.GetOrganizationOKHeaders](c.UpdateOrganization(ctx, newName, ogen.UpdateOrganizationParams{OrganizationID: org, IfMatch: version}))
+	get[*ogen.UpdateOrganizationPreconditionFailed](c.UpdateOrganization(ctx, newName, ogen.UpdateOrganizationParams{OrganizationID: org, IfMatch: version}))
 	get[any](c.ListOrganizations(ctx, ogen.ListOrganizationsParams{Limit: ogen.NewOptInt(1), Count: ogen.NewOptBool(true)}))
 
 	get[any](c.AddMember(ctx, ogen.NewOptAddMemberRequest(ogen.AddMemberRequest{UserID: ogen.NewOptUUID(herID)}), ogen.AddMemberParams{OrganizationID: org}))
+	added := get[*ogen.AddedHeaders](c.AddMembers(ctx, ogen.NewOptAddMembersRequest(ogen.AddMembersRequest{UserIds: []ogen.UUID{herID}, Emails: []string{alan.Email}, SkipExisting: ogen.NewOptBool(true)}), ogen.AddMembersParams{OrganizationID: org})).Response
+	must(len(added.Added) == 1 && len(added.Existing) == 1, "one of the two is new")
 	get[any](c.GrantAdmin(ctx, &ogen.GrantAdminRequest{UserID: herID}, ogen.GrantAdminParams{OrganizationID: org}))
 	get[any](c.ListMembers(ctx, ogen.ListMembersParams{OrganizationID: org}))
+	get[any](c.GetMember(ctx, ogen.GetMemberParams{OrganizationID: org, UserID: herID}))
 	get[any](c.ListAdmins(ctx, ogen.ListAdminsParams{OrganizationID: org}))
 	get[any](c.GetOwner(ctx, ogen.GetOwnerParams{OrganizationID: org}))
 	get[any](c.GetPermissions(ctx, ogen.GetPermissionsParams{OrganizationID: org, UserID: herID}))
 	get[any](c.GetMyPermissions(ctx, ogen.GetMyPermissionsParams{OrganizationID: org}))
 	get[any](c.RevokeAdmin(ctx, ogen.RevokeAdminParams{OrganizationID: org, UserID: herID}))
+
+	get[any](c.SuspendMember(ctx, &ogen.SuspendMemberRequest{Reason: reason, SuspendedUntil: until}, ogen.SuspendMemberParams{OrganizationID: org, UserID: herID}))
+	get[any](c.UpdateMemberSuspension(ctx, ogen.NewOptUpdateMemberSuspensionRequest(ogen.UpdateMemberSuspensionRequest{SuspendedUntil: ogen.OptNilDateTime{Set: true, Null: true}}), ogen.UpdateMemberSuspensionParams{OrganizationID: org, UserID: herID}))
+	get[any](c.ListMemberSuspensions(ctx, ogen.ListMemberSuspensionsParams{OrganizationID: org, UserID: herID}))
+	get[any](c.ActivateMember(ctx, ogen.ActivateMemberParams{OrganizationID: org, UserID: herID}))
+	get[any](c.DeactivateMember(ctx, ogen.DeactivateMemberParams{OrganizationID: org, UserID: herID}))
+	get[any](c.ActivateMember(ctx, ogen.ActivateMemberParams{OrganizationID: org, UserID: herID}))
 
 	get[any](c.SuspendUser(ctx, &ogen.SuspendUserRequest{Reason: reason, SuspendedUntil: until}, ogen.SuspendUserParams{UserID: herID}))
 	get[any](c.GetUser(ctx, ogen.GetUserParams{UserID: herID}))
@@ -82,14 +98,22 @@ func callAll(c *ogen.Client) {
 	get[any](c.DeactivateUser(ctx, ogen.OptDeactivateUserRequest{}, ogen.DeactivateUserParams{UserID: herID}))
 	get[any](c.ActivateUser(ctx, ogen.OptActivateUserRequest{}, ogen.ActivateUserParams{UserID: herID}))
 	get[any](c.ListUsers(ctx, ogen.ListUsersParams{}))
+	get[any](c.RemoveMember(ctx, ogen.RemoveMemberParams{OrganizationID: org, UserID: alan.UserID}))
+	people := get[*ogen.ListUsersOKHeaders](c.ListUsers(ctx, ogen.ListUsersParams{Ids: []ogen.UUID{herID, alan.UserID}})).Response
+	must(len(people) == 2 && people[0].IsFormer != people[1].IsFormer, "a member and a former member have names")
 	get[any](c.ListOrganizationAuditEvents(ctx, ogen.ListOrganizationAuditEventsParams{OrganizationID: org}))
 	get[any](c.ListUserAuditEvents(ctx, ogen.ListUserAuditEventsParams{UserID: ada.UserID}))
 
 	charles := get[*ogen.UserHeaders](c.CreateUser(root, &ogen.CreateUserRequest{Email: "charles@go.example.com", Name: "Charles", OrganizationID: ogen.NewOptUUID(org)}, ogen.CreateUserParams{})).Response
+	get[any](c.SuspendUser(root, &ogen.SuspendUserRequest{Reason: reason, Scope: ogen.NewOptStandingScope(ogen.StandingScopeAccount)}, ogen.SuspendUserParams{UserID: charles.ID}))
+	get[any](c.UpdateUserSuspension(root, ogen.NewOptUpdateUserSuspensionRequest(ogen.UpdateUserSuspensionRequest{Reason: ogen.NewOptString("Another.")}), ogen.UpdateUserSuspensionParams{UserID: charles.ID}))
+	get[any](c.ListUserSuspensions(root, ogen.ListUserSuspensionsParams{UserID: charles.ID}))
 	get[any](c.ArchiveUser(root, &ogen.ArchiveUserRequest{Reason: reason}, ogen.ArchiveUserParams{UserID: charles.ID}))
 	get[any](c.UnarchiveUser(root, ogen.OptUnarchiveUserRequest{}, ogen.UnarchiveUserParams{UserID: charles.ID}))
 
 	get[any](c.SuspendOrganization(ctx, &ogen.SuspendOrganizationRequest{Reason: reason, SuspendedUntil: until}, ogen.SuspendOrganizationParams{OrganizationID: org}))
+	get[any](c.UpdateOrganizationSuspension(ctx, ogen.NewOptUpdateOrganizationSuspensionRequest(ogen.UpdateOrganizationSuspensionRequest{SuspendedUntil: ogen.OptNilDateTime{Set: true, Null: true}}), ogen.UpdateOrganizationSuspensionParams{OrganizationID: org}))
+	get[any](c.ListOrganizationSuspensions(ctx, ogen.ListOrganizationSuspensionsParams{OrganizationID: org}))
 	get[any](c.ActivateOrganization(ctx, ogen.ActivateOrganizationParams{OrganizationID: org}))
 	get[any](c.ArchiveOrganization(ctx, &ogen.ArchiveOrganizationRequest{Reason: reason}, ogen.ArchiveOrganizationParams{OrganizationID: org}))
 	get[any](c.UnarchiveOrganization(ctx, ogen.OptUnarchiveOrganizationRequest{}, ogen.UnarchiveOrganizationParams{OrganizationID: org}))
@@ -98,7 +122,7 @@ func callAll(c *ogen.Client) {
 	get[any](c.LogOut(ctx, ogen.NewOptLogOutRequest(ogen.LogOutRequest{All: ogen.NewOptBool(true)}), ogen.LogOutParams{}))
 }
 
-// get returns the answer of a call, which must be a success of this type.
+// get returns the answer of a call, which must be of this type: any is a success.
 func get[T any](answer any, err error) T {
 	check(err)
 	return answer.(T)
@@ -107,6 +131,12 @@ func get[T any](answer any, err error) T {
 func check(err error) {
 	if err != nil {
 		log.Fatal(err)
+	}
+}
+
+func must(holds bool, claim string) {
+	if !holds {
+		log.Fatalf("not so: %s", claim)
 	}
 }
 
@@ -155,6 +185,10 @@ func (o *operations) Do(r *http.Request) (*http.Response, error) {
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return nil, err
+	}
+	// These two answer only requests that name a version, and get checks the type of their answers.
+	if answer.StatusCode == http.StatusNotModified || answer.StatusCode == http.StatusPreconditionFailed {
+		return answer, nil
 	}
 	if answer.StatusCode >= 300 {
 		body, _ := io.ReadAll(answer.Body)

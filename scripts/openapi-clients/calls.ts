@@ -19,6 +19,15 @@ async function ok<T>(answer: Promise<{ data: T; error: unknown; response?: Respo
   return data as NonNullable<T>;
 }
 
+async function refused(status: number, answer: Promise<{ response?: Response }>) {
+  const { response } = await answer;
+  must(response?.status === status, `${response?.url} ${response?.status}, not ${status}`);
+}
+
+function must(holds: boolean, claim: string) {
+  if (!holds) throw new Error(`not so: ${claim}`);
+}
+
 const password = 'correct horse battery';
 const reason = 'A test.';
 const register = (name: string) => ok(api.register({ body: { email: `${name}@ts.example.com`, password, name }, headers: { 'Idempotency-Key': `ts-${name}` } }));
@@ -26,13 +35,17 @@ const register = (name: string) => ok(api.register({ body: { email: `${name}@ts.
 async function main() {
   const ada = await register('ada');
   const grace = await register('grace');
+  const alan = await ok(api.register({ body: { email: 'alan@ts.example.com', password, name: 'alan', organization_name: null } }));
+  must(alan.organization_id === null, 'a registration with the organization name null has no organization');
   const root = (await ok(api.logIn({ body: { username: 'root@example.com', password } }))).access_token;
   const organization_id = ada.organization_id!;
   const path = { organization_id };
   const hers = { organization_id, user_id: grace.user_id };
   let auth = ada.access_token;
 
-  await ok(api.refresh({ body: { refresh_token: ada.refresh_token } }));
+  const made = await ok(api.createOrganization({ auth, body: { name: 'Analytical Engines' } }));
+  const refreshed = await ok(api.refresh({ body: { refresh_token: ada.refresh_token, organization_id: made.id } }));
+  must(refreshed.organization_id === made.id, 'a refresh with organization_id makes that organization active');
   await ok(api.switchOrganization({ auth, body: { organization_id } }));
   await ok(api.getMe({ auth, headers: { 'X-Organization-ID': organization_id } }));
   await ok(api.listMyOrganizations({ auth }));
@@ -42,19 +55,33 @@ async function main() {
   await ok(api.updateProfile({ auth, path: { user_id: ada.user_id }, body: { bio: 'Wrote the first program.', avatar_url: null } }));
   await ok(api.changePassword({ auth, path: { user_id: ada.user_id }, body: { old_password: password, new_password: `${password} staple` } }));
 
-  const made = await ok(api.createOrganization({ auth, body: { name: 'Analytical Engines' } }));
-  await ok(api.getOrganization({ auth, path: { organization_id: made.id } }));
-  await ok(api.updateOrganization({ auth, path, body: { name: 'Difference Engines' } }));
+  const shown = api.getOrganization({ auth, path });
+  await ok(shown);
+  const version = (await shown).response!.headers.get('ETag')!;
+  const rename = { auth, path, body: { name: 'Difference Engines' }, headers: { 'If-Match': version } };
+  await refused(304, api.getOrganization({ auth, path, headers: { 'If-None-Match': version } }));
+  await ok(api.updateOrganization(rename));
+  await refused(412, api.updateOrganization(rename));
   await ok(api.listOrganizations({ auth, query: { limit: 1, count: true } }));
 
   await ok(api.addMember({ auth, path, body: { email: 'grace@ts.example.com' } }));
+  const batch = await ok(api.addMembers({ auth, path, body: { user_ids: [grace.user_id], emails: [alan.email], skip_existing: true } }));
+  must(batch.added.length === 1 && batch.existing.length === 1, 'one of the two is new');
   await ok(api.grantAdmin({ auth, path, body: { user_id: grace.user_id } }));
   await ok(api.listMembers({ auth, path }));
+  await ok(api.getMember({ auth, path: hers }));
   await ok(api.listAdmins({ auth, path }));
   await ok(api.getOwner({ auth, path }));
   await ok(api.getPermissions({ auth, path: hers }));
   await ok(api.getMyPermissions({ auth, path }));
   await ok(api.revokeAdmin({ auth, path: hers }));
+
+  await ok(api.suspendMember({ auth, path: hers, body: { reason, suspended_until: new Date(Date.now() + 3_600_000).toISOString() } }));
+  await ok(api.updateMemberSuspension({ auth, path: hers, body: { suspended_until: null } }));
+  await ok(api.listMemberSuspensions({ auth, path: hers }));
+  await ok(api.activateMember({ auth, path: hers }));
+  await ok(api.deactivateMember({ auth, path: hers }));
+  await ok(api.activateMember({ auth, path: hers }));
 
   await ok(api.suspendUser({ auth, path: hers, body: { reason, suspended_until: new Date(Date.now() + 3_600_000).toISOString() } }));
   await ok(api.getUser({ auth, path: hers }));
@@ -62,15 +89,23 @@ async function main() {
   await ok(api.deactivateUser({ auth, path: hers, body: { scope: 'organization' } }));
   await ok(api.activateUser({ auth, path: hers, body: {} }));
   await ok(api.listUsers({ auth }));
+  await ok(api.removeMember({ auth, path: { organization_id, user_id: alan.user_id } }));
+  const people = await ok(api.listUsers({ auth, query: { ids: [grace.user_id, alan.user_id] } }));
+  must(people.length === 2 && people[0].is_former !== people[1].is_former, 'a member and a former member have names');
   await ok(api.listOrganizationAuditEvents({ auth, path, query: { action: 'user.suspended' } }));
   await ok(api.listUserAuditEvents({ auth, path: { user_id: ada.user_id } }));
 
-  const made2 = await ok(api.createUser({ auth: root, body: { email: 'charles@ts.example.com', name: 'Charles', ...path, role: 'admin' } }));
-  await ok(api.archiveUser({ auth: root, path: { user_id: made2.id }, body: { reason } }));
-  await ok(api.unarchiveUser({ auth: root, path: { user_id: made2.id }, body: { reason } }));
+  const charles = await ok(api.createUser({ auth: root, body: { email: 'charles@ts.example.com', name: 'Charles', ...path, role: 'admin' } }));
+  await ok(api.suspendUser({ auth: root, path: { user_id: charles.id }, body: { reason, scope: 'account' } }));
+  await ok(api.updateUserSuspension({ auth: root, path: { user_id: charles.id }, body: { reason: 'Another.' } }));
+  await ok(api.listUserSuspensions({ auth: root, path: { user_id: charles.id } }));
+  await ok(api.archiveUser({ auth: root, path: { user_id: charles.id }, body: { reason } }));
+  await ok(api.unarchiveUser({ auth: root, path: { user_id: charles.id }, body: { reason } }));
 
   await ok(api.suspendOrganization({ auth, path, body: { reason } }));
   await ok(api.getOrganization({ auth, path }));
+  await ok(api.updateOrganizationSuspension({ auth, path, body: { suspended_until: null } }));
+  await ok(api.listOrganizationSuspensions({ auth, path }));
   await ok(api.activateOrganization({ auth, path }));
   await ok(api.archiveOrganization({ auth, path, body: { reason } }));
   await ok(api.unarchiveOrganization({ auth, path }));
