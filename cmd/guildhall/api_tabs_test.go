@@ -243,11 +243,25 @@ func TestALogInEndsWithAllItsTabs(t *testing.T) {
 			}
 		}
 
-		// A new password keeps the tabs of the log-in that chose it.
+		// A new password keeps the tab that chose it. Others may be a thief's, who had an
+		// access token.
 		owner, first, second := s.tabs()
 		second.patch("/users/"+first.id+"/password", body("old_password", password, "new_password", chosen)).is(204)
-		first.stays(first.organization)
-		second.stays(owner.organization)
+		first.get("/auth/me").is(401, "invalid_token")
+		s.refresh(first.refresh).is(401, "invalid_refresh_token")
+		second = second.stays(owner.organization)
+		if list := second.get("/auth/sessions").is(200).list(); len(list) != 1 || list[0]["is_current"] != true {
+			t.Errorf("%v", list)
+		}
+		// A switch to one's own organization begins nothing: whoever does it shares the
+		// tokens of the session, and reuse gives them away.
+		before := s.count("SELECT COUNT(*) FROM sessions")
+		same := second.in(owner)
+		if s.count("SELECT COUNT(*) FROM sessions") != before || same.refresh != second.refresh {
+			t.Error("a switch to the current organization began a session")
+		}
+		third := s.actorOf(s.logIn(first.email, chosen).is(200))
+		first = third
 		first.post("/auth/logout", body("all", true)).is(204)
 		second.get("/auth/me").is(401)
 	})
@@ -320,14 +334,14 @@ func TestSwitchingBackAndForth(t *testing.T) {
 		s.later(time.Second)
 		idle := first.in(owner)
 		here := first
-		for i := range 25 {
+		for i := range 105 {
 			s.later(time.Second)
 			if i%5 == 0 {
 				second = second.stays(owner.organization) // a tab that is in use
 			}
 			here = here.in([]*actor{owner, first}[i%2])
 		}
-		if n := s.count("SELECT COUNT(*) FROM sessions WHERE user_id = ?", first.id); n != 20 {
+		if n := s.count("SELECT COUNT(*) FROM sessions WHERE user_id = ?", first.id); n != 100 {
 			t.Errorf("%d sessions", n)
 		}
 		s.refresh(idle.refresh).is(401, "invalid_refresh_token")
@@ -342,7 +356,7 @@ func TestSwitchingBackAndForth(t *testing.T) {
 		s.exec("UPDATE sessions SET created_at = ?, rotated_at = ? WHERE id = ?", s.kernel.Now().Add(-time.Hour), s.kernel.Now().Add(-time.Hour), sid["sid"])
 		second.in(first)
 		second.get("/auth/me").is(200)
-		if n := s.count("SELECT COUNT(*) FROM sessions WHERE user_id = ?", first.id); n != 20 {
+		if n := s.count("SELECT COUNT(*) FROM sessions WHERE user_id = ?", first.id); n != 100 {
 			t.Errorf("%d sessions", n)
 		}
 		second.post("/auth/logout", nil).is(204)
@@ -372,8 +386,9 @@ func TestALogOutWaitsForASwitch(t *testing.T) {
 func TestASwitchWaitsForALogOut(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
+		other := ada.post("/organizations", body("name", "Engines")).is(201).str("id")
 		s.waits(ada, func() answer {
-			return ada.post("/auth/switch-organization", body("organization_id", ada.organization))
+			return ada.post("/auth/switch-organization", body("organization_id", other))
 		}, func(ctx context.Context) error {
 			return s.kernel.DB.Conn(ctx).Exec("UPDATE sessions SET revoked_at = ?, revoked_reason = 'logged_out' WHERE user_id = ?", s.kernel.Now(), ada.id).Error
 		}).is(401, "invalid_token")

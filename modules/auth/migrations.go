@@ -69,13 +69,14 @@ func migrations() []migrate.Migration {
 	}, {
 		ID: "202611290201_auth_session_branches",
 		Up: func(database.Driver) []string {
-			return []string{
-				`ALTER TABLE sessions ADD COLUMN login_id uuid REFERENCES sessions (id) ON DELETE SET NULL`,
-				`CREATE INDEX sessions_of_login ON sessions (login_id) WHERE login_id IS NOT NULL`,
-			}
+			return []string{`ALTER TABLE sessions ADD COLUMN login_id uuid REFERENCES sessions (id) ON DELETE SET NULL`}
 		},
-		Down: func(database.Driver) []string {
-			return []string{`DROP INDEX sessions_of_login`, `ALTER TABLE sessions DROP COLUMN login_id`}
+		Down: func(database.Driver) []string { return []string{`ALTER TABLE sessions DROP COLUMN login_id`} },
+	}, {
+		ID: "202611290204_auth_sessions_of_login",
+		Up: func(database.Driver) []string {
+			return []string{`CREATE INDEX sessions_of_login ON sessions (login_id) WHERE login_id IS NOT NULL`}
 		},
+		Down: func(database.Driver) []string { return []string{`DROP INDEX sessions_of_login`} },
 	}}
 }

@@ -65,7 +65,7 @@ const (
 
 // mostSessions is how many sessions a log-in may have. A client that switches back and
 // forth leaves one behind with each switch.
-const mostSessions = 20
+const mostSessions = 100
 
 // longestGrace is the longest grace period that can be configured.
 const longestGrace = time.Minute
@@ -106,13 +106,14 @@ func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 	return nil
 }
 
-// endOthers ends every session of a person except those of one session's log-in.
+// endOthers ends every session of a person except one. It also ends the other branches of
+// its log-in, because whoever had a stolen access token may have begun them.
 func (k *Sessions) endOthers(ctx context.Context, userID, kept uuid.UUID, reason string) error {
 	login, err := k.loginOf(ctx, userID, kept)
 	if err != nil {
 		return err
 	}
-	_, err = k.revoke(ctx, userID, map[string]string{"reason": reason, "kept_session_id": login.String()}, " AND COALESCE(login_id, id) <> ?", login)
+	_, err = k.revoke(ctx, userID, map[string]string{"reason": reason, "kept_session_id": login.String()}, " AND id <> ?", kept) // mutant: other-branches
 	return err
 }
 
