@@ -149,7 +149,7 @@ func TestBatchesOfAddressesAreLimited(t *testing.T) {
 		}
 		s.later(time.Minute)
 		ada.post(ada.org("/members/batch"), body("emails", guesses[:30])).is(422)
-		ada.post(ada.org("/members/batch"), body("emails", guesses[:1])).is(429)
+		ada.post(ada.org("/members/batch"), body("emails", guesses[:30])).is(429)
 		// The single additions have their own limit, and other people theirs.
 		ada.post(ada.org("/members"), body("email", grace.email)).is(201)
 		grace.post(grace.org("/members/batch"), body("emails", guesses)).is(422)

@@ -26,12 +26,13 @@ type creation struct {
 func (s *service) creations() []creation {
 	s.t.Helper()
 	ada := s.person("Ada")
-	grace, mary := s.person("Grace").joins(ada, false), s.person("Mary")
+	grace, mary, joan := s.person("Grace").joins(ada, false), s.person("Mary"), s.person("Joan")
 	all := []creation{
 		{"/auth/register", "", body("email", uuid.NewString()+"@example.com", "password", password, "name", "New")},
 		{"/users", s.operator("Root").access, body("email", uuid.NewString()+"@example.com", "name", "New")},
 		{"/organizations", ada.access, body("name", "New")},
 		{"/organizations/" + ada.organization + "/members", ada.access, body("email", mary.email)},
+		{"/organizations/" + ada.organization + "/members/batch", ada.access, body("emails", []string{joan.email})},
 		{"/organizations/" + ada.organization + "/admins", ada.access, body("user_id", grace.id)},
 	}
 	// The list is complete.
@@ -82,6 +83,8 @@ func TestARepeatedCreationIsAnsweredAsTheFirst(t *testing.T) {
 				other.body["name"] = "Other"
 			case other.body["email"] != nil:
 				other.body["email"] = "other@example.com"
+			case other.body["emails"] != nil:
+				other.body["emails"] = []string{"other@example.com"}
 			default:
 				other.body["user_id"] = uuid.NewString()
 			}

@@ -321,6 +321,9 @@ func TestInputQueriesByTheDocument(t *testing.T) {
 						continue
 					}
 					name := p.Value.Name
+					if name == "ids" { // a list: TestUsersByID
+						continue
+					}
 					first := !tried[name]
 					if tried[name] = true; bad[name] == nil {
 						t.Errorf("%s?%s is not tried", r.Path, name)
@@ -472,7 +475,10 @@ func TestInputIdsOfNobody(t *testing.T) {
 		ids := []string{uuid.NewString(), uuid.Nil.String(), uuid.Max.String()}
 		s.inputUntouched(func() {
 			for _, r := range s.inputRoutes() {
-				sent := good[r.Method+" "+r.relative]
+				var sent any
+				if b, ok := good[r.Method+" "+r.relative]; ok {
+					sent = b
+				}
 				for _, who := range []*actor{ada, admin, member, operator} {
 					unknown := ""
 					for _, id := range ids {

@@ -22,6 +22,7 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"Something went wrong here. Quote the request id when you report it.":                                          "Hier ist etwas schiefgegangen. Bitte geben Sie die Anfrage-ID an, wenn Sie den Fehler melden.",
 	"The service could not answer in time. Try again.":                                                             "Der Dienst konnte nicht rechtzeitig antworten. Bitte versuchen Sie es erneut.",
 	"There is nothing at this path.":                                                                               "Unter diesem Pfad gibt es nichts.",
+	"This operation checks no version: send it without If-Match.":                                                  "Diese Operation prüft keine Version: Senden Sie sie ohne If-Match.",
 	"This was changed in the meantime. Read it again, and repeat the change.":                                      "Das wurde inzwischen geändert. Bitte lesen Sie es erneut und wiederholen Sie die Änderung.",
 	"This method is not allowed here; the Allow header lists those that are.":                                      "Diese Methode ist hier nicht erlaubt; die erlaubten stehen im Header Allow.",
 	"The body is not well-formed JSON.":                                                                            "Der Inhalt der Anfrage ist kein wohlgeformtes JSON.",

@@ -443,8 +443,11 @@ func (op operation) refusals() []*fault.Error {
 	if _, creates := op.output.(creation); creates {
 		list = append(list, idempotency.ErrInProgress, idempotency.ErrReused)
 	}
-	if op.doc.Versioned && op.method != http.MethodGet {
+	switch {
+	case op.doc.Versioned && op.method != http.MethodGet:
 		list = append(list, errPrecondition)
+	case op.method != http.MethodGet:
+		list = append(list, errNoVersions)
 	}
 	return append(list, op.doc.Refusals...)
 }

@@ -98,7 +98,11 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 				return
 			}
 		}
-		if doc.Versioned && method != http.MethodGet {
+		if method != http.MethodGet {
+			if !doc.Versioned && len(c.Request.Header.Values("If-Match")) > 0 {
+				a.refuse(c, errNoVersions)
+				return
+			}
 			ctx = withPrecondition(ctx, c.Request.Header)
 		}
 		if err := serve(ctx, a, c, &in, h, doc.Versioned); err != nil {

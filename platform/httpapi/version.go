@@ -14,6 +14,10 @@ import (
 // errPrecondition refuses a change of a version that is no longer the current one.
 var errPrecondition = fault.New(fault.PreconditionFailed, "precondition_failed", "This was changed in the meantime. Read it again, and repeat the change.")
 
+// errNoVersions refuses a precondition that can't be checked: to ignore it would lose the
+// update that it protects (RFC 9110 §13.1.1).
+var errNoVersions = fault.New(fault.PreconditionFailed, errPrecondition.Code, "This operation checks no version: send it without If-Match.")
+
 // precondition is the If-Match field of a request (RFC 9110 §13.1.1).
 type precondition struct {
 	tags    []string
