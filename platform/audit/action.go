@@ -50,6 +50,7 @@ var (
 
 	MemberAdded          = action("member.added")
 	MemberRemoved        = action("member.removed")
+	MembersRefused       = action("members.refused") // a batch that named addresses without an account
 	MemberLeft           = action("member.left")
 	AdminGranted         = action("admin.granted")
 	AdminRevoked         = action("admin.revoked")

@@ -79,8 +79,9 @@ var (
 	NeedsOrganization = problem("needs_organization_id", "needs an organization_id.")
 	UserOrEmail       = problem("user_id_or_email", "must have user_id or email, one of the two.")
 	BatchSize         = problem("batch_size", "must have {min} to {max} user_ids and emails.")
-	NoAccount         = problem("user_not_found", "has no account.")
-	AlreadyMember     = problem("already_member", "is that of a member already.")
+	NoAccount         = problem("user_not_found", "belongs to no account.")
+	AlreadyMember     = problem("already_member", "belongs to a member already.")
+	NamedTwice        = problem("named_twice", "belongs to a person who is named before.")
 	CursorAndOffset   = problem("cursor_and_offset", "must not be given together with a cursor.")
 )
 

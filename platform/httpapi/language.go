@@ -70,12 +70,15 @@ func (t *tongue) sentence(f fault.Field) string {
 
 // detail says what went wrong: about invalid values, what is wrong with each.
 func (t *tongue) detail(f *fault.Error) string {
-	if f.Code != errInvalid.Code || len(f.Fields) == 0 || len(f.Fields) > mostSentences {
+	if f.Code != errInvalid.Code || len(f.Fields) == 0 {
 		return t.text(f.Detail)
 	}
-	sentences := make([]string, len(f.Fields))
-	for i, field := range f.Fields {
-		sentences[i] = t.sentence(field)
+	var sentences []string
+	for _, field := range f.Fields[:min(len(f.Fields), mostSentences)] {
+		sentences = append(sentences, t.sentence(field))
+	}
+	if len(f.Fields) > mostSentences {
+		sentences = append(sentences, "…")
 	}
 	return strings.Join(sentences, " ")
 }

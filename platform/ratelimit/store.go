@@ -94,6 +94,21 @@ func (s *Store) Take(ctx context.Context, demands ...Demand) error {
 	return refused
 }
 
+// Refund takes back part of the weight of an attempt that Take has counted.
+func (s *Store) Refund(ctx context.Context, d Demand, weight int) error {
+	if s == nil || weight <= 0 {
+		return nil
+	}
+	err := s.db.InTx(ctx, func(ctx context.Context) error {
+		_, err := s.db.Exec(ctx, "UPDATE rate_limits SET tat = tat - ? WHERE key = ?", d.Policy.Interval.Microseconds()*int64(weight), digest(d.Policy, d.Key))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("refund the rate limit %s: %w", d.Policy.Name, err)
+	}
+	return nil
+}
+
 // take counts an attempt and returns 0, or returns how long to wait.
 func (s *Store) take(ctx context.Context, d Demand) (time.Duration, error) {
 	p, now := d.Policy, s.now().UnixMicro()
