@@ -96,7 +96,7 @@ func TestEveryChangeIsOnTheTrail(t *testing.T) {
 		oz.post("/users/"+grace.id+"/activate", body("scope", "account")).is(200)
 		got := actions(oz.get("/users/" + grace.id + "/audit-events"))[before:]
 		if want := []string{
-			"profile.changed", "password.changed", "log_in.failed", "session.started", "session.organization_switched", "session.ended",
+			"profile.changed", "password.changed", "session.ended", "log_in.failed", "session.started", "session.organization_switched", "session.ended",
 			"session.ended", "user.suspended", "log_in.failed", "user.activated",
 		}; !slices.Equal(got, want) {
 			t.Errorf("Grace's list continues with\n%v, want\n%v", got, want)
