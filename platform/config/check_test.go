@@ -35,6 +35,7 @@ func TestCheckOfDevelopment(t *testing.T) {
 		"DATABASE_URL":           "is not set",
 		"CORS_ORIGINS":           `"http://a.example" is not https, "*" is a wildcard; list the origins`,
 		"RATE_LIMIT_ENABLED":     "is off: the number of password guesses is not limited",
+		"MAIL_TRANSPORT":         "is mailbox: mails are shown at /dev/mailbox and not sent",
 		"TRUSTED_PROXIES":        "0.0.0.0/0 lets anyone choose the address they are counted under",
 	}
 	failed := failures(cfg)

@@ -60,6 +60,10 @@ type Config struct {
 	IdempotencyRetention time.Duration
 	AuditRetention       time.Duration // 0 for ever
 
+	PublicURL string // of the service, as people reach it; empty if not set
+	AppURL    string // of the product's front end; empty if not set
+	Mail      Mail
+
 	BackupDir      string // empty if no backups are scheduled
 	BackupInterval time.Duration
 	BackupKeep     int

@@ -34,6 +34,7 @@ func (c *Config) validate(problems *Problems) {
 	if len(c.DatabaseReplicaURLs) > 0 && c.DatabaseURL.IsSQLite() {
 		problems.add("DATABASE_REPLICA_URLS", "is for PostgreSQL, and DATABASE_URL is SQLite")
 	}
+	c.validateMail(problems)
 	for _, origin := range c.CORSOrigins {
 		if fault := originFault(origin); fault != "" {
 			weak("CORS_ORIGINS", "%q %s", databaseurl.Mask(origin), fault)
