@@ -23,6 +23,7 @@ import (
 	"guildhall/platform/httpapi"
 	"guildhall/platform/idempotency"
 	"guildhall/platform/keyring"
+	"guildhall/platform/mail"
 	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
@@ -42,6 +43,7 @@ type Kernel struct {
 	Limits *ratelimit.Store // nil if rate limits are turned off
 	Tokens *token.Service
 	Hasher *password.Hasher
+	Mail   *mail.Outbox
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -108,6 +110,20 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 	if err != nil {
 		return nil, err
 	}
+	templates, err := mail.LoadTemplates(cfg.Mail.TemplatesDir, cfg.Mail.DefaultLocale)
+	if err != nil {
+		return nil, fmt.Errorf("mail templates: %w", err)
+	}
+	outbox, err := mail.NewOutbox(db, ring, mail.Options{
+		Transport: mail.Transport(cfg.Mail.Transport), From: cfg.Mail.From, Templates: templates, Now: o.Now,
+		Server: mail.Server{
+			Host: cfg.Mail.Host, Port: cfg.Mail.Port, TLS: cfg.Mail.TLS, ReturnPath: cfg.Mail.ReturnPath,
+			Username: cfg.Mail.Username, Password: cfg.Mail.Password.Reveal(),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
 	hashing := password.Options{
 		Parameters: cfg.PasswordHashParameters, Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue,
 	}
@@ -121,10 +137,14 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 		Gate:      access.NewGate(db, tokens, o.Now),
 		Trail:     audit.New(db, o.Now, access.ActorOf),
 		Hasher:    password.New(hashing),
+		Mail:      outbox,
 		Telemetry: o.Telemetry,
 	}
 	k.Trail.OnRecorded(k.Telemetry.Recorded)
 	k.Telemetry.Watch(db, k.Hasher)
+	if outbox.Configured() {
+		k.Telemetry.WatchMail(outbox.Waiting)
+	}
 	return k, nil
 }
 
@@ -155,8 +175,9 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		{Module: audit.Name, Migrations: audit.Migrations()},
 		{Module: ratelimit.Name, Migrations: ratelimit.Migrations()},
 		{Module: idempotency.Name, Migrations: idempotency.Migrations()},
+		{Module: mail.Name, Migrations: mail.Migrations()},
 	}
-	a.tables = slices.Concat(access.Tables(), k.Limits.Tables(), k.Keys.Tables(), audit.Tables(a.retention))
+	a.tables = slices.Concat(access.Tables(), k.Limits.Tables(), k.Keys.Tables(), audit.Tables(a.retention), k.Mail.Tables())
 	for _, m := range modules {
 		sources = append(sources, migrate.Source{Module: m.Name(), Migrations: m.Migrations()})
 		a.tables = append(a.tables, m.Tables()...)
@@ -185,6 +206,13 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if k.Config.Mail.Transport == string(mail.Mailbox) {
+		pages, err := k.Mail.MailboxHandler()
+		if err != nil {
+			return nil, err
+		}
+		a.api.Mount(mail.MailboxPath, pages)
 	}
 	for _, m := range modules {
 		m.Routes(a.api.For(m.Name()))

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"guildhall/platform/mail"
 	"guildhall/platform/module"
 )
 
@@ -23,6 +24,7 @@ func (a *App) workers() []module.Worker {
 		module.Every(sweepInterval, a.sweepAndLog),
 		module.Every(watchInterval, a.watch()),
 		module.Every(watchInterval, a.checkpointIdle),
+		mail.NewWorker(a.kernel.Mail, a.kernel.Log, a.kernel.Telemetry),
 	}, a.ofModules...)
 }
 

@@ -36,7 +36,7 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(inGroup(ofService,
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
-		migrateCommand(), rowSecurityCommand(), checkCommand(), doctorCommand(), sweepCommand())...)
+		migrateCommand(), rowSecurityCommand(), checkCommand(), doctorCommand(), mailCommand(), sweepCommand())...)
 	cmd.AddCommand(inGroup(ofPeople, userCommand(), organizationCommand(), adminCommand(), auditCommand())...)
 	cmd.AddCommand(inGroup(ofData, backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand())...)
 	cmd.AddCommand(inGroup(ofProgram, openAPICommand(), manCommand(), versionCommand())...)

@@ -71,7 +71,7 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 					databaseURL = "sqlite://" + file
 				}
 				args := append(path, argumentsFor(t, c, map[string]string{
-					"EMAIL": "nobody@example.com", "EMAIL|ID": "nobody@example.com", "ID|NAME": uuid.NewString(), "ORGANIZATION": uuid.NewString(),
+					"EMAIL": "nobody@example.com", "ADDRESS": "ada@example.com", "EMAIL|ID": "nobody@example.com", "ID|NAME": uuid.NewString(), "ORGANIZATION": uuid.NewString(),
 					"FILE":   map[string]string{"restore": backup, "import": archive, "backup": filepath.Join(dir, "new.db")}[name],
 					"--from": "--from=" + source, "--to": "--to=" + databaseURL, "URL": "",
 				})...)

@@ -87,7 +87,7 @@ func withMetrics(t *testing.T, test func(t *testing.T, p *process, ada answer)) 
 	t.Helper()
 	platformtest.Each(t, func(t *testing.T, databaseURL string) {
 		p := serveProcess(t, t.TempDir(), inProduction(databaseURL, "PRIVATE_ADDRESS=127.0.0.1:0", "BACKUP_DIR=backups", "MIGRATE_ON_START=true", "ENABLE_REGISTRATION=true",
-			"JWT_REFRESH_GRACE_SECONDS=5")...)
+			"JWT_REFRESH_GRACE_SECONDS=5", "MAIL_TRANSPORT=smtp", "SMTP_HOST=127.0.0.1", "SMTP_PORT=1", "SMTP_TLS=none", "MAIL_FROM=a@example.com", "PUBLIC_URL=https://a.example.com")...)
 		post := func(path, token string, b map[string]any) answer { return p.do("POST", "/api/v1"+path, token, b) }
 		ada := post("/auth/register", "", body("email", "ada@example.com", "password", password, "name", "Ada")).is(201)
 		grace := post("/auth/register", "", body("email", "grace@example.com", "password", password, "name", "Grace")).is(201)

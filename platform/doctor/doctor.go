@@ -9,6 +9,7 @@ import (
 
 	"guildhall/platform/config"
 	"guildhall/platform/database"
+	"guildhall/platform/mail"
 	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
 )
@@ -46,6 +47,7 @@ type Options struct {
 	Migrations []migrate.Migration
 	Tables     []schema.Table
 	Invariants []schema.Invariant
+	Mail       *mail.Outbox
 	Now        func() time.Time
 }
 
@@ -55,7 +57,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	findings, usable := o.schema(ctx)
 	if usable {
 		findings = append(findings, o.data(ctx)...)
-		findings = append(findings, o.clock(ctx))
+		findings = append(findings, o.clock(ctx), o.mail(ctx))
 	}
 	if o.DB.Driver() == database.SQLite {
 		findings = append(findings, o.file()...)

@@ -136,6 +136,13 @@ type Route struct {
 // Routes returns the route table in the order of declaration.
 func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
 
+// Mount serves the GET requests of a path, and of those below it, with a handler that is
+// not part of the API.
+func (a *API) Mount(path string, h http.Handler) {
+	a.engine.GET(path, gin.WrapH(h))
+	a.engine.GET(path+"/*rest", gin.WrapH(h))
+}
+
 // Drain makes /readyz answer 503, so that a proxy sends no more requests. From then on
 // every response closes its connection.
 func (a *API) Drain() { a.draining.Store(true) }

@@ -35,6 +35,7 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"The body must be application/json in UTF-8, without a content encoding.":                                      "Der Inhalt der Anfrage muss application/json in UTF-8 sein, ohne Content-Encoding.",
 	"The body must be application/json or application/x-www-form-urlencoded in UTF-8, without a content encoding.": "Der Inhalt der Anfrage muss application/json oder application/x-www-form-urlencoded in UTF-8 sein, ohne Content-Encoding.",
 	"Some values are not acceptable; see errors.":                                                                  "Einige Angaben sind ungültig; siehe errors.",
+	"This service can't send mail.":                                                                                "Dieser Dienst kann keine E-Mails senden.",
 	"The service is not ready.":                                                                                    "Der Dienst ist nicht bereit.",
 	"The database can't be reached or written right now. Try again.":                                               "Die Datenbank ist gerade nicht erreichbar oder nicht beschreibbar. Bitte versuchen Sie es erneut.",
 	"The service is busy with other log-ins. Please try again in a moment.":                                        "Der Dienst ist mit anderen Anmeldungen ausgelastet. Bitte versuchen Sie es gleich noch einmal.",

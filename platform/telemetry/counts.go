@@ -20,6 +20,14 @@ func (t *Telemetry) LoggedIn(result string) {
 	}
 }
 
+// Mailed counts an attempt to send a mail, by its result: sent, retried, refused or
+// expired.
+func (t *Telemetry) Mailed(result string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.mails.WithLabelValues(result).Inc()
+	}
+}
+
 // Refreshed counts a refresh token that was presented, by its result.
 func (t *Telemetry) Refreshed(result string) {
 	if t != nil && t.metrics != nil {

@@ -30,6 +30,7 @@ type metrics struct {
 	problems     *prometheus.CounterVec
 	gate         *prometheus.CounterVec
 	logIns       *prometheus.CounterVec
+	mails        *prometheus.CounterVec
 	refreshes    *prometheus.CounterVec
 	events       *prometheus.CounterVec
 	limited      *prometheus.CounterVec
@@ -55,6 +56,7 @@ func newMetrics(r *prometheus.Registry, version string) *metrics {
 		requestTime:  measure("http_request_duration_seconds", "Time from a request's header to the end of its response.", ofRequests, "method", "route"),
 		problems:     count("http_problems_total", "Problem documents answered, by their code.", "code"),
 		gate:         count("gate_decisions_total", "What the gate decided: admitted, or the code of the refusal.", "rule", "outcome"),
+		mails:        count("mails_total", "Attempts to send a mail: sent, retried, refused or expired.", "result"),
 		logIns:       count("log_ins_total", "Log-in attempts: ok, an internal failure, or the code of the refusal.", "result"),
 		refreshes:    count("refreshes_total", "Refresh tokens presented: rotated, kept, repeated, reused, refused or failed.", "result"),
 		events:       count("audit_events_total", "Events committed to the audit log.", "action"),
@@ -70,6 +72,9 @@ func newMetrics(r *prometheus.Registry, version string) *metrics {
 	transactions := measure("database_transaction_duration_seconds", "Time from a transaction's begin to its end.", ofStatements, "outcome")
 	for _, outcome := range database.Outcomes() {
 		m.transactions[outcome] = transactions.WithLabelValues(string(outcome))
+	}
+	for _, result := range []string{"sent", "retried", "refused", "expired"} {
+		m.mails.WithLabelValues(result)
 	}
 	for _, action := range audit.Actions() { // so that the first event of an action shows as an increase
 		m.events.WithLabelValues(string(action))

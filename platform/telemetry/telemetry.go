@@ -84,6 +84,14 @@ func (t *Telemetry) WatchBackups(newest func() time.Time, failures func() int64,
 	watchBackups(t.registry, newest, failures, interval)
 }
 
+// WatchMail adds the metrics of the mail queue: how many mails wait, and how old the oldest
+// is.
+func (t *Telemetry) WatchMail(state func(context.Context) (pending int64, oldest time.Duration, err error)) {
+	if t != nil && t.metrics != nil {
+		t.registry.MustRegister(newMailQueue(state))
+	}
+}
+
 // Watch adds the metrics that are read at each scrape. A gauge of anything else that
 // the kernel keeps belongs here as well.
 func (t *Telemetry) Watch(db *database.DB, hasher *password.Hasher) {

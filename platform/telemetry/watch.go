@@ -102,6 +102,41 @@ func (f *files) Describe(to chan<- *prometheus.Desc) {
 	to <- f.diskFree
 }
 
+// mailQueue collects the state of the mail queue at each scrape.
+type mailQueue struct {
+	state           func(context.Context) (pending int64, oldest time.Duration, err error)
+	pending, oldest *prometheus.Desc
+}
+
+func newMailQueue(state func(context.Context) (int64, time.Duration, error)) *mailQueue {
+	describe := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "mail", name), help, nil, nil)
+	}
+	return &mailQueue{
+		state:   state,
+		pending: describe("pending", "Mails that wait to be sent."),
+		oldest:  describe("oldest_pending_seconds", "Age of the oldest of them, 0 if none waits."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (q *mailQueue) Describe(to chan<- *prometheus.Desc) {
+	to <- q.pending
+	to <- q.oldest
+}
+
+// Collect implements prometheus.Collector.
+func (q *mailQueue) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	pending, oldest, err := q.state(ctx)
+	if err != nil {
+		return // the rest of the scrape is still useful
+	}
+	to <- prometheus.MustNewConstMetric(q.pending, prometheus.GaugeValue, float64(pending))
+	to <- prometheus.MustNewConstMetric(q.oldest, prometheus.GaugeValue, oldest.Seconds())
+}
+
 // lookTimeout is how long a scrape waits while all connections are in use.
 const lookTimeout = time.Second
 
