@@ -12,7 +12,8 @@ import (
 //
 // A log-in begins one session. A switch to another organization begins a branch of the
 // log-in: a session with its own refresh tokens, so that each tab of a browser can stay in
-// its organization. The sessions of a log-in end together.
+// its organization. The sessions of a log-in end together, but a new password keeps the one
+// that chose it.
 type session struct {
 	ID             uuid.UUID `gorm:"primaryKey"`
 	UserID         uuid.UUID

@@ -69,7 +69,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "switchOrganization", Summary: "Get tokens for another organization",
 		Description: "The new tokens, and those that they are refreshed to, are for that organization. They belong to the same session: a log-out ends them too. " +
 			"The tokens of the request stay valid in their own organization, for other tabs. " +
-			"After many switches, the refresh tokens of the session that were used longest ago become invalid.",
+			"A session has the tokens of at most 100 switches: a further one ends those that were used longest ago. A switch to the organization that is active already changes nothing, and returns the current refresh token.",
 		Refusals: httpapi.Refusals(access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive),
 	})
 	httpapi.Post(r, "/auth/logout", access.SignedIn(), m.logOut, httpapi.Doc{

@@ -293,17 +293,8 @@ func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tok
 	if err := svc.checkMayActIn(ctx, caller.UserID, in.OrganizationID); err != nil {
 		return tokenView{}, err
 	}
-	current, err := svc.sessions.find(ctx, caller.SessionID, caller.UserID)
-	switch {
-	case err != nil:
-		return tokenView{}, err
-	case current == nil:
-		return tokenView{}, access.ErrInvalidToken
-	case current.OrganizationID.Valid && current.OrganizationID.UUID == in.OrganizationID:
-		return svc.tokensOf(ctx, *current) // nothing changes
-	}
 	var s session
-	err = svc.db.InTx(ctx, func(ctx context.Context) (err error) {
+	err := svc.db.InTx(ctx, func(ctx context.Context) (err error) {
 		if s, err = svc.sessions.branch(ctx, caller.UserID, caller.SessionID, in.OrganizationID); err == nil {
 			svc.gate.WrittenBy(ctx, s.ID)
 		}
@@ -312,11 +303,7 @@ func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tok
 	if err != nil {
 		return tokenView{}, err
 	}
-	return svc.tokensOf(ctx, s)
-}
-
-func (svc *Service) tokensOf(ctx context.Context, s session) (tokenView, error) {
-	p, err := svc.store.find(ctx, s.UserID)
+	p, err := svc.store.find(ctx, caller.UserID)
 	if err != nil {
 		return tokenView{}, err
 	}

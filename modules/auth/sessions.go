@@ -199,33 +199,39 @@ func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID u
 }
 
 // branch begins a session in another organization, in the log-in of the given session and
-// with the same end. It deletes the sessions of the log-in that were used longest ago, if
-// there are too many, but not the first and not the given one. The given session must be
-// live: otherwise the log-in may have ended.
-func (k *Sessions) branch(ctx context.Context, userID, from, organizationID uuid.UUID) (session, error) {
+// with the same end. If that is the organization of the given session, it returns that
+// session: whoever asks shares its tokens, and reuse gives a thief away. branch deletes the
+// sessions of the log-in that were used longest ago, if there are too many, but not the
+// first and not the given one. It refuses a session that is not live, because its log-in
+// may have ended (invalid_token).
+func (k *Sessions) branch(ctx context.Context, userID, from, organizationID uuid.UUID) (s session, err error) {
 	if err := k.lock(ctx, userID); err != nil { // mutant: branch-lock
-		return session{}, err
+		return s, err
 	}
-	now := k.now()
-	s := session{UserID: userID, OrganizationID: uuid.NullUUID{UUID: organizationID, Valid: true}, LoginID: uuid.NullUUID{Valid: true}, CreatedAt: now}
-	err := k.db.Row(ctx, "SELECT COALESCE(login_id, id), expires_at FROM sessions WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?",
-		from, userID, now).Scan(&s.LoginID.UUID, &s.ExpiresAt)
-	if database.IsNotFound(err) {
+	current, err := k.find(ctx, from, userID)
+	switch {
+	case err != nil:
+		return s, err
+	case current == nil:
 		return s, access.ErrInvalidToken
+	case current.OrganizationID.Valid && current.OrganizationID.UUID == organizationID:
+		return *current, nil
 	}
-	if err != nil {
-		return s, fmt.Errorf("find session: %w", err)
-	}
+	login := current.login()
 	err = k.db.Queue(ctx, `DELETE FROM sessions WHERE login_id = ? AND id NOT IN (SELECT b.id FROM sessions b WHERE b.login_id = ?
-		ORDER BY CASE WHEN b.id = ? THEN 0 ELSE 1 END, b.rotated_at DESC, b.id DESC LIMIT ?)`, s.LoginID.UUID, s.LoginID.UUID, from, mostSessions-2)
+		ORDER BY CASE WHEN b.id = ? THEN 0 ELSE 1 END, b.rotated_at DESC, b.id DESC LIMIT ?)`, login, login, from, mostSessions-2)
 	if err != nil {
 		return s, fmt.Errorf("delete old branches: %w", err)
 	}
-	if s, err = k.insert(ctx, s); err != nil {
+	s, err = k.insert(ctx, session{
+		UserID: userID, LoginID: uuid.NullUUID{UUID: login, Valid: true}, OrganizationID: uuid.NullUUID{UUID: organizationID, Valid: true},
+		CreatedAt: k.now(), ExpiresAt: current.ExpiresAt,
+	})
+	if err != nil {
 		return s, fmt.Errorf("begin branch: %w", err)
 	}
 	return s, k.trail.Record(ctx, audit.Event{Action: audit.SessionSwitched, UserID: userID, Details: map[string]string{
-		"session_id": s.LoginID.UUID.String(), "branch_id": s.ID.String(), "organization_id": organizationID.String(),
+		"session_id": login.String(), "branch_id": s.ID.String(), "organization_id": organizationID.String(),
 	}})
 }
 
