@@ -10,7 +10,6 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
-	"guildhall/platform/database"
 	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/ratelimit"
@@ -45,9 +44,7 @@ func (svc *Service) addMembers(ctx context.Context, in addManyInput) (answer htt
 		answer, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/organizations/"+in.OrganizationID.String()+"/members", view)
 		return err
 	})
-	if database.IsDuplicate(err) { // at SERIALIZABLE, the snapshot may be older than the lock
-		err = errAlreadyMember
-	}
+	err = orAlreadyMember(err)
 	var refused *fault.Error
 	if errors.As(err, &refused) { // which rolled back the transaction
 		err = errors.Join(err, svc.refund(ctx, attempt, unknown), svc.recordRefused(ctx, in, unknown))

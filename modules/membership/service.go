@@ -74,7 +74,10 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 		return answer, httpapi.Invalid("body", fault.UserOrEmail)
 	}
 	attempt := ratelimit.Demand{Policy: adding, Key: access.From(ctx).UserID.String()}
-	err = svc.counting(ctx, attempt, func(ctx context.Context) error {
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.limits.Take(ctx, attempt); err != nil {
+			return err
+		}
 		userID, err := svc.store.idOf(ctx, in)
 		if err != nil {
 			return err
@@ -86,26 +89,22 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 		answer, err = created(ctx, "members", view)
 		return err
 	})
-	return answer, err
-}
-
-// counting adds people in a transaction that also counts the attempt.
-func (svc *Service) counting(ctx context.Context, attempt ratelimit.Demand, add func(context.Context) error) error {
-	err := svc.db.InTx(ctx, func(ctx context.Context) error {
-		if err := svc.limits.Take(ctx, attempt); err != nil {
-			return err
-		}
-		return add(ctx)
-	})
-	if database.IsDuplicate(err) { // at SERIALIZABLE, the snapshot may be older than the lock
-		err = errAlreadyMember
-	}
+	err = orAlreadyMember(err)
 	var refused *fault.Error
 	if errors.As(err, &refused) && !errors.Is(err, ratelimit.Refusal()) {
 		// The refusal rolled back the transaction, but the attempt must count.
 		if err := svc.limits.Take(ctx, attempt); err != nil {
-			return err
+			return answer, err
 		}
+	}
+	return answer, err
+}
+
+// orAlreadyMember returns the refusal for a member who was added in the meantime: at
+// SERIALIZABLE, the snapshot may be older than the lock.
+func orAlreadyMember(err error) error {
+	if database.IsDuplicate(err) {
+		return errAlreadyMember
 	}
 	return err
 }
