@@ -207,7 +207,7 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.Config.Mail.Transport == string(mail.Mailbox) {
+	if k.Mail.InMailbox() {
 		pages, err := k.Mail.MailboxHandler()
 		if err != nil {
 			return nil, err

@@ -30,7 +30,7 @@ func mailTestCommand() *cobra.Command {
 				return fmt.Errorf("the mail was not sent: %w", err)
 			}
 			where := "the SMTP server has accepted the mail; if it does not arrive, look for bounces"
-			if g.Config.Mail.Transport == string(mail.Mailbox) {
+			if g.Mail.InMailbox() {
 				where = "the mail is in the development mailbox: " + g.Config.LinkBase() + mail.MailboxPath
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), where)

@@ -22,7 +22,7 @@ func (o Options) mail(ctx context.Context) Finding {
 	if o.Mail == nil || !o.Mail.Configured() {
 		return Finding{Note, name, "none is sent", "set MAIL_TRANSPORT=smtp"}
 	}
-	if o.Config.Mail.Transport == string(mail.Mailbox) {
+	if o.Mail.InMailbox() {
 		return Finding{Note, name, "is shown at " + mail.MailboxPath + " and not sent", ""}
 	}
 	q, err := o.Mail.State(ctx)

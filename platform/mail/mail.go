@@ -92,6 +92,9 @@ func NewOutbox(db *database.DB, ring *keyring.Keyring, o Options) (*Outbox, erro
 // Configured reports whether mail can be sent.
 func (o *Outbox) Configured() bool { return o.options.Transport != None && o.options.Transport != "" }
 
+// InMailbox reports whether mails are shown in the development mailbox, and not sent.
+func (o *Outbox) InMailbox() bool { return o.options.Transport == Mailbox }
+
 // Send stores a mail, within the caller's transaction if there is one. It refuses if no
 // mail can be sent (mail_not_configured).
 func (o *Outbox) Send(ctx context.Context, m Mail) error {
@@ -107,7 +110,7 @@ func (o *Outbox) Send(ctx context.Context, m Mail) error {
 	switch {
 	case m.To == "":
 		state = decoy
-	case o.options.Transport == Mailbox:
+	case o.InMailbox():
 		state = kept
 	}
 	err = o.db.InTx(ctx, func(ctx context.Context) error {

@@ -43,10 +43,10 @@ type shown struct {
 // Age is the time of the mail for people.
 func (s shown) Age() string { return s.At.Format("15:04:05") }
 
-// latest returns the newest mails in the mailbox, to one address or to all.
-func (o *Outbox) latest(ctx context.Context, to string) ([]shown, error) {
+// latest returns the newest mails in the mailbox that satisfy a condition.
+func (o *Outbox) latest(ctx context.Context, which string, args ...any) ([]shown, error) {
 	rows, err := o.db.Rows(database.ForAll(ctx), `SELECT id, recipient, kind, locale, created_at, payload FROM mail_outbox
-		WHERE state = '`+kept+`' ORDER BY created_at DESC, id DESC LIMIT 500`)
+		WHERE state = '`+kept+`'`+which+` ORDER BY created_at DESC, id DESC LIMIT 500`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +62,6 @@ func (o *Outbox) latest(ctx context.Context, to string) ([]shown, error) {
 	}
 	list := []shown{}
 	for _, r := range found {
-		if to != "" && canonical(r.To) != canonical(to) {
-			continue
-		}
 		data, err := o.open(r.ID, r.payload)
 		if err != nil { // of a deleted secret: nobody can read it
 			continue
@@ -147,7 +144,11 @@ type mailboxPages struct {
 
 func (m *mailboxPages) list(w http.ResponseWriter, r *http.Request) {
 	to := r.URL.Query().Get("to")
-	mails, err := m.outbox.latest(r.Context(), to)
+	which, args := "", []any(nil)
+	if to != "" {
+		which, args = " AND LOWER(recipient) = ?", []any{canonical(to)}
+	}
+	mails, err := m.outbox.latest(r.Context(), which, args...)
 	if err != nil {
 		m.fail(w, err)
 		return
@@ -177,18 +178,21 @@ func (m *mailboxPages) rendered(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *mailboxPages) find(w http.ResponseWriter, r *http.Request) (shown, bool) {
-	mails, err := m.outbox.latest(r.Context(), "")
+	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
-		m.fail(w, err)
+		http.NotFound(w, r)
 		return shown{}, false
 	}
-	for _, mail := range mails {
-		if mail.ID.String() == r.PathValue("id") {
-			return mail, true
-		}
+	mails, err := m.outbox.latest(r.Context(), " AND id = ?", id)
+	switch {
+	case err != nil:
+		m.fail(w, err)
+		return shown{}, false
+	case len(mails) == 0:
+		http.NotFound(w, r)
+		return shown{}, false
 	}
-	http.NotFound(w, r)
-	return shown{}, false
+	return mails[0], true
 }
 
 func (m *mailboxPages) page(w http.ResponseWriter, name string, data any) {
