@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"guildhall/platform/fault"
@@ -80,10 +81,5 @@ func entityTags(fields []string) []string {
 }
 
 func matches(tags []string, current string) bool {
-	for _, tag := range tags {
-		if tag == current || tag == "*" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(tags, current) || slices.Contains(tags, "*")
 }
