@@ -96,13 +96,19 @@ func (l *litestream) restore() (string, error) {
 }
 
 // synced waits until a restore has all of the organizations, and returns its file.
+// Until then the file may be malformed: Litestream copies the database during writes, and
+// uploads the changes that make the copy consistent after it.
 func (l *litestream) synced(names map[string]bool) string {
 	l.t.Helper()
 	var last any
 	for range 200 {
 		file, err := l.restore()
+		var there map[string]bool
 		if err == nil {
-			missing := without(names, namesIn(l.t, file))
+			there, err = namesIn(file)
+		}
+		if err == nil {
+			missing := without(names, there)
 			if len(missing) == 0 {
 				return file
 			}
@@ -116,26 +122,23 @@ func (l *litestream) synced(names map[string]bool) string {
 }
 
 // namesIn returns the names of the organizations in a file that no process has open.
-func namesIn(t testing.TB, file string) map[string]bool {
-	t.Helper()
+func namesIn(file string) (map[string]bool, error) {
 	db, err := database.Open(context.Background(), database.Options{File: file})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer db.Close()
 	rows, err := db.Conn(everything).Raw("SELECT name FROM organizations").Rows()
 	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := database.Collect(rows, func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
-	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	names := map[string]bool{}
-	for _, name := range list {
+	_, err = database.Collect(rows, func(scan func(...any) error) (name string, err error) {
+		err = scan(&name)
 		names[name] = true
-	}
-	return names
+		return name, err
+	})
+	return names, err
 }
 
 func without(all, these map[string]bool) (missing []string) {
@@ -229,7 +232,10 @@ func TestLitestream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	there := namesIn(t, left)
+	there, err := namesIn(left)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if missing := without(names, there); len(missing) > 0 {
 		t.Errorf("lost, though it had been replicated: %v", missing)
 	}
