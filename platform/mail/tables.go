@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"guildhall/platform/database"
 	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
 )
@@ -19,15 +18,8 @@ const sweepBatch = 1000
 
 // Migrations returns the migrations of the outbox's tables.
 func Migrations() []migrate.Migration {
-	one := func(id, up, down string) migrate.Migration {
-		return migrate.Migration{
-			ID:   id,
-			Up:   func(database.Driver) []string { return []string{up} },
-			Down: func(database.Driver) []string { return []string{down} },
-		}
-	}
 	return []migrate.Migration{
-		one("202611290300_mail_outbox", `CREATE TABLE mail_outbox (
+		migrate.One("202611290300_mail_outbox", `CREATE TABLE mail_outbox (
 			id uuid NOT NULL PRIMARY KEY,
 			recipient text,
 			kind text NOT NULL,
@@ -43,9 +35,9 @@ func Migrations() []migrate.Migration {
 			last_code text,
 			CONSTRAINT mail_outbox_recipient_known CHECK ((recipient IS NULL) = (state = 'decoy'))
 		)`, `DROP TABLE mail_outbox`),
-		one("202611290301_mail_outbox_due", `CREATE INDEX mail_outbox_due ON mail_outbox (next_at) WHERE state = 'pending'`, `DROP INDEX mail_outbox_due`),
-		one("202611290302_mail_outbox_by_age", `CREATE INDEX mail_outbox_by_age ON mail_outbox (created_at)`, `DROP INDEX mail_outbox_by_age`),
-		one("202611290303_mail_suppressions", `CREATE TABLE mail_suppressions (
+		migrate.One("202611290301_mail_outbox_due", `CREATE INDEX mail_outbox_due ON mail_outbox (next_at) WHERE state = 'pending'`, `DROP INDEX mail_outbox_due`),
+		migrate.One("202611290302_mail_outbox_by_age", `CREATE INDEX mail_outbox_by_age ON mail_outbox (created_at)`, `DROP INDEX mail_outbox_by_age`),
+		migrate.One("202611290303_mail_suppressions", `CREATE TABLE mail_suppressions (
 			address text NOT NULL PRIMARY KEY,
 			code text NOT NULL,
 			created_at timestamptz NOT NULL

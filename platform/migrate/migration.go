@@ -40,6 +40,21 @@ func KeyedBy(id, table, column string) Migration {
 	return Migration{ID: id, Up: key(column + ", id"), Down: key("id")}
 }
 
+// One returns a migration of one statement and the one that undoes it, the same on both
+// databases.
+func One(id, up, down string) Migration {
+	return Migration{
+		ID:   id,
+		Up:   func(database.Driver) []string { return []string{up} },
+		Down: func(database.Driver) []string { return []string{down} },
+	}
+}
+
+// Added returns a migration that adds a column: its name, type and constraints.
+func Added(id, table, column, definition string) Migration {
+	return One(id, fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", table, column, definition), fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", table, column))
+}
+
 // ListedBy returns a migration that creates an index for lists of a subject's rows, in
 // the order of their ids. PostgreSQL needs none, because the table's key begins with the
 // subject (KeyedBy).
