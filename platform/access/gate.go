@@ -164,7 +164,7 @@ func (g *Gate) decide(ctx context.Context, c *Caller, s Standing, named bool) er
 		default:
 			return g.refuseAbout(ctx, c, ErrPlatformAdminRequired)
 		}
-	case signedIn:
+	case signedIn, public: // public, if the rule recognizes callers
 		return g.decideNamed(c, s, named)
 	default:
 		return fmt.Errorf("access: rule %q can't be decided", c.rule)

@@ -30,7 +30,10 @@ func (r *Row[T]) scan() (value any, into []any) {
 // Reading returns a rule with which the gate reads the row, and a handler that gets it.
 func Reading[T, In, Out any](rule Rule, r *Row[T], handler func(context.Context, In, *T) (Out, error)) (Rule, func(context.Context, In) (Out, error)) {
 	rule.row = r
-	return rule, func(ctx context.Context, in In) (Out, error) { return handler(ctx, in, From(ctx).read.(*T)) }
+	return rule, func(ctx context.Context, in In) (Out, error) {
+		read, _ := From(ctx).read.(*T) // nil without a caller, whom the rule does not require
+		return handler(ctx, in, read)
+	}
 }
 
 // queryOf returns the gate's query for a rule.

@@ -19,6 +19,7 @@ type Rule struct {
 	orPlatformAdmin bool
 	orSelf          bool
 	withoutPerson   bool
+	orSignedIn      bool
 }
 
 type scope int8
@@ -68,6 +69,10 @@ func OverUser(least Role) Rule { return Rule{scope: overUser, min: least} }
 // Org routes act in the organization named in the path.
 func Org(least Role) Rule { return Rule{scope: pathOrg, min: least} }
 
+// OrSignedIn makes a Public rule authenticate a caller who sends an access token, and
+// refuse an invalid one: for a route that does more for them.
+func (r Rule) OrSignedIn() Rule { r.orSignedIn = true; return r }
+
 // OrPlatformAdmin admits platform administrators to a Self rule.
 func (r Rule) OrPlatformAdmin() Rule { r.orPlatformAdmin = true; return r }
 
@@ -95,6 +100,10 @@ func (r Rule) Declared() bool { return r.scope != undeclared }
 
 // IsPublic reports whether the route needs no credential.
 func (r Rule) IsPublic() bool { return r.scope == public }
+
+// Recognizes reports whether the gate authenticates callers who send an access token,
+// although the route needs none.
+func (r Rule) Recognizes() bool { return r.scope == public && r.orSignedIn }
 
 // InPath reports whether the path names the organization, which takes precedence over
 // X-Organization-ID and the token.
@@ -126,7 +135,12 @@ func (r Rule) Refusals() []*fault.Error {
 	membership := []*fault.Error{ErrOrganizationNotFound, ErrMembershipSuspended, ErrMembershipInactive}
 	var list []*fault.Error
 	switch r.scope {
-	case undeclared, public:
+	case public:
+		if r.orSignedIn {
+			return append(membership, ErrInvalidToken)
+		}
+		return nil
+	case undeclared:
 		return nil
 	case signedIn:
 		if r.standing {
@@ -164,6 +178,9 @@ func (r Rule) String() string {
 	var s string
 	switch r.scope {
 	case public:
+		if r.orSignedIn {
+			return "anyone; signed in for more"
+		}
 		return "anyone"
 	case signedIn:
 		return "signed in"

@@ -72,6 +72,10 @@ func (a *API) serveIdempotent(ctx context.Context, c *gin.Context, body []byte, 
 		return nil
 	}
 	if err = serve(idempotency.With(ctx, attempt)); err == nil {
+		if c.Writer.Status() == http.StatusAccepted { // nothing was created, so a repeated request tries again
+			a.release(ctx, attempt)
+			return nil
+		}
 		if !attempt.Kept {
 			panic("httpapi: " + c.FullPath() + " answered 201 without NewCreated")
 		}

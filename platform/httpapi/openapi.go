@@ -309,11 +309,18 @@ func (b *builder) add(op operation) error {
 	o.WithDescription(text)
 	oc.AddReqStructure(op.input)
 	o.Security = []map[string][]string{{}} // no credential is needed
-	if !op.rule.IsPublic() {
+	switch {
+	case op.rule.Recognizes():
+		o.Security = append(o.Security, map[string][]string{"bearer": {}}, map[string][]string{"password": {}})
+	case !op.rule.IsPublic():
 		o.Security = []map[string][]string{{"bearer": {}}, {"password": {}}}
 	}
 	status, body := success(op.output)
 	oc.AddRespStructure(body, openapi.WithHTTPStatus(status))
+	if p, may := op.output.(pending); may {
+		body, _ := p.pending()
+		oc.AddRespStructure(body, openapi.WithHTTPStatus(http.StatusAccepted))
+	}
 	if err := b.reflector.AddOperation(oc); err != nil {
 		return err
 	}
@@ -328,7 +335,7 @@ func (b *builder) finishRequest(o *openapi31.Operation, op operation) {
 	add := func(name string) {
 		o.Parameters = append(o.Parameters, openapi31.ParameterOrReference{Reference: &openapi31.Reference{Ref: "#/components/parameters/" + name}})
 	}
-	if !op.rule.IsPublic() && !op.rule.InPath() {
+	if (!op.rule.IsPublic() || op.rule.Recognizes()) && !op.rule.InPath() {
 		add("X-Organization-ID")
 	}
 	if _, creates := op.output.(creation); creates {
@@ -378,6 +385,10 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 	}
 	if slices.ContainsFunc(op.doc.Refusals, func(f *fault.Error) bool { return f.Kind == fault.TooManyRequests }) {
 		maps.Copy(ok.Headers, headerRefs("RateLimit", "RateLimit-Policy"))
+	}
+	if _, may := op.output.(pending); may {
+		accepted := responses[strconv.Itoa(http.StatusAccepted)].Response
+		accepted.Description, accepted.Headers = http.StatusText(http.StatusAccepted), headerRefs(requestIDHeader)
 	}
 	byStatus := map[int][]*fault.Error{}
 	for _, f := range op.refusals() {
@@ -465,6 +476,8 @@ func success(output any) (int, any) {
 	switch o := output.(type) {
 	case NoContent:
 		return http.StatusNoContent, nil
+	case issue:
+		return http.StatusCreated, o.issued()
 	case creation:
 		_, body := o.created()
 		return http.StatusCreated, body

@@ -115,12 +115,37 @@ type paged interface {
 	page() (items any, next *uuid.UUID, total *int64)
 }
 
+// Issued answers 201 with a secret for this client alone. Nothing has a URL that Location
+// could name, and no copy is kept for an Idempotency-Key: a repeated request issues another.
+type Issued[T any] struct{ Body T }
+
+func (i Issued[T]) issued() any { return i.Body }
+
+type issue interface{ issued() any }
+
+// MaybeCreated is Created, or 202 with what the client needs to complete the creation.
+type MaybeCreated[T, P any] struct {
+	Created[T]
+	Pending *P // nil: it is created
+}
+
+func (m MaybeCreated[T, P]) pending() (any, bool) { return m.Pending, m.Pending != nil }
+
+type pending interface{ pending() (any, bool) }
+
 type creation interface {
 	created() (location string, body any)
 }
 
 func respond(c *gin.Context, output any, versioned bool) error {
+	if p, may := output.(pending); may {
+		if body, is := p.pending(); is {
+			return writeJSON(c, http.StatusAccepted, body)
+		}
+	}
 	switch o := output.(type) {
+	case issue:
+		return writeJSON(c, http.StatusCreated, o.issued())
 	case NoContent:
 		c.Status(http.StatusNoContent)
 		c.Writer.WriteHeaderNow()

@@ -87,7 +87,7 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 		}
 		ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
 		defer cancel()
-		if !rule.IsPublic() {
+		if !rule.IsPublic() || rule.Recognizes() && len(c.Request.Header.Values("Authorization")) > 0 {
 			looking := gate.Begin(ctx)
 			caller, err := a.admit(looking, c, rule, names)
 			gate.End(looking, codeOf(err))
@@ -142,7 +142,7 @@ func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h h
 // withInfo returns the request's context with the request.Info for modules.
 func withInfo(c *gin.Context) context.Context {
 	return request.With(c.Request.Context(), request.Info{
-		ID: requestID(c), Address: c.ClientIP(), Client: c.Request.UserAgent(),
+		ID: requestID(c), Address: c.ClientIP(), Client: c.Request.UserAgent(), Locale: localeOf(c.Request.Header),
 	}, c.Writer.Header())
 }
 

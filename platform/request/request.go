@@ -14,6 +14,7 @@ type Info struct {
 	ID      string // X-Request-ID
 	Address string // of the client: the peer's, or the one that a trusted proxy reports
 	Client  string // the User-Agent, at most 255 characters
+	Locale  string // the language that the client prefers, of those that there are; empty if it names none
 
 	header http.Header
 }
