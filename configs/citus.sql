@@ -47,5 +47,6 @@ SELECT create_distributed_table('audit_events', 'chain_id', colocate_with => 'or
 
 SELECT create_distributed_table('idempotency_keys', 'id', colocate_with => 'none');
 SELECT create_distributed_table('rate_limits', 'key', colocate_with => 'none');
+SELECT create_distributed_table('challenges', 'id', colocate_with => 'none');
 SELECT create_distributed_table('mail_outbox', 'id', colocate_with => 'none');
 SELECT create_distributed_table('mail_suppressions', 'address', colocate_with => 'none');

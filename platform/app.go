@@ -44,6 +44,7 @@ type Kernel struct {
 	Tokens *token.Service
 	Hasher *password.Hasher
 	Mail   *mail.Outbox
+	Sealer *keyring.Sealer // of what modules store encrypted
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -124,6 +125,10 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 	if err != nil {
 		return nil, err
 	}
+	sealer, err := ring.Sealer("modules")
+	if err != nil {
+		return nil, err
+	}
 	hashing := password.Options{
 		Parameters: cfg.PasswordHashParameters, Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue,
 	}
@@ -138,6 +143,7 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 		Trail:     audit.New(db, o.Now, access.ActorOf),
 		Hasher:    password.New(hashing),
 		Mail:      outbox,
+		Sealer:    sealer,
 		Telemetry: o.Telemetry,
 	}
 	k.Trail.OnRecorded(k.Telemetry.Recorded)

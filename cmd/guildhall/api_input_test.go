@@ -16,13 +16,18 @@ import (
 // them.
 func goodBodies(ada, grace *actor) map[string]map[string]any {
 	return map[string]map[string]any{
-		"POST /auth/register":                                               body("email", "new@example.com", "password", password, "name", "New", "organization_name", "New"),
-		"POST /auth/token":                                                  body("username", ada.email, "password", password, "grant_type", "password", "organization_id", ada.organization, "refresh_token", "x"),
+		"POST /auth/register":                                               body("email", "new@example.com", "password", password, "name", "New", "organization_name", "New", "locale", "de"),
+		"POST /auth/token":                                                  body("username", ada.email, "password", password, "grant_type", "password", "organization_id", ada.organization, "refresh_token", "x", "challenge_token", "x", "code", "12345678", "link_token", "x"),
+		"POST /auth/challenges":                                             body("purpose", "reset_password", "email", "new@example.com", "new_email", "new@example.com"),
+		"POST /auth/password-reset":                                         body("challenge_token", "x", "code", "12345678", "link_token", "x", "new_password", "five boxing wizards"),
+		"POST /auth/email-confirmation":                                     body("challenge_token", "x", "code", "12345678", "link_token", "x"),
+		"POST /auth/step-up":                                                body("password", password, "challenge_token", "x", "code", "12345678", "link_token", "x"),
+		"POST /auth/disavow":                                                body("link_token", "x"),
 		"POST /auth/refresh":                                                body("refresh_token", ada.refresh, "grant_type", "refresh_token", "organization_id", ada.organization),
 		"POST /auth/switch-organization":                                    body("organization_id", ada.organization),
 		"POST /auth/logout":                                                 body("all", true),
 		"PATCH /users/:user_id/password":                                    body("old_password", password, "new_password", "five boxing wizards"),
-		"PATCH /users/:user_id/profile":                                     body("name", "Ada", "bio", "x", "avatar_url", "https://example.com/a.png"),
+		"PATCH /users/:user_id/profile":                                     body("name", "Ada", "bio", "x", "avatar_url", "https://example.com/a.png", "locale", "de"),
 		"POST /users/:user_id/activate":                                     body("scope", "organization"),
 		"POST /users/:user_id/deactivate":                                   body("scope", "organization"),
 		"POST /users/:user_id/suspend":                                      body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z", "scope", "organization"),
@@ -47,7 +52,7 @@ func goodBodies(ada, grace *actor) map[string]map[string]any {
 
 // nullable are the members that null clears.
 var nullable = map[string]bool{
-	"PATCH bio": true, "PATCH avatar_url": true, "PATCH suspended_until": true,
+	"PATCH bio": true, "PATCH avatar_url": true, "PATCH suspended_until": true, "PATCH locale": true,
 	"POST organization_name": true, // founds none
 }
 

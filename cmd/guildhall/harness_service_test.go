@@ -119,6 +119,7 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 		RefreshRotation: true, RefreshGrace: 10 * time.Second,
 		SessionRetention: 30 * 24 * time.Hour, IdempotencyRetention: 24 * time.Hour,
 		LogClientAddress:   true,
+		StepUpMaxAge:       10 * time.Minute,
 		EnableRegistration: true, PasswordHashQueue: 1000, DrainTimeout: 5 * time.Second,
 		CORSOrigins: []string{"https://app.example.com"},
 	}

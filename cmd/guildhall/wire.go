@@ -40,9 +40,13 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 	users.Connect(memberships.AddToOrganization, organizations.ArchiveWithOwner)
 	auths := auth.NewService(auth.Dependencies{
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Hasher: k.Hasher, Tokens: k.Tokens, Sessions: sessions,
-		Users: users, Organizations: organizations, Limits: k.Limits, Meter: k.Telemetry, Now: k.Now,
+		Users: users, Organizations: organizations, Limits: k.Limits, Mail: k.Mail, Sealer: k.Sealer, Meter: k.Telemetry, Now: k.Now,
 	}, auth.Options{
 		Registration:     cfg.EnableRegistration,
+		ConfirmEmail:     cfg.ConfirmEmail,
+		LogInByEmail:     cfg.LogInByEmail,
+		LinkBase:         cfg.LinkBase(),
+		StepUpMaxAge:     cfg.StepUpMaxAge,
 		Rotation:         cfg.RefreshRotation,
 		Grace:            cfg.RefreshGrace,
 		SessionLifetime:  cfg.RefreshTokenTTL,

@@ -12,6 +12,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/mail"
 	"guildhall/platform/password"
 )
 
@@ -61,6 +62,12 @@ func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen f
 			return err
 		}
 		if err := c.svc.sessions.EndAll(ctx, userID, "password_changed"); err != nil {
+			return err
+		}
+		if err := c.svc.store.endChallenges(ctx, userID, c.svc.now()); err != nil {
+			return err
+		}
+		if err := c.svc.notify(ctx, p, mail.PasswordChanged, mail.Data{}, undoing{}); err != nil {
 			return err
 		}
 		return c.Unlock(ctx, userID)

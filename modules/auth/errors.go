@@ -12,6 +12,11 @@ var (
 	errRefreshTokenReused   = fault.New(fault.Unauthenticated, "refresh_token_reused", "This refresh token was used before, so its session has been ended. Log in again.")
 	errUnsupportedGrantType = fault.New(fault.Invalid, "unsupported_grant_type", "This grant type is not supported.")
 	errSessionNotFound      = fault.New(fault.NotFound, "session_not_found", "You have no such session.")
+	errInvalidChallenge     = fault.New(fault.Unauthenticated, "invalid_challenge", "The code or the link is wrong, was used before or has expired. Ask for a new one.")
+	errStepUpRequired       = fault.New(fault.Unauthenticated, "step_up_required", "Your log-in is too long ago for this. Confirm that it is you, then repeat the request.")
+	errLogInByEmailDisabled = fault.New(fault.Forbidden, "log_in_by_email_disabled", "Log-in by email is turned off.")
+	errAlreadyVerified      = fault.New(fault.Conflict, "already_verified", "This email address is already confirmed.")
+	errEmailNotVerified     = fault.New(fault.Forbidden, "email_not_verified", "Confirm your email address first.")
 	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The old password is wrong.")
 
 	// A refusal by Users, declared for the OpenAPI document.

@@ -18,8 +18,12 @@ func (h handlers) token(ctx context.Context, in tokenInput) (tokenView, error) {
 		return h.logIn(ctx, in)
 	case refreshGrant:
 		return h.refresh(ctx, refreshInput{RefreshToken: *in.RefreshToken, OrganizationID: in.OrganizationID})
+	case challengeGrant:
+		view, err := h.logInByChallenge(ctx, in.proof(), optional(in.OrganizationID))
+		h.meter.LoggedIn(logInResult(err))
+		return view, err
 	default:
-		return tokenView{}, unsupportedGrantType(string(passwordGrant), string(refreshGrant))
+		return tokenView{}, unsupportedGrantType(string(passwordGrant), string(refreshGrant), string(challengeGrant))
 	}
 }
 

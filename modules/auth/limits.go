@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/access"
 	"guildhall/platform/field"
 	"guildhall/platform/ratelimit"
 	"guildhall/platform/request"
@@ -25,7 +26,13 @@ var (
 	perEmail    = ratelimit.Policy{Name: "account", Burst: 100, Interval: 15 * time.Minute, Silent: true}
 	registering = ratelimit.Policy{Name: "registration", Burst: 30, Interval: 10 * time.Second}
 	changing    = ratelimit.Policy{Name: "password-change", Burst: 5, Interval: 30 * time.Second}
-	refreshing  = ratelimit.Policy{Name: "refresh", Burst: 60, Interval: time.Second}
+	// Mails to one address, whoever asks for them, and requests for mails by one client.
+	mailing     = ratelimit.Policy{Name: "mail", Burst: 10, Interval: 6 * time.Minute}
+	challenging = ratelimit.Policy{Name: "challenge", Burst: 30, Interval: 10 * time.Second}
+	// Guesses of the codes in mails to one address. Links are not limited: a flood of wrong
+	// codes does not keep a person from their link.
+	guessing   = ratelimit.Policy{Name: "code", Burst: 10, Interval: 3 * time.Minute}
+	refreshing = ratelimit.Policy{Name: "refresh", Burst: 60, Interval: time.Second}
 )
 
 type limits struct {
@@ -88,6 +95,8 @@ func (l limits) against(p person, addresses []string) []counted {
 	}
 	return append(list,
 		counted{ratelimit.Demand{Policy: perEmail, Key: email}, ""},
+		counted{ratelimit.Demand{Policy: mailing, Key: email}, ""},
+		counted{ratelimit.Demand{Policy: guessing, Key: email}, ""},
 		counted{ratelimit.Demand{Policy: changing, Key: p.id.String()}, ""})
 }
 
@@ -127,6 +136,25 @@ func (l limits) register(ctx context.Context) error {
 
 func (l limits) changePassword(ctx context.Context, userID uuid.UUID) error {
 	return l.kept.Take(ctx, ratelimit.Demand{Policy: changing, Key: userID.String()})
+}
+
+// challenge counts a mail to an address. A caller who is signed in has a limit of their own,
+// which counts the mails to all addresses that they name.
+func (l limits) challenge(ctx context.Context, canonicalEmail string) error {
+	demands := []ratelimit.Demand{{Policy: challenging, Key: address(ctx)}, {Policy: mailing, Key: canonicalEmail}}
+	if caller := access.From(ctx).UserID; caller != uuid.Nil {
+		demands = append(demands, ratelimit.Demand{Policy: mailing, Key: caller.String()})
+	}
+	return l.kept.Take(ctx, demands...)
+}
+
+// code counts a guess of a code that an address got.
+func (l limits) code(ctx context.Context, canonicalEmail string) error {
+	return l.kept.Take(ctx, ratelimit.Demand{Policy: guessing, Key: canonicalEmail})
+}
+
+func (l limits) codeAccepted(ctx context.Context, canonicalEmail string) error {
+	return l.kept.Reset(ctx, ratelimit.Demand{Policy: guessing, Key: canonicalEmail})
 }
 
 // mostRefreshes is how many refreshes of a session the limit allows within a time.

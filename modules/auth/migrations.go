@@ -78,5 +78,30 @@ func migrations() []migrate.Migration {
 			return []string{`CREATE INDEX sessions_of_login ON sessions (login_id) WHERE login_id IS NOT NULL`}
 		},
 		Down: func(database.Driver) []string { return []string{`DROP INDEX sessions_of_login`} },
-	}}
+	},
+		migrate.Added("202611290610_auth_session_amr", "sessions", "amr", "text NOT NULL DEFAULT ''"),
+		migrate.Added("202611290611_auth_session_aal", "sessions", "aal", "bigint NOT NULL DEFAULT 1"),
+		migrate.Added("202611290612_auth_session_authenticated", "sessions", "authenticated_at", "timestamptz"),
+		migrate.One("202611290613_auth_challenges", `CREATE TABLE challenges (
+			id uuid NOT NULL PRIMARY KEY,
+			purpose text NOT NULL,
+			user_id uuid REFERENCES users (id),
+			session_id uuid,
+			email_canonical text NOT NULL,
+			token_hash text,
+			link_hash text,
+			code_mac text,
+			payload text,
+			attempts bigint NOT NULL CONSTRAINT challenges_attempts_limited CHECK (attempts BETWEEN 0 AND 5),
+			created_at timestamptz NOT NULL,
+			expires_at timestamptz NOT NULL,
+			consumed_at timestamptz,
+			CONSTRAINT challenges_answerable CHECK (token_hash IS NOT NULL OR link_hash IS NOT NULL)
+		)`, `DROP TABLE challenges`),
+		migrate.One("202611290614_auth_challenges_by_token", `CREATE UNIQUE INDEX challenges_by_token ON challenges (token_hash) WHERE token_hash IS NOT NULL`, `DROP INDEX challenges_by_token`),
+		migrate.One("202611290615_auth_challenges_by_link", `CREATE UNIQUE INDEX challenges_by_link ON challenges (link_hash) WHERE link_hash IS NOT NULL`, `DROP INDEX challenges_by_link`),
+		migrate.One("202611290616_auth_challenges_of_user", `CREATE INDEX challenges_of_user ON challenges (user_id) WHERE user_id IS NOT NULL AND consumed_at IS NULL`, `DROP INDEX challenges_of_user`),
+		migrate.One("202611290617_auth_challenges_of_email", `CREATE INDEX challenges_reserving ON challenges (email_canonical) WHERE purpose = 'disavow' AND consumed_at IS NULL`, `DROP INDEX challenges_reserving`),
+		migrate.One("202611290618_auth_challenges_by_end", `CREATE INDEX challenges_by_end ON challenges (expires_at)`, `DROP INDEX challenges_by_end`),
+	}
 }

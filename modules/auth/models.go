@@ -28,6 +28,10 @@ type session struct {
 	Client         string
 	RevokedAt      *time.Time
 	RevokedReason  *string
+
+	AMR             methods    `gorm:"column:amr"` // what the person proved
+	AAL             int        `gorm:"column:aal"` // the assurance of that (NIST SP 800-63B)
+	AuthenticatedAt *time.Time // when they proved it last; nil in a session of an earlier release
 }
 
 func (session) TableName() string { return "sessions" }
@@ -38,6 +42,14 @@ func (s *session) login() uuid.UUID {
 		return s.LoginID.UUID
 	}
 	return s.ID
+}
+
+// authenticatedAt returns when the person proved who they are last.
+func (s *session) authenticatedAt() *time.Time {
+	if s.AuthenticatedAt == nil {
+		return &s.CreatedAt
+	}
+	return s.AuthenticatedAt
 }
 
 // issuedAt returns when the current generation began.

@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,9 +9,10 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
-	"guildhall/platform/fault"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/keyring"
+	"guildhall/platform/mail"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
 	"guildhall/platform/token"
@@ -23,7 +22,13 @@ import (
 type Users interface {
 	// Register creates an account within the caller's transaction. It refuses an email
 	// address that has an account (email_taken).
-	Register(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error)
+	Register(ctx context.Context, email, canonicalEmail, name string, locale *field.Locale) (uuid.UUID, error)
+	// Verify marks the address of an account as proved, within the caller's transaction. It
+	// returns false if it was already.
+	Verify(ctx context.Context, id uuid.UUID) (bool, error)
+	// ChangeEmail replaces the address of an account, within the caller's transaction. It
+	// refuses an address that has another account (email_taken).
+	ChangeEmail(ctx context.Context, id uuid.UUID, email, canonicalEmail string, verifiedAt *time.Time) error
 }
 
 // Organizations creates organizations.
@@ -42,6 +47,10 @@ type Meter interface {
 // Options are the configured rules.
 type Options struct {
 	Registration    bool
+	ConfirmEmail    bool // an account is created when its address is proved
+	LogInByEmail    bool // a code from a mail is enough to log in
+	LinkBase        string
+	StepUpMaxAge    time.Duration // how long a log-in allows what needs a recent one
 	Rotation        bool
 	Grace           time.Duration // how long a superseded refresh token is still accepted
 	SessionLifetime time.Duration
@@ -61,6 +70,8 @@ type Dependencies struct {
 	Users         Users
 	Organizations Organizations
 	Limits        *ratelimit.Store
+	Mail          *mail.Outbox
+	Sealer        *keyring.Sealer
 	Meter         Meter
 	Now           func() time.Time
 }
@@ -75,6 +86,8 @@ type Service struct {
 	sessions      *Sessions
 	users         Users
 	organizations Organizations
+	mail          *mail.Outbox
+	sealer        *keyring.Sealer // of what is stored with challenges
 	meter         Meter
 	options       Options
 	now           func() time.Time
@@ -88,174 +101,7 @@ func NewService(d Dependencies, options Options) *Service {
 	return &Service{
 		db: d.DB, gate: d.Gate, trail: d.Trail, hasher: d.Hasher, tokens: d.Tokens, sessions: d.Sessions,
 		users: d.Users, organizations: d.Organizations, meter: d.Meter, options: options, now: d.Now, store: store,
-		limits: newLimits(d.Limits, store, d.Now),
-	}
-}
-
-// register creates an account, unless declined with its first organization, and logs the
-// person in, in one transaction. Hashing is slow, so it comes before the transaction. It refuses an email
-// address that has an account (email_taken), an unsuitable password, and any request while
-// registration is disabled.
-func (svc *Service) register(ctx context.Context, in registerInput) (created httpapi.Created[tokenView], err error) {
-	if !svc.options.Registration {
-		return created, errRegistrationDisabled
-	}
-	if err := svc.hasher.Ready(); err != nil {
-		return created, err
-	}
-	if err := svc.limits.register(ctx); err != nil {
-		return created, err
-	}
-	if problem := password.Check(string(in.Password), string(in.Email)); problem != nil {
-		return created, httpapi.Invalid("body.password", problem)
-	}
-	hash, err := svc.hasher.Hash(ctx, string(in.Password))
-	if err != nil {
-		return created, err
-	}
-	founds := field.NameOf(string(in.Name), "'s Organization")
-	organizationName := &founds
-	if in.OrganizationName.Set {
-		organizationName = in.OrganizationName.Value
-	}
-	p := person{email: string(in.Email), name: string(in.Name)}
-	err = svc.db.InTx(ctx, func(ctx context.Context) error {
-		if p.id, err = svc.users.Register(ctx, p.email, in.Email.Canonical(), p.name); err != nil {
-			return err
-		}
-		var organizationID uuid.NullUUID
-		if organizationName != nil {
-			if organizationID.UUID, err = svc.organizations.Create(ctx, p.id, string(*organizationName)); err != nil {
-				return err
-			}
-			organizationID.Valid = true
-		}
-		if err := svc.store.savePassword(ctx, p.id, hash, svc.now()); err != nil {
-			return err
-		}
-		s, err := svc.sessions.begin(ctx, p.id, organizationID, svc.options.SessionLifetime)
-		if err != nil {
-			return err
-		}
-		svc.gate.WrittenBy(ctx, s.ID)
-		view, err := svc.issueTokens(p, s)
-		if err != nil {
-			return err
-		}
-		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/users/"+p.id.String(), view)
-		return err
-	})
-	return created, err
-}
-
-// logIn verifies a password and begins a session, in the requested organization if one is
-// given. It reveals nothing about an account without the right password: an unknown email
-// address costs the same hash and gets the same answer.
-func (svc *Service) logIn(ctx context.Context, email, typed string, requested uuid.NullUUID) (tokenView, error) {
-	if err := svc.hasher.Ready(); err != nil { // an attempt that is not verified does not count
-		return tokenView{}, err
-	}
-	if err := svc.limits.logIn(ctx, email); err != nil {
-		return tokenView{}, err
-	}
-	p, err := svc.store.findByEmail(ctx, email)
-	if err != nil {
-		return tokenView{}, err
-	}
-	if p == nil {
-		if err := svc.hasher.VerifyAbsent(ctx, typed); err != nil {
-			return tokenView{}, err
-		}
-		return tokenView{}, svc.logInFailed(ctx, uuid.Nil, errInvalidCredentials) // mutant: unknown-email
-	}
-	ok, renew, err := svc.hasher.Verify(ctx, p.hash, typed)
-	if err != nil {
-		return tokenView{}, err
-	}
-	if !ok {
-		return tokenView{}, svc.logInFailed(ctx, p.id, errInvalidCredentials)
-	}
-	view, err := svc.beginSession(ctx, *p, typed, renew, requested)
-	var refused *fault.Error
-	if errors.As(err, &refused) {
-		return tokenView{}, svc.logInFailed(ctx, p.id, refused)
-	}
-	return view, err
-}
-
-// logInFailed records the refusal in the audit log and returns it.
-func (svc *Service) logInFailed(ctx context.Context, userID uuid.UUID, refusal *fault.Error) error {
-	err := svc.trail.Record(ctx, audit.Event{Action: audit.LogInFailed, UserID: userID, Details: map[string]string{"code": refusal.Code}})
-	if err != nil {
-		return err
-	}
-	return refusal
-}
-
-// beginSession begins a session for a person whose password was verified. It refuses an
-// account that is not in good standing, and an organization in which the person may not
-// act. With renew it also replaces the password hash, because its parameters are outdated.
-func (svc *Service) beginSession(ctx context.Context, p person, typed string, renew bool, requested uuid.NullUUID) (tokenView, error) {
-	ctx = database.For(ctx, database.Tenant{UserID: p.id})
-	renewed, err := "", error(nil)
-	if renew {
-		if renewed, err = svc.hasher.Hash(ctx, typed); err != nil {
-			return tokenView{}, err
-		}
-	}
-	var s session
-	err = svc.db.InTx(ctx, func(ctx context.Context) error {
-		// Under the account's lock, so that no session begins while the account is
-		// being suspended or its password changed.
-		if err := svc.gate.LockUser(ctx, p.id); err != nil { // mutant: log-in-lock
-			return err
-		}
-		state, err := svc.store.logInState(ctx, p.id, svc.now())
-		if err != nil {
-			return err
-		}
-		if err := state.refusal(p); err != nil {
-			return err
-		}
-		organizationID := state.preferred
-		if requested.Valid {
-			organizationID = requested
-			if err := svc.checkMayActIn(ctx, p.id, requested.UUID); err != nil {
-				return err
-			}
-		}
-		if renewed != "" {
-			if err := svc.store.savePassword(ctx, p.id, renewed, svc.now()); err != nil {
-				return err
-			}
-		}
-		if err := svc.limits.loggedIn(ctx, field.Login(p.email).CanonicalEmail()); err != nil {
-			return err
-		}
-		if s, err = svc.sessions.begin(ctx, p.id, organizationID, svc.options.SessionLifetime); err == nil {
-			svc.gate.WrittenBy(ctx, s.ID) // mutant: first-write
-		}
-		return err
-	})
-	if err != nil {
-		return tokenView{}, err
-	}
-	return svc.issueTokens(p, s)
-}
-
-// refusal returns why a log-in with the password of p is refused, or nil.
-func (e logInState) refusal(p person) error {
-	switch {
-	case e.hash != p.hash:
-		return errInvalidCredentials // changed while it was being verified
-	case e.standing.AccountArchived:
-		return errAccountArchived
-	case e.standing.AccountSuspended:
-		return errAccountSuspended
-	case !e.standing.AccountActive:
-		return errAccountInactive
-	default:
-		return nil
+		limits: newLimits(d.Limits, store, d.Now), mail: d.Mail, sealer: d.Sealer,
 	}
 }
 
@@ -369,18 +215,8 @@ func (svc *Service) changePassword(ctx context.Context, in changePasswordInput) 
 	if problem := password.Check(string(in.NewPassword), p.email); problem != nil {
 		return none, httpapi.Invalid("body.new_password", problem)
 	}
-	if err := svc.hasher.Ready(); err != nil {
+	if err := svc.verifyPassword(ctx, p, string(in.OldPassword)); err != nil {
 		return none, err
-	}
-	if err := svc.limits.changePassword(ctx, in.UserID); err != nil {
-		return none, err
-	}
-	ok, _, err := svc.hasher.Verify(ctx, p.hash, string(in.OldPassword))
-	if err != nil {
-		return none, err
-	}
-	if !ok {
-		return none, errWrongPassword
 	}
 	hash, err := svc.hasher.Hash(ctx, string(in.NewPassword))
 	if err != nil {
@@ -403,23 +239,12 @@ func (svc *Service) changePassword(ctx context.Context, in changePasswordInput) 
 		if err := svc.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: in.UserID}); err != nil {
 			return err
 		}
-		return svc.sessions.endOthers(ctx, in.UserID, access.From(ctx).SessionID, "password_changed")
+		if err := svc.sessions.endOthers(ctx, in.UserID, access.From(ctx).SessionID, "password_changed"); err != nil {
+			return err
+		}
+		if err := svc.store.endChallenges(ctx, in.UserID, svc.now()); err != nil {
+			return err
+		}
+		return svc.notify(ctx, p, mail.PasswordChanged, mail.Data{}, undoing{})
 	})
-}
-
-// issueTokens signs both tokens of a session's current generation.
-func (svc *Service) issueTokens(p person, s session) (tokenView, error) {
-	accessToken, expires, err := svc.tokens.IssueAccess(p.id, s.ID, s.OrganizationID, s.ExpiresAt)
-	if err != nil {
-		return tokenView{}, err
-	}
-	refreshToken, err := svc.tokens.IssueRefresh(p.id, s.ID, s.Generation, s.issuedAt(), s.ExpiresAt)
-	if err != nil {
-		return tokenView{}, err
-	}
-	return tokenView{
-		UserID: p.id, OrganizationID: s.OrganizationID, Email: p.email, Name: p.name,
-		AccessToken: accessToken, RefreshToken: refreshToken, TokenType: "bearer",
-		ExpiresIn: int(math.Ceil(expires.Sub(svc.now()).Seconds())),
-	}, nil
 }

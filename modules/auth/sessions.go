@@ -186,10 +186,13 @@ func (k *Sessions) lock(ctx context.Context, userID uuid.UUID) error {
 	return nil
 }
 
-// begin begins the first session of a log-in.
-func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID, lifetime time.Duration) (session, error) {
+// begin begins the first session of a log-in by these methods.
+func (k *Sessions) begin(ctx context.Context, userID uuid.UUID, by methods, organizationID uuid.NullUUID, lifetime time.Duration) (session, error) {
 	now := k.now()
-	s, err := k.insert(ctx, session{UserID: userID, OrganizationID: organizationID, CreatedAt: now, ExpiresAt: now.Add(lifetime)})
+	s, err := k.insert(ctx, session{
+		UserID: userID, OrganizationID: organizationID, CreatedAt: now, ExpiresAt: now.Add(lifetime),
+		AMR: by, AAL: by.level(), AuthenticatedAt: &now,
+	})
 	if err != nil {
 		return s, fmt.Errorf("begin session: %w", err)
 	}
@@ -226,6 +229,7 @@ func (k *Sessions) branch(ctx context.Context, userID, from, organizationID uuid
 	s, err = k.insert(ctx, session{
 		UserID: userID, LoginID: uuid.NullUUID{UUID: login, Valid: true}, OrganizationID: uuid.NullUUID{UUID: organizationID, Valid: true},
 		CreatedAt: k.now(), ExpiresAt: current.ExpiresAt,
+		AMR: current.AMR, AAL: current.AAL, AuthenticatedAt: current.authenticatedAt(),
 	})
 	if err != nil {
 		return s, fmt.Errorf("begin branch: %w", err)
@@ -240,8 +244,18 @@ func (k *Sessions) insert(ctx context.Context, s session) (session, error) {
 	from := request.From(ctx)
 	s.ID, s.Generation, s.RotatedAt, s.Address, s.Client = uuid.Must(uuid.NewV7()), 1, s.CreatedAt, from.Address, from.Client
 	s.ExpiresAt = s.ExpiresAt.UTC()
-	return s, k.db.Queue(ctx, `INSERT INTO sessions (id, user_id, login_id, organization_id, generation, created_at, rotated_at, expires_at, address, client)
-		VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`, s.ID, s.UserID, s.LoginID, s.OrganizationID, s.CreatedAt, s.RotatedAt, s.ExpiresAt, s.Address, s.Client)
+	return s, k.db.Queue(ctx, `INSERT INTO sessions (id, user_id, login_id, organization_id, generation, created_at, rotated_at, expires_at, address, client, amr, aal, authenticated_at)
+		VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)`, s.ID, s.UserID, s.LoginID, s.OrganizationID, s.CreatedAt, s.RotatedAt, s.ExpiresAt, s.Address, s.Client,
+		string(s.AMR), s.AAL, s.AuthenticatedAt)
+}
+
+// renew records a new proof in a session.
+func (k *Sessions) renew(ctx context.Context, id uuid.UUID, by methods, now time.Time) error {
+	_, err := k.db.Exec(ctx, "UPDATE sessions SET amr = ?, aal = ?, authenticated_at = ? WHERE id = ?", string(by), by.level(), now, id)
+	if err != nil {
+		return fmt.Errorf("renew the proof of a session: %w", err)
+	}
+	return nil
 }
 
 // listed is a log-in in the list of a person's sessions: its id, its beginning, and the

@@ -3,12 +3,15 @@ package auth
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
 	"guildhall/platform/database"
+	"guildhall/platform/field"
 )
 
 type store struct {
@@ -21,9 +24,15 @@ type person struct {
 	id          uuid.UUID
 	email, name string
 	hash        string
+	locale      string // of mails; empty if unknown
+	verified    bool   // the email address is proved
+	archived    bool
 }
 
-const personQuery = `SELECT u.id, u.email, p.name, h.password_hash FROM (SELECT %s AS key) k
+func (p person) canonical() string { return field.Login(p.email).CanonicalEmail() }
+
+var personQuery = `SELECT u.id, u.email, p.name, h.password_hash, COALESCE(u.locale, ''), u.email_verified_at IS NOT NULL,
+		EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = u.id AND ` + access.OpenArchive("x") + `) FROM (SELECT %s AS key) k
 	JOIN users u ON u.%s = k.key
 	JOIN user_profile p ON p.user_id = u.id
 	JOIN user_login_password h ON h.user_id = u.id`
@@ -52,7 +61,7 @@ func (s *store) find(ctx context.Context, id uuid.UUID) (person, error) {
 }
 
 func (s *store) one(ctx context.Context, query string, key any) (p person, err error) {
-	return p, s.db.Row(ctx, query, key).Scan(&p.id, &p.email, &p.name, &p.hash)
+	return p, s.db.Row(ctx, query, key).Scan(&p.id, &p.email, &p.name, &p.hash, &p.locale, &p.verified, &p.archived)
 }
 
 func (s *store) hash(ctx context.Context, userID uuid.UUID) (hash string, err error) {
@@ -77,12 +86,21 @@ type logInState struct {
 	hash      string
 	standing  access.Standing
 	preferred uuid.NullUUID // the organization that becomes active
+	known     bool          // the person has logged in with this client before, or never
 }
 
+// anyVersion returns a pattern (LIKE) for a User-Agent of any version.
+func anyVersion(client string) string {
+	escaped := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(client)
+	return versions.ReplaceAllString(escaped, "%")
+}
+
+var versions = regexp.MustCompile(`[0-9]+([.!_]*[0-9]+)*`)
+
 // logInState reads the state. The caller must have locked the account.
-func (s *store) logInState(ctx context.Context, userID uuid.UUID, now time.Time) (e logInState, err error) {
+func (s *store) logInState(ctx context.Context, userID uuid.UUID, client string, now time.Time) (e logInState, err error) {
 	var bits access.Bits
-	err = s.db.Row(ctx, s.logInStateSQL, now, now, userID).Scan(&e.hash, &bits, &e.preferred)
+	err = s.db.Row(ctx, s.logInStateSQL, now, now, anyVersion(client), userID).Scan(&e.hash, &bits, &e.preferred, &e.known)
 	if err != nil {
 		return e, fmt.Errorf("read the state of an account: %w", err)
 	}
@@ -96,9 +114,14 @@ func newStore(db *database.DB) *store {
 		byEmailSQL: fmt.Sprintf(personQuery, db.Param("text"), "email_canonical"),
 		byIDSQL:    fmt.Sprintf(personQuery, db.Param("uuid"), "id"),
 		logInStateSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", db.Null("uuid")) + "), (" +
-			preferredOrganization(db) + ") FROM user_login_password h WHERE h.user_id = ?",
+			preferredOrganization(db) + "), " + isKnownClient + " FROM user_login_password h WHERE h.user_id = ?",
 	}
 }
+
+// isKnownClient selects whether the last sessions of h.user_id have a client that matches
+// the parameter, or there are none.
+const isKnownClient = `NOT EXISTS (SELECT 1 FROM sessions d WHERE d.user_id = h.user_id)
+	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) d WHERE d.client LIKE ? ESCAPE '!')`
 
 // preferredOrganization selects, of the organizations in which h.user_id may act, the last
 // one used, or else the first one joined. Its only parameter is now.
@@ -123,6 +146,15 @@ func mayActIn(db *database.DB, userID string) string {
 	AND NOT EXISTS (SELECT 1 FROM organization_archives oa WHERE oa.organization_id = m.organization_id AND ` + access.OpenArchive("oa") + `)
 	AND NOT EXISTS (SELECT 1 FROM organization_suspensions os WHERE os.organization_id = m.organization_id
 		AND ` + access.OpenSuspension("os", "k.now") + `)`
+}
+
+// isReserved reports whether a person may still take back an address by a disavowal.
+func (s *store) isReserved(ctx context.Context, canonicalEmail string, except uuid.UUID, now time.Time) (bool, error) {
+	n, err := s.db.Count(ctx, "SELECT COUNT(*) FROM challenges WHERE email_canonical = ? AND purpose = 'disavow' AND consumed_at IS NULL AND expires_at > ? AND user_id <> ?", canonicalEmail, now, except)
+	if err != nil {
+		return false, fmt.Errorf("find a reserved address: %w", err)
+	}
+	return *n > 0, nil
 }
 
 // recentAddresses returns the IP addresses from which the sessions of an account were last

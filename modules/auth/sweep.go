@@ -53,3 +53,13 @@ func (k *Sessions) sweep(ctx context.Context, before time.Time) (swept int64, er
 	}
 	return swept, nil
 }
+
+// sweepChallenges deletes a batch of the challenges that expired a day ago.
+func (m *Module) sweepChallenges(ctx context.Context) (int64, error) {
+	n, err := m.db.Exec(ctx, "DELETE FROM challenges WHERE id IN (SELECT id FROM challenges WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
+		m.now().Add(-24*time.Hour), sweepBatch)
+	if err != nil {
+		return 0, fmt.Errorf("sweep challenges: %w", err)
+	}
+	return n, nil
+}

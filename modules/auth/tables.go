@@ -27,6 +27,17 @@ func (m *Module) Tables() []schema.Table {
 			Name:  "I14 a branch belongs to a log-in of the same person",
 			Query: `SELECT b.id FROM sessions b JOIN sessions s ON s.id = b.login_id WHERE s.user_id <> b.user_id OR s.login_id IS NOT NULL`,
 		}),
+	}, {
+		Name: "challenges", Owner: schema.Unowned("an address may have no account yet"), Standing: schema.Unread(),
+		Tenants:   schema.Shared("it is answered before the tenant is known, some without an account"),
+		Archive:   schema.NotExported("codes and links are valid on the server that sent them"),
+		Retention: schema.Swept("challenges", "one day after they expired", m.sweepChallenges),
+		Sample:    schema.NoSample("nobody of the sample data asked for a code"),
+		Invariants: schema.Require(schema.Invariant{
+			Name:   "I16 what a challenge keeps is deleted when it is answered",
+			Query:  `SELECT id FROM challenges WHERE consumed_at IS NOT NULL AND payload IS NOT NULL`,
+			Remedy: "UPDATE challenges SET payload = NULL WHERE consumed_at IS NOT NULL",
+		}),
 	}}
 }
 

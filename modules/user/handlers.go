@@ -55,5 +55,8 @@ func (h handlers) updateProfile(ctx context.Context, in profileInput) (userView,
 	if in.AvatarURL.Set {
 		changes["avatar_url"] = in.AvatarURL.Value
 	}
+	if in.Locale.Set {
+		changes["locale"] = in.Locale.Value
+	}
 	return h.Service.updateProfile(ctx, in.UserID, changes)
 }

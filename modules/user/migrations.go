@@ -121,6 +121,8 @@ func migrations() []migrate.Migration {
 					return []string{`ALTER TABLE user_suspensions DROP COLUMN reason_shared`}
 				},
 			},
+			migrate.Added("202611290600_user_email_verified", "users", "email_verified_at", "timestamptz"),
+			migrate.Added("202611290601_user_locale", "users", "locale", "text"),
 		},
 	)
 }

@@ -12,6 +12,9 @@ type user struct {
 	EmailCanonical string    // as compared
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+
+	EmailVerifiedAt *time.Time // when the person proved that the address is theirs
+	Locale          *string    // the language of mails to them
 }
 
 func (user) TableName() string { return "users" }

@@ -76,12 +76,31 @@ func (svc *Service) Connect(add AddToOrganization, beforeArchive ArchiveHook) {
 // Register creates the account of a person who registers, in good standing and within the
 // caller's transaction. It refuses an email address that has an account in any spelling
 // (email_taken).
-func (svc *Service) Register(ctx context.Context, email, canonicalEmail, name string) (uuid.UUID, error) {
-	id, err := svc.store.create(ctx, email, canonicalEmail, name, svc.now())
+func (svc *Service) Register(ctx context.Context, email, canonicalEmail, name string, locale *field.Locale) (uuid.UUID, error) {
+	id, err := svc.store.create(ctx, email, canonicalEmail, name, locale, svc.now())
 	if err != nil {
 		return id, err
 	}
 	return id, svc.trail.Record(ctx, audit.Event{Action: audit.UserRegistered, UserID: id, Actor: id, First: true})
+}
+
+// Verify marks the address of an account as proved, within the caller's transaction. It
+// returns false if it was already.
+func (svc *Service) Verify(ctx context.Context, id uuid.UUID) (bool, error) {
+	first, err := svc.store.verify(ctx, id, svc.now())
+	if err != nil || !first {
+		return first, err
+	}
+	return first, svc.trail.Record(ctx, audit.Event{Action: audit.EmailVerified, UserID: id})
+}
+
+// ChangeEmail replaces the address of an account, within the caller's transaction. It
+// refuses an address that has another account (email_taken).
+func (svc *Service) ChangeEmail(ctx context.Context, id uuid.UUID, email, canonicalEmail string, verifiedAt *time.Time) error {
+	if err := svc.store.changeEmail(ctx, id, email, canonicalEmail, verifiedAt, svc.now()); err != nil {
+		return err
+	}
+	return svc.trail.Record(ctx, audit.Event{Action: audit.EmailChanged, UserID: id})
 }
 
 // Welcome gives a person who joins an organization a good standing there, unless they have
@@ -180,7 +199,7 @@ func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Con
 		return err
 	}
 	return svc.db.InTx(ctx, func(ctx context.Context) error {
-		id, err := svc.store.create(ctx, string(n.Email), n.Email.Canonical(), string(n.Name), svc.now())
+		id, err := svc.store.create(ctx, string(n.Email), n.Email.Canonical(), string(n.Name), nil, svc.now())
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/database"
+	"guildhall/platform/field"
 	"guildhall/platform/lifecycle"
 )
 
@@ -17,9 +18,9 @@ type store struct {
 	findSQL, allSQL, pagedSQL, namedSQL string
 }
 
-func (s *store) create(ctx context.Context, email, canonical, name string, now time.Time) (uuid.UUID, error) {
+func (s *store) create(ctx context.Context, email, canonical, name string, locale *field.Locale, now time.Time) (uuid.UUID, error) {
 	id := uuid.Must(uuid.NewV7())
-	_, err := s.db.Exec(ctx, "INSERT INTO users (id, email, email_canonical, created_at, updated_at) VALUES (?, ?, ?, ?, ?)", id, email, canonical, now, now)
+	_, err := s.db.Exec(ctx, "INSERT INTO users (id, email, email_canonical, locale, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)", id, email, canonical, (*string)(locale), now, now)
 	if database.IsDuplicate(err) {
 		return uuid.Nil, errEmailTaken
 	}
@@ -59,15 +60,43 @@ func (s *store) organizationsOf(ctx context.Context, userID uuid.UUID) ([]uuid.U
 }
 
 func (s *store) updateProfile(ctx context.Context, id uuid.UUID, changes map[string]any, now time.Time) error {
-	if err := s.db.Conn(ctx).Model(&profile{}).Where("user_id = ?", id).Updates(changes).Error; err != nil {
-		return fmt.Errorf("update profile: %w", err)
+	account, rest := map[string]any{"updated_at": now}, map[string]any{}
+	for column, value := range changes {
+		if column == "locale" {
+			account[column] = value
+		} else {
+			rest[column] = value
+		}
 	}
-	return s.touch(ctx, id, now)
+	if len(rest) > 0 {
+		if err := s.db.Conn(ctx).Model(&profile{}).Where("user_id = ?", id).Updates(rest).Error; err != nil {
+			return fmt.Errorf("update profile: %w", err)
+		}
+	}
+	if err := s.db.Conn(ctx).Model(&user{}).Where("id = ?", id).Updates(account).Error; err != nil {
+		return fmt.Errorf("update user: %w", err)
+	}
+	return nil
 }
 
-func (s *store) touch(ctx context.Context, id uuid.UUID, now time.Time) error {
-	if err := s.db.Conn(ctx).Model(&user{}).Where("id = ?", id).Update("updated_at", now).Error; err != nil {
-		return fmt.Errorf("touch user: %w", err)
+// verify marks the address of an account as proved. It returns false if it was already.
+func (s *store) verify(ctx context.Context, id uuid.UUID, now time.Time) (bool, error) {
+	n, err := s.db.Exec(ctx, "UPDATE users SET email_verified_at = ?, updated_at = ? WHERE id = ? AND email_verified_at IS NULL", now, now, id)
+	if err != nil {
+		return false, fmt.Errorf("verify an address: %w", err)
+	}
+	return n > 0, nil
+}
+
+// changeEmail replaces the address of an account. verifiedAt is when the person proved the
+// new one.
+func (s *store) changeEmail(ctx context.Context, id uuid.UUID, email, canonical string, verifiedAt *time.Time, now time.Time) error {
+	_, err := s.db.Exec(ctx, "UPDATE users SET email = ?, email_canonical = ?, email_verified_at = ?, updated_at = ? WHERE id = ?", email, canonical, verifiedAt, now, id)
+	if database.IsDuplicate(err) {
+		return errEmailTaken
+	}
+	if err != nil {
+		return fmt.Errorf("change an address: %w", err)
 	}
 	return nil
 }

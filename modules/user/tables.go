@@ -12,7 +12,8 @@ const asHistory = "forever, as the history of the person's standing"
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "users", Owner: schema.OfPerson("id"), Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
-		Archive:   schema.ExportedIn("person", "id", "email", "email_canonical", "created_at", "updated_at"),
+		// Another server has to prove the addresses itself: an archive proves nothing.
+		Archive:   schema.ExportedIn("person", "id", "email", "email_canonical", "created_at", "updated_at").Omitting("email_verified_at", "locale"),
 		Retention: schema.Kept("forever: an account is archived, never deleted"),
 		Sample:    schema.Sampled(sampleUsers),
 		Invariants: schema.Require(schema.Invariant{

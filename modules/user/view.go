@@ -10,14 +10,18 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/database"
+	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
 )
 
+// verified selects whether u has proved its address.
+const verified = "u.email_verified_at IS NOT NULL"
+
 // The columns of a userView and the joins that they need. They use u (users), m (the
 // membership in the viewer's active organization, if any) and k.now.
 var (
-	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, u.created_at, u.updated_at, ` + access.PersonBits
+	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, ` + verified + `, u.locale, u.created_at, u.updated_at, ` + access.PersonBits
 	viewJoins   = `
 JOIN user_profile p ON p.user_id = u.id` + access.PersonJoins
 	oneUser = `
@@ -73,7 +77,7 @@ func newStore(db *database.DB) *store {
 // scanView scans viewColumns, after the columns that the query selects first.
 func scanView(scan func(...any) error, first ...any) (v userView, err error) {
 	var bits access.Bits
-	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.CreatedAt, &v.UpdatedAt, &bits)...)
+	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.Verified, &v.Locale, &v.CreatedAt, &v.UpdatedAt, &bits)...)
 	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
 	v.setStanding(bits.Standing())
 	return v, err
@@ -107,15 +111,17 @@ func (s *store) find(ctx context.Context, id uuid.UUID, viewedFrom uuid.NullUUID
 type self struct {
 	email, name      string
 	bio, avatarURL   *string
+	verified         bool
+	locale           *field.Locale
 	created, updated time.Time
 	organization     *string
 }
 
 var selfRow = &access.Row[self]{
-	Columns: "u.email, COALESCE(p.name, ''), p.bio, p.avatar_url, u.created_at, u.updated_at, o.name",
+	Columns: "u.email, COALESCE(p.name, ''), p.bio, p.avatar_url, " + verified + ", u.locale, u.created_at, u.updated_at, o.name",
 	Joins:   "LEFT JOIN user_profile p ON p.user_id = k.user_id",
 	Into: func(r *self) []any {
-		return []any{&r.email, &r.name, &r.bio, &r.avatarURL, &r.created, &r.updated, &r.organization}
+		return []any{&r.email, &r.name, &r.bio, &r.avatarURL, &r.verified, &r.locale, &r.created, &r.updated, &r.organization}
 	},
 }
 
@@ -124,7 +130,7 @@ func viewOfSelf(c access.Caller, r *self) meView {
 	s := c.Standing
 	me := meView{userView: userView{
 		ID: c.UserID, Email: r.email, Name: r.name, Bio: r.bio, AvatarURL: r.avatarURL,
-		CreatedAt: r.created.UTC(), UpdatedAt: r.updated.UTC(),
+		Verified: r.verified, Locale: r.locale, CreatedAt: r.created.UTC(), UpdatedAt: r.updated.UTC(),
 	}}
 	if !c.OrganizationID.Valid { // the gate may have read a standing in one that is not active
 		s.Role = access.NoRole

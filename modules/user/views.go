@@ -14,16 +14,18 @@ import (
 // userView is a person. IsActive and IsSuspended combine the standing of the account and
 // that in the viewer's active organization.
 type userView struct {
-	ID          uuid.UUID `json:"id"`
-	Email       string    `json:"email" format:"email" example:"ada@example.com"`
-	Name        string    `json:"name" example:"Ada Lovelace"`
-	Bio         *string   `json:"bio" example:"Wrote the first program."`
-	AvatarURL   *string   `json:"avatar_url" format:"uri" example:"https://example.com/ada.png"`
-	IsActive    bool      `json:"is_active" example:"true" description:"Whether the account and the membership in the active organization, if any, are active."`
-	IsSuspended bool      `json:"is_suspended" example:"false" description:"Whether the account or the membership in the active organization is suspended: standing says which."`
-	IsArchived  bool      `json:"is_archived" example:"false"`
-	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at"`
+	ID          uuid.UUID     `json:"id"`
+	Email       string        `json:"email" format:"email" example:"ada@example.com"`
+	Name        string        `json:"name" example:"Ada Lovelace"`
+	Bio         *string       `json:"bio" example:"Wrote the first program."`
+	AvatarURL   *string       `json:"avatar_url" format:"uri" example:"https://example.com/ada.png"`
+	Verified    bool          `json:"email_verified" example:"true" description:"Whether the person has proved that the email address is theirs."`
+	Locale      *field.Locale `json:"locale" description:"The language of mails to the person; null: that of the request, or the service's."`
+	IsActive    bool          `json:"is_active" example:"true" description:"Whether the account and the membership in the active organization, if any, are active."`
+	IsSuspended bool          `json:"is_suspended" example:"false" description:"Whether the account or the membership in the active organization is suspended: standing says which."`
+	IsArchived  bool          `json:"is_archived" example:"false"`
+	CreatedAt   time.Time     `json:"created_at"`
+	UpdatedAt   time.Time     `json:"updated_at"`
 
 	Role     *access.Role     `json:"role" description:"In the caller's active organization; null if none is active or the person is not a member."`
 	Standing userStandingView `json:"standing"`
@@ -106,6 +108,7 @@ type profileInput struct {
 	Name      *field.Name                     `json:"name,omitempty" example:"Ada Lovelace"`
 	Bio       field.Nullable[field.Bio]       `json:"bio,omitempty" example:"Wrote the first program."`
 	AvatarURL field.Nullable[field.AvatarURL] `json:"avatar_url,omitempty" example:"https://example.com/ada.png"`
+	Locale    field.Nullable[field.Locale]    `json:"locale,omitempty" description:"The language of mails; null: that of the request, or the service's."`
 }
 
 type standingInput struct {

@@ -33,6 +33,9 @@ var (
 	UserUnlocked    = action("user.unlocked") // the limits on guessing their password were reset
 	ProfileChanged  = action("profile.changed")
 	PasswordChanged = action("password.changed")
+	EmailVerified   = action("email.verified")
+	EmailChanged    = action("email.changed")
+	ChangeDisavowed = action("change.disavowed") // "this wasn't me", from a mail
 
 	LogInFailed          = action("log_in.failed")
 	SessionStarted       = action("session.started")

@@ -46,6 +46,7 @@ func (c *Config) Check() []Finding {
 		c.checkPrivateAddress(),
 		c.checkMail(),
 		choose("RATE_LIMIT_ENABLED", c.RateLimitEnabled, "is on", "is off: the number of password guesses is not limited"),
+		c.checkConfirmation(),
 		note("ENABLE_REGISTRATION", c.EnableRegistration, "is on: anyone can create an account", "is off"),
 		note("LOG_FORMAT", c.LogFormat == "json", "is json", "is text: log collectors need json"),
 	}

@@ -49,6 +49,9 @@ type Config struct {
 	RefreshGrace        time.Duration
 
 	EnableRegistration      bool
+	ConfirmEmail            bool // an account is created when its address is proved
+	LogInByEmail            bool
+	StepUpMaxAge            time.Duration
 	CORSOrigins             []string
 	TrustedProxies          []string // IP addresses and CIDR ranges
 	RateLimitEnabled        bool

@@ -48,6 +48,13 @@ func (c *Config) validateMail(problems *Problems) {
 	if m.Transport == mailbox && !c.Development() {
 		problems.add("MAIL_TRANSPORT", "is mailbox outside development: everybody who reaches the service could read all mail")
 	}
+	if m.Transport == none {
+		for name, on := range map[string]bool{"REGISTRATION_CONFIRM_EMAIL": c.ConfirmEmail, "LOG_IN_BY_EMAIL": c.LogInByEmail} {
+			if on {
+				problems.add(name, "is on, and MAIL_TRANSPORT is none: nobody would get a code")
+			}
+		}
+	}
 	if m.Transport != smtp {
 		return
 	}
@@ -73,7 +80,19 @@ func (c *Config) checkMail() Finding {
 	case mailbox:
 		return Finding{OK: false, Name: name, Message: "is mailbox: mails are shown at /dev/mailbox and not sent"}
 	}
-	return Finding{OK: true, Warn: true, Name: name, Message: "is none: the service sends no mail"}
+	return Finding{OK: true, Warn: true, Name: name, Message: "is none: the service sends no mail, so nobody can reset a password or prove an address"}
+}
+
+// checkConfirmation advises to confirm addresses where anyone can register.
+func (c *Config) checkConfirmation() Finding {
+	const name = "REGISTRATION_CONFIRM_EMAIL"
+	switch {
+	case c.ConfirmEmail:
+		return Finding{OK: true, Name: name, Message: "is on: an account is created when its address is proved"}
+	case c.EnableRegistration && c.Mail.Transport != none:
+		return Finding{OK: true, Warn: true, Name: name, Message: "is off: anyone can register an address that is not theirs"}
+	}
+	return Finding{OK: true, Name: name, Message: "is off"}
 }
 
 // optional is a text, or none.

@@ -42,6 +42,7 @@ type Error struct {
 	Code       string        // snake_case, stable
 	Detail     string        // one plain sentence, safe for the client
 	Fields     []Field       // the invalid values, if any
+	MaxAge     time.Duration // how recent the log-in has to be (RFC 9470), for Unauthenticated
 	RetryAfter time.Duration // when to retry, for TooManyRequests and Unavailable
 
 	cause error
@@ -78,6 +79,13 @@ func (e *Error) WithCause(cause error) *Error {
 func (e *Error) WithFields(fields ...Field) *Error {
 	c := *e
 	c.Fields = slices.Clone(fields)
+	return &c
+}
+
+// WithMaxAge returns a copy with how recent the log-in has to be.
+func (e *Error) WithMaxAge(d time.Duration) *Error {
+	c := *e
+	c.MaxAge = d
 	return &c
 }
 

@@ -49,6 +49,7 @@ var (
 	NotATime     = problem("not_a_time", "must be a time such as 2026-01-31T12:00:00Z.")
 	NotAnEmail   = problem("not_an_email_address", "must be an email address such as ada@example.com, in ASCII up to the @.")
 	NotACursor   = problem("not_a_cursor", "must be a cursor that a Link header gave.")
+	NotACode     = problem("not_a_code", "must be the 8 digits from the mail.")
 	NotAGrant    = problem("not_a_grant_type", "must be the name of a grant type.")
 	NotAKey      = problem("not_an_idempotency_key", "must be given once, 1 to 255 printable ASCII characters without spaces.")
 	NotHTTPS     = problem("not_an_https_url", "must be an https URL.")

@@ -39,6 +39,14 @@ func tongueOf(h http.Header) *tongue {
 	return tongues[i]
 }
 
+// localeOf returns the tag of the language that a client prefers, or "" if it prefers none.
+func localeOf(h http.Header) string {
+	if len(h["Accept-Language"]) == 0 {
+		return ""
+	}
+	return tongueOf(h).tag
+}
+
 func (t *tongue) text(english string) string {
 	if text, ok := t.texts[english]; ok {
 		return text
@@ -97,6 +105,12 @@ var subjects = map[string]string{
 	"count":              "The choice to count",
 	"cursor":             "The cursor",
 	"email":              "The email address",
+	"challenge_token":    "The challenge token",
+	"code":               "The code",
+	"link_token":         "The token of the link",
+	"purpose":            "The purpose",
+	"new_email":          "The new email address",
+	"locale":             "The language",
 	"emails":             "The list of email addresses",
 	"emails[]":           "The email address",
 	"grant_type":         "The grant type",

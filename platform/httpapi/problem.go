@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -182,6 +183,9 @@ const realm = `Bearer realm="guildhall"`
 // bearerChallenge returns the challenge that RFC 6750 §3 requires in every 401. It has an
 // error code only if a credential was sent.
 func bearerChallenge(f *fault.Error) string {
+	if f.MaxAge > 0 {
+		return fmt.Sprintf(`%s, error="insufficient_user_authentication", error_description="%s", max_age="%d"`, realm, strings.TrimSuffix(f.Detail, "."), int(f.MaxAge.Seconds()))
+	}
 	if !strings.Contains(f.Code, "token") {
 		return realm
 	}

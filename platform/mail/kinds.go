@@ -11,6 +11,7 @@ const (
 	ConfirmEmail  Kind = "confirm_email"  // completes a registration
 	ResetPassword Kind = "reset_password" //nolint:gosec // a name
 	LogInCode     Kind = "log_in_code"
+	StepUpCode    Kind = "step_up_code"
 	ChangeEmail   Kind = "change_email"   // to the new address
 	AccountExists Kind = "account_exists" // somebody registers an address that has an account
 
@@ -29,7 +30,7 @@ const (
 // Kinds returns all kinds.
 func Kinds() []Kind {
 	return []Kind{
-		Test, VerifyEmail, ConfirmEmail, ResetPassword, LogInCode, ChangeEmail, AccountExists,
+		Test, VerifyEmail, ConfirmEmail, ResetPassword, LogInCode, StepUpCode, ChangeEmail, AccountExists,
 		PasswordChanged, EmailChanged, NewDevice,
 		Invitation, MemberAdded, MemberRemoved, RoleChanged, OwnershipTransferred,
 	}

@@ -1,0 +1,271 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/mail"
+)
+
+// purpose is what a person proves with a challenge.
+type purpose string
+
+const (
+	forLogIn         purpose = "log_in"
+	forRegistration  purpose = "register"
+	forPasswordReset purpose = "reset_password" //nolint:gosec // a name
+	forVerification  purpose = "verify_email"
+	forEmailChange   purpose = "change_email"
+	forStepUp        purpose = "step_up"
+	forDisavowal     purpose = "disavow"
+)
+
+// lifetimes are how long challenges can be answered.
+var lifetimes = map[purpose]time.Duration{
+	forLogIn:         10 * time.Minute,
+	forRegistration:  time.Hour,
+	forPasswordReset: time.Hour,
+	forVerification:  24 * time.Hour,
+	forEmailChange:   time.Hour,
+	forStepUp:        10 * time.Minute,
+	forDisavowal:     disavowal,
+}
+
+// disavowal is how long a person can disavow a change that a mail told them about.
+const disavowal = 72 * time.Hour
+
+// linkPaths are the pages that the links in mails open, under PUBLIC_URL or APP_URL.
+var linkPaths = map[purpose]string{
+	forLogIn:         "/account/log-in",
+	forPasswordReset: "/account/reset",
+	forVerification:  "/account/verify",
+	forEmailChange:   "/account/verify",
+	forDisavowal:     "/account/disavow",
+}
+
+// mostAttempts is how many codes can be tried for a challenge.
+const mostAttempts = 5
+
+// challenge is a row of the table: a question that a person answers with a code from a
+// mail, or with the link in it.
+type challenge struct {
+	id        uuid.UUID
+	purpose   purpose
+	userID    uuid.NullUUID // invalid for an address without an account
+	sessionID uuid.NullUUID // of the caller who asked, if signed in
+	email     string        // canonical; the limits count by it
+	codeMAC   string
+	payload   string
+	expires   time.Time
+}
+
+// question is a challenge to be asked.
+type question struct {
+	purpose   purpose
+	userID    uuid.NullUUID
+	sessionID uuid.NullUUID
+	email     string // canonical
+	payload   any    // encrypted with the challenge; nil for none
+	mail      mail.Mail
+	byLink    bool // the mail has a link
+	byCode    bool // the mail has a code, which is worthless without the token
+}
+
+// ask stores a challenge and the mail that answers it, in one transaction. It returns what
+// the client needs.
+//
+// Only hashes are stored. The code has few digits, so its hash is keyed by the token: a
+// copy of the database does not give it away.
+func (svc *Service) ask(ctx context.Context, q question) (challengeView, error) {
+	now := svc.now()
+	c := challenge{id: uuid.Must(uuid.NewV7()), purpose: q.purpose, userID: q.userID, sessionID: q.sessionID, email: q.email, expires: now.Add(lifetimes[q.purpose])}
+	var token, link string
+	var tokenHash, linkHash, codeMAC, payload *string
+	q.mail.NotAfter, q.mail.Data.Expires, q.mail.Data.At = c.expires, c.expires, now
+	if q.byCode {
+		token = secret()
+		code, err := newCode()
+		if err != nil {
+			return challengeView{}, err
+		}
+		tokenHash, codeMAC = new(hashed(token)), new(macOf(token, code))
+		q.mail.Data.Code = code[:4] + " " + code[4:]
+	}
+	if q.byLink {
+		link = secret()
+		linkHash = new(hashed(link))
+		q.mail.Data.Link = svc.link(q.purpose, link)
+	}
+	if q.payload != nil {
+		encoded, err := json.Marshal(q.payload)
+		if err != nil {
+			return challengeView{}, err
+		}
+		sealed, err := svc.sealer.Seal(encoded, c.id.String())
+		if err != nil {
+			return challengeView{}, err
+		}
+		payload = &sealed
+	}
+	err := svc.db.InTx(ctx, func(ctx context.Context) error {
+		err := svc.db.Queue(ctx, `INSERT INTO challenges (id, purpose, user_id, session_id, email_canonical, token_hash, link_hash, code_mac, payload, attempts, created_at, expires_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+			c.id, c.purpose, c.userID, c.sessionID, c.email, tokenHash, linkHash, codeMAC, payload, now, c.expires)
+		if err != nil {
+			return fmt.Errorf("store a challenge: %w", err)
+		}
+		return svc.mail.Send(ctx, q.mail)
+	})
+	return challengeView{ChallengeToken: token, ExpiresIn: int(lifetimes[q.purpose].Seconds())}, err
+}
+
+// link returns the link to a page. The token is in the fragment, which browsers send to no
+// server: it is in no log and no Referer.
+func (svc *Service) link(p purpose, token string) string {
+	return svc.options.LinkBase + linkPaths[p] + "#link_token=" + token
+}
+
+// secret returns 256 random bits.
+func secret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func newCode() (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(100_000_000))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%08d", n), nil
+}
+
+func hashed(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+func macOf(token, code string) string {
+	mac := hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte(code))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// proof is how a client answers a challenge: with a code and the token that it got, or with
+// the link from the mail.
+type proof struct {
+	token, code string
+	link        string
+}
+
+// answer returns the challenge that a proof answers, for one of these purposes. Every other
+// proof gets the same refusal (invalid_challenge). Each code counts before it is compared,
+// against the challenge and against the address, so that neither parallel requests nor new
+// challenges allow more guesses. A link can't be guessed and is not counted. The challenge
+// stays open until consume.
+func (svc *Service) answer(ctx context.Context, p proof, purposes ...purpose) (c challenge, err error) {
+	if p.link != "" {
+		c, err = svc.store.challengeByLink(ctx, hashed(p.link), svc.now())
+	} else {
+		c, err = svc.store.attempt(ctx, hashed(p.token), svc.now())
+	}
+	switch {
+	case err != nil:
+		return c, err
+	case !slices.Contains(purposes, c.purpose):
+		return c, errInvalidChallenge
+	case p.link != "":
+		return c, nil
+	}
+	if err := svc.limits.code(ctx, c.email); err != nil { // mutant: code-budget
+		return c, err
+	}
+	if !hmac.Equal([]byte(macOf(p.token, p.code)), []byte(c.codeMAC)) {
+		return c, errInvalidChallenge
+	}
+	return c, nil
+}
+
+// consume ends a challenge, within the transaction of what it allows. Of several requests
+// with the same proof, one succeeds (invalid_challenge).
+func (svc *Service) consume(ctx context.Context, c challenge) error {
+	n, err := svc.db.Exec(ctx, "UPDATE challenges SET consumed_at = ?, payload = NULL WHERE id = ? AND consumed_at IS NULL", svc.now(), c.id) // mutant: consume-once
+	switch {
+	case err != nil:
+		return fmt.Errorf("consume a challenge: %w", err)
+	case n == 0:
+		return errInvalidChallenge
+	default:
+		return svc.limits.codeAccepted(ctx, c.email)
+	}
+}
+
+// open decodes what was stored with a challenge.
+func (svc *Service) open(c challenge, into any) error {
+	text, err := svc.sealer.Open(c.payload, c.id.String())
+	if err != nil {
+		return fmt.Errorf("open a challenge: %w", err)
+	}
+	return json.Unmarshal(text, into)
+}
+
+// endChallenges ends the open challenges of a person. Disavowals stay: they are how the
+// person undoes what a thief did.
+func (s *store) endChallenges(ctx context.Context, userID uuid.UUID, now time.Time) error {
+	err := s.db.Queue(ctx, "UPDATE challenges SET consumed_at = ?, payload = NULL WHERE user_id = ? AND consumed_at IS NULL AND purpose <> ?", now, userID, forDisavowal)
+	if err != nil {
+		return fmt.Errorf("end challenges: %w", err)
+	}
+	return nil
+}
+
+// endLaterDisavowals ends the disavowals of a person since the given one: they undo changes
+// that it has undone, and whoever made these has their links.
+func (s *store) endLaterDisavowals(ctx context.Context, c challenge, now time.Time) error {
+	err := s.db.Queue(ctx, "UPDATE challenges SET consumed_at = ?, payload = NULL WHERE user_id = ? AND consumed_at IS NULL AND id > ?", now, c.userID, c.id)
+	if err != nil {
+		return fmt.Errorf("end disavowals: %w", err)
+	}
+	return nil
+}
+
+const challengeColumns = "id, purpose, user_id, session_id, email_canonical, COALESCE(code_mac, ''), COALESCE(payload, ''), expires_at"
+
+// attempt counts an attempt for an open challenge and returns it.
+func (s *store) attempt(ctx context.Context, tokenHash string, now time.Time) (c challenge, err error) {
+	return c, foundChallenge(s.db.WriteRow(ctx, c.into(), `UPDATE challenges SET attempts = attempts + 1
+		WHERE token_hash = ? AND consumed_at IS NULL AND attempts < ? AND expires_at > ?
+		RETURNING `+challengeColumns, tokenHash, mostAttempts, now))
+}
+
+// challengeByLink returns the open challenge of a link.
+func (s *store) challengeByLink(ctx context.Context, linkHash string, now time.Time) (c challenge, err error) {
+	return c, foundChallenge(s.db.Row(database.OnPrimary(ctx), `SELECT `+challengeColumns+` FROM challenges
+		WHERE link_hash = ? AND consumed_at IS NULL AND expires_at > ?`, linkHash, now).Scan(c.into()...))
+}
+
+func (c *challenge) into() []any {
+	return []any{&c.id, &c.purpose, &c.userID, &c.sessionID, &c.email, &c.codeMAC, &c.payload, &c.expires}
+}
+
+func foundChallenge(err error) error {
+	if database.IsNotFound(err) {
+		return errInvalidChallenge
+	}
+	if err != nil {
+		return fmt.Errorf("find a challenge: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,360 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/audit"
+	"guildhall/platform/database"
+	"guildhall/platform/fault"
+	"guildhall/platform/field"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/mail"
+	"guildhall/platform/password"
+	"guildhall/platform/request"
+)
+
+// This file has every way in. Each proves something, and then calls start, the only
+// function that begins a session.
+
+// methods are what a person proved to begin a session: names of the amr claim (RFC 8176).
+type methods string
+
+const (
+	byPassword methods = "pwd"
+	byEmail    methods = "email"     // a code or a link from a mail
+	byBoth     methods = "pwd email" // a registration with a proof of the address
+)
+
+// level returns the authenticator assurance level (NIST SP 800-63B). A password, a mail, or
+// both are one factor: the mailbox is what resets the password.
+func (methods) level() int { return 1 }
+
+func (m methods) list() []string { return strings.Fields(string(m)) }
+
+// start begins a session in an organization, if any, and issues its tokens, within the
+// caller's transaction.
+func (svc *Service) start(ctx context.Context, p person, by methods, organizationID uuid.NullUUID) (tokenView, error) {
+	s, err := svc.sessions.begin(ctx, p.id, by, organizationID, svc.options.SessionLifetime)
+	if err != nil {
+		return tokenView{}, err
+	}
+	svc.gate.WrittenBy(ctx, s.ID) // mutant: first-write
+	return svc.issueTokens(p, s)
+}
+
+// issueTokens signs both tokens of a session's current generation.
+func (svc *Service) issueTokens(p person, s session) (tokenView, error) {
+	accessToken, expires, err := svc.tokens.IssueAccess(p.id, s.ID, s.OrganizationID, s.ExpiresAt)
+	if err != nil {
+		return tokenView{}, err
+	}
+	refreshToken, err := svc.tokens.IssueRefresh(p.id, s.ID, s.Generation, s.issuedAt(), s.ExpiresAt)
+	if err != nil {
+		return tokenView{}, err
+	}
+	return tokenView{
+		UserID: p.id, OrganizationID: s.OrganizationID, Email: p.email, Name: p.name,
+		AccessToken: accessToken, RefreshToken: refreshToken, TokenType: "bearer",
+		ExpiresIn: int(math.Ceil(expires.Sub(svc.now()).Seconds())),
+	}, nil
+}
+
+// entry is a log-in to an account.
+type entry struct {
+	person    person
+	by        methods
+	requested uuid.NullUUID
+	// prove completes the proof in the transaction that begins the session, under the
+	// account's lock.
+	prove func(ctx context.Context, state logInState) error
+}
+
+// enter begins a session of an account. It refuses an account that is not in good standing,
+// and an organization in which the person may not act.
+func (svc *Service) enter(ctx context.Context, e entry) (view tokenView, err error) {
+	ctx = database.For(ctx, database.Tenant{UserID: e.person.id})
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		// Under the account's lock, so that no session begins while the account is
+		// being suspended or its password changed.
+		if err := svc.gate.LockUser(ctx, e.person.id); err != nil { // mutant: log-in-lock
+			return err
+		}
+		state, err := svc.store.logInState(ctx, e.person.id, request.From(ctx).Client, svc.now())
+		if err != nil {
+			return err
+		}
+		if err := e.prove(ctx, state); err != nil {
+			return err
+		}
+		if err := state.refusal(); err != nil {
+			return err
+		}
+		organizationID := state.preferred
+		if e.requested.Valid {
+			organizationID = e.requested
+			if err := svc.checkMayActIn(ctx, e.person.id, e.requested.UUID); err != nil {
+				return err
+			}
+		}
+		if view, err = svc.start(ctx, e.person, e.by, organizationID); err != nil {
+			return err
+		}
+		if state.known {
+			return nil
+		}
+		return svc.notify(ctx, e.person, mail.NewDevice, mail.Data{}, undoing{})
+	})
+	return view, err
+}
+
+// refusal returns why a person may not log in to their account, or nil.
+func (e logInState) refusal() error {
+	switch {
+	case e.standing.AccountArchived:
+		return errAccountArchived
+	case e.standing.AccountSuspended:
+		return errAccountSuspended
+	case !e.standing.AccountActive:
+		return errAccountInactive
+	default:
+		return nil
+	}
+}
+
+// logIn verifies a password and begins a session, in the requested organization if one is
+// given. It reveals nothing about an account without the right password: an unknown email
+// address costs the same hash and gets the same answer.
+func (svc *Service) logIn(ctx context.Context, email, typed string, requested uuid.NullUUID) (tokenView, error) {
+	if err := svc.hasher.Ready(); err != nil { // an attempt that is not verified does not count
+		return tokenView{}, err
+	}
+	if err := svc.limits.logIn(ctx, email); err != nil {
+		return tokenView{}, err
+	}
+	p, err := svc.store.findByEmail(ctx, email)
+	if err != nil {
+		return tokenView{}, err
+	}
+	if p == nil {
+		if err := svc.hasher.VerifyAbsent(ctx, typed); err != nil {
+			return tokenView{}, err
+		}
+		return tokenView{}, svc.logInFailed(ctx, uuid.Nil, errInvalidCredentials) // mutant: unknown-email
+	}
+	ok, renew, err := svc.hasher.Verify(ctx, p.hash, typed)
+	if err != nil {
+		return tokenView{}, err
+	}
+	if !ok {
+		return tokenView{}, svc.logInFailed(ctx, p.id, errInvalidCredentials)
+	}
+	renewed := ""
+	if renew { // the parameters of the hash are outdated
+		if renewed, err = svc.hasher.Hash(ctx, typed); err != nil {
+			return tokenView{}, err
+		}
+	}
+	view, err := svc.enter(ctx, entry{person: *p, by: byPassword, requested: requested, prove: func(ctx context.Context, state logInState) error {
+		if state.hash != p.hash {
+			return errInvalidCredentials // changed while it was being verified
+		}
+		if renewed != "" {
+			if err := svc.store.savePassword(ctx, p.id, renewed, svc.now()); err != nil {
+				return err
+			}
+		}
+		return svc.limits.loggedIn(ctx, email)
+	}})
+	return view, svc.logInRefused(ctx, p.id, err)
+}
+
+// logInRefused records a refusal in the audit log. It returns the error.
+func (svc *Service) logInRefused(ctx context.Context, userID uuid.UUID, err error) error {
+	var refused *fault.Error
+	if errors.As(err, &refused) {
+		return svc.logInFailed(ctx, userID, refused)
+	}
+	return err
+}
+
+// logInFailed records the refusal in the audit log and returns it.
+func (svc *Service) logInFailed(ctx context.Context, userID uuid.UUID, refusal *fault.Error) error {
+	err := svc.trail.Record(ctx, audit.Event{Action: audit.LogInFailed, UserID: userID, Details: map[string]string{"code": refusal.Code}})
+	if err != nil {
+		return err
+	}
+	return refusal
+}
+
+// logInByChallenge begins a session for a person who proved their mailbox, or creates the
+// account of a registration that had to prove it.
+func (svc *Service) logInByChallenge(ctx context.Context, p proof, requested uuid.NullUUID) (tokenView, error) {
+	c, err := svc.answer(ctx, p, forLogIn, forRegistration)
+	if err != nil {
+		return tokenView{}, err
+	}
+	if c.purpose == forRegistration {
+		return svc.completeRegistration(ctx, c)
+	}
+	account, err := svc.store.find(ctx, c.userID.UUID)
+	if err != nil {
+		return tokenView{}, err
+	}
+	view, err := svc.enter(ctx, entry{person: account, by: byEmail, requested: requested, prove: func(ctx context.Context, _ logInState) error {
+		if err := svc.consume(ctx, c); err != nil {
+			return err
+		}
+		return svc.claim(ctx, account.id)
+	}})
+	return view, svc.logInRefused(ctx, account.id, err)
+}
+
+// claim is called when a person proves the mailbox of an account. If nobody had proved it
+// before, somebody else may have registered the address: everything that was set up until
+// then ends, in the caller's transaction.
+func (svc *Service) claim(ctx context.Context, userID uuid.UUID) error {
+	first, err := svc.users.Verify(ctx, userID)
+	if err != nil || !first { // mutant: mailbox-owner
+		return err
+	}
+	if err := svc.store.savePassword(ctx, userID, svc.hasher.Unusable(), svc.now()); err != nil {
+		return err
+	}
+	if err := svc.store.endChallenges(ctx, userID, svc.now()); err != nil {
+		return err
+	}
+	return svc.sessions.EndAll(ctx, userID, "email_verified")
+}
+
+// registration is what a person registers with.
+type registration struct {
+	Email        string        `json:"email"`
+	Name         string        `json:"name"`
+	Locale       *field.Locale `json:"locale"`
+	PasswordHash string        `json:"password_hash"`
+	Organization *string       `json:"organization"` // the name of the one to create, if any
+}
+
+func (r registration) canonical() string { return field.Email(r.Email).Canonical() }
+
+// register creates an account, unless declined with its first organization, and logs the
+// person in, in one transaction. Hashing is slow, so it comes before the transaction. It
+// refuses an email address that has an account (email_taken), an unsuitable password, and
+// any request while registration is disabled. If addresses have to be confirmed, it sends a
+// code, and the answer is the same for an address that has an account.
+func (svc *Service) register(ctx context.Context, in registerInput) (answer httpapi.MaybeCreated[tokenView, challengeView], err error) {
+	if !svc.options.Registration {
+		return answer, errRegistrationDisabled
+	}
+	if err := svc.hasher.Ready(); err != nil {
+		return answer, err
+	}
+	if err := svc.limits.register(ctx); err != nil {
+		return answer, err
+	}
+	if problem := password.Check(string(in.Password), string(in.Email)); problem != nil {
+		return answer, httpapi.Invalid("body.password", problem)
+	}
+	hash, err := svc.hasher.Hash(ctx, string(in.Password))
+	if err != nil {
+		return answer, err
+	}
+	r := registration{Email: string(in.Email), Name: string(in.Name), Locale: localeFor(ctx, in.Locale), PasswordHash: hash}
+	founds := string(field.NameOf(r.Name, "'s Organization"))
+	r.Organization = &founds
+	if in.OrganizationName.Set {
+		r.Organization = (*string)(in.OrganizationName.Value)
+	}
+	if svc.options.ConfirmEmail {
+		view, err := svc.confirmRegistration(ctx, r)
+		answer.Pending = &view
+		return answer, err
+	}
+	err = svc.db.InTx(ctx, func(ctx context.Context) error {
+		view, err := svc.createAccount(ctx, r, byPassword)
+		if err != nil {
+			return err
+		}
+		answer.Created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/users/"+view.UserID.String(), view)
+		return err
+	})
+	return answer, err
+}
+
+// confirmRegistration keeps a registration until its address is proved.
+func (svc *Service) confirmRegistration(ctx context.Context, r registration) (challengeView, error) {
+	if err := svc.limits.challenge(ctx, r.canonical()); err != nil {
+		return challengeView{}, err
+	}
+	known, err := svc.store.findByEmail(ctx, r.canonical())
+	if err != nil {
+		return challengeView{}, err
+	}
+	m := mail.Mail{To: r.Email, Kind: mail.ConfirmEmail, Locale: localeText(r.Locale), Data: mail.Data{Name: r.Name}}
+	if known != nil { // the code of this challenge is in no mail
+		m = mail.Mail{To: known.email, Kind: mail.AccountExists, Locale: known.locale, Data: mail.Data{Name: known.name}}
+	}
+	return svc.ask(ctx, question{purpose: forRegistration, email: r.canonical(), payload: r, mail: m, byCode: true})
+}
+
+// completeRegistration creates the account whose address was proved.
+func (svc *Service) completeRegistration(ctx context.Context, c challenge) (view tokenView, err error) {
+	var r registration
+	if err := svc.open(c, &r); err != nil {
+		return view, err
+	}
+	return view, svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.consume(ctx, c); err != nil {
+			return err
+		}
+		view, err = svc.createAccount(ctx, r, byBoth)
+		return err
+	})
+}
+
+// createAccount creates an account, and its organization, within the caller's transaction.
+func (svc *Service) createAccount(ctx context.Context, r registration, by methods) (view tokenView, err error) {
+	if err := svc.checkNotReserved(ctx, r.canonical(), uuid.Nil); err != nil {
+		return view, err
+	}
+	p := person{email: r.Email, name: r.Name}
+	if p.id, err = svc.users.Register(ctx, r.Email, r.canonical(), r.Name, r.Locale); err != nil {
+		return view, err
+	}
+	if by == byBoth {
+		if _, err := svc.users.Verify(ctx, p.id); err != nil {
+			return view, err
+		}
+	}
+	var organizationID uuid.NullUUID
+	if r.Organization != nil {
+		if organizationID.UUID, err = svc.organizations.Create(ctx, p.id, *r.Organization); err != nil {
+			return view, err
+		}
+		organizationID.Valid = true
+	}
+	if err := svc.store.savePassword(ctx, p.id, r.PasswordHash, svc.now()); err != nil {
+		return view, err
+	}
+	return svc.start(ctx, p, by, organizationID)
+}
+
+// localeFor returns the language that a person chose, or that their client prefers.
+func localeFor(ctx context.Context, chosen *field.Locale) *field.Locale {
+	if preferred := field.Locale(request.From(ctx).Locale); chosen == nil && preferred != "" {
+		return &preferred
+	}
+	return chosen
+}
+
+func localeText(l *field.Locale) string {
+	if l == nil {
+		return "" // the default
+	}
+	return string(*l)
+}

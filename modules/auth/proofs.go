@@ -1,0 +1,362 @@
+package auth
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/google/uuid"
+
+	"guildhall/platform/access"
+	"guildhall/platform/audit"
+	"guildhall/platform/field"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/mail"
+	"guildhall/platform/password"
+	"guildhall/platform/request"
+)
+
+// recency is when the caller last proved who they are, as the gate reads it.
+type recency struct {
+	authenticated sql.NullTime // NULL in a session of an earlier release
+	created       sql.NullTime
+}
+
+var recencyRow = &access.Row[recency]{
+	Columns: "s.authenticated_at, s.created_at",
+	Into:    func(r *recency) []any { return []any{&r.authenticated, &r.created} },
+}
+
+// checkRecent refuses a caller whose last proof is too old (step_up_required, RFC 9470).
+func (svc *Service) checkRecent(r *recency) error {
+	at := r.created.Time
+	if r.authenticated.Valid {
+		at = r.authenticated.Time
+	}
+	if svc.now().Sub(at) > svc.options.StepUpMaxAge { // mutant: step-up
+		return errStepUpRequired.WithMaxAge(svc.options.StepUpMaxAge)
+	}
+	return nil
+}
+
+// createChallenge sends a code, and for some purposes a link. Whether an address has an
+// account shows neither in the answer nor in what it costs.
+func (svc *Service) createChallenge(ctx context.Context, in challengeInput, r *recency) (answer httpapi.Issued[challengeView], err error) {
+	if !svc.mail.Configured() {
+		return answer, mail.ErrNotConfigured
+	}
+	q := question{purpose: in.Purpose.purpose(), byCode: true, byLink: true}
+	switch q.purpose {
+	case forLogIn, forPasswordReset:
+		if q.purpose == forLogIn && !svc.options.LogInByEmail {
+			return answer, errLogInByEmailDisabled
+		}
+		err = svc.askByAddress(ctx, &q, *in.Email)
+	default:
+		if r == nil {
+			return answer, access.ErrAuthenticationRequired
+		}
+		err = svc.askCaller(ctx, &q, in, r)
+	}
+	if err != nil {
+		return answer, err
+	}
+	if err := svc.limits.challenge(ctx, q.email); err != nil { // mutant: mail-limit
+		return answer, err
+	}
+	answer.Body, err = svc.ask(ctx, q)
+	return answer, err
+}
+
+// askByAddress completes a question to the owner of an address.
+func (svc *Service) askByAddress(ctx context.Context, q *question, email field.Email) error {
+	q.email = email.Canonical()
+	q.mail = mail.Mail{Kind: mail.ResetPassword, Locale: request.From(ctx).Locale}
+	if q.purpose == forLogIn {
+		q.mail.Kind = mail.LogInCode
+	}
+	p, err := svc.store.findByEmail(ctx, q.email)
+	if err != nil || p == nil || p.archived {
+		return err // the mail has no recipient
+	}
+	q.userID = uuid.NullUUID{UUID: p.id, Valid: true}
+	svc.addressTo(ctx, q, *p, p.email)
+	return nil
+}
+
+// askCaller completes a question to the caller.
+func (svc *Service) askCaller(ctx context.Context, q *question, in challengeInput, r *recency) error {
+	caller := access.From(ctx)
+	p, err := svc.store.find(ctx, caller.UserID)
+	if err != nil {
+		return err
+	}
+	q.userID, q.sessionID = uuid.NullUUID{UUID: p.id, Valid: true}, uuid.NullUUID{UUID: caller.SessionID, Valid: true}
+	q.email, q.mail = field.Login(p.email).CanonicalEmail(), mail.Mail{Kind: mail.VerifyEmail}
+	to := p.email
+	switch q.purpose {
+	case forVerification:
+		if p.verified {
+			return errAlreadyVerified
+		}
+	case forStepUp:
+		if !p.verified {
+			return errEmailNotVerified
+		}
+		q.mail.Kind, q.byLink = mail.StepUpCode, false
+	case forEmailChange:
+		if err := svc.checkRecent(r); err != nil {
+			return err
+		}
+		to = string(*in.NewEmail)
+		q.email, q.payload, q.mail.Kind = in.NewEmail.Canonical(), to, mail.ChangeEmail
+	}
+	svc.addressTo(ctx, q, p, to)
+	return nil
+}
+
+func (svc *Service) addressTo(ctx context.Context, q *question, p person, to string) {
+	q.mail.To, q.mail.Data.Name = to, p.name
+	if q.mail.Locale = p.locale; q.mail.Locale == "" {
+		q.mail.Locale = request.From(ctx).Locale
+	}
+}
+
+// resetPassword sets a new password for a person who proved their mailbox. It ends all
+// sessions and begins none: a second factor is still asked for at the next log-in.
+func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none httpapi.NoContent, err error) {
+	// What is wrong with any account's password costs no attempt.
+	if problem := password.Check(string(in.NewPassword), ""); problem != nil {
+		return none, httpapi.Invalid("body.new_password", problem)
+	}
+	if err := svc.hasher.Ready(); err != nil {
+		return none, err
+	}
+	c, err := svc.answer(ctx, in.proof(), forPasswordReset)
+	if err != nil {
+		return none, err
+	}
+	if problem := password.Check(string(in.NewPassword), c.email); problem != nil {
+		return none, httpapi.Invalid("body.new_password", problem)
+	}
+	p, err := svc.store.find(ctx, c.userID.UUID)
+	if err != nil {
+		return none, err
+	}
+	hash, err := svc.hasher.Hash(ctx, string(in.NewPassword))
+	if err != nil {
+		return none, err
+	}
+	return none, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+		if err := svc.claim(ctx, p.id); err != nil {
+			return err
+		}
+		if err := svc.store.savePassword(ctx, p.id, hash, svc.now()); err != nil {
+			return err
+		}
+		if err := svc.trail.Record(ctx, audit.Event{Action: audit.PasswordChanged, UserID: p.id, Details: map[string]string{"by": "email"}}); err != nil {
+			return err
+		}
+		if err := svc.store.endChallenges(ctx, p.id, svc.now()); err != nil {
+			return err
+		}
+		if err := svc.sessions.EndAll(ctx, p.id, "password_reset"); err != nil { // mutant: reset-ends-sessions
+			return err
+		}
+		if err := svc.limits.loggedIn(ctx, c.email); err != nil {
+			return err
+		}
+		return svc.notify(ctx, p, mail.PasswordChanged, mail.Data{}, undoing{})
+	})
+}
+
+// changeAccount consumes a challenge and makes a change, under the account's lock.
+func (svc *Service) changeAccount(ctx context.Context, p person, c challenge, change func(context.Context) error) error {
+	return svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.gate.LockUser(ctx, p.id); err != nil {
+			return err
+		}
+		if err := svc.consume(ctx, c); err != nil {
+			return err
+		}
+		return change(ctx)
+	})
+}
+
+// confirmEmail marks the caller's address as proved, or changes it to the one that they
+// proved. A change ends no session: it needed a recent proof.
+func (svc *Service) confirmEmail(ctx context.Context, in confirmEmailInput) (view emailView, err error) {
+	caller := access.From(ctx)
+	c, err := svc.answer(ctx, in.proof(), forVerification, forEmailChange)
+	if err != nil {
+		return view, err
+	}
+	if c.userID.UUID != caller.UserID { // mutant: own-challenge
+		return view, errInvalidChallenge
+	}
+	p, err := svc.store.find(ctx, caller.UserID)
+	if err != nil {
+		return view, err
+	}
+	view = emailView{UserID: p.id, Email: p.email, Verified: true}
+	if c.purpose == forVerification {
+		if c.email != p.canonical() { // it was changed since
+			return view, errInvalidChallenge
+		}
+		return view, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+			_, err := svc.users.Verify(ctx, p.id)
+			return err
+		})
+	}
+	if err := svc.open(c, &view.Email); err != nil {
+		return view, err
+	}
+	return view, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+		if err := svc.checkNotReserved(ctx, c.email, p.id); err != nil {
+			return err
+		}
+		now := svc.now()
+		if err := svc.users.ChangeEmail(ctx, p.id, view.Email, c.email, &now); err != nil {
+			return err
+		}
+		if err := svc.store.endChallenges(ctx, p.id, now); err != nil {
+			return err
+		}
+		// Both addresses are told, and either can undo it: the old one is not lost to a
+		// thief, and the new one may be somebody else's.
+		undo := undoing{Email: p.email, Verified: p.verified}
+		if err := svc.notify(ctx, p, mail.EmailChanged, mail.Data{Email: view.Email}, undo); err != nil {
+			return err
+		}
+		changed := p
+		changed.email = view.Email
+		return svc.notify(ctx, changed, mail.EmailChanged, mail.Data{Email: view.Email}, undo)
+	})
+}
+
+// stepUp renews the proof of the caller's session, by their password or by a code.
+func (svc *Service) stepUp(ctx context.Context, in stepUpInput) (view stepUpView, err error) {
+	caller := access.From(ctx)
+	p, err := svc.store.find(ctx, caller.UserID)
+	if err != nil {
+		return view, err
+	}
+	if in.Password != nil {
+		if err := svc.verifyPassword(ctx, p, string(*in.Password)); err != nil {
+			return view, err
+		}
+		return svc.renewed(ctx, caller.SessionID, byPassword)
+	}
+	c, err := svc.answer(ctx, in.proof(), forStepUp)
+	if err != nil {
+		return view, err
+	}
+	if c.sessionID.UUID != caller.SessionID {
+		return view, errInvalidChallenge
+	}
+	err = svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+		view, err = svc.renewed(ctx, caller.SessionID, byEmail)
+		return err
+	})
+	return view, err
+}
+
+func (svc *Service) renewed(ctx context.Context, sessionID uuid.UUID, by methods) (stepUpView, error) {
+	now := svc.now()
+	err := svc.sessions.renew(ctx, sessionID, by, now)
+	return stepUpView{ACR: "aal1", AMR: by.list(), AuthenticatedAt: now}, err
+}
+
+// verifyPassword verifies the caller's password, with a limit on guesses (wrong_password).
+func (svc *Service) verifyPassword(ctx context.Context, p person, typed string) error {
+	if err := svc.hasher.Ready(); err != nil {
+		return err
+	}
+	if err := svc.limits.changePassword(ctx, p.id); err != nil {
+		return err
+	}
+	ok, _, err := svc.hasher.Verify(ctx, p.hash, typed)
+	if err == nil && !ok {
+		err = errWrongPassword
+	}
+	return err
+}
+
+// undoing is what a disavowal undoes, beyond ending all sessions and the password.
+type undoing struct {
+	Email    string `json:"email,omitempty"` // the address before a change; empty if it did not change
+	Verified bool   `json:"verified,omitempty"`
+}
+
+// notify tells a person what happened to their account, within the caller's transaction. The
+// mail has a link with which they disavow it. Without a transport it does nothing.
+func (svc *Service) notify(ctx context.Context, p person, kind mail.Kind, data mail.Data, undo undoing) error {
+	if !svc.mail.Configured() {
+		return nil
+	}
+	from := request.From(ctx)
+	data.Name, data.Client, data.Address = p.name, from.Client, from.Address
+	email := p.canonical()
+	if undo.Email != "" {
+		email = field.Login(undo.Email).CanonicalEmail() // which nobody else can take meanwhile
+	}
+	_, err := svc.ask(ctx, question{
+		purpose: forDisavowal, userID: uuid.NullUUID{UUID: p.id, Valid: true}, email: email, payload: undo, byLink: true,
+		mail: mail.Mail{To: p.email, Kind: kind, Locale: p.locale, Data: data},
+	})
+	return err
+}
+
+// disavow undoes a change that the person did not make: it ends all sessions, restores the
+// address, and removes the password, so that only the owner of the mailbox sets a new one.
+func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.NoContent, err error) {
+	c, err := svc.answer(ctx, proof{link: string(in.LinkToken)}, forDisavowal)
+	if err != nil {
+		return none, err
+	}
+	var undo undoing
+	if err := svc.open(c, &undo); err != nil {
+		return none, err
+	}
+	p, err := svc.store.find(ctx, c.userID.UUID)
+	if err != nil {
+		return none, err
+	}
+	return none, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+		if undo.Email != "" {
+			var verifiedAt *time.Time
+			if undo.Verified {
+				verifiedAt = new(svc.now())
+			}
+			if err := svc.users.ChangeEmail(ctx, p.id, undo.Email, c.email, verifiedAt); err != nil {
+				return err
+			}
+		}
+		if err := svc.store.savePassword(ctx, p.id, svc.hasher.Unusable(), svc.now()); err != nil {
+			return err
+		}
+		if err := svc.store.endChallenges(ctx, p.id, svc.now()); err != nil {
+			return err
+		}
+		if err := svc.store.endLaterDisavowals(ctx, c, svc.now()); err != nil {
+			return err
+		}
+		if err := svc.trail.Record(ctx, audit.Event{Action: audit.ChangeDisavowed, UserID: p.id}); err != nil {
+			return err
+		}
+		return svc.sessions.EndAll(ctx, p.id, "disavowed")
+	})
+}
+
+// checkNotReserved refuses an address that its former account can still take back
+// (email_taken).
+func (svc *Service) checkNotReserved(ctx context.Context, canonicalEmail string, owner uuid.UUID) error {
+	if !svc.mail.Configured() {
+		return nil
+	}
+	reserved, err := svc.store.isReserved(ctx, canonicalEmail, owner, svc.now())
+	if err == nil && reserved { // mutant: reserved-address
+		err = errEmailTaken
+	}
+	return err
+}
