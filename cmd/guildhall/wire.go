@@ -32,7 +32,7 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Sessions: sessions, Passwords: auth.NewPasswords(k.DB, k.Hasher, k.Now), Now: k.Now,
 	})
 	memberships := membership.NewService(membership.Dependencies{
-		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Limits: k.Limits, Users: users, Now: k.Now,
+		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Limits: k.Limits, Users: users, Mail: k.Mail, Now: k.Now,
 	})
 	organizations := organization.NewService(organization.Dependencies{
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Memberships: memberships, Now: k.Now,

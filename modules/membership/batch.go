@@ -12,6 +12,7 @@ import (
 	"guildhall/platform/audit"
 	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/mail"
 	"guildhall/platform/ratelimit"
 )
 
@@ -91,7 +92,8 @@ func (svc *Service) addAll(ctx context.Context, in addManyInput, candidates []ca
 	seen := map[uuid.UUID]bool{}
 	var bad []fault.Field
 	for _, c := range candidates {
-		userID, err := svc.store.idOf(ctx, c.addInput)
+		who, err := svc.store.named(ctx, c.addInput)
+		userID := who.id
 		if err == nil && seen[userID] {
 			if !skip {
 				bad = append(bad, fault.Field{Location: c.location, Problem: fault.NamedTwice})
@@ -101,7 +103,7 @@ func (svc *Service) addAll(ctx context.Context, in addManyInput, candidates []ca
 		var grant grantView
 		if err == nil {
 			seen[userID] = true
-			grant, err = svc.add(ctx, in.OrganizationID, userID)
+			grant, err = svc.add(ctx, in.OrganizationID, who)
 		}
 		switch {
 		case err == nil:
@@ -109,6 +111,9 @@ func (svc *Service) addAll(ctx context.Context, in addManyInput, candidates []ca
 		case errors.Is(err, access.ErrUserNotFound):
 			unknown++
 			bad = append(bad, fault.Field{Location: c.location, Problem: fault.NoAccount})
+		case errors.Is(err, errEmailUnverified):
+			unknown++
+			bad = append(bad, fault.Field{Location: c.location, Problem: fault.UnverifiedEmail})
 		case errors.Is(err, errAlreadyMember) && skip:
 			view.Existing = append(view.Existing, userID)
 		case errors.Is(err, errAlreadyMember):
@@ -120,5 +125,9 @@ func (svc *Service) addAll(ctx context.Context, in addManyInput, candidates []ca
 	if len(bad) > 0 {
 		return view, unknown, httpapi.InvalidFields(bad...)
 	}
-	return view, 0, nil
+	ids := make([]uuid.UUID, len(view.Added))
+	for i, v := range view.Added {
+		ids[i] = v.UserID
+	}
+	return view, 0, svc.announce(ctx, mail.MemberAdded, in.OrganizationID, access.Member, ids...)
 }

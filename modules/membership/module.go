@@ -40,8 +40,8 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, organization+"/members", admin, m.addMember, httpapi.Doc{
 		ID: "addMember", Summary: "Add a person with an account as a member",
-		Description: "Give either `user_id` or `email`. A suspension and a deactivation outlive the membership: `standing` shows them, and `activateMember` lifts them, also before the person is added again.",
-		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember, ratelimit.Refusal()),
+		Description: "Give either `user_id` or `email`. A suspension and a deactivation outlive the membership: `standing` shows them, and `activateMember` lifts them, also before the person is added again. Where the service can send mail, an `email` that nobody has proved is refused (`email_unverified`): invite the person.",
+		Refusals:    httpapi.Refusals(access.ErrUserNotFound, errAlreadyMember, errEmailUnverified, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, organization+"/members/batch", admin, m.addMembers, httpapi.Doc{
 		ID: "addMembers", Summary: "Add up to 1,000 people with accounts as members",

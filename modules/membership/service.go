@@ -13,6 +13,7 @@ import (
 	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/mail"
 	"guildhall/platform/ratelimit"
 )
 
@@ -30,6 +31,7 @@ type Dependencies struct {
 	Trail  *audit.Trail
 	Limits *ratelimit.Store
 	Users  Users
+	Mail   *mail.Outbox
 	Now    func() time.Time
 }
 
@@ -41,13 +43,14 @@ type Service struct {
 	trail  *audit.Trail
 	limits *ratelimit.Store
 	users  Users
+	mail   *mail.Outbox
 	now    func() time.Time
 	store  *store
 }
 
 // NewService returns the service.
 func NewService(d Dependencies) *Service {
-	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, limits: d.Limits, users: d.Users, now: d.Now, store: newStore(d.DB)}
+	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, limits: d.Limits, users: d.Users, mail: d.Mail, now: d.Now, store: newStore(d.DB)}
 }
 
 // AddOwner makes a person the first member and the owner of a new organization,
@@ -78,12 +81,15 @@ func (svc *Service) addMember(ctx context.Context, in addInput) (answer httpapi.
 		if err := svc.limits.Take(ctx, attempt); err != nil {
 			return err
 		}
-		userID, err := svc.store.idOf(ctx, in)
+		who, err := svc.store.named(ctx, in)
 		if err != nil {
 			return err
 		}
-		view, err := svc.add(ctx, in.OrganizationID, userID)
+		view, err := svc.add(ctx, in.OrganizationID, who)
 		if err != nil {
+			return err
+		}
+		if err := svc.announce(ctx, mail.MemberAdded, in.OrganizationID, access.Member, who.id); err != nil {
 			return err
 		}
 		answer, err = created(ctx, "members", view)
@@ -109,8 +115,11 @@ func orAlreadyMember(err error) error {
 	return err
 }
 
-// add makes a person a member, within the caller's transaction.
-func (svc *Service) add(ctx context.Context, organizationID, userID uuid.UUID) (view grantView, err error) {
+// add makes a person a member, within the caller's transaction. If the service can send
+// mail, it refuses a person named by an address that nobody has proved (email_unverified):
+// anyone could have registered it.
+func (svc *Service) add(ctx context.Context, organizationID uuid.UUID, who named) (view grantView, err error) {
+	userID := who.id
 	locked, err := svc.gate.Lock(ctx, organizationID, userID)
 	switch {
 	case err != nil:
@@ -119,6 +128,8 @@ func (svc *Service) add(ctx context.Context, organizationID, userID uuid.UUID) (
 		return view, access.ErrUserNotFound
 	case locked.Target.Role != access.NoRole:
 		return view, errAlreadyMember
+	case who.unverified && svc.mail.Configured(): // mutant: unverified-member
+		return view, errEmailUnverified
 	}
 	now := svc.now()
 	if err := svc.store.add(ctx, organizationID, userID, now); err != nil {
@@ -136,7 +147,7 @@ func (svc *Service) add(ctx context.Context, organizationID, userID uuid.UUID) (
 // AddToOrganization makes a person a member or an admin, within the transaction that
 // creates their account.
 func (svc *Service) AddToOrganization(ctx context.Context, organizationID, userID uuid.UUID, role access.Role) error {
-	if _, err := svc.add(ctx, organizationID, userID); err != nil || !role.Includes(access.Admin) {
+	if _, err := svc.add(ctx, organizationID, named{id: userID}); err != nil || !role.Includes(access.Admin) {
 		return err
 	}
 	_, err := svc.grant(ctx, organizationID, userID)
@@ -184,7 +195,10 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 		if oneself {
 			action = audit.MemberLeft
 		}
-		return svc.record(ctx, action, organizationID, userID, ofRole(locked.Target.Role)) // mutant: removal-event
+		if err := svc.record(ctx, action, organizationID, userID, ofRole(locked.Target.Role)); err != nil || oneself { // mutant: removal-event
+			return err
+		}
+		return svc.announce(ctx, mail.MemberRemoved, organizationID, access.NoRole, userID)
 	})
 }
 
@@ -194,6 +208,9 @@ func (svc *Service) grantAdmin(ctx context.Context, in grantInput) (answer httpa
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
 		view, err := svc.grant(ctx, in.OrganizationID, in.UserID)
 		if err != nil {
+			return err
+		}
+		if err := svc.announce(ctx, mail.RoleChanged, in.OrganizationID, access.Admin, in.UserID); err != nil {
 			return err
 		}
 		answer, err = created(ctx, "admins", view)
@@ -240,7 +257,10 @@ func (svc *Service) revokeAdmin(ctx context.Context, in memberPath) (none httpap
 		if err := svc.store.revoke(ctx, organizationID, userID); err != nil {
 			return err
 		}
-		return svc.record(ctx, audit.AdminRevoked, organizationID, userID, nil)
+		if err := svc.record(ctx, audit.AdminRevoked, organizationID, userID, nil); err != nil {
+			return err
+		}
+		return svc.announce(ctx, mail.RoleChanged, organizationID, access.Member, userID)
 	})
 }
 
@@ -273,7 +293,13 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 		if err != nil {
 			return err
 		}
-		return svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID, map[string]string{"former_owner_user_id": former.String()})
+		if err := svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID, map[string]string{"former_owner_user_id": former.String()}); err != nil {
+			return err
+		}
+		if err := svc.announce(ctx, mail.OwnershipTransferred, organizationID, access.Admin, former); err != nil {
+			return err
+		}
+		return svc.announce(ctx, mail.OwnershipTransferred, organizationID, access.Owner, newOwnerID)
 	})
 	return transferView{Message: "Ownership transferred.", OrganizationID: organizationID, OwnerUserID: newOwnerID}, err
 }

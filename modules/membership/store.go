@@ -18,19 +18,25 @@ type store struct {
 	membersSQL, adminsSQL, ownerSQL, memberSQL string
 }
 
-// idOf returns the id of the person that a request names by id or email address.
-func (s *store) idOf(ctx context.Context, in addInput) (id uuid.UUID, err error) {
+// named is a person that a request names.
+type named struct {
+	id         uuid.UUID
+	unverified bool // named by an email address that nobody has proved
+}
+
+// named returns the person that a request names by id or email address.
+func (s *store) named(ctx context.Context, in addInput) (n named, err error) {
 	if in.UserID != nil {
-		return *in.UserID, nil
+		return named{id: *in.UserID}, nil
 	}
-	err = s.db.Row(ctx, "SELECT u.id FROM users u WHERE u.email_canonical = ?", in.Email.Canonical()).Scan(&id)
+	err = s.db.Row(ctx, "SELECT u.id, u.email_verified_at IS NULL FROM users u WHERE u.email_canonical = ?", in.Email.Canonical()).Scan(&n.id, &n.unverified)
 	if database.IsNotFound(err) {
-		return uuid.Nil, access.ErrUserNotFound
+		return n, access.ErrUserNotFound
 	}
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("find account: %w", err)
+		return n, fmt.Errorf("find account: %w", err)
 	}
-	return id, nil
+	return n, nil
 }
 
 // add adds a member. The caller must have locked the organization and checked that the

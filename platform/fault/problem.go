@@ -80,6 +80,7 @@ var (
 	NeedsOrganization = problem("needs_organization_id", "needs an organization_id.")
 	UserOrEmail       = problem("user_id_or_email", "must have user_id or email, one of the two.")
 	BatchSize         = problem("batch_size", "must have {min} to {max} user_ids and emails.")
+	UnverifiedEmail   = problem("email_unverified", "belongs to an account, but nobody has proved yet that it is theirs: invite the person instead.")
 	NoAccount         = problem("user_not_found", "belongs to no account.")
 	AlreadyMember     = problem("already_member", "belongs to a member already.")
 	NamedTwice        = problem("named_twice", "belongs to a person who is named before.")
