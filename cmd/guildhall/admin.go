@@ -40,6 +40,18 @@ func adminCommand() *cobra.Command {
 				"(as `user unlock` does). The password is read from standard input, one line.",
 			RunE: withService(setPassword),
 		},
+		&cobra.Command{
+			Use: "verify-email EMAIL", Short: "Mark a user's email address as theirs", Args: cobra.ExactArgs(1),
+			Long: "Mark a user's email address as theirs without a mail to it, because you know that it is. Their password and sessions stay.",
+			RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
+				return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
+					if err := g.auth.CommandLine().VerifyEmail(ctx, id); err != nil {
+						return err
+					}
+					return answerWith(cmd, false, nil, args[0]+" is verified")
+				})
+			}),
+		},
 	)
 	return cmd
 }

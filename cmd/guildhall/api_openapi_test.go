@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 var (
 	routerOnce sync.Once
 	documented routers.Router
+	released   routers.Router // the document of the last release, without errors and descriptions
 	routerErr  error
 	errorCodes []any // that the document lists
 	fieldCodes []any
@@ -39,6 +41,13 @@ var (
 func checkDocumented(t testing.TB, app *platform.App, method, path string, a answer) {
 	t.Helper()
 	routerOnce.Do(func() {
+		var before *openapi3.T
+		if before, routerErr = openapi3.NewLoader().LoadFromFile("testdata/openapi.released.json"); routerErr != nil {
+			return
+		}
+		if released, routerErr = gorillamux.NewRouter(before); routerErr != nil {
+			return
+		}
 		var raw []byte
 		if raw, routerErr = app.API().JSON(); routerErr != nil {
 			return
@@ -76,6 +85,13 @@ func checkDocumented(t testing.TB, app *platform.App, method, path string, a ans
 		}
 		a.checkFields(t, route.Operation)
 		return
+	}
+	if before, params, err := released.FindRoute(request); err == nil && before.PathItem.GetOperation(method) != nil && a.status != http.StatusAccepted && a.status != http.StatusNotModified {
+		input.RequestValidationInput.Route, input.RequestValidationInput.PathParams = before, params
+		input.SetBodyBytes(a.body)
+		if err := openapi3filter.ValidateResponse(context.Background(), input); err != nil {
+			t.Errorf("%s %d is not what a client of the last release expects: %v", a.request, a.status, err)
+		}
 	}
 	listed := route.Operation.Responses.Status(a.status).Value.Headers
 	for _, name := range []string{"Location", "Link", "X-Total-Count", "RateLimit", "RateLimit-Policy"} {

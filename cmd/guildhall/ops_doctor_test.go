@@ -24,7 +24,7 @@ func examined(s *service, change ...func(*config.Config)) string {
 		c(&cfg)
 	}
 	var lines []string
-	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Now: s.kernel.Now}) {
+	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Tables: s.app.Tables(), Mail: s.kernel.Mail, Invariants: s.app.Invariants(), Now: s.kernel.Now}) {
 		lines = append(lines, f.String())
 		if (f.Level == doctor.Warn) && f.Remedy == "" {
 			lines = append(lines, "without a fix: "+f.Name)
