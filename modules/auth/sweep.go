@@ -55,11 +55,14 @@ func (k *Sessions) sweep(ctx context.Context, before time.Time) (swept int64, er
 }
 
 // sweepChallenges deletes a batch of the challenges that expired a day ago.
-func (m *Module) sweepChallenges(ctx context.Context) (int64, error) {
-	n, err := m.db.Exec(ctx, "DELETE FROM challenges WHERE id IN (SELECT id FROM challenges WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
-		m.now().Add(-24*time.Hour), sweepBatch)
+func (m *Module) sweepChallenges(ctx context.Context) (swept int64, err error) {
+	err = m.db.InTx(ctx, func(ctx context.Context) error {
+		swept, err = m.db.Exec(ctx, "DELETE FROM challenges WHERE id IN (SELECT id FROM challenges WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
+			m.now().Add(-24*time.Hour), sweepBatch)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("sweep challenges: %w", err)
 	}
-	return n, nil
+	return swept, nil
 }
