@@ -251,7 +251,9 @@ func (k *Sessions) insert(ctx context.Context, s session) (session, error) {
 
 // renew records a new proof in a session.
 func (k *Sessions) renew(ctx context.Context, id uuid.UUID, by methods, now time.Time) error {
-	_, err := k.db.Exec(ctx, "UPDATE sessions SET amr = ?, aal = ?, authenticated_at = ? WHERE id = ?", string(by), by.level(), now, id)
+	err := k.db.InTx(ctx, func(ctx context.Context) error {
+		return k.db.Queue(ctx, "UPDATE sessions SET amr = ?, aal = ?, authenticated_at = ? WHERE id = ?", string(by), by.level(), now, id)
+	})
 	if err != nil {
 		return fmt.Errorf("renew the proof of a session: %w", err)
 	}

@@ -48,6 +48,13 @@ func callAll(c *ogen.Client) {
 	alan := get[*ogen.RegisterCreatedHeaders](c.Register(ctx, &ogen.RegisterRequest{Email: "alan@go.example.com", Password: password, Name: "alan", OrganizationName: ogen.OptNilString{Set: true, Null: true}}, ogen.RegisterParams{})).Response
 	must(alan.OrganizationID.Null, "a registration with the organization name null has no organization")
 	root := as(get[*ogen.TokenHeaders](c.LogIn(ctx, &ogen.LogInForm{Username: ogen.NewOptString("root@example.com"), Password: ogen.NewOptString(password)})).Response)
+	for _, person := range []ogen.Token{grace, alan} {
+		asked := get[*ogen.ChallengeHeaders](c.CreateChallenge(as(person), &ogen.CreateChallengeRequest{Purpose: "verify_email"}, ogen.CreateChallengeParams{})).Response
+		confirmed := get[*ogen.EmailHeaders](c.ConfirmEmail(as(person), &ogen.ConfirmEmailRequest{
+			ChallengeToken: ogen.NewOptString(asked.ChallengeToken), Code: ogen.NewOptString(mailed(person.Email).Codes[0]),
+		}, ogen.ConfirmEmailParams{})).Response
+		must(confirmed.EmailVerified, "the code from the mail proves the address")
+	}
 	org, herID, ctx := ada.OrganizationID.Value, grace.UserID, as(ada)
 	until := ogen.NewOptDateTime(time.Now().Add(time.Hour))
 
@@ -65,6 +72,7 @@ func callAll(c *ogen.Client) {
 	}
 	get[any](c.UpdateProfile(ctx, ogen.NewOptUpdateProfileRequest(ogen.UpdateProfileRequest{Bio: ogen.NewOptNilString("Wrote the first program.")}), ogen.UpdateProfileParams{UserID: ada.UserID}))
 	get[any](c.ChangePassword(ctx, &ogen.ChangePasswordRequest{OldPassword: password, NewPassword: password + " staple"}, ogen.ChangePasswordParams{UserID: ada.UserID}))
+	get[any](c.StepUp(ctx, &ogen.StepUpRequest{Password: ogen.NewOptString(password + " staple")}, ogen.StepUpParams{}))
 
 	version := get[*ogen.GetOrganizationOKHeaders](c.GetOrganization(ctx, ogen.GetOrganizationParams{OrganizationID: org})).ETag
 	get[*ogen.GetOrganizationNotModified](c.GetOrganization(ctx, ogen.GetOrganizationParams{OrganizationID: org, IfNoneMatch: version}))
@@ -120,6 +128,31 @@ func callAll(c *ogen.Client) {
 	get[any](c.TransferOwnership(ctx, &ogen.TransferOwnershipRequest{NewOwnerUserID: herID}, ogen.TransferOwnershipParams{OrganizationID: org}))
 	get[any](c.RemoveMember(ctx, ogen.RemoveMemberParams{OrganizationID: org, UserID: ada.UserID}))
 	get[any](c.LogOut(ctx, ogen.NewOptLogOutRequest(ogen.LogOutRequest{All: ogen.NewOptBool(true)}), ogen.LogOutParams{}))
+	anyone := context.Background()
+	get[any](c.CreateChallenge(anyone, &ogen.CreateChallengeRequest{Purpose: "reset_password", Email: ogen.NewOptString(ada.Email)}, ogen.CreateChallengeParams{}))
+	get[any](c.ResetPassword(anyone, &ogen.ResetPasswordRequest{LinkToken: ogen.NewOptString(mailed(ada.Email).link()), NewPassword: "five boxing wizards"}))
+	get[any](c.Disavow(anyone, &ogen.DisavowRequest{LinkToken: mailed(ada.Email).link()}))
+}
+
+// mailed returns the newest mail to an address.
+func mailed(email string) (newest keptMail) {
+	r, err := http.NewRequest(http.MethodGet, os.Args[1]+"/dev/mailbox?to="+email, nil)
+	check(err)
+	r.Header.Set("Accept", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	check(err)
+	defer answer.Body.Close()
+	var list []keptMail
+	check(json.NewDecoder(answer.Body).Decode(&list))
+	must(len(list) > 0, "there is a mail to "+email)
+	return list[0]
+}
+
+type keptMail struct{ Codes, Links []string }
+
+func (m keptMail) link() string {
+	_, token, _ := strings.Cut(m.Links[0], "#link_token=")
+	return token
 }
 
 // get returns the answer of a call, which must be of this type: any is a success.
@@ -150,7 +183,11 @@ func as(t ogen.Token) context.Context {
 }
 
 func (security) Bearer(ctx context.Context, _ ogen.OperationName) (ogen.Bearer, error) {
-	return ogen.Bearer{Token: ctx.Value(tokenKey{}).(string)}, nil
+	token, is := ctx.Value(tokenKey{}).(string)
+	if !is {
+		return ogen.Bearer{}, ogenerrors.ErrSkipClientSecurity
+	}
+	return ogen.Bearer{Token: token}, nil
 }
 
 func (security) Password(context.Context, ogen.OperationName) (ogen.Password, error) {
