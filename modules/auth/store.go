@@ -91,9 +91,10 @@ type logInState struct {
 
 // anyVersion returns a pattern (LIKE) for a User-Agent of any version.
 func anyVersion(client string) string {
-	escaped := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(client)
-	return versions.ReplaceAllString(escaped, "%")
+	return versions.ReplaceAllLiteralString(wildcards.Replace(client), "%")
 }
+
+var wildcards = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
 var versions = regexp.MustCompile(`[0-9]+([.!_]*[0-9]+)*`)
 
@@ -121,7 +122,8 @@ func newStore(db *database.DB) *store {
 // isKnownClient selects whether the last sessions of h.user_id have a client that matches
 // the parameter, or there are none.
 const isKnownClient = `NOT EXISTS (SELECT 1 FROM sessions d WHERE d.user_id = h.user_id)
-	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) d WHERE d.client LIKE ? ESCAPE '!')`
+	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) d
+		WHERE d.client LIKE (? || '') ESCAPE '!')` // SQLite prepares a statement again for each pattern that is a plain parameter
 
 // preferredOrganization selects, of the organizations in which h.user_id may act, the last
 // one used, or else the first one joined. Its only parameter is now.
