@@ -24,6 +24,36 @@ func actions(a answer) (all []string) {
 	return all
 }
 
+// TestEventsHaveNames checks that events name people as they are called now.
+func TestEventsHaveNames(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace, oz := s.person("Ada"), s.person("Grace"), s.operator("Oz")
+		grace.joins(ada, false)
+		grace.patch("/users/"+grace.id+"/profile", body("name", "Amazing Grace")).is(200)
+		named := func(e map[string]any, user, actor any) {
+			t.Helper()
+			if e["user_name"] != user || e["actor_name"] != actor {
+				t.Errorf("%v: want %v by %v", e, user, actor)
+			}
+		}
+		named(ada.get(ada.org("/audit-events?action=member.added")).list()[0], "Amazing Grace", "Ada")
+		oz.post("/users/"+grace.id+"/suspend", body("reason", "x", "scope", "account")).is(200)
+		oz.post("/users/"+grace.id+"/activate", body("scope", "account")).is(200)
+		path := "/users/" + grace.id + "/audit-events?action=user.suspended"
+		named(oz.get(path).list()[0], "Amazing Grace", "Oz")
+		grace = s.actorOf(s.logIn(grace.email, password).is(200))
+		named(grace.get(path).list()[0], "Amazing Grace", nil)
+		s.do("POST", "/api/v1/auth/token", "", body("username", grace.email, "password", "wrong")).is(401)
+		named(grace.get("/users/"+grace.id+"/audit-events?action=log_in.failed").list()[0], "Amazing Grace", nil)
+		if me := oz.get("/auth/me").object(); me["is_platform_administrator"] != true {
+			t.Errorf("%v", me)
+		}
+		if me := grace.get("/auth/me").object(); me["is_platform_administrator"] != false {
+			t.Errorf("%v", me)
+		}
+	})
+}
+
 // TestEveryChangeIsOnTheTrail makes each change and checks its one event: actor, role,
 // subject and address, in the audit log of everyone that it concerns.
 func TestEveryChangeIsOnTheTrail(t *testing.T) {

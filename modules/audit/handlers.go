@@ -24,7 +24,9 @@ type eventView struct {
 	Action         audit.RecordedAction `json:"action" example:"member.added"`
 	OrganizationID uuid.NullUUID        `json:"organization_id"`
 	UserID         uuid.NullUUID        `json:"user_id" description:"The person whom the event is about."`
+	UserName       *string              `json:"user_name" example:"Grace Hopper" description:"Their name now."`
 	ActorUserID    uuid.NullUUID        `json:"actor_user_id" description:"Who did it."`
+	ActorName      *string              `json:"actor_name" example:"Ada Lovelace" description:"Their name now. Only platform administrators see that of a platform administrator."`
 	ActorRole      actorRole            `json:"actor_role" example:"admin" description:"The role in which they acted; user: on their own account; anyone: not signed in. Later versions may add others."`
 	Address        string               `json:"address" example:"203.0.113.7" description:"The client's IP address; empty if unknown or not visible to the caller."`
 	Client         string               `json:"client" example:"curl/8.5.0" description:"The client's User-Agent."`
@@ -112,15 +114,15 @@ func (m *Module) list(ctx context.Context, chainID uuid.UUID, in filterInput) (p
 }
 
 // viewOf returns an event as the viewer may see it. Only platform administrators see from
-// where platform administrators work. Only they and the actor see the reason of a verdict.
+// where platform administrators work, and their names. Only they and the actor see the reason of a verdict.
 func viewOf(e audit.Recorded, viewer access.Caller) (eventView, error) {
 	v := eventView{
 		ID: e.ID, Sequence: e.Sequence, OccurredAt: e.OccurredAt, Action: audit.RecordedAction(e.Action), OrganizationID: e.OrganizationID,
 		UserID: e.UserID, ActorUserID: e.ActorUserID, ActorRole: actorRole(e.ActorRole), Address: e.Address, Client: e.Client,
-		RequestID: e.RequestID, Hash: e.Hash,
+		RequestID: e.RequestID, Hash: e.Hash, UserName: e.UserName, ActorName: e.ActorName,
 	}
 	if e.ActorRole == "platform_administrator" && !viewer.PlatformAdmin {
-		v.Address, v.Client = "", ""
+		v.Address, v.Client, v.ActorName = "", "", nil
 	}
 	if err := json.Unmarshal([]byte(e.Details), &v.Details); err != nil {
 		return v, fmt.Errorf("read the details of audit event %s: %w", e.ID, err)

@@ -136,6 +136,7 @@ func viewOfSelf(c access.Caller, r *self) meView {
 		s.Role = access.NoRole
 	}
 	me.setStanding(s)
+	me.PlatformAdmin = c.PlatformAdmin
 	if c.Role != access.NoRole && r.organization != nil {
 		me.Organization = &activeOrganizationView{ID: c.OrganizationID.UUID, Name: *r.organization, Role: c.Role, IsSuspended: s.OrganizationSuspended}
 	}

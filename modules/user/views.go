@@ -73,7 +73,8 @@ type activeOrganizationView struct {
 
 type meView struct {
 	userView
-	Organization *activeOrganizationView `json:"organization"`
+	PlatformAdmin bool                    `json:"is_platform_administrator" example:"false"`
+	Organization  *activeOrganizationView `json:"organization"`
 }
 
 type userPath struct {

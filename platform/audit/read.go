@@ -28,6 +28,9 @@ type Recorded struct {
 	RequestID      string
 	Details        string
 	Hash           string
+
+	// Names of people now, from Read. They are not part of the log, which is never changed.
+	UserName, ActorName *string
 }
 
 // HashAfter returns the hash that the event has in a chain after an event with the given
@@ -83,17 +86,24 @@ func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Record
 	if f.Before > 0 {
 		conditions, args = conditions+" AND sequence < ?", append(args, f.Before)
 	}
-	rows, err := t.db.Conn(ctx).Raw("SELECT "+columns+" FROM audit_events WHERE "+conditions+" ORDER BY sequence DESC LIMIT ? OFFSET ?",
-		append(args, f.Limit, f.Offset)...).Rows()
+	rows, err := t.db.Conn(ctx).Raw("SELECT "+columns+", "+namesOf+" FROM (SELECT "+columns+" FROM audit_events WHERE "+conditions+
+		" ORDER BY sequence DESC LIMIT ? OFFSET ?) e ORDER BY sequence DESC", append(args, f.Limit, f.Offset)...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read audit events: %w", err)
 	}
-	list, err := database.Collect(rows, scan)
+	list, err := database.Collect(rows, func(scanRow func(...any) error) (Recorded, error) {
+		var userName, actorName *string
+		r, err := scan(func(into ...any) error { return scanRow(append(into, &userName, &actorName)...) })
+		r.UserName, r.ActorName = userName, actorName
+		return r, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read audit events: %w", err)
 	}
 	return list, nil
 }
+
+const namesOf = `(SELECT p.name FROM user_profile p WHERE p.user_id = e.user_id), (SELECT p.name FROM user_profile p WHERE p.user_id = e.actor_user_id)`
 
 // Count returns the number of events that the filter selects.
 func (t *Trail) Count(ctx context.Context, chainID uuid.UUID, f Filter) (*int64, error) {
