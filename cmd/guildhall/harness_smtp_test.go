@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -32,6 +33,7 @@ type smtpServer struct {
 }
 
 type receivedMail struct {
+	over     *smtpSession // the connection
 	from, to string
 	raw      []byte
 	header   mail.Header
@@ -68,6 +70,14 @@ func (s *smtpServer) settings(c *config.Config) {
 	c.Mail = config.Mail{
 		Transport: "smtp", Host: "127.0.0.1", Port: s.port, TLS: "none", DefaultLocale: "en",
 		From: "Guildhall <accounts@example.org>", ReturnPath: "bounces@example.org",
+	}
+}
+
+// environment is settings for a process.
+func (s *smtpServer) environment() []string {
+	return []string{
+		"MAIL_TRANSPORT=smtp", "SMTP_HOST=127.0.0.1", fmt.Sprintf("SMTP_PORT=%d", s.port), "SMTP_TLS=none",
+		"MAIL_FROM=Guildhall <accounts@example.org>", "PUBLIC_URL=https://accounts.example.org",
 	}
 }
 
@@ -125,7 +135,7 @@ func (s *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
 	if s.server.user != "" && !s.authenticated {
 		return smtp.ErrAuthRequired
 	}
-	s.mail = receivedMail{from: from}
+	s.mail = receivedMail{over: s, from: from}
 	return s.server.ask("MAIL", from)
 }
 
