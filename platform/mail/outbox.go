@@ -64,6 +64,7 @@ func (o *Outbox) claim(ctx context.Context, n int) (list []claimed, err error) {
 		if lock := o.db.ForUpdate(); lock != "" {
 			skip = lock + " SKIP LOCKED" // other replicas take other mails
 		}
+		// mutant: mail-lease
 		rows, err := o.db.Rows(database.OnPrimary(ctx), `UPDATE mail_outbox SET lease = ?, next_at = ?, attempts = attempts + 1
 			WHERE id IN (SELECT id FROM mail_outbox WHERE state = '`+pending+`' AND next_at <= ? ORDER BY next_at LIMIT ?`+skip+`)
 			RETURNING id, recipient, kind, locale, payload, created_at, not_after, attempts`, lease, until, now, n)
@@ -88,6 +89,11 @@ func (o *Outbox) finish(ctx context.Context, c claimed, state, code string) erro
 // postpone records a failed attempt after which another one follows.
 func (o *Outbox) postpone(ctx context.Context, c claimed, next time.Time, code string) error {
 	return o.settle(ctx, `UPDATE mail_outbox SET next_at = ?, last_code = ?, lease = NULL WHERE id = ? AND lease = ?`, next, code, c.id, c.lease)
+}
+
+// giveBack makes a mail due again that was not tried.
+func (o *Outbox) giveBack(ctx context.Context, c claimed) error {
+	return o.settle(ctx, `UPDATE mail_outbox SET next_at = ?, attempts = attempts - 1, lease = NULL WHERE id = ? AND lease = ?`, o.now(), c.id, c.lease) // mutant: mail-given-back
 }
 
 // settle writes only while this worker has the lease.

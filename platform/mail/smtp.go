@@ -52,7 +52,9 @@ func (e *DeliveryError) Error() string { return fmt.Sprintf("%s: %v", e.Stage, e
 func (e *DeliveryError) Unwrap() error { return e.Err }
 
 // final reports whether another attempt would fail as well (RFC 5321 §4.2.1).
-func (e *DeliveryError) final() bool { return e.Code >= 500 && e.ofThisMail() }
+func (e *DeliveryError) final() bool {
+	return e.Code >= 500 && e.ofThisMail() // mutant: mail-sender-refused
+}
 
 // ofThisMail reports whether the failure says nothing about other mails.
 func (e *DeliveryError) ofThisMail() bool { return e.Stage == recipient || e.Stage == content }

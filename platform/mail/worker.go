@@ -17,6 +17,8 @@ const (
 	// leaseTime is how long a worker may take for a batch. It stops early, so that a mail
 	// is never being sent when another worker may claim it.
 	leaseTime = 2 * time.Minute
+	// longestDelivery is for connecting, the greeting, TLS with authentication, and a mail.
+	longestDelivery = 4 * sendTimeout
 
 	firstPause, longestPause = 15 * time.Second, time.Hour
 )
@@ -68,8 +70,7 @@ func (w *Worker) lane(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		if n == batch { // there may be more: let another lane look, too
-			w.outbox.Wake()
+		if n == batch { // there may be more
 			continue
 		}
 		select {
@@ -88,11 +89,14 @@ func (w *Worker) Deliver(ctx context.Context) (int, error) {
 	if err != nil || len(mails) == 0 {
 		return 0, err
 	}
+	if len(mails) == batch { // let another lane look for more meanwhile
+		w.outbox.Wake()
+	}
 	// What was handed over must be recorded, even if the process is told to stop.
 	settling := context.WithoutCancel(ctx)
 	var c *connection
 	for i, m := range mails {
-		if ctx.Err() != nil || w.outbox.now().Add(2*sendTimeout).After(m.leasedUntil) {
+		if ctx.Err() != nil || w.outbox.now().Add(longestDelivery).After(m.leasedUntil) {
 			return len(mails), w.giveBack(settling, mails[i:])
 		}
 		if c, err = w.deliver(settling, c, m); err != nil {
@@ -108,7 +112,7 @@ func (w *Worker) Deliver(ctx context.Context) (int, error) {
 // giveBack lets other workers claim mails at once that were not tried.
 func (w *Worker) giveBack(ctx context.Context, mails []claimed) error {
 	for _, m := range mails {
-		if err := w.outbox.postpone(ctx, m, w.outbox.now(), ""); err != nil {
+		if err := w.outbox.giveBack(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -116,7 +120,7 @@ func (w *Worker) giveBack(ctx context.Context, mails []claimed) error {
 }
 
 // deliver sends one mail and records the result. It returns the connection for the next.
-func (w *Worker) deliver(ctx context.Context, c *connection, m claimed) (*connection, error) {
+func (w *Worker) deliver(ctx context.Context, c *connection, m claimed) (*connection, error) { // mutant: mail-outside-transactions
 	if !w.outbox.now().Before(m.notAfter) {
 		w.report(ctx, m, "expired", nil)
 		return c, w.outbox.finish(ctx, m, failed, "expired")
@@ -151,7 +155,7 @@ func (w *Worker) refused(ctx context.Context, m claimed, err error) error {
 		brief = refusal.brief()
 		if refusal.final() {
 			w.report(ctx, m, "refused", err)
-			if refusal.Stage == recipient {
+			if refusal.Stage == recipient { // mutant: mail-suppression
 				if err := w.outbox.suppress(ctx, m.recipient, brief); err != nil {
 					return err
 				}
@@ -203,8 +207,8 @@ func (o *Outbox) compose(m claimed) (*mail.Msg, error) {
 	}
 	msg.Subject(written.Subject)
 	msg.SetDateWithValue(m.created)
-	msg.SetMessageIDWithValue(m.id.String() + "@" + domainOf(o.from.Address))
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5
+	msg.SetMessageIDWithValue(m.id.String() + "@" + domainOf(o.from.Address)) // mutant: mail-message-id
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")                      // RFC 3834 §5 // mutant: mail-auto-submitted
 	msg.SetGenHeader("X-Auto-Response-Suppress", "All")
 	msg.SetBodyString(mail.TypeTextPlain, written.Text)
 	msg.AddAlternativeString(mail.TypeTextHTML, written.HTML)
