@@ -95,7 +95,7 @@ func TestAMailIsDeliveredOnce(t *testing.T) {
 		if !strings.HasSuffix(m.header.Get("Message-ID"), "@example.org>") || m.header.Get("Date") == "" {
 			t.Errorf("Message-ID %s, Date %s", m.header.Get("Message-ID"), m.header.Get("Date"))
 		}
-		if !strings.Contains(m.text, "    1234 5678\n") || !strings.Contains(m.html, `<p class="code">1234 5678</p>`) {
+		if !strings.Contains(m.text, "    1234 5678\n") || !strings.Contains(m.html, `>1234 5678</p>`) {
 			t.Errorf("%s\n%s", m.text, m.html)
 		}
 		if n := s.count("SELECT COUNT(*) FROM mail_outbox WHERE payload IS NOT NULL"); n != 0 {
