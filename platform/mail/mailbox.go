@@ -41,7 +41,7 @@ type shown struct {
 }
 
 // Age is the time of the mail for people.
-func (s shown) Age() string { return s.At.Format("15:04:05") }
+func (s shown) Age() string { return s.At.Format("2 Jan 15:04:05") }
 
 // latest returns the newest mails in the mailbox that satisfy a condition.
 func (o *Outbox) latest(ctx context.Context, which string, args ...any) ([]shown, error) {
