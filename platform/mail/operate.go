@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,6 +45,8 @@ type Queue struct {
 	Troubled   []Troubled `json:"troubled"`   // pending mails whose last attempt failed, and failed mails; the newest 50
 }
 
+const mostTroubled = 50
+
 // Troubled is a mail that could not be sent, or not yet.
 type Troubled struct {
 	ID        uuid.UUID `json:"id"`
@@ -70,17 +73,30 @@ func (o *Outbox) State(ctx context.Context) (q Queue, err error) {
 			return q, fmt.Errorf("read the outbox: %w", err)
 		}
 	}
-	rows, err := o.db.Rows(ctx, `SELECT id, recipient, kind, state, attempts, COALESCE(last_code, ''), created_at, next_at FROM mail_outbox
-		WHERE state = '`+failed+`' OR (state = '`+pending+`' AND last_code IS NOT NULL) ORDER BY created_at DESC LIMIT 50`)
-	if err != nil {
-		return q, fmt.Errorf("read the outbox: %w", err)
+	for _, which := range []string{"'" + failed + "'", "'" + pending + "' AND last_code IS NOT NULL"} {
+		some, err := o.troubled(ctx, which)
+		if err != nil {
+			return q, fmt.Errorf("read the outbox: %w", err)
+		}
+		q.Troubled = append(q.Troubled, some...)
 	}
-	q.Troubled, err = database.Collect(rows, func(scan func(...any) error) (m Troubled, err error) {
+	slices.SortStableFunc(q.Troubled, func(a, b Troubled) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	q.Troubled = q.Troubled[:min(mostTroubled, len(q.Troubled))]
+	return q, nil
+}
+
+// troubled returns the newest mails in a state.
+func (o *Outbox) troubled(ctx context.Context, state string) ([]Troubled, error) {
+	rows, err := o.db.Rows(ctx, `SELECT id, recipient, kind, state, attempts, COALESCE(last_code, ''), created_at, next_at FROM mail_outbox
+		WHERE state = `+state+` ORDER BY created_at DESC LIMIT ?`, mostTroubled)
+	if err != nil {
+		return nil, err
+	}
+	return database.Collect(rows, func(scan func(...any) error) (m Troubled, err error) {
 		err = scan(&m.ID, &m.Recipient, &m.Kind, &m.State, &m.Attempts, &m.Problem, &m.CreatedAt, &m.NextAt)
 		m.CreatedAt, m.NextAt = m.CreatedAt.UTC(), m.NextAt.UTC()
 		return m, err
 	})
-	return q, err
 }
 
 // Waiting returns how many mails are pending, and the age of the oldest.
