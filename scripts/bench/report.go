@@ -231,6 +231,7 @@ func (r report) writeSizes(out io.Writer) {
 		each("peak of the whole run, log-ins included", "", mebibytes(func(m memory) float64 { return m.ever }))
 	}
 	each(fmt.Sprintf("bytes on disk per user, of %s", number(float64(most))), "", func(found results) string { return number(float64(found.bytes[most]) / float64(most)) })
+	each("mails delivered per second", fmt.Sprintf("> %d", leastMails), func(found results) string { return number(found.mails) })
 	binary := "static"
 	if r.short {
 		binary = "dynamic"

@@ -45,6 +45,7 @@ type results struct {
 	database, describes string
 	samples             map[where][]sample // one per round
 	bytes               map[int64]int64    // by users
+	mails               float64            // delivered per second
 	memory              memory
 }
 
@@ -106,6 +107,10 @@ func (b *bench) on(ctx context.Context, kind string) (r results, err error) {
 		if err := b.round(ctx, pairs, round, &r); err != nil {
 			return r, err
 		}
+	}
+	b.say("%s: mail", kind)
+	if r.mails, err = b.deliverMails(ctx, from, dir); err != nil {
+		return r, fmt.Errorf("deliver mails: %w", err)
 	}
 	if b.short {
 		return r, nil

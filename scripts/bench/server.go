@@ -29,6 +29,7 @@ type server struct {
 	binary     string
 	url        string // of its database
 	dir        string
+	settings   []string // in addition to those of all servers
 	address    string
 	cmd        *exec.Cmd
 	ended      chan struct{} // closed when the process has ended
@@ -67,7 +68,7 @@ func (s *server) start(ctx context.Context) error {
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, s.binary)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
-	cmd.Env = environment(s.url, "PORT="+strconv.Itoa(port), "HOME="+s.dir)
+	cmd.Env = append(environment(s.url, "PORT="+strconv.Itoa(port), "HOME="+s.dir), s.settings...)
 	platformtest.Apart(cmd)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
