@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-smtp"
+
 	"guildhall/platform/config"
 	"guildhall/platform/mail"
 	"guildhall/platform/platformtest"
@@ -191,6 +193,48 @@ func TestARefusalForGood(t *testing.T) {
 		s.deliver()
 		if s.outbox() != "3 sent, 2 failed, 1 suppressed" {
 			t.Errorf("%s", s.outbox())
+		}
+	})
+}
+
+// TestARefusalOfTheSender: many servers report at RCPT TO what the operator has to mend.
+// Nobody's address is undeliverable because of that, and the mail is sent later.
+func TestARefusalOfTheSender(t *testing.T) {
+	eachWithMail(t, func(t *testing.T, s *service, server *smtpServer) {
+		for i, c := range []struct {
+			code        int
+			class       smtp.EnhancedCode
+			state       string // of a mail
+			suppression int
+		}{
+			{550, smtp.EnhancedCode{5, 1, 1}, "failed", 1}, // no such mailbox
+			{556, smtp.EnhancedCode{5, 1, 10}, "failed", 1},
+			{550, smtp.EnhancedCode{5, 2, 1}, "failed", 1}, // disabled
+			{552, smtp.EnhancedCode{5, 2, 2}, "failed", 0}, // full
+			{504, smtp.EnhancedCode{5, 5, 2}, "sent", 0},   // "sender address rejected"
+			{554, smtp.EnhancedCode{5, 7, 1}, "sent", 0},   // "relay access denied"
+			{550, smtp.EnhancedCode{5, 1, 8}, "sent", 0},   // "sender address rejected: domain not found"
+			{530, smtp.EnhancedCodeNotSet, "sent", 0},      // "authentication required"
+			{551, smtp.EnhancedCodeNotSet, "failed", 1},
+		} {
+			to := fmt.Sprintf("p%d@example.com", i)
+			server.respond(func(stage, _ string) error {
+				if stage == "RCPT" {
+					return &smtp.SMTPError{Code: c.code, EnhancedCode: c.class, Message: "scripted"}
+				}
+				return nil
+			})
+			s.send(to)
+			s.deliver()
+			server.respond(nil)
+			s.later(30 * time.Second)
+			s.deliver()
+			if n := s.count("SELECT COUNT(*) FROM mail_outbox WHERE recipient = '" + to + "' AND state = '" + c.state + "'"); n != 1 {
+				t.Errorf("%d %v: not %s, %s", c.code, c.class, c.state, s.outbox())
+			}
+			if n := s.count("SELECT COUNT(*) FROM mail_suppressions WHERE address = '" + to + "'"); n != c.suppression {
+				t.Errorf("%d %v: suppressed: %d", c.code, c.class, n)
+			}
 		}
 	})
 }

@@ -43,7 +43,8 @@ const (
 // DeliveryError is a failed delivery.
 type DeliveryError struct {
 	Stage stage
-	Code  int // the SMTP reply code, or 0
+	Code  int    // the SMTP reply code, or 0
+	Class string // the enhanced status code (RFC 3463), if there is one: 5.1.1
 	Err   error
 }
 
@@ -51,9 +52,23 @@ func (e *DeliveryError) Error() string { return fmt.Sprintf("%s: %v", e.Stage, e
 
 func (e *DeliveryError) Unwrap() error { return e.Err }
 
-// final reports whether another attempt would fail as well (RFC 5321 §4.2.1).
+// final reports whether another attempt would fail as well (RFC 5321 §4.2.1). Servers also
+// report at RCPT TO what the sender has to mend, such as a missing log-in or a relay that
+// is denied (Postfix's smtpd_delay_reject): that is not final.
 func (e *DeliveryError) final() bool {
-	return e.Code >= 500 && e.ofThisMail() // mutant: mail-sender-refused
+	return e.Code >= 500 && (e.Stage == content || e.undeliverable() || e.Stage == recipient && strings.HasPrefix(e.Class, "5.2.")) // mutant: mail-sender-refused
+}
+
+// undeliverable reports whether no mail can be delivered to the address.
+func (e *DeliveryError) undeliverable() bool {
+	switch e.Class {
+	case "", "5.0.0":
+		return e.Stage == recipient && (e.Code == 550 || e.Code == 551 || e.Code == 553)
+	case "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1": // RFC 3463 §3.2, RFC 7505 §4.2
+		return e.Stage == recipient
+	default:
+		return false // mutant: mail-policy-refused
+	}
 }
 
 // ofThisMail reports whether the failure says nothing about other mails.
@@ -62,7 +77,7 @@ func (e *DeliveryError) ofThisMail() bool { return e.Stage == recipient || e.Sta
 // brief is the failure without addresses, for the outbox's table and the log.
 func (e *DeliveryError) brief() string {
 	if e.Code != 0 {
-		return fmt.Sprintf("%d at %s", e.Code, e.Stage)
+		return strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, e.Class)) + " at " + string(e.Stage)
 	}
 	return fmt.Sprintf("no answer at %s", e.Stage)
 }
@@ -142,7 +157,7 @@ func (c *connection) send(m *mail.Msg) error {
 	failed := &DeliveryError{Stage: greeting, Err: err}
 	var refused *mail.SendError
 	if errors.As(err, &refused) {
-		failed.Code = refused.ErrorCode()
+		failed.Code, failed.Class = refused.ErrorCode(), refused.EnhancedStatusCode()
 		switch refused.Reason {
 		case mail.ErrSMTPMailFrom:
 			failed.Stage = sender

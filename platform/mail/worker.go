@@ -155,7 +155,7 @@ func (w *Worker) refused(ctx context.Context, m claimed, err error) error {
 		brief = refusal.brief()
 		if refusal.final() {
 			w.report(ctx, m, "refused", err)
-			if refusal.Stage == recipient { // mutant: mail-suppression
+			if refusal.undeliverable() { // mutant: mail-suppression
 				if err := w.outbox.suppress(ctx, m.recipient, brief); err != nil {
 					return err
 				}
