@@ -186,6 +186,9 @@ func TestARefusalForGood(t *testing.T) {
 		if s.outbox() != "2 sent, 2 failed, 1 suppressed" {
 			t.Errorf("%s", s.outbox())
 		}
+		if log := s.log.String(); !strings.Contains(log, "550") || strings.Contains(log, "@example.") {
+			t.Errorf("the log has no cause, or an address:\n%s", log)
+		}
 		if was, err := s.kernel.Mail.Allow(s.ctx, "nobody@example.com"); err != nil || !was {
 			t.Error(was, err)
 		}

@@ -74,7 +74,7 @@ func (e *DeliveryError) undeliverable() bool {
 // ofThisMail reports whether the failure says nothing about other mails.
 func (e *DeliveryError) ofThisMail() bool { return e.Stage == recipient || e.Stage == content }
 
-// brief is the failure without addresses, for the outbox's table and the log.
+// brief is the failure without addresses, for the outbox's table.
 func (e *DeliveryError) brief() string {
 	if e.Code != 0 {
 		return strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, e.Class)) + " at " + string(e.Stage)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"regexp"
 	"time"
 
 	"github.com/wneessen/go-mail"
@@ -177,13 +178,16 @@ func (w *Worker) postponed(ctx context.Context, m claimed, brief string) error {
 	return w.outbox.postpone(ctx, m, w.outbox.now().Add(pause/2+rand.N(pause)), brief) //nolint:gosec // only spreads the work
 }
 
+// addresses are removed from what servers answer before it is logged.
+var addresses = regexp.MustCompile(`[^\s<>"]+@[^\s<>"]+`)
+
 func (w *Worker) report(ctx context.Context, m claimed, result string, err error) {
 	w.meter.Mailed(result)
 	level := slog.LevelInfo
 	attributes := []slog.Attr{slog.String("mail_id", m.id.String()), slog.String("kind", string(m.kind)), slog.String("result", result), slog.Int("attempt", m.attempts)}
 	if err != nil {
 		level = slog.LevelWarn
-		attributes = append(attributes, slog.Any("cause", err))
+		attributes = append(attributes, slog.String("cause", addresses.ReplaceAllString(err.Error(), "…"))) // mutant: mail-address-logged
 	}
 	w.log.LogAttrs(ctx, level, "mail", attributes...)
 }
