@@ -53,7 +53,7 @@ func newSMTPServer(t testing.TB, change ...func(*smtpServer)) *smtpServer {
 	}
 	s.port = listener.Addr().(*net.TCPAddr).Port
 	s.server = smtp.NewServer(s)
-	s.server.Domain, s.server.AllowInsecureAuth = "localhost", true
+	s.server.Domain, s.server.AllowInsecureAuth, s.server.EnableSMTPUTF8 = "localhost", true, true
 	s.server.ErrorLog = nothingLogged{}
 	go func() { _ = s.server.Serve(listener) }()
 	t.Cleanup(func() { _ = s.server.Close() })
@@ -131,7 +131,10 @@ func (s *smtpSession) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-func (s *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
+func (s *smtpSession) Mail(from string, o *smtp.MailOptions) error {
+	if o.UTF8 {
+		s.server.t.Error("a mail asks for SMTPUTF8")
+	}
 	if s.server.user != "" && !s.authenticated {
 		return smtp.ErrAuthRequired
 	}

@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"guildhall/platform/databaseurl"
 )
@@ -133,15 +134,24 @@ func (o optionalSecret) parse(s string) error {
 }
 
 func mailAddress(s string) error {
-	if _, err := mail.ParseAddress(s); err != nil {
+	a, err := mail.ParseAddress(s)
+	if err != nil {
 		return errors.New("is neither an email address nor a name with one: Name <address>")
 	}
-	return nil
+	return inASCII(a.Address)
 }
 
 func bareMailAddress(s string) error {
 	if a, err := mail.ParseAddress(s); err != nil || a.Name != "" || a.Address != s {
 		return errors.New("is not an email address")
+	}
+	return inASCII(s)
+}
+
+// inASCII refuses an address that only servers with SMTPUTF8 (RFC 6531) would accept.
+func inASCII(address string) error {
+	if strings.ContainsFunc(address, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return errors.New("is an address with other letters than those of ASCII: write the domain as A-labels (xn--…)")
 	}
 	return nil
 }

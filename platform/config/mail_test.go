@@ -18,6 +18,8 @@ func TestSettingsOfMail(t *testing.T) {
 		"MAIL_TRANSPORT=mailbox":             "MAIL_TRANSPORT: ",
 		"MAIL_TRANSPORT=none|SMTP_PORT=0":    "SMTP_PORT: ",
 		"MAIL_FROM=accounts":                 "MAIL_FROM: ",
+		"MAIL_FROM=Büro <a@bücher.example>":  "MAIL_FROM: ",
+		"MAIL_RETURN_PATH=a@bücher.example":  "MAIL_RETURN_PATH: ",
 		"MAIL_RETURN_PATH=A <a@example.com>": "MAIL_RETURN_PATH: ",
 		"PUBLIC_URL=accounts.example.com":    "PUBLIC_URL: ",
 		"PUBLIC_URL=https://a.example.com/":  "PUBLIC_URL: ",

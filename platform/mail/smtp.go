@@ -93,6 +93,7 @@ type connection struct {
 func (s Server) dial(ctx context.Context, from *netmail.Address) (*connection, error) {
 	options := []mail.Option{
 		mail.WithPort(s.Port), mail.WithTimeout(sendTimeout), mail.WithoutNoop(), mail.WithHELO(domainOf(from.Address)),
+		mail.WithoutSMTPUTF8(), // all addresses are in ASCII, and a relay might not pass such a mail on
 		mail.WithTLSConfig(&tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12}),
 	}
 	switch s.TLS {
