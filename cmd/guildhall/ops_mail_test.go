@@ -280,6 +280,31 @@ func TestOneMailDoesNotHoldUpOthers(t *testing.T) {
 	})
 }
 
+// TestALogInThatFailsIsNotRepeatedForEachMail: a provider would lock out the service.
+func TestALogInThatFailsIsNotRepeatedForEachMail(t *testing.T) {
+	eachWithMail(t, func(t *testing.T, s *service, server *smtpServer) {
+		tried := 0
+		server.respond(func(stage, _ string) error {
+			if stage == "greeting" { // of EHLO and of HELO
+				tried++
+				return refusal(421)
+			}
+			return nil
+		})
+		s.sendMany(20)
+		s.deliver()
+		if tried > 2 || s.count("SELECT COUNT(*) FROM mail_outbox WHERE attempts = 1 AND last_code IS NOT NULL") != 20 {
+			t.Errorf("%d connections, %s", tried, s.outbox())
+		}
+		server.respond(nil)
+		s.later(30 * time.Second)
+		s.deliver()
+		if s.outbox() != "20 sent" {
+			t.Errorf("%s", s.outbox())
+		}
+	})
+}
+
 func TestAMailExpires(t *testing.T) {
 	eachWithMail(t, func(t *testing.T, s *service, server *smtpServer) {
 		server.respond(func(string, string) error { return refusal(421) })

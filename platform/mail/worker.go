@@ -96,16 +96,30 @@ func (w *Worker) Deliver(ctx context.Context) (int, error) {
 	// What was handed over must be recorded, even if the process is told to stop.
 	settling := context.WithoutCancel(ctx)
 	var c *connection
+	defer func() {
+		if c != nil {
+			c.close()
+		}
+	}()
 	for i, m := range mails {
 		if ctx.Err() != nil || w.outbox.now().Add(longestDelivery).After(m.leasedUntil) {
 			return len(mails), w.giveBack(settling, mails[i:])
 		}
+		if !w.outbox.now().Before(m.notAfter) {
+			w.report(settling, m, "expired", nil)
+			if err := w.outbox.finish(settling, m, failed, "expired"); err != nil {
+				return len(mails), err
+			}
+			continue
+		}
+		if c == nil {
+			if c, err = w.outbox.options.Server.dial(settling, w.outbox.from); err != nil {
+				return len(mails), w.allRefused(settling, mails[i:], err)
+			}
+		}
 		if c, err = w.deliver(settling, c, m); err != nil {
 			return len(mails), err
 		}
-	}
-	if c != nil {
-		c.close()
 	}
 	return len(mails), nil
 }
@@ -120,21 +134,13 @@ func (w *Worker) giveBack(ctx context.Context, mails []claimed) error {
 	return nil
 }
 
-// deliver sends one mail and records the result. It returns the connection for the next.
+// deliver sends one mail and records the result. It returns the connection for the next
+// one, or nil if a new one is needed.
 func (w *Worker) deliver(ctx context.Context, c *connection, m claimed) (*connection, error) { // mutant: mail-outside-transactions
-	if !w.outbox.now().Before(m.notAfter) {
-		w.report(ctx, m, "expired", nil)
-		return c, w.outbox.finish(ctx, m, failed, "expired")
-	}
 	message, err := w.outbox.compose(m)
 	if err != nil { // another secret sealed it, or a template is broken: it may be mended
 		w.report(ctx, m, "retried", err)
 		return c, w.postponed(ctx, m, "not readable")
-	}
-	if c == nil {
-		if c, err = w.outbox.options.Server.dial(ctx, w.outbox.from); err != nil {
-			return nil, w.refused(ctx, m, err)
-		}
 	}
 	if err := c.send(message); err != nil {
 		var refusal *DeliveryError
@@ -146,6 +152,17 @@ func (w *Worker) deliver(ctx context.Context, c *connection, m claimed) (*connec
 	}
 	w.report(ctx, m, "sent", nil)
 	return c, w.outbox.finish(ctx, m, sent, "250")
+}
+
+// allRefused records that there was no connection for mails. None of them tries on its
+// own: a provider may lock out a client that fails to log in again and again.
+func (w *Worker) allRefused(ctx context.Context, mails []claimed, err error) error {
+	for _, m := range mails {
+		if err := w.refused(ctx, m, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refused records a failed attempt.
