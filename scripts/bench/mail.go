@@ -32,7 +32,7 @@ func (b *bench) deliverMails(ctx context.Context, from store, dir string) (rate 
 	if err != nil {
 		return 0, err
 	}
-	defer inbox.listener.Close()
+	defer func() { _ = inbox.listener.Close() }()
 	url, err := from.empty(ctx, "mail")
 	if err != nil {
 		return 0, err
@@ -123,7 +123,7 @@ func (i *inbox) settings() []string {
 }
 
 func (i *inbox) converse(c net.Conn) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	in := bufio.NewScanner(c)
 	to, inData := "", false
 	answer := func(text string) { _, _ = c.Write([]byte(text + "\r\n")) }
