@@ -42,7 +42,7 @@ func Migrations() []migrate.Migration {
 			code text NOT NULL,
 			created_at timestamptz NOT NULL
 		)`, `DROP TABLE mail_suppressions`),
-		one("202611290304_mail_outbox_by_state", `CREATE INDEX mail_outbox_by_state ON mail_outbox (state, created_at)`, `DROP INDEX mail_outbox_by_state`),
+		migrate.One("202611290304_mail_outbox_by_state", `CREATE INDEX mail_outbox_by_state ON mail_outbox (state, created_at)`, `DROP INDEX mail_outbox_by_state`),
 	}
 }
 
