@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -89,14 +88,26 @@ type logInState struct {
 	known     bool          // the person has logged in with this client before, or never
 }
 
-// anyVersion returns a pattern (LIKE) for a User-Agent of any version.
+// versions are the characters of version numbers in a User-Agent.
+const versions = "0123456789._"
+
+// anyVersion returns a User-Agent without its version numbers.
 func anyVersion(client string) string {
-	return versions.ReplaceAllLiteralString(wildcards.Replace(client), "%")
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(versions, r) {
+			return -1
+		}
+		return r
+	}, client)
 }
 
-var wildcards = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
-
-var versions = regexp.MustCompile(`[0-9]+([.!_]*[0-9]+)*`)
+// anyVersionSQL is anyVersion for a column.
+func anyVersionSQL(column string) string {
+	for _, c := range versions {
+		column = "REPLACE(" + column + ", '" + string(c) + "', '')"
+	}
+	return column
+}
 
 // logInState reads the state. The caller must have locked the account.
 func (s *store) logInState(ctx context.Context, userID uuid.UUID, client string, now time.Time) (e logInState, err error) {
@@ -119,11 +130,10 @@ func newStore(db *database.DB) *store {
 	}
 }
 
-// isKnownClient selects whether the last sessions of h.user_id have a client that matches
-// the parameter, or there are none.
-const isKnownClient = `NOT EXISTS (SELECT 1 FROM sessions d WHERE d.user_id = h.user_id)
-	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) d
-		WHERE d.client LIKE (? || '') ESCAPE '!')` // SQLite prepares a statement again for each pattern that is a plain parameter
+// isKnownClient selects whether one of the last sessions of h.user_id has the parameter's
+// client, in any version, or there are none.
+var isKnownClient = `NOT EXISTS (SELECT 1 FROM sessions d WHERE d.user_id = h.user_id)
+	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) d WHERE ` + anyVersionSQL("d.client") + ` = ?)`
 
 // preferredOrganization selects, of the organizations in which h.user_id may act, the last
 // one used, or else the first one joined. Its only parameter is now.
