@@ -67,7 +67,7 @@ func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen f
 		if err := c.svc.store.endChallenges(ctx, userID, c.svc.now()); err != nil {
 			return err
 		}
-		if err := c.svc.notify(ctx, p, mail.PasswordChanged, mail.Data{}, undoing{}); err != nil {
+		if err := c.svc.notify(ctx, p, p.email, mail.PasswordChanged, mail.Data{}); err != nil {
 			return err
 		}
 		return c.Unlock(ctx, userID)

@@ -107,7 +107,7 @@ func (svc *Service) enter(ctx context.Context, e entry) (view tokenView, err err
 		if state.known {
 			return nil
 		}
-		return svc.notify(ctx, e.person, mail.NewDevice, mail.Data{}, undoing{})
+		return svc.notify(ctx, e.person, e.person.email, mail.NewDevice, mail.Data{})
 	})
 	return view, err
 }

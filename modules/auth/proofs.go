@@ -147,7 +147,7 @@ func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none http
 	if err != nil {
 		return none, err
 	}
-	return none, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+	return none, svc.changeAccount(ctx, c, func(ctx context.Context) error {
 		if err := svc.claim(ctx, p.id); err != nil {
 			return err
 		}
@@ -166,14 +166,15 @@ func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none http
 		if err := svc.limits.loggedIn(ctx, c.email); err != nil {
 			return err
 		}
-		return svc.notify(ctx, p, mail.PasswordChanged, mail.Data{}, undoing{})
+		p.verified = true
+		return svc.notify(ctx, p, p.email, mail.PasswordChanged, mail.Data{})
 	})
 }
 
 // changeAccount consumes a challenge and makes a change, under the account's lock.
-func (svc *Service) changeAccount(ctx context.Context, p person, c challenge, change func(context.Context) error) error {
+func (svc *Service) changeAccount(ctx context.Context, c challenge, change func(context.Context) error) error {
 	return svc.db.InTx(ctx, func(ctx context.Context) error {
-		if err := svc.gate.LockUser(ctx, p.id); err != nil {
+		if err := svc.gate.LockUser(ctx, c.userID.UUID); err != nil {
 			return err
 		}
 		if err := svc.consume(ctx, c); err != nil {
@@ -194,24 +195,29 @@ func (svc *Service) confirmEmail(ctx context.Context, in confirmEmailInput) (vie
 	if c.userID.UUID != caller.UserID { // mutant: own-challenge
 		return view, errInvalidChallenge
 	}
-	p, err := svc.store.find(ctx, caller.UserID)
-	if err != nil {
-		return view, err
-	}
-	view = emailView{UserID: p.id, Email: p.email, Verified: true}
 	if c.purpose == forVerification {
+		p, err := svc.store.find(ctx, caller.UserID)
+		if err != nil {
+			return view, err
+		}
 		if c.email != p.canonical() { // it was changed since
 			return view, errInvalidChallenge
 		}
-		return view, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+		view = emailView{UserID: p.id, Email: p.email, Verified: true}
+		return view, svc.changeAccount(ctx, c, func(ctx context.Context) error {
 			_, err := svc.users.Verify(ctx, p.id)
 			return err
 		})
 	}
+	p, err := svc.store.find(ctx, caller.UserID)
+	if err != nil {
+		return view, err
+	}
+	view = emailView{UserID: p.id, Verified: true}
 	if err := svc.open(c, &view.Email); err != nil {
 		return view, err
 	}
-	return view, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+	return view, svc.changeAccount(ctx, c, func(ctx context.Context) error {
 		if err := svc.checkNotReserved(ctx, c.email, p.id); err != nil {
 			return err
 		}
@@ -224,13 +230,10 @@ func (svc *Service) confirmEmail(ctx context.Context, in confirmEmailInput) (vie
 		}
 		// Both addresses are told, and either can undo it: the old one is not lost to a
 		// thief, and the new one may be somebody else's.
-		undo := undoing{Email: p.email, Verified: p.verified}
-		if err := svc.notify(ctx, p, mail.EmailChanged, mail.Data{Email: view.Email}, undo); err != nil {
+		if err := svc.notify(ctx, p, p.email, mail.EmailChanged, mail.Data{Email: view.Email}); err != nil {
 			return err
 		}
-		changed := p
-		changed.email = view.Email
-		return svc.notify(ctx, changed, mail.EmailChanged, mail.Data{Email: view.Email}, undo)
+		return svc.notify(ctx, p, view.Email, mail.EmailChanged, mail.Data{Email: view.Email})
 	})
 }
 
@@ -254,7 +257,7 @@ func (svc *Service) stepUp(ctx context.Context, in stepUpInput) (view stepUpView
 	if c.sessionID.UUID != caller.SessionID {
 		return view, errInvalidChallenge
 	}
-	err = svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
+	err = svc.changeAccount(ctx, c, func(ctx context.Context) error {
 		view, err = svc.renewed(ctx, caller.SessionID, byEmail)
 		return err
 	})
@@ -282,33 +285,33 @@ func (svc *Service) verifyPassword(ctx context.Context, p person, typed string) 
 	return err
 }
 
-// undoing is what a disavowal undoes, beyond ending all sessions and the password.
+// undoing is what a disavowal restores, beyond ending all sessions and the password: the
+// address at the time of the notice. So it also takes back what a thief changed later.
 type undoing struct {
-	Email    string `json:"email,omitempty"` // the address before a change; empty if it did not change
-	Verified bool   `json:"verified,omitempty"`
+	Email    string `json:"email"`
+	Verified bool   `json:"verified"`
 }
 
-// notify tells a person what happened to their account, within the caller's transaction. The
-// mail has a link with which they disavow it. Without a transport it does nothing.
-func (svc *Service) notify(ctx context.Context, p person, kind mail.Kind, data mail.Data, undo undoing) error {
+// notify tells a person what happened to their account, within the caller's transaction. p
+// is the account before that. The mail has a link with which they disavow it. Without a
+// transport it does nothing.
+func (svc *Service) notify(ctx context.Context, p person, to string, kind mail.Kind, data mail.Data) error {
 	if !svc.mail.Configured() {
 		return nil
 	}
 	from := request.From(ctx)
 	data.Name, data.Client, data.Address = p.name, from.Client, from.Address
-	email := p.canonical()
-	if undo.Email != "" {
-		email = field.Login(undo.Email).CanonicalEmail() // which nobody else can take meanwhile
-	}
 	_, err := svc.ask(ctx, question{
-		purpose: forDisavowal, userID: uuid.NullUUID{UUID: p.id, Valid: true}, email: email, payload: undo, byLink: true,
-		mail: mail.Mail{To: p.email, Kind: kind, Locale: p.locale, Data: data},
+		purpose: forDisavowal, userID: uuid.NullUUID{UUID: p.id, Valid: true}, byLink: true,
+		email: p.canonical(), payload: undoing{Email: p.email, Verified: p.verified}, // nobody else can take it meanwhile
+		mail: mail.Mail{To: to, Kind: kind, Locale: p.locale, Data: data},
 	})
 	return err
 }
 
-// disavow undoes a change that the person did not make: it ends all sessions, restores the
-// address, and removes the password, so that only the owner of the mailbox sets a new one.
+// disavow undoes a change that the person did not make, and later ones: it ends all
+// sessions, restores the address, and removes the password, so that only the owner of the
+// mailbox sets a new one.
 func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.NoContent, err error) {
 	c, err := svc.answer(ctx, proof{link: string(in.LinkToken)}, forDisavowal)
 	if err != nil {
@@ -318,12 +321,12 @@ func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.
 	if err := svc.open(c, &undo); err != nil {
 		return none, err
 	}
-	p, err := svc.store.find(ctx, c.userID.UUID)
-	if err != nil {
-		return none, err
-	}
-	return none, svc.changeAccount(ctx, p, c, func(ctx context.Context) error {
-		if undo.Email != "" {
+	return none, svc.changeAccount(ctx, c, func(ctx context.Context) error {
+		p, err := svc.store.find(ctx, c.userID.UUID) // under the lock: an address may just be changing
+		if err != nil {
+			return err
+		}
+		if p.email != undo.Email { // mutant: address-taken-back
 			var verifiedAt *time.Time
 			if undo.Verified {
 				verifiedAt = new(svc.now())

@@ -245,6 +245,6 @@ func (svc *Service) changePassword(ctx context.Context, in changePasswordInput) 
 		if err := svc.store.endChallenges(ctx, in.UserID, svc.now()); err != nil {
 			return err
 		}
-		return svc.notify(ctx, p, mail.PasswordChanged, mail.Data{}, undoing{})
+		return svc.notify(ctx, p, p.email, mail.PasswordChanged, mail.Data{})
 	})
 }
