@@ -319,11 +319,11 @@ func (svc *Service) completeRegistration(ctx context.Context, c challenge) (view
 
 // createAccount creates an account, and its organization, within the caller's transaction.
 func (svc *Service) createAccount(ctx context.Context, r registration, by methods) (view tokenView, err error) {
-	if err := svc.checkNotReserved(ctx, r.canonical(), uuid.Nil); err != nil {
-		return view, err
-	}
 	p := person{email: r.Email, name: r.Name}
 	if p.id, err = svc.users.Register(ctx, r.Email, r.canonical(), r.Name, r.Locale); err != nil {
+		return view, err
+	}
+	if err := svc.checkNotReserved(ctx, r.canonical(), p.id); err != nil {
 		return view, err
 	}
 	if by == byBoth {

@@ -218,11 +218,11 @@ func (svc *Service) confirmEmail(ctx context.Context, in confirmEmailInput) (vie
 		return view, err
 	}
 	return view, svc.changeAccount(ctx, c, func(ctx context.Context) error {
-		if err := svc.checkNotReserved(ctx, c.email, p.id); err != nil {
-			return err
-		}
 		now := svc.now()
 		if err := svc.users.ChangeEmail(ctx, p.id, view.Email, c.email, &now); err != nil {
+			return err
+		}
+		if err := svc.checkNotReserved(ctx, c.email, p.id); err != nil {
 			return err
 		}
 		if err := svc.store.endChallenges(ctx, p.id, now); err != nil {
@@ -352,7 +352,8 @@ func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.
 }
 
 // checkNotReserved refuses an address that its former account can still take back
-// (email_taken).
+// (email_taken). Call it when the caller's transaction has written the address: that waited
+// for whoever was giving it up.
 func (svc *Service) checkNotReserved(ctx context.Context, canonicalEmail string, owner uuid.UUID) error {
 	if !svc.mail.Configured() {
 		return nil
