@@ -201,7 +201,7 @@ func (svc *Service) logInByChallenge(ctx context.Context, p proof, requested uui
 	if c.purpose == forRegistration {
 		return svc.completeRegistration(ctx, c)
 	}
-	account, err := svc.store.find(ctx, c.userID.UUID)
+	account, err := svc.owner(ctx, c)
 	if err != nil {
 		return tokenView{}, err
 	}

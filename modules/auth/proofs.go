@@ -139,7 +139,7 @@ func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none http
 	if problem := password.Check(string(in.NewPassword), c.email); problem != nil {
 		return none, httpapi.Invalid("body.new_password", problem)
 	}
-	p, err := svc.store.find(ctx, c.userID.UUID)
+	p, err := svc.owner(ctx, c)
 	if err != nil {
 		return none, err
 	}
@@ -171,6 +171,19 @@ func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none http
 	})
 }
 
+// owner returns the account of a challenge to prove a mailbox. It refuses a challenge to an
+// address that the account does not have, or no longer (invalid_challenge).
+func (svc *Service) owner(ctx context.Context, c challenge) (person, error) {
+	if !c.userID.Valid {
+		return person{}, errInvalidChallenge
+	}
+	p, err := svc.store.find(ctx, c.userID.UUID)
+	if err == nil && c.email != p.canonical() { // mutant: changed-address
+		err = errInvalidChallenge
+	}
+	return p, err
+}
+
 // changeAccount consumes a challenge and makes a change, under the account's lock.
 func (svc *Service) changeAccount(ctx context.Context, c challenge, change func(context.Context) error) error {
 	return svc.db.InTx(ctx, func(ctx context.Context) error {
@@ -196,12 +209,9 @@ func (svc *Service) confirmEmail(ctx context.Context, in confirmEmailInput) (vie
 		return view, errInvalidChallenge
 	}
 	if c.purpose == forVerification {
-		p, err := svc.store.find(ctx, caller.UserID)
+		p, err := svc.owner(ctx, c)
 		if err != nil {
 			return view, err
-		}
-		if c.email != p.canonical() { // it was changed since
-			return view, errInvalidChallenge
 		}
 		view = emailView{UserID: p.id, Email: p.email, Verified: true}
 		return view, svc.changeAccount(ctx, c, func(ctx context.Context) error {
