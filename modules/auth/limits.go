@@ -31,7 +31,9 @@ var (
 	challenging = ratelimit.Policy{Name: "challenge", Burst: 30, Interval: 10 * time.Second}
 	// Guesses of the codes in mails to one address. Links are not limited: a flood of wrong
 	// codes does not keep a person from their link.
-	guessing   = ratelimit.Policy{Name: "code", Burst: 10, Interval: 3 * time.Minute}
+	guessing = ratelimit.Policy{Name: "code", Burst: 10, Interval: 3 * time.Minute}
+	// Notices to one address, which whoever logs in again and again could flood.
+	noticing   = ratelimit.Policy{Name: "notice", Burst: 10, Interval: 6 * time.Minute, Silent: true}
 	refreshing = ratelimit.Policy{Name: "refresh", Burst: 60, Interval: time.Second}
 )
 
@@ -155,6 +157,16 @@ func (l limits) code(ctx context.Context, canonicalEmail string) error {
 
 func (l limits) codeAccepted(ctx context.Context, canonicalEmail string) error {
 	return l.kept.Reset(ctx, ratelimit.Demand{Policy: guessing, Key: canonicalEmail})
+}
+
+// notice reports whether an address gets one more notice, and counts it. The caller must have
+// locked the account.
+func (l limits) notice(ctx context.Context, canonicalEmail string) (bool, error) {
+	d := ratelimit.Demand{Policy: noticing, Key: canonicalEmail}
+	if wait, err := l.kept.Wait(ctx, d); err != nil || wait > 0 {
+		return false, err
+	}
+	return true, l.kept.Take(ctx, d)
 }
 
 // mostRefreshes is how many refreshes of a session the limit allows within a time.

@@ -304,10 +304,15 @@ type undoing struct {
 
 // notify tells a person what happened to their account, within the caller's transaction. p
 // is the account before that. The mail has a link with which they disavow it. Without a
-// transport it does nothing.
+// transport, or after too many notices, it does nothing.
 func (svc *Service) notify(ctx context.Context, p person, to string, kind mail.Kind, data mail.Data) error {
 	if !svc.mail.Configured() {
 		return nil
+	}
+	if kind != mail.EmailChanged {
+		if ok, err := svc.limits.notice(ctx, p.canonical()); err != nil || !ok { // mutant: notice-limit
+			return err
+		}
 	}
 	from := request.From(ctx)
 	data.Name, data.Client, data.Address = p.name, from.Client, from.Address
