@@ -134,7 +134,7 @@ func (svc *Service) ask(ctx context.Context, q question) (challengeView, error) 
 // link returns the link to a page. The token is in the fragment, which browsers send to no
 // server: it is in no log and no Referer.
 func (svc *Service) link(p purpose, token string) string {
-	return svc.options.LinkBase + linkPaths[p] + "#link_token=" + token
+	return svc.options.LinkBase + linkPaths[p] + "#link_token=" + token // mutant: link-fragment
 }
 
 // secret returns 256 random bits.
@@ -184,7 +184,7 @@ func (svc *Service) answer(ctx context.Context, p proof, purposes ...purpose) (c
 	switch {
 	case err != nil:
 		return c, err
-	case !slices.Contains(purposes, c.purpose):
+	case !slices.Contains(purposes, c.purpose): // mutant: challenge-purpose
 		return c, errInvalidChallenge
 	case p.link != "":
 		return c, nil
@@ -234,7 +234,7 @@ func (s *store) endChallenges(ctx context.Context, userID uuid.UUID, now time.Ti
 // endLaterDisavowals ends the disavowals of a person since the given one: they undo changes
 // that it has undone, and whoever made these has their links.
 func (s *store) endLaterDisavowals(ctx context.Context, c challenge, now time.Time) error {
-	err := s.db.Queue(ctx, "UPDATE challenges SET consumed_at = ?, payload = NULL WHERE user_id = ? AND consumed_at IS NULL AND id > ?", now, c.userID, c.id)
+	err := s.db.Queue(ctx, "UPDATE challenges SET consumed_at = ?, payload = NULL WHERE user_id = ? AND consumed_at IS NULL AND id > ?", now, c.userID, c.id) // mutant: later-disavowals
 	if err != nil {
 		return fmt.Errorf("end disavowals: %w", err)
 	}
@@ -245,6 +245,7 @@ const challengeColumns = "id, purpose, user_id, session_id, email_canonical, COA
 
 // attempt counts an attempt for an open challenge and returns it.
 func (s *store) attempt(ctx context.Context, tokenHash string, now time.Time) (c challenge, err error) {
+	// mutant: attempt-first
 	return c, foundChallenge(s.db.WriteRow(ctx, c.into(), `UPDATE challenges SET attempts = attempts + 1
 		WHERE token_hash = ? AND consumed_at IS NULL AND attempts < ? AND expires_at > ?
 		RETURNING `+challengeColumns, tokenHash, mostAttempts, now))

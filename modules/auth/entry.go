@@ -222,13 +222,13 @@ func (svc *Service) claim(ctx context.Context, userID uuid.UUID) error {
 	if err != nil || !first { // mutant: mailbox-owner
 		return err
 	}
-	if err := svc.store.savePassword(ctx, userID, svc.hasher.Unusable(), svc.now()); err != nil {
+	if err := svc.store.savePassword(ctx, userID, svc.hasher.Unusable(), svc.now()); err != nil { // mutant: claimed-password
 		return err
 	}
-	if err := svc.store.endChallenges(ctx, userID, svc.now()); err != nil {
+	if err := svc.store.endChallenges(ctx, userID, svc.now()); err != nil { // mutant: claimed-challenges
 		return err
 	}
-	return svc.sessions.EndAll(ctx, userID, "email_verified")
+	return svc.sessions.EndAll(ctx, userID, "email_verified") // mutant: claimed-sessions
 }
 
 // registration is what a person registers with.
@@ -296,7 +296,8 @@ func (svc *Service) confirmRegistration(ctx context.Context, r registration) (ch
 		return challengeView{}, err
 	}
 	m := mail.Mail{To: r.Email, Kind: mail.ConfirmEmail, Locale: localeText(r.Locale), Data: mail.Data{Name: r.Name}}
-	if known != nil { // the code of this challenge is in no mail
+	// The code of this challenge is in no mail.
+	if known != nil { // mutant: known-registration
 		m = mail.Mail{To: known.email, Kind: mail.AccountExists, Locale: known.locale, Data: mail.Data{Name: known.name}}
 	}
 	return svc.ask(ctx, question{purpose: forRegistration, email: r.canonical(), payload: r, mail: m, byCode: true})

@@ -264,7 +264,7 @@ func (svc *Service) stepUp(ctx context.Context, in stepUpInput) (view stepUpView
 	if err != nil {
 		return view, err
 	}
-	if c.sessionID.UUID != caller.SessionID {
+	if c.sessionID.UUID != caller.SessionID { // mutant: own-session
 		return view, errInvalidChallenge
 	}
 	err = svc.changeAccount(ctx, c, func(ctx context.Context) error {

@@ -94,7 +94,7 @@ const versions = "0123456789._"
 // anyVersion returns a User-Agent without its version numbers.
 func anyVersion(client string) string {
 	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(versions, r) {
+		if strings.ContainsRune(versions, r) { // mutant: client-version
 			return -1
 		}
 		return r
