@@ -98,10 +98,10 @@ func migrations() []migrate.Migration {
 			consumed_at timestamptz,
 			CONSTRAINT challenges_answerable CHECK (token_hash IS NOT NULL OR link_hash IS NOT NULL)
 		)`, `DROP TABLE challenges`),
-		migrate.One("202611290614_auth_challenges_by_token", `CREATE UNIQUE INDEX challenges_by_token ON challenges (token_hash) WHERE token_hash IS NOT NULL`, `DROP INDEX challenges_by_token`),
+		migrate.One("202611290614_auth_challenges_by_token", `CREATE UNIQUE INDEX challenges_by_token ON challenges (token_hash) WHERE token_hash IS NOT NULL`, `DROP INDEX challenges_by_token`), // mutant: challenge-index
 		migrate.One("202611290615_auth_challenges_by_link", `CREATE UNIQUE INDEX challenges_by_link ON challenges (link_hash) WHERE link_hash IS NOT NULL`, `DROP INDEX challenges_by_link`),
 		migrate.One("202611290616_auth_challenges_of_user", `CREATE INDEX challenges_of_user ON challenges (user_id) WHERE user_id IS NOT NULL AND consumed_at IS NULL`, `DROP INDEX challenges_of_user`),
-		migrate.One("202611290617_auth_challenges_of_email", `CREATE INDEX challenges_reserving ON challenges (email_canonical) WHERE purpose = 'disavow' AND consumed_at IS NULL`, `DROP INDEX challenges_reserving`),
+		migrate.One("202611290617_auth_challenges_of_email", `CREATE INDEX challenges_reserving ON challenges (email_canonical) WHERE purpose = 'disavow' AND consumed_at IS NULL`, `DROP INDEX challenges_reserving`), // mutant: reserved-index
 		migrate.One("202611290618_auth_challenges_by_end", `CREATE INDEX challenges_by_end ON challenges (expires_at)`, `DROP INDEX challenges_by_end`),
 	}
 }

@@ -133,7 +133,7 @@ func newStore(db *database.DB) *store {
 // isKnownClient selects whether one of the last sessions of h.user_id has the parameter's
 // client, in any version, or there are none.
 var isKnownClient = `NOT EXISTS (SELECT 1 FROM sessions d WHERE d.user_id = h.user_id)
-	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) d WHERE ` + anyVersionSQL("d.client") + ` = ?)`
+	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) page WHERE ` + anyVersionSQL("page.client") + ` = ?)`
 
 // preferredOrganization selects, of the organizations in which h.user_id may act, the last
 // one used, or else the first one joined. Its only parameter is now.
