@@ -400,6 +400,8 @@ func TestMailCantBeFlooded(t *testing.T) {
 					t.Fatalf("%s, mail %d: %d %s", email, i+1, a.status, a.body)
 				} else if want == 429 && retryAfter(a) > 360 {
 					t.Errorf("Retry-After: %s", a.header.Get("Retry-After"))
+				} else if limit := a.header.Get("RateLimit"); want == 201 && strings.Contains(limit, "mail") {
+					t.Errorf("what others asked for shows: %s", limit)
 				}
 			}
 		}
@@ -420,6 +422,12 @@ func TestMailCantBeFlooded(t *testing.T) {
 		if got := sent() - before; got != 40 {
 			t.Errorf("%d mails", got)
 		}
+		// What Eve is refused costs others nothing.
+		victim := s.person("Victim")
+		for range 12 {
+			eve.ask("change_email", "new_email", victim.email).is(429, "too_many_requests")
+		}
+		s.ask("reset_password", victim.email)
 	}, withMailbox, limited)
 }
 

@@ -27,11 +27,11 @@ var (
 	registering = ratelimit.Policy{Name: "registration", Burst: 30, Interval: 10 * time.Second}
 	changing    = ratelimit.Policy{Name: "password-change", Burst: 5, Interval: 30 * time.Second}
 	// Mails to one address, whoever asks for them, and requests for mails by one client.
-	mailing     = ratelimit.Policy{Name: "mail", Burst: 10, Interval: 6 * time.Minute}
+	mailing     = ratelimit.Policy{Name: "mail", Burst: 10, Interval: 6 * time.Minute, Silent: true}
 	challenging = ratelimit.Policy{Name: "challenge", Burst: 30, Interval: 10 * time.Second}
 	// Guesses of the codes in mails to one address. Links are not limited: a flood of wrong
 	// codes does not keep a person from their link.
-	guessing = ratelimit.Policy{Name: "code", Burst: 10, Interval: 3 * time.Minute}
+	guessing = ratelimit.Policy{Name: "code", Burst: 10, Interval: 3 * time.Minute, Silent: true}
 	// Notices to one address, which whoever logs in again and again could flood.
 	noticing   = ratelimit.Policy{Name: "notice", Burst: 10, Interval: 6 * time.Minute, Silent: true}
 	refreshing = ratelimit.Policy{Name: "refresh", Burst: 60, Interval: time.Second}
@@ -141,13 +141,14 @@ func (l limits) changePassword(ctx context.Context, userID uuid.UUID) error {
 }
 
 // challenge counts a mail to an address. A caller who is signed in has a limit of their own,
-// which counts the mails to all addresses that they name.
+// which counts the mails to all addresses that they name. The address comes last: a refusal
+// does not count against it, so that it still gets the mails that its owner asks for.
 func (l limits) challenge(ctx context.Context, canonicalEmail string) error {
-	demands := []ratelimit.Demand{{Policy: challenging, Key: address(ctx)}, {Policy: mailing, Key: canonicalEmail}}
+	demands := []ratelimit.Demand{{Policy: challenging, Key: address(ctx)}}
 	if caller := access.From(ctx).UserID; caller != uuid.Nil {
 		demands = append(demands, ratelimit.Demand{Policy: mailing, Key: caller.String()})
 	}
-	return l.kept.Take(ctx, demands...)
+	return l.kept.Take(ctx, append(demands, ratelimit.Demand{Policy: mailing, Key: canonicalEmail})...)
 }
 
 // code counts a guess of a code that an address got.
