@@ -76,8 +76,8 @@ func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) 
 	return err
 }
 
-// EndAllOfAllUsers ends every session in the database after a restore: the backup does not
-// know which of them ended since.
+// EndAllOfAllUsers ends every session in the database after a restore, and every challenge
+// but the disavowals: the backup does not know which of them ended since.
 func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 	err := k.db.InTx(ctx, func(ctx context.Context) error {
 		ended, err := k.db.Count(ctx, "SELECT COUNT(DISTINCT COALESCE(login_id, id)) FROM sessions WHERE revoked_at IS NULL")
@@ -86,6 +86,10 @@ func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 		}
 		err = k.db.Conn(ctx).Model(&session{}).Where("revoked_at IS NULL").
 			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": "restored"}).Error
+		if err != nil {
+			return err
+		}
+		_, err = k.db.Exec(ctx, "UPDATE challenges SET consumed_at = ?, payload = NULL WHERE consumed_at IS NULL AND purpose <> ?", k.now(), forDisavowal) // mutant: restored-challenges
 		if err != nil {
 			return err
 		}
