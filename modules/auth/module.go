@@ -89,7 +89,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, "/auth/disavow", access.Public(), m.disavow, httpapi.Doc{
 		ID: "disavow", Summary: "Undo a change that a mail told you about",
-		Description: "\"This wasn't me\": ends all sessions, takes back a change of the email address, and removes the password, so that a reset by mail is needed. The link is valid for 72 hours.",
+		Description: "\"This wasn't me\": ends all sessions, takes back that change of the email address and later ones, and removes the password, so that a reset by mail is needed. Every such mail can do this, whatever it told. The link is valid for 72 hours.",
 		Refusals:    httpapi.Refusals(errInvalidChallenge, errEmailTaken),
 	})
 	httpapi.Post(r, "/auth/refresh", access.Public(), m.refresh, httpapi.Doc{
