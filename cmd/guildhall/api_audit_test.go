@@ -44,7 +44,7 @@ func TestEventsHaveNames(t *testing.T) {
 		grace = s.actorOf(s.logIn(grace.email, password).is(200))
 		named(grace.get(path).list()[0], "Amazing Grace", nil)
 		s.do("POST", "/api/v1/auth/token", "", body("username", grace.email, "password", "wrong")).is(401)
-		named(grace.get("/users/"+grace.id+"/audit-events?action=log_in.failed").list()[0], "Amazing Grace", nil)
+		named(grace.get("/users/" + grace.id + "/audit-events?action=log_in.failed").list()[0], "Amazing Grace", nil)
 		if me := oz.get("/auth/me").object(); me["is_platform_administrator"] != true {
 			t.Errorf("%v", me)
 		}

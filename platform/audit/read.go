@@ -87,7 +87,7 @@ func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Record
 		conditions, args = conditions+" AND sequence < ?", append(args, f.Before)
 	}
 	rows, err := t.db.Conn(ctx).Raw("SELECT "+columns+", "+namesOf+" FROM (SELECT "+columns+" FROM audit_events WHERE "+conditions+
-		" ORDER BY sequence DESC LIMIT ? OFFSET ?) e ORDER BY sequence DESC", append(args, f.Limit, f.Offset)...).Rows()
+		" ORDER BY sequence DESC LIMIT ? OFFSET ?) page ORDER BY sequence DESC", append(args, f.Limit, f.Offset)...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read audit events: %w", err)
 	}
@@ -103,7 +103,7 @@ func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Record
 	return list, nil
 }
 
-const namesOf = `(SELECT p.name FROM user_profile p WHERE p.user_id = e.user_id), (SELECT p.name FROM user_profile p WHERE p.user_id = e.actor_user_id)`
+const namesOf = `(SELECT p.name FROM user_profile p WHERE p.user_id = page.user_id), (SELECT p.name FROM user_profile p WHERE p.user_id = page.actor_user_id)`
 
 // Count returns the number of events that the filter selects.
 func (t *Trail) Count(ctx context.Context, chainID uuid.UUID, f Filter) (*int64, error) {
