@@ -253,6 +253,9 @@ func TestLogInByEmail(t *testing.T) {
 			change(c.undo)
 			s.enter(link...).is(200) // the refusal spent nothing
 		}
+		if a := s.form("/auth/token", "grant_type", "challenge", "link_token", "x").is(401, "invalid_challenge"); a.str("error") != "invalid_grant" {
+			t.Errorf("%s", a.body)
+		}
 		// The log knows of refusals.
 		if n := s.count("SELECT COUNT(*) FROM audit_events WHERE action = 'log_in.failed'"); n < 3 {
 			t.Errorf("%d refusals are on record", n)
