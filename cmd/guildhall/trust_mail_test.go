@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net/http"
@@ -586,6 +587,24 @@ func TestTheFirstNoticeTakesTheAddressBack(t *testing.T) {
 		s.reset("link_token", s.mail(ada.email, "reset_password").link()).is(204)
 		if a := s.logIn(ada.email, newPassword).is(200); a.str("user_id") != ada.id {
 			t.Errorf("%s", a.body)
+		}
+	}, withMailbox)
+}
+
+// TestNoticesAreInOrder: 84. Which changes a disavowal takes back does not depend on the
+// clocks of the replicas: the one that told Ada is a minute ahead of the thief's.
+func TestNoticesAreInOrder(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.verifiedPerson("Ada")
+		now := s.kernel.Now()
+		ahead := uuid.Must(uuid.NewV7())
+		binary.BigEndian.PutUint32(ahead[:], binary.BigEndian.Uint32(ahead[:])+1) // about a minute
+		s.exec("INSERT INTO challenges (id, purpose, user_id, email_canonical, link_hash, attempts, created_at, expires_at) VALUES (?, 'disavow', ?, ?, 'x', 0, ?, ?)",
+			ahead, ada.id, ada.email, now, now.Add(time.Hour))
+		ada.changeEmail("thief@example.com").is(200)
+		ada.changeEmail("thief2@example.com").is(200)
+		if n := s.count("SELECT COUNT(*) FROM challenges WHERE user_id = ? AND purpose = 'disavow' AND id > ?", ada.id, ahead); n != 4 {
+			t.Errorf("%d notices are later", n)
 		}
 	}, withMailbox)
 }

@@ -1,11 +1,13 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -73,6 +75,7 @@ type challenge struct {
 
 // question is a challenge to be asked.
 type question struct {
+	id        uuid.UUID // zero for a new one
 	purpose   purpose
 	userID    uuid.NullUUID
 	sessionID uuid.NullUUID
@@ -90,7 +93,10 @@ type question struct {
 // copy of the database does not give it away.
 func (svc *Service) ask(ctx context.Context, q question) (challengeView, error) {
 	now := svc.now()
-	c := challenge{id: uuid.Must(uuid.NewV7()), purpose: q.purpose, userID: q.userID, sessionID: q.sessionID, email: q.email, expires: now.Add(lifetimes[q.purpose])}
+	c := challenge{id: q.id, purpose: q.purpose, userID: q.userID, sessionID: q.sessionID, email: q.email, expires: now.Add(lifetimes[q.purpose])}
+	if c.id == uuid.Nil {
+		c.id = uuid.Must(uuid.NewV7())
+	}
 	var token, link string
 	var tokenHash, linkHash, codeMAC, payload *string
 	q.mail.NotAfter, q.mail.Data.Expires, q.mail.Data.At = c.expires, c.expires, now
@@ -229,6 +235,22 @@ func (s *store) endChallenges(ctx context.Context, userID uuid.UUID, now time.Ti
 		return fmt.Errorf("end challenges: %w", err)
 	}
 	return nil
+}
+
+// disavowalID returns an id that follows those of the person's disavowals, also if another
+// replica made them and its clock is ahead. The caller must have locked the account.
+func (s *store) disavowalID(ctx context.Context, userID uuid.UUID) (id uuid.UUID, err error) {
+	var last uuid.UUID
+	id = uuid.Must(uuid.NewV7())
+	err = s.db.Row(ctx, "SELECT id FROM challenges WHERE user_id = ? AND consumed_at IS NULL AND purpose = ? ORDER BY id DESC LIMIT 1", userID, forDisavowal).Scan(&last)
+	if err != nil && !database.IsNotFound(err) {
+		return id, fmt.Errorf("find the last disavowal: %w", err)
+	}
+	if bytes.Compare(id[:], last[:]) <= 0 { // mutant: disavowal-order
+		id = last
+		binary.BigEndian.PutUint64(id[8:], binary.BigEndian.Uint64(last[8:])+1)
+	}
+	return id, nil
 }
 
 // endLaterDisavowals ends the disavowals of a person since the given one: they undo changes

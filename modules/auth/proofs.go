@@ -314,10 +314,14 @@ func (svc *Service) notify(ctx context.Context, p person, to string, kind mail.K
 			return err
 		}
 	}
+	id, err := svc.store.disavowalID(ctx, p.id)
+	if err != nil {
+		return err
+	}
 	from := request.From(ctx)
 	data.Name, data.Client, data.Address = p.name, from.Client, from.Address
-	_, err := svc.ask(ctx, question{
-		purpose: forDisavowal, userID: uuid.NullUUID{UUID: p.id, Valid: true}, byLink: true,
+	_, err = svc.ask(ctx, question{
+		id: id, purpose: forDisavowal, userID: uuid.NullUUID{UUID: p.id, Valid: true}, byLink: true,
 		email: p.canonical(), payload: undoing{Email: p.email, Verified: p.verified}, // nobody else can take it meanwhile
 		mail: mail.Mail{To: to, Kind: kind, Locale: p.locale, Data: data},
 	})
