@@ -115,6 +115,27 @@ func TestNoProofReadsAWholeTable(t *testing.T) {
 			return true
 		})
 		s.readsNoWholeTable(databaseURL)
+		for condition, index := range map[string]string{
+			"WHERE token_hash = ?":                    "challenges_by_token",
+			"WHERE link_hash = ?":                     "challenges_by_link",
+			"WHERE user_id = ? AND consumed_at":       "challenges_of_user",
+			"WHERE email_canonical = ? AND purpose =": "challenges_reserving",
+			"WHERE expires_at < ?":                    "challenges_by_end",
+		} {
+			found := false
+			s.eachText(func(text string) {
+				if !strings.Contains(text, "challenges") || !strings.Contains(parameter.ReplaceAllString(text, "?"), condition) {
+					return
+				}
+				found = true
+				if steps := strings.Join(s.plan(text), "\n"); !strings.Contains(steps, index) {
+					t.Errorf("not by %s:\n%s\n%s", index, text, steps)
+				}
+			})
+			if !found {
+				t.Errorf("no statement has %s", condition)
+			}
+		}
 	})
 }
 
