@@ -383,7 +383,7 @@ func (s *service) alike(what, known string, ask func(email string) answer) {
 	}
 	pairs, wrong := size(20, 500), 0
 	c := compare(pairs, seed, func() { ask(known) }, func() { ask(unknown) })
-	// A known address costs about 30 µs more: its row is joined and its key checked. An
+	// A known address may cost a few µs more, because its row is joined. An
 	// attacker has ten samples an hour of an address, and each warns its owner.
 	if trustLong() && (c.low > 0.10 || c.high < -0.10) {
 		wrong = 1

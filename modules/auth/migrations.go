@@ -82,10 +82,12 @@ func migrations() []migrate.Migration {
 		migrate.Added("202611290610_auth_session_amr", "sessions", "amr", "text NOT NULL DEFAULT ''"),
 		migrate.Added("202611290611_auth_session_aal", "sessions", "aal", "bigint NOT NULL DEFAULT 1"),
 		migrate.Added("202611290612_auth_session_authenticated", "sessions", "authenticated_at", "timestamptz"),
+		// user_id refers to users without a foreign key: its check would show in the time of a
+		// request whether an address has an account. Accounts are never deleted.
 		migrate.One("202611290613_auth_challenges", `CREATE TABLE challenges (
 			id uuid NOT NULL PRIMARY KEY,
 			purpose text NOT NULL,
-			user_id uuid REFERENCES users (id),
+			user_id uuid,
 			session_id uuid,
 			email_canonical text NOT NULL,
 			token_hash text,
