@@ -108,6 +108,8 @@ func TestWatchKnowsWhatAStatementWrites(t *testing.T) {
 			{"WITH k AS (SELECT 1 AS id) UPDATE members SET state = '' WHERE id = ?", []any{1}, true},
 			{"INSERT INTO visits (id) VALUES (?)", []any{1}, false},
 			{"REPLACE INTO visits (id) VALUES (?)", []any{1}, true},
+			{"INSERT OR REPLACE INTO visits (id) VALUES (?)", []any{1}, true},
+			{"UPDATE members SET seen = replace('1', '1', '2') WHERE id = ?", []any{1}, false},
 			{"SELECT 1 WHERE ? = 1; INSERT INTO visits (id) VALUES (?)", []any{1, 2}, true},
 			{"UPDATE visits SET id = id WHERE id = ?", []any{1}, false},
 			{"UPDATE visits SET member = 1 WHERE id = ?", []any{1}, true}, // because of the trigger

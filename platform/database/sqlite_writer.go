@@ -85,10 +85,11 @@ func (c *writerConn) end(text string) {
 }
 
 // isAmbiguous reports whether the authorizer may not see everything that a text writes:
-// the rows that REPLACE deletes, and the second of two statements if it is already
-// prepared.
+// the rows that REPLACE deletes, unlike the function of that name, and the second of two
+// statements if it is already prepared.
 func isAmbiguous(text string) bool {
-	return strings.Contains(text, ";") || strings.Contains(strings.ToUpper(text), "REPLACE")
+	withoutFunctions := strings.ReplaceAll(strings.ToUpper(text), "REPLACE(", "")
+	return strings.Contains(text, ";") || strings.Contains(withoutFunctions, "REPLACE")
 }
 
 func (c *writerConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
