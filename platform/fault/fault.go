@@ -17,6 +17,7 @@ const (
 	Unauthenticated                      // no credential, or an invalid one
 	Forbidden                            // the caller may see it but not do this
 	NotFound                             // unknown, or not the caller's: clients can't tell which
+	Gone                                 // it existed, and it will not come back
 	MethodNotAllowed                     // the resource exists, the method does not
 	Conflict                             // it contradicts the current state
 	PreconditionFailed                   // the client names a version that is not the current one

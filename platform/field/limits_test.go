@@ -220,3 +220,18 @@ func FuzzAcceptedIsDocumented(f *testing.F) {
 		}
 	})
 }
+
+func TestWholeNumbersAndDomains(t *testing.T) {
+	for text, fine := range map[string]bool{"1": true, "720": true, "721": false, "0": false, "-1": false, "+5": false, "1.0": false, "1e1": false, "": false, " 1": false, `"1"`: false, "1_0": false} {
+		var h Hours
+		if err := h.UnmarshalText([]byte(text)); (err == nil) != fine {
+			t.Errorf("%q: %d, %v", text, h, err)
+		}
+	}
+	for text, want := range map[string]Domain{"Example.COM": "example.com", " bücher.example ": "xn--bcher-kva.example", "": "", "a@example.com": "", "@": "", "-": "", "example.com.": "", "exa mple.com": ""} {
+		var d Domain
+		if err := d.UnmarshalText([]byte(text)); d != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", text, d, err)
+		}
+	}
+}

@@ -30,7 +30,8 @@ type inputField struct {
 	typ      reflect.Type
 	required bool
 	nullable bool
-	most     int // items of a list
+	most     int          // items of a list
+	members  []inputField // of each item, if these are objects
 }
 
 // input is the plan for decoding one input type. It is built when the route is registered.
@@ -38,7 +39,7 @@ type input struct {
 	path, query, body []inputField
 	takesBody         bool // whether its method has a body, even if it has no known member
 	bodyRequired      bool
-	form              bool
+	accepted          accepted
 }
 
 // conditional is an input in which one member decides which others are required.
@@ -48,50 +49,55 @@ type conditional interface {
 }
 
 // planInput panics at start-up for a field that no request could set.
-func planInput(t reflect.Type, method string, form bool) input {
-	in := input{form: form, takesBody: method == http.MethodPost || method == http.MethodPatch}
+func planInput(t reflect.Type, method string, accepts accepted) input {
+	in := input{accepted: accepts, takesBody: method == http.MethodPost || method == http.MethodPatch}
 	_, in.bodyRequired = reflect.New(t).Interface().(conditional)
+	in.path, in.query, in.body = fieldsOf(t, "path"), fieldsOf(t, "query"), fieldsOf(t, "json")
+	in.bodyRequired = in.bodyRequired || slices.ContainsFunc(in.body, func(f inputField) bool { return f.required })
+	if accepts.csv {
+		in.rows() // panics without a list of objects
+	}
+	return in
+}
+
+// fieldsOf returns the fields of a struct that have a tag: path, query or json.
+func fieldsOf(t reflect.Type, source string) (fields []inputField) {
 	for _, sf := range reflect.VisibleFields(t) {
-		if sf.Anonymous {
+		if sf.Anonymous || !sf.IsExported() {
 			continue
 		}
 		one := sf.Type
 		if isList(one) {
 			one = one.Elem()
 		}
-		if !isText(one) {
+		_, inBody := sf.Tag.Lookup("json")
+		isObject := isList(sf.Type) && inBody && one.Kind() == reflect.Struct && !isText(one)
+		if !isText(one) && !isObject {
 			panic(fmt.Sprintf("httpapi: %s.%s is a %s, which is not read from text: use a type of platform/field", t, sf.Name, sf.Type))
 		}
-		for _, source := range []string{"path", "query", "json"} {
-			tag, ok := sf.Tag.Lookup(source)
-			if !ok {
-				continue
-			}
-			name, options, _ := strings.Cut(tag, ",")
-			f := inputField{
-				index:  sf.Index,
-				source: map[string]string{"path": "path.", "query": "query.", "json": "body."}[source],
-				name:   name,
-				typ:    sf.Type,
-				// As in the OpenAPI document, an optional member is marked omitempty.
-				required: source == "path" || (source == "json" && options != "omitempty"),
-			}
-			if isList(sf.Type) {
-				f.most = mostItems(sf)
-			}
-			_, f.nullable = reflect.New(sf.Type).Interface().(nullable)
-			switch source {
-			case "path":
-				in.path = append(in.path, f)
-			case "query":
-				in.query = append(in.query, f)
-			case "json":
-				in.body = append(in.body, f)
-				in.bodyRequired = in.bodyRequired || f.required
-			}
+		tag, ok := sf.Tag.Lookup(source)
+		if !ok {
+			continue
 		}
+		name, options, _ := strings.Cut(tag, ",")
+		f := inputField{
+			index:  sf.Index,
+			source: map[string]string{"path": "path.", "query": "query.", "json": "body."}[source],
+			name:   name,
+			typ:    sf.Type,
+			// As in the OpenAPI document, an optional member is marked omitempty.
+			required: source == "path" || (source == "json" && options != "omitempty"),
+		}
+		if isList(sf.Type) {
+			f.most = mostItems(sf)
+		}
+		if isObject {
+			f.members = fieldsOf(one, source)
+		}
+		_, f.nullable = reflect.New(sf.Type).Interface().(nullable)
+		fields = append(fields, f)
 	}
-	return in
+	return fields
 }
 
 // decode fills target (a pointer to the input struct) from every source. Its error lists
@@ -189,6 +195,9 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 		in.decodeTexts(in.body, values, target, report)
 		return nil
 	}
+	if body.kind == csvBody {
+		return in.decodeCSV(body.bytes, target, bad)
+	}
 	if in.bodyRequired && len(bytes.Trim(body.bytes, " \t\r\n")) == 0 { // the white space of JSON (RFC 8259 §2)
 		return errEmptyBody
 	}
@@ -199,7 +208,13 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 	if err != nil {
 		return err
 	}
-	for _, f := range in.body {
+	*bad = append(*bad, decodeMembers(in.body, members, target, "body.", report)...)
+	return nil
+}
+
+// decodeMembers decodes the members of an object. It returns those that are unknown.
+func decodeMembers(fields []inputField, members map[string]jsontext.Value, target reflect.Value, prefix string, report func(inputField, error)) (bad []fault.Field) {
+	for _, f := range fields {
 		raw, given := members[f.name]
 		delete(members, f.name)
 		switch {
@@ -208,6 +223,8 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 		case !given:
 		case raw.Kind() == 'n' && !f.nullable:
 			report(f, fault.Null)
+		case f.members != nil:
+			bad = append(bad, decodeObjects(f, raw, target.FieldByIndex(f.index), report)...)
 		case isList(f.typ):
 			decodeJSONList(f, raw, target.FieldByIndex(f.index), report)
 		default:
@@ -218,9 +235,9 @@ func (in *input) decodeBody(body requestBody, target reflect.Value, report func(
 	}
 	unknown := slices.Sorted(maps.Keys(members))
 	for _, name := range unknown[:min(len(unknown), maxUnknown)] {
-		*bad = append(*bad, fault.Field{Location: "body." + clip(name), Problem: fault.UnknownField})
+		bad = append(bad, fault.Field{Location: prefix + clip(name), Problem: fault.UnknownField})
 	}
-	return nil
+	return bad
 }
 
 // maxUnknown limits the unknown fields or parameters that a response names, so that it is
@@ -270,8 +287,19 @@ type nullable interface {
 	Fill() any
 }
 
-// setJSON sets one value from a member of the body. All values of the API are strings and
-// booleans, and arrays of them.
+// number is a value that is a number in JSON, such as field.Hours.
+type number interface{ Number() }
+
+func isNumber(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	_, is := reflect.New(t).Interface().(number)
+	return is
+}
+
+// setJSON sets one value from a member of the body. All values of the API are strings,
+// booleans and whole numbers, and arrays of them and of objects.
 func setJSON(v reflect.Value, raw jsontext.Value) error {
 	if n, ok := v.Addr().Interface().(nullable); ok {
 		if raw.Kind() == 'n' {
@@ -284,6 +312,9 @@ func setJSON(v reflect.Value, raw jsontext.Value) error {
 		if raw.Kind() != 't' && raw.Kind() != 'f' {
 			return fault.NotABoolean
 		}
+		return setText(v, string(raw))
+	}
+	if isNumber(v.Type()) { // which refuses the text of any other value
 		return setText(v, string(raw))
 	}
 	if raw.Kind() != '"' {

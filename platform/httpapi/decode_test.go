@@ -36,7 +36,7 @@ func decode(contentType, query, body string) (everything, error) {
 	c.Request.URL.RawQuery = query
 	c.Request.Header.Set("Content-Type", contentType)
 	c.Params = gin.Params{{Key: "id", Value: id}}
-	plan := planInput(reflect.TypeFor[everything](), http.MethodPost, true)
+	plan := planInput(reflect.TypeFor[everything](), http.MethodPost, accepted{form: true})
 	var got everything
 	whole, err := plan.read(c)
 	if err == nil {
@@ -150,7 +150,7 @@ func TestFieldsThatNoRequestCouldFill(t *testing.T) {
 					t.Errorf("%s: %s", name, said)
 				}
 			}()
-			planInput(reflect.TypeOf(input), http.MethodGet, false)
+			planInput(reflect.TypeOf(input), http.MethodGet, accepted{})
 		}()
 	}
 }

@@ -146,7 +146,7 @@ func TestMediaTypes(t *testing.T) {
 		if c.encoding != "" {
 			h.Set("Content-Encoding", c.encoding)
 		}
-		kind, err := mediaType(h, c.form)
+		kind, err := mediaType(h, accepted{form: c.form})
 		if kind != c.want || (err == nil) != (c.want != noBody) || err != nil && !errors.Is(err, errMediaType) {
 			t.Errorf("%q %q (form %t): %d %v", c.contentType, c.encoding, c.form, kind, err)
 		}
@@ -163,7 +163,7 @@ func TestReadBody(t *testing.T) {
 		c.Request = httptest.NewRequest("POST", "/", body)
 		c.Request.ContentLength = length
 		c.Request.Header.Set("Content-Type", "application/json")
-		got, _, err := readBody(c, false)
+		got, _, err := readBody(c, accepted{})
 		return len(got), err
 	}
 	spaces := func(n int) io.Reader { return bytes.NewReader(bytes.Repeat([]byte(" "), n)) }
@@ -345,7 +345,7 @@ func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{"", "limit=1", "limit=1&limit=1", "cursor=AAAAAAAAAAAAAAAAAAAAAA&offset=0", "count=true", "limit=%31", "%6cimit=2", "a;b", "limit=%", "offset=-0"} {
 		f.Add(seed)
 	}
-	plan := planInput(reflect.TypeFor[PageInput](), http.MethodGet, false)
+	plan := planInput(reflect.TypeFor[PageInput](), http.MethodGet, accepted{})
 	f.Fuzz(func(t *testing.T, query string) {
 		c, _ := gin.CreateTestContext(httptest.NewRecorder())
 		c.Request = httptest.NewRequest("GET", "/", nil)

@@ -122,6 +122,9 @@ func TestSentence(t *testing.T) {
 		{"body.scope", fault.NotInEnum.Of("organization", "account"), "The scope must be organization or account.", "Der Geltungsbereich muss organization oder account sein."},
 		{"query.scope", fault.NotInEnum.Of("all"), "The scope must be all.", "Der Geltungsbereich muss all sein."},
 		{"body.colour.red", fault.UnknownField, "“colour.red” is not a known field.", "„colour.red“ ist kein bekanntes Feld."},
+		{"body.invitations[3].email", fault.AlreadyInvited, "The email address number 4 belongs to a person who is invited already.", "Die E-Mail-Adresse Nummer 4 gehört zu einer Person, die schon eingeladen ist."},
+		{"body.invitations[3]", fault.NotAnObject, "The invitation number 4 must be a JSON object.", "Die Einladung Nummer 4 muss ein JSON-Objekt sein."},
+		{"row 17", fault.WrongColumns, "Row 17 must have as many values as the first line.", "Zeile 17 muss so viele Werte haben wie die erste Zeile."},
 		{"body.name", fault.UnknownField, "“name” is not a known field.", "„name“ ist kein bekanntes Feld."},
 		{"header.X-Organization-ID", fault.NotAUUID, "The X-Organization-ID header must be a UUID.", "Der Header X-Organization-ID muss eine UUID sein."},
 	} {

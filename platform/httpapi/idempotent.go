@@ -72,7 +72,7 @@ func (a *API) serveIdempotent(ctx context.Context, c *gin.Context, body []byte, 
 		return nil
 	}
 	if err = serve(idempotency.With(ctx, attempt)); err == nil {
-		if c.Writer.Status() == http.StatusAccepted { // nothing was created, so a repeated request tries again
+		if c.Writer.Status() != http.StatusCreated { // nothing was created, so a repeated request tries again
 			a.release(ctx, attempt)
 			return nil
 		}
@@ -101,7 +101,11 @@ func fingerprint(r *http.Request, body []byte) string {
 		canonical = body
 	}
 	h := sha256.New()
-	for _, part := range []string{r.Method, r.URL.Path, r.Header.Get("X-Organization-ID"), string(canonical)} {
+	parts := []string{r.Method, r.URL.Path, r.Header.Get("X-Organization-ID"), string(canonical)}
+	if r.URL.RawQuery != "" {
+		parts = append(parts, r.URL.RawQuery)
+	}
+	for _, part := range parts {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return hex.EncodeToString(h.Sum(nil))

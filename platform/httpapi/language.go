@@ -56,6 +56,9 @@ func (t *tongue) text(english string) string {
 
 // sentence says what is wrong with a value.
 func (t *tongue) sentence(f fault.Field) string {
+	if line, isRow := strings.CutPrefix(f.Location, "row "); isRow {
+		return t.text("Row") + " " + line + " " + f.Problem.Fill(t.text(f.Problem.Text), t.thousands, t.or)
+	}
 	_, name, found := strings.Cut(f.Location, ".")
 	if !found {
 		name = f.Location
@@ -63,6 +66,9 @@ func (t *tongue) sentence(f fault.Field) string {
 	list, number, isItem := strings.Cut(strings.TrimSuffix(name, "]"), "[")
 	if isItem {
 		name = list + "[]"
+	}
+	if item, member, isMember := strings.Cut(number, "]."); isMember {
+		name, number = member, item
 	}
 	subject, named := subjects[name]
 	if unknown := f.Problem.Code == fault.UnknownField.Code || f.Problem.Code == fault.UnknownParameter.Code; unknown || !named {
@@ -97,6 +103,7 @@ const mostSentences = 8
 // subjects has the names of values at the beginning of a sentence.
 var subjects = map[string]string{
 	"body":               "The body",
+	"row":                "Row",
 	"action":             "The action",
 	"actor_user_id":      "The ID of the actor",
 	"all":                "The choice of all sessions",
@@ -111,6 +118,20 @@ var subjects = map[string]string{
 	"purpose":            "The purpose",
 	"new_email":          "The new email address",
 	"locale":             "The language",
+	"domains":            "The list of domains",
+	"domains[]":          "The domain",
+	"deliver":            "The choice to send a mail",
+	"dry_run":            "The choice to try only",
+	"expires_in_hours":   "The number of hours",
+	"invitation_id":      "The ID of the invitation",
+	"invitation_token":   "The token of the invitation",
+	"invitations":        "The list of invitations",
+	"invitations[]":      "The invitation",
+	"link_id":            "The ID of the link",
+	"max_uses":           "The number of uses",
+	"q":                  "The search text",
+	"status":             "The status",
+	"token":              "The token",
 	"emails":             "The list of email addresses",
 	"emails[]":           "The email address",
 	"grant_type":         "The grant type",

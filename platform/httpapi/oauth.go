@@ -35,6 +35,7 @@ var oauthErrors = map[fault.Kind]string{
 	fault.Forbidden:            "invalid_grant",
 	fault.NotFound:             "invalid_request",
 	fault.MethodNotAllowed:     "invalid_request",
+	fault.Gone:                 "invalid_request",
 	fault.Conflict:             "invalid_request",
 	fault.PreconditionFailed:   "invalid_request",
 	fault.TooLarge:             "invalid_request",

@@ -317,9 +317,9 @@ func (b *builder) add(op operation) error {
 	}
 	status, body := success(op.output)
 	oc.AddRespStructure(body, openapi.WithHTTPStatus(status))
-	if p, may := op.output.(pending); may {
-		body, _ := p.pending()
-		oc.AddRespStructure(body, openapi.WithHTTPStatus(http.StatusAccepted))
+	if a, may := op.output.(alternative); may {
+		status, body, _ := a.otherwise()
+		oc.AddRespStructure(body, openapi.WithHTTPStatus(status))
 	}
 	if err := b.reflector.AddOperation(oc); err != nil {
 		return err
@@ -360,6 +360,22 @@ func (b *builder) finishRequest(o *openapi31.Operation, op operation) {
 		body.Content[formMedia] = openapi31.MediaType{Schema: map[string]any{"$ref": "#/components/schemas/" + form}}
 	}
 	schemas[name]["additionalProperties"] = false
+	for _, f := range op.in.body {
+		if f.members != nil {
+			schemas[upperFirst(f.typ.Elem().Name())]["additionalProperties"] = false
+		}
+	}
+	if op.in.accepted.csv {
+		var example, columns []string
+		for _, f := range op.in.rows().members {
+			columns = append(columns, f.name)
+			example = append(example, reflect.Zero(op.in.rows().typ.Elem()).Type().FieldByIndex(f.index).Tag.Get("example"))
+		}
+		var value any = strings.Join(columns, ",") + "\r\n" + strings.Join(example, ",") + "\r\n"
+		body.Content[csvMedia] = openapi31.MediaType{Schema: map[string]any{
+			"type": "string", "description": "RFC 4180, in UTF-8. The first line names the columns; each other line is an item.",
+		}, Example: &value}
+	}
 }
 
 func finishResponses(o *openapi31.Operation, op operation, status int) {
@@ -386,9 +402,10 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 	if slices.ContainsFunc(op.doc.Refusals, func(f *fault.Error) bool { return f.Kind == fault.TooManyRequests }) {
 		maps.Copy(ok.Headers, headerRefs("RateLimit", "RateLimit-Policy"))
 	}
-	if _, may := op.output.(pending); may {
-		accepted := responses[strconv.Itoa(http.StatusAccepted)].Response
-		accepted.Description, accepted.Headers = http.StatusText(http.StatusAccepted), headerRefs(requestIDHeader)
+	if a, may := op.output.(alternative); may {
+		status, _, _ := a.otherwise()
+		other := responses[strconv.Itoa(status)].Response
+		other.Description, other.Headers = http.StatusText(status), headerRefs(requestIDHeader)
 	}
 	byStatus := map[int][]*fault.Error{}
 	for _, f := range op.refusals() {
@@ -449,7 +466,8 @@ func (op operation) refusals() []*fault.Error {
 	}
 	list = append(list, op.rule.Refusals()...)
 	if op.in.takesBody {
-		list = append(list, errMalformedBody, errBodyTooLarge, unsupported(op.in.form))
+		_, tooLarge := op.in.accepted.limit()
+		list = append(list, errMalformedBody, tooLarge, unsupported(op.in.accepted))
 	}
 	if _, creates := op.output.(creation); creates {
 		list = append(list, idempotency.ErrInProgress, idempotency.ErrReused)

@@ -25,6 +25,7 @@ var statusOf = map[fault.Kind]int{
 	fault.Unauthenticated:      http.StatusUnauthorized,
 	fault.Forbidden:            http.StatusForbidden,
 	fault.NotFound:             http.StatusNotFound,
+	fault.Gone:                 http.StatusGone,
 	fault.MethodNotAllowed:     http.StatusMethodNotAllowed,
 	fault.Conflict:             http.StatusConflict,
 	fault.PreconditionFailed:   http.StatusPreconditionFailed,
@@ -47,10 +48,13 @@ var (
 	errBrokenBody       = fault.New(fault.Malformed, errMalformedBody.Code, "The body could not be read to its end.")
 	errMalformedForm    = fault.New(fault.Malformed, errMalformedBody.Code, "The body is not a well-formed form.")
 	errMalformedQuery   = fault.New(fault.Malformed, "malformed_query", "The query string is not well-formed.")
+	errMalformedCSV     = fault.New(fault.Malformed, errMalformedBody.Code, "The body is not well-formed CSV.")
 	errTwoMediaTypes    = fault.New(fault.Malformed, "malformed_header", "The Content-Type field is given more than once.")
 	errBodyTooLarge     = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 64 KiB.")
+	errLargeBody        = fault.New(fault.TooLarge, errBodyTooLarge.Code, "The body is larger than 512 KiB.")
 	errMediaType        = fault.New(fault.UnsupportedMediaType, "unsupported_media_type", "The body must be application/json in UTF-8, without a content encoding.")
 	errFormMediaType    = fault.New(fault.UnsupportedMediaType, errMediaType.Code, "The body must be application/json or application/x-www-form-urlencoded in UTF-8, without a content encoding.")
+	errCSVMediaType     = fault.New(fault.UnsupportedMediaType, errMediaType.Code, "The body must be application/json or text/csv in UTF-8, without a content encoding.")
 	errInvalid          = fault.New(fault.Invalid, "validation_failed", "Some values are not acceptable; see errors.")
 	errNotReady         = fault.New(fault.Unavailable, "not_ready", "The service is not ready.").WithRetryAfter(time.Second)
 )

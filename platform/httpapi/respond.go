@@ -129,18 +129,32 @@ type MaybeCreated[T, P any] struct {
 	Pending *P // nil: it is created
 }
 
-func (m MaybeCreated[T, P]) pending() (any, bool) { return m.Pending, m.Pending != nil }
+func (m MaybeCreated[T, P]) otherwise() (int, any, bool) {
+	return http.StatusAccepted, m.Pending, m.Pending != nil
+}
 
-type pending interface{ pending() (any, bool) }
+// Tried is Created, or 200 with the same body if nothing was created, because the request
+// only asked what would be.
+type Tried[T any] struct {
+	Created[T]
+	Dry bool
+}
+
+func (t Tried[T]) otherwise() (int, any, bool) { return http.StatusOK, t.Body, t.Dry }
+
+// alternative is an answer that may have another status.
+type alternative interface {
+	otherwise() (status int, body any, is bool)
+}
 
 type creation interface {
 	created() (location string, body any)
 }
 
 func respond(c *gin.Context, output any, versioned bool) error {
-	if p, may := output.(pending); may {
-		if body, is := p.pending(); is {
-			return writeJSON(c, http.StatusAccepted, body)
+	if a, may := output.(alternative); may {
+		if status, body, is := a.otherwise(); is {
+			return writeJSON(c, status, body)
 		}
 	}
 	switch o := output.(type) {

@@ -25,6 +25,8 @@ type Doc struct {
 	Description string         // optional, Markdown
 	Refusals    []*fault.Error // those of the module; the kernel adds its own
 	Form        bool           // the body may be a form instead of JSON; then errors are those of OAuth
+	CSV         bool           // the body may be text/csv instead of JSON: its rows are the items of the input's list of objects
+	Large       bool           // the body may have 512 KiB
 	MayLag      bool           // a standby may answer: the response does not show the caller's own standing
 	Versioned   bool           // answers have an ETag; the handler of a change calls CheckVersion
 }
@@ -70,7 +72,7 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 	if doc.MayLag && (method != http.MethodGet || rule.IsPublic()) {
 		panic(fmt.Sprintf("httpapi: %s %s can't lag", method, path))
 	}
-	a, in := r.api, planInput(reflect.TypeFor[I](), method, doc.Form)
+	a, in := r.api, planInput(reflect.TypeFor[I](), method, accepted{form: doc.Form, csv: doc.CSV, large: doc.Large})
 	if doc.MayLag {
 		h = mayLag(a.gate, h)
 	}
