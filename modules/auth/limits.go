@@ -10,6 +10,7 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/field"
+	"guildhall/platform/mail"
 	"guildhall/platform/ratelimit"
 	"guildhall/platform/request"
 )
@@ -27,7 +28,7 @@ var (
 	registering = ratelimit.Policy{Name: "registration", Burst: 30, Interval: 10 * time.Second}
 	changing    = ratelimit.Policy{Name: "password-change", Burst: 5, Interval: 30 * time.Second}
 	// Mails to one address, whoever asks for them, and requests for mails by one client.
-	mailing     = ratelimit.Policy{Name: "mail", Burst: 10, Interval: 6 * time.Minute, Silent: true}
+	mailing     = mail.PerAddress
 	challenging = ratelimit.Policy{Name: "challenge", Burst: 30, Interval: 10 * time.Second}
 	// Guesses of the codes in mails to one address. Links are not limited: a flood of wrong
 	// codes does not keep a person from their link.

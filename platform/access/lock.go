@@ -31,7 +31,7 @@ func (g *Gate) Lock(ctx context.Context, organizationID, targetID uuid.UUID) (Lo
 	if caller.isNobody() {
 		return Locked{}, errNoCaller
 	}
-	if err := g.lockOrganization(ctx, organizationID); err != nil {
+	if err := g.LockOrganization(ctx, organizationID); err != nil {
 		return Locked{}, err
 	}
 	id := uuid.NullUUID{UUID: organizationID, Valid: true}
@@ -101,9 +101,11 @@ func (g *Gate) WasMember(ctx context.Context, userID uuid.UUID, organizationID u
 	return was, nil
 }
 
-// lockOrganization does not check that the organization exists: the next statement, in the
-// same round trip with PostgreSQL, does. SQLite needs no lock, because it has one writer.
-func (g *Gate) lockOrganization(ctx context.Context, id uuid.UUID) error {
+// LockOrganization only locks the organization's row for the rest of the transaction, for a
+// person who is not a member yet. It does not check that the organization exists: the next
+// statement, in the same round trip with PostgreSQL, does. SQLite needs no lock, because it
+// has one writer.
+func (g *Gate) LockOrganization(ctx context.Context, id uuid.UUID) error {
 	lock := g.db.ForUpdate()
 	if lock == "" { // mutant: organization-lock
 		return nil

@@ -16,6 +16,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
 	"guildhall/platform/keyring"
+	"guildhall/platform/ratelimit"
 )
 
 // Transport is how mails leave the service (MAIL_TRANSPORT).
@@ -29,6 +30,9 @@ const (
 
 // ErrNotConfigured refuses what needs mail.
 var ErrNotConfigured = fault.New(fault.Unavailable, "mail_not_configured", "This service can't send mail.")
+
+// PerAddress limits the mails to one address, whoever asks for them.
+var PerAddress = ratelimit.Policy{Name: "mail", Burst: 10, Interval: 6 * time.Minute, Silent: true}
 
 // Mail is a mail to one person.
 type Mail struct {
