@@ -38,6 +38,8 @@ SELECT create_distributed_table('organization_archives', 'organization_id', colo
 SELECT create_distributed_table('organization_members', 'organization_id', colocate_with => 'organizations');
 SELECT create_distributed_table('organization_admins', 'organization_id', colocate_with => 'organizations');
 SELECT create_distributed_table('organization_owners', 'organization_id', colocate_with => 'organizations');
+SELECT create_distributed_table('organization_invitations', 'organization_id', colocate_with => 'organizations');
+SELECT create_distributed_table('invitation_links', 'organization_id', colocate_with => 'organizations');
 ALTER TABLE organizations ADD CONSTRAINT organizations_has_owner
   FOREIGN KEY (id) REFERENCES organization_owners (organization_id) DEFERRABLE INITIALLY DEFERRED;
 

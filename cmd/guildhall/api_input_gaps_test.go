@@ -35,7 +35,7 @@ func (s *service) inputRoutes() []inputRoute {
 	var all []inputRoute
 	for _, r := range s.app.API().Routes() {
 		templated := r.Path
-		for _, name := range []string{"organization_id", "user_id", "session_id"} {
+		for _, name := range []string{"organization_id", "user_id", "session_id", "invitation_id", "link_id"} {
 			templated = strings.ReplaceAll(templated, ":"+name, "{"+name+"}")
 		}
 		item := doc.Paths.Value(templated)
@@ -49,7 +49,7 @@ func (s *service) inputRoutes() []inputRoute {
 
 // inputPath replaces the parameters of a path with ids.
 func (r inputRoute) inputPath(organization, user string) string {
-	return strings.NewReplacer(":organization_id", organization, ":user_id", user, ":session_id", user).Replace(r.Path)
+	return strings.NewReplacer(":organization_id", organization, ":user_id", user, ":session_id", user, ":invitation_id", user, ":link_id", user).Replace(r.Path)
 }
 
 // ofSelf reports whether a route acts only on the caller's own account.
@@ -233,11 +233,15 @@ func TestInputBodiesByTheDocument(t *testing.T) {
 				}
 
 				// A body that is too large, with and without Content-Length.
-				tooLong := string(whole[:len(whole)-1]) + strings.Repeat(" ", 64<<10) + "}"
+				most := 64 << 10
+				if r.relative == "/organizations/:organization_id/invitations/batch" {
+					most = 512 << 10
+				}
+				tooLong := string(whole[:len(whole)-1]) + strings.Repeat(" ", most) + "}"
 				send(tooLong).is(413, "body_too_large")
 				send(tooLong, "Content-Type", "text/plain").is(413, "body_too_large")
-				s.inputChunked(r.Method, r.inputPath(ada.organization, user), ada.access, "application/json", 64<<10+1).is(413, "body_too_large")
-				s.inputChunked(r.Method, r.inputPath(ada.organization, user), ada.access, "application/json", 64<<10).is(400, "malformed_body")
+				s.inputChunked(r.Method, r.inputPath(ada.organization, user), ada.access, "application/json", most+1).is(413, "body_too_large")
+				s.inputChunked(r.Method, r.inputPath(ada.organization, user), ada.access, "application/json", most).is(400, "malformed_body")
 				send(strings.Repeat(`{"a":`, 12_000)).is(400, "malformed_body")
 
 				// The members, one by one.
@@ -313,14 +317,17 @@ func TestInputQueriesByTheDocument(t *testing.T) {
 			"actor_user_id":    {"", "x", "null", strings.Repeat("0", 36), "\x00"},
 			"since":            {"", "now", "2026-01-01", "0", "null", "\x00"},
 			"until":            {"", "now", "2026-01-01", "0", "null", "\x00"},
+			"status":           {"", "OPEN", "open ", "used", "null", "\x00"},
+			"q":                {"", "\x00", "\xff", strings.Repeat("x", 1025)},
 		}
-		fine := map[string]string{"limit": "1", "action": "member.added", "actor_user_id": ada.id, "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z", "offset": "1", "cursor": strings.Repeat("A", 22), "count": "true", "include_archived": "false", "scope": "all"}
+		fine := map[string]string{"status": "open", "q": "x", "limit": "1", "action": "member.added", "actor_user_id": ada.id, "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z", "offset": "1", "cursor": strings.Repeat("A", 22), "count": "true", "include_archived": "false", "scope": "all"}
 		tried := map[string]bool{}
+		s.proved(ada)
 		s.inputUntouched(func() {
 			for _, r := range s.inputRoutes() {
 				path := r.inputPath(ada.organization, grace.id)
 				for _, p := range r.operation.Parameters {
-					if p.Value.In != "query" {
+					if p.Value.In != "query" || r.Method != http.MethodGet { // of a CSV: TestInvitationsFromCSV
 						continue
 					}
 					name := p.Value.Name
@@ -424,7 +431,7 @@ func TestInputIdsOnEveryRoute(t *testing.T) {
 					s.do(r.Method, r.inputPath("x", "x"), ada.refresh, sent).is(401, "invalid_token")
 				}
 				if len(params) == 2 {
-					inputNames(s.do(r.Method, r.inputPath("x", "y"), ada.access, sent), "path.organization_id", "path.user_id")
+					inputNames(s.do(r.Method, r.inputPath("x", "y"), ada.access, sent), "path."+params[0], "path."+params[1])
 				}
 				// The header that names the organization.
 				for _, text := range []string{"", "x", "{ID}", "ID,ID"} {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -16,37 +17,44 @@ import (
 // them.
 func goodBodies(ada, grace *actor) map[string]map[string]any {
 	return map[string]map[string]any{
-		"POST /auth/register":                                               body("email", "new@example.com", "password", password, "name", "New", "organization_name", "New", "locale", "de"),
-		"POST /auth/token":                                                  body("username", ada.email, "password", password, "grant_type", "password", "organization_id", ada.organization, "refresh_token", "x", "challenge_token", "x", "code", "12345678", "link_token", "x"),
-		"POST /auth/challenges":                                             body("purpose", "reset_password", "email", "new@example.com", "new_email", "new@example.com"),
-		"POST /auth/password-reset":                                         body("challenge_token", "x", "code", "12345678", "link_token", "x", "new_password", "five boxing wizards"),
-		"POST /auth/email-confirmation":                                     body("challenge_token", "x", "code", "12345678", "link_token", "x"),
-		"POST /auth/step-up":                                                body("password", password, "challenge_token", "x", "code", "12345678", "link_token", "x"),
-		"POST /auth/disavow":                                                body("link_token", "x"),
-		"POST /auth/refresh":                                                body("refresh_token", ada.refresh, "grant_type", "refresh_token", "organization_id", ada.organization),
-		"POST /auth/switch-organization":                                    body("organization_id", ada.organization),
-		"POST /auth/logout":                                                 body("all", true),
-		"PATCH /users/:user_id/password":                                    body("old_password", password, "new_password", "five boxing wizards"),
-		"PATCH /users/:user_id/profile":                                     body("name", "Ada", "bio", "x", "avatar_url", "https://example.com/a.png", "locale", "de"),
-		"POST /users/:user_id/activate":                                     body("scope", "organization"),
-		"POST /users/:user_id/deactivate":                                   body("scope", "organization"),
-		"POST /users/:user_id/suspend":                                      body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z", "scope", "organization"),
-		"POST /users/:user_id/archive":                                      because(),
-		"POST /users/:user_id/unarchive":                                    because(),
-		"POST /organizations":                                               body("name", "x"),
-		"PATCH /organizations/:organization_id":                             body("name", "x"),
-		"POST /organizations/:organization_id/suspend":                      body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
-		"POST /organizations/:organization_id/archive":                      because(),
-		"POST /organizations/:organization_id/unarchive":                    because(),
-		"POST /organizations/:organization_id/members":                      body("user_id", grace.id),
-		"POST /organizations/:organization_id/admins":                       body("user_id", grace.id),
-		"POST /organizations/:organization_id/members/batch":                body("user_ids", []string{grace.id}, "emails", []string{"nobody@example.com"}, "skip_existing", false),
-		"POST /organizations/:organization_id/members/:user_id/suspend":     body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
-		"PATCH /organizations/:organization_id/members/:user_id/suspension": body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
-		"PATCH /organizations/:organization_id/suspension":                  body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
-		"PATCH /users/:user_id/suspension":                                  body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
-		"POST /users":                                                       body("email", "new@example.com", "name", "x", "password", password, "organization_id", ada.organization, "role", "admin"),
-		"POST /organizations/:organization_id/transfer-ownership":           body("new_owner_user_id", grace.id),
+		"POST /auth/register":                                                    body("email", "new@example.com", "password", password, "name", "New", "organization_name", "New", "locale", "de", "invitation_token", "x"),
+		"POST /auth/token":                                                       body("username", ada.email, "password", password, "grant_type", "password", "organization_id", ada.organization, "refresh_token", "x", "challenge_token", "x", "code", "12345678", "link_token", "x"),
+		"POST /auth/challenges":                                                  body("purpose", "reset_password", "email", "new@example.com", "new_email", "new@example.com"),
+		"POST /auth/password-reset":                                              body("challenge_token", "x", "code", "12345678", "link_token", "x", "new_password", "five boxing wizards"),
+		"POST /auth/email-confirmation":                                          body("challenge_token", "x", "code", "12345678", "link_token", "x"),
+		"POST /auth/step-up":                                                     body("password", password, "challenge_token", "x", "code", "12345678", "link_token", "x"),
+		"POST /auth/disavow":                                                     body("link_token", "x"),
+		"POST /auth/refresh":                                                     body("refresh_token", ada.refresh, "grant_type", "refresh_token", "organization_id", ada.organization),
+		"POST /auth/switch-organization":                                         body("organization_id", ada.organization),
+		"POST /auth/logout":                                                      body("all", true),
+		"PATCH /users/:user_id/password":                                         body("old_password", password, "new_password", "five boxing wizards"),
+		"PATCH /users/:user_id/profile":                                          body("name", "Ada", "bio", "x", "avatar_url", "https://example.com/a.png", "locale", "de"),
+		"POST /users/:user_id/activate":                                          body("scope", "organization"),
+		"POST /users/:user_id/deactivate":                                        body("scope", "organization"),
+		"POST /users/:user_id/suspend":                                           body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z", "scope", "organization"),
+		"POST /users/:user_id/archive":                                           because(),
+		"POST /users/:user_id/unarchive":                                         because(),
+		"POST /organizations":                                                    body("name", "x"),
+		"PATCH /organizations/:organization_id":                                  body("name", "x"),
+		"POST /organizations/:organization_id/suspend":                           body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
+		"POST /organizations/:organization_id/archive":                           because(),
+		"POST /organizations/:organization_id/unarchive":                         because(),
+		"POST /organizations/:organization_id/members":                           body("user_id", grace.id),
+		"POST /organizations/:organization_id/admins":                            body("user_id", grace.id),
+		"POST /organizations/:organization_id/members/batch":                     body("user_ids", []string{grace.id}, "emails", []string{"nobody@example.com"}, "skip_existing", false),
+		"POST /organizations/:organization_id/members/:user_id/suspend":          body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
+		"PATCH /organizations/:organization_id/members/:user_id/suspension":      body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
+		"PATCH /organizations/:organization_id/suspension":                       body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
+		"PATCH /users/:user_id/suspension":                                       body("reason", "x", "suspended_until", "2099-01-01T00:00:00Z"),
+		"POST /users":                                                            body("email", "new@example.com", "name", "x", "password", password, "organization_id", ada.organization, "role", "admin"),
+		"POST /organizations/:organization_id/invitations":                       body("email", "new@example.com", "role", "admin", "expires_in_hours", 5, "deliver", false),
+		"POST /organizations/:organization_id/invitations/:invitation_id/resend": body("expires_in_hours", 5, "deliver", false),
+		"POST /organizations/:organization_id/invitations/batch":                 body("invitations", []any{body("email", "new@example.com", "role", "admin")}, "expires_in_hours", 5, "dry_run", true, "skip_existing", true),
+		"POST /organizations/:organization_id/invitation-links":                  body("max_uses", 5, "domains", []string{"example.com"}, "expires_in_hours", 5),
+		"POST /invitations/preview":                                              body("token", "x"),
+		"POST /invitations/accept":                                               body("token", "x"),
+		"POST /invitations/decline":                                              body("token", "x"),
+		"POST /organizations/:organization_id/transfer-ownership":                body("new_owner_user_id", grace.id),
 	}
 }
 
@@ -61,6 +69,8 @@ var withoutMembers = []string{
 	"/organizations/:organization_id/activate",
 	"/organizations/:organization_id/members/:user_id/activate",
 	"/organizations/:organization_id/members/:user_id/deactivate",
+	"/auth/me/invitations/:invitation_id/accept",
+	"/auth/me/invitations/:invitation_id/decline",
 }
 
 // tables returns the number of rows of each table.
@@ -101,7 +111,7 @@ func TestBadBodiesEverywhere(t *testing.T) {
 			if strings.HasSuffix(path, "/password") || strings.HasSuffix(path, "/profile") {
 				user = ada.id
 			}
-			target := strings.NewReplacer(":organization_id", ada.organization, ":user_id", user).Replace(path)
+			target := strings.NewReplacer(":organization_id", ada.organization, ":user_id", user, ":invitation_id", user).Replace(path)
 			send := func(text string, headers ...string) answer {
 				return s.do(r.Method, httpapi.BasePath+target, ada.access, text, headers...)
 			}
@@ -136,13 +146,16 @@ func TestBadBodiesEverywhere(t *testing.T) {
 			refused("body.unknown", plus(`"unknown":1`))
 			for name, value := range fields {
 				location := "body." + name
+				_, number := value.(int)
 				for _, wrong := range []string{"1", "{}", "1.5e300"} {
-					refused(location, whole(name, wrong))
+					if !number || wrong != "1" {
+						refused(location, whole(name, wrong))
+					}
 				}
 				if !nullable[r.Method+" "+name] {
 					refused(location, whole(name, "null"))
 				}
-				if _, is := value.([]string); is { // TestABatchIsValidated tries the items
+				if reflect.ValueOf(value).Kind() == reflect.Slice { // TestABatchIsValidated tries the items
 					refused(location, whole(name, `"x"`))
 					refused(location, plus(fmt.Sprintf(`%q:[]`, name)))
 					continue
@@ -156,8 +169,8 @@ func TestBadBodiesEverywhere(t *testing.T) {
 				refused(location, whole(name, `"x\u0000y"`))
 				refused(location, whole(name, `"\ud800"`))
 				refused(location, whole(name, `"`+strings.Repeat("x", 8000)+`"`))
-				refused(location, plus(fmt.Sprintf(`%q:%q`, name, value))) // twice
-				refused("body."+strings.ToUpper(name), plus(fmt.Sprintf(`%q:%q`, strings.ToUpper(name), value)))
+				refused(location, plus(fmt.Sprintf(`%q:"x"`, name))) // twice
+				refused("body."+strings.ToUpper(name), plus(fmt.Sprintf(`%q:"x"`, strings.ToUpper(name))))
 				send(whole(name, "\"\xff\xfe\"")).is(422, "validation_failed")
 			}
 			var crowd []string
@@ -168,12 +181,20 @@ func TestBadBodiesEverywhere(t *testing.T) {
 				t.Errorf("%s %s: the answer has %d bytes", r.Method, path, len(a.body))
 			}
 			send(whole("", ""), "Content-Type", "text/plain").is(415, "unsupported_media_type")
-			send(strings.Repeat(" ", 70_000)).is(413, "body_too_large")
+			send(strings.Repeat(" ", tooLarge(path))).is(413, "body_too_large")
 		}
 		if after := s.rows(); after != before {
 			t.Errorf("something was written:\n%s\n%s", before, after)
 		}
 	})
+}
+
+// tooLarge returns the size of a body that a route refuses.
+func tooLarge(path string) int {
+	if strings.HasSuffix(path, "/invitations/batch") {
+		return 600_000
+	}
+	return 70_000
 }
 
 func TestLimitsOfValues(t *testing.T) {

@@ -41,6 +41,11 @@ var matrixBodies = map[string]string{
 	"POST /organizations/:organization_id/members":            `{"user_id":"NEWCOMER"}`,
 	"POST /organizations/:organization_id/members/batch":      `{"user_ids":["NEWCOMER"]}`,
 	"POST /organizations/:organization_id/admins":             `{"user_id":"TARGET"}`,
+	"POST /organizations/:organization_id/invitations":        `{"email":"new@example.com","deliver":false}`,
+	"POST /organizations/:organization_id/invitations/batch":  `{"invitations":[{"email":"new@example.com"}]}`,
+	"POST /invitations/preview":                               `{"token":"x"}`,
+	"POST /invitations/accept":                                `{"token":"x"}`,
+	"POST /invitations/decline":                               `{"token":"x"}`,
 	"POST /organizations/:organization_id/transfer-ownership": `{"new_owner_user_id":"TARGET"}`,
 }
 
@@ -128,7 +133,7 @@ func (w *matrixWorld) ask(method, path, about, who, standing string) string {
 			}
 		}
 		organization := w.people["owner"].organization
-		names := strings.NewReplacer(":session_id", "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70", "ORG", organization, "TARGET", w.target.id, "NEWCOMER", w.newcomer.id,
+		names := strings.NewReplacer(":session_id", nowhere, ":invitation_id", nowhere, ":link_id", nowhere, "ORG", organization, "TARGET", w.target.id, "NEWCOMER", w.newcomer.id,
 			":organization_id", organization, ":user_id", subject)
 		cell = w.request(ctx, method, names.Replace(path), asker.access, names.Replace(matrixBodies[method+" "+path]), organization)
 		return errRollBack

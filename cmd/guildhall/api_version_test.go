@@ -99,7 +99,7 @@ func TestVersions(t *testing.T) {
 				if op.Parameters.GetByInAndName("header", "If-Match") != nil {
 					t.Errorf("%s %s honours If-Match, and no change here uses it", method, path)
 				}
-				ids := strings.NewReplacer("{organization_id}", ada.organization, "{user_id}", ada.id, "{session_id}", nowhere)
+				ids := strings.NewReplacer("{organization_id}", ada.organization, "{user_id}", ada.id, "{session_id}", nowhere, "{invitation_id}", nowhere, "{link_id}", nowhere)
 				s.do(method, ids.Replace(path), ada.access, body(), "If-Match", "*").is(412, "precondition_failed")
 			}
 		}

@@ -88,6 +88,8 @@ func TestRowSecurity(t *testing.T) {
 	ada, eve := s.person("Ada"), s.person("Eve")
 	grace := s.person("Grace").joins(ada, true)
 	ada.post("/users/"+grace.id+"/suspend", because()).is(200)
+	ada.post(ada.org("/invitations"), body("email", "new@example.com", "deliver", false)).is(201)
+	ada.post(ada.org("/invitation-links"), body()).is(201)
 	ada.post(ada.org("/archive"), because()).is(200)
 	ada.post(ada.org("/unarchive"), body()).is(200)
 	ada.post(ada.org("/suspend"), because()).is(200)

@@ -19,7 +19,7 @@ type position struct{ in, name, kind string }
 var kinds = map[string]string{
 	"organization_id": "organization", "X-Organization-ID": "organization",
 	"user_id": "user", "new_owner_user_id": "user", "actor_user_id": "user",
-	"session_id": "session",
+	"session_id": "session", "invitation_id": "invitation", "link_id": "link",
 }
 
 // meant lists where another tenant's id may have an effect: any account can be added to
@@ -100,7 +100,7 @@ func (s *service) probe(r inputRoute, caller *actor, good map[string]any, given 
 	for p, id := range given {
 		put(p, id)
 	}
-	path = strings.NewReplacer(":organization_id", caller.organization, ":user_id", caller.id, ":session_id", caller.id).Replace(path)
+	path = strings.NewReplacer(":organization_id", caller.organization, ":user_id", caller.id, ":session_id", caller.id, ":invitation_id", caller.id, ":link_id", caller.id).Replace(path)
 	if len(query) > 0 {
 		path += "?" + strings.Join(query, "&")
 	}
@@ -148,12 +148,14 @@ func TestTrustIsolation(t *testing.T) {
 			"organization": {b.owner.organization, suspended.organization, archived.organization},
 			"user":         {b.owner.id, b.admin.id, b.member.id, b.suspended.id, b.inactive.id, suspended.id, gone.id, oz.id},
 			"session":      {b.owner.get("/auth/sessions").list()[0]["id"].(string)},
+			"invitation":   {b.owner.post(b.owner.org("/invitations"), body("email", "BInvited@example.com", "deliver", false)).is(201).str("id")},
+			"link":         {b.owner.post(b.owner.org("/invitation-links"), body()).is(201).str("id")},
 		}
 		var secrets []string // texts that no stranger may read
 		for _, x := range []*actor{b.owner, b.admin, b.member, b.suspended, b.inactive, suspended, archived, gone, oz} {
 			secrets = append(secrets, x.email, x.id)
 		}
-		secrets = append(append(secrets, victims["organization"]...), "BOwner", "BAdmin", "BMember", "BSuspended", "BInactive", "BArchivedOrg", "BGone")
+		secrets = append(append(secrets, victims["organization"]...), "BOwner", "BAdmin", "BMember", "BSuspended", "BInactive", "BArchivedOrg", "BGone", "BInvited")
 		before := s.rowsContaining(secrets)
 
 		tried, wrong, operations := 0, 0, 0

@@ -13,6 +13,7 @@ import (
 	"guildhall/modules/auth"
 	"guildhall/modules/organization"
 	"guildhall/modules/user"
+	"guildhall/platform/access"
 	"guildhall/platform/field"
 )
 
@@ -225,7 +226,7 @@ func (p shownPerson) standing() string {
 }
 
 func userCreateCommand() *cobra.Command {
-	n := user.NewUser{Role: new(user.JoiningRole)}
+	n := user.NewUser{Role: new(access.JoiningRole)}
 	var within organizationReference
 	var withoutPassword, asJSON bool
 	cmd := &cobra.Command{

@@ -6,6 +6,7 @@ import (
 
 	"guildhall/modules/audit"
 	"guildhall/modules/auth"
+	"guildhall/modules/invitation"
 	"guildhall/modules/membership"
 	"guildhall/modules/organization"
 	"guildhall/modules/user"
@@ -37,10 +38,14 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 	organizations := organization.NewService(organization.Dependencies{
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Memberships: memberships, Now: k.Now,
 	})
-	users.Connect(memberships.AddToOrganization, organizations.ArchiveWithOwner)
+	invitations := invitation.NewService(invitation.Dependencies{
+		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Limits: k.Limits, Mail: k.Mail, Memberships: memberships, LinkBase: cfg.LinkBase(), Now: k.Now,
+	})
+	memberships.Connect(invitations.Withdraw)
+	users.Connect(memberships.AddToOrganization, organizations.ArchiveWithOwner, invitations.Withdraw)
 	auths := auth.NewService(auth.Dependencies{
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Hasher: k.Hasher, Tokens: k.Tokens, Sessions: sessions,
-		Users: users, Organizations: organizations, Limits: k.Limits, Mail: k.Mail, Sealer: k.Sealer, Meter: k.Telemetry, Now: k.Now,
+		Users: users, Organizations: organizations, Invitations: invitations, Limits: k.Limits, Mail: k.Mail, Sealer: k.Sealer, Meter: k.Telemetry, Now: k.Now,
 	}, auth.Options{
 		Registration:     cfg.EnableRegistration,
 		ConfirmEmail:     cfg.ConfirmEmail,
@@ -52,9 +57,10 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 		SessionLifetime:  cfg.RefreshTokenTTL,
 		SessionRetention: cfg.SessionRetention,
 	})
+	invitations.Connect(auths)
 	return services{auth: auths, users: users, organizations: organizations, memberships: memberships}, []module.Module{
 		auth.NewModule(auths), user.NewModule(users), organization.NewModule(organizations),
-		membership.NewModule(memberships), audit.NewModule(k.Gate, k.Trail),
+		membership.NewModule(memberships), invitation.NewModule(invitations), audit.NewModule(k.Gate, k.Trail),
 	}
 }
 

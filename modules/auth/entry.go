@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
@@ -110,6 +111,33 @@ func (svc *Service) enter(ctx context.Context, e entry) (view tokenView, err err
 		return svc.notify(ctx, e.person, e.person.email, mail.NewDevice, mail.Data{})
 	})
 	return view, err
+}
+
+// EnterOrganization returns the caller's tokens in an organization that they have joined,
+// within their transaction and under the lock of their account. If the invitation proved
+// their mailbox and nobody had before, everything that was set up until then ends, and a
+// session begins.
+func (svc *Service) EnterOrganization(ctx context.Context, organizationID uuid.UUID, provesMailbox bool) (view tokenView, err error) {
+	caller := access.From(ctx)
+	p, err := svc.store.find(ctx, caller.UserID)
+	if err != nil {
+		return view, err
+	}
+	if err := svc.checkMayActIn(ctx, p.id, organizationID); err != nil {
+		return view, err
+	}
+	if provesMailbox && !p.verified {
+		if err := svc.claim(ctx, p.id); err != nil { // mutant: invitation-claims
+			return view, err
+		}
+		return svc.start(ctx, p, byEmail, uuid.NullUUID{UUID: organizationID, Valid: true})
+	}
+	s, err := svc.sessions.branch(ctx, p.id, caller.SessionID, organizationID)
+	if err != nil {
+		return view, err
+	}
+	svc.gate.WrittenBy(ctx, s.ID)
+	return svc.issueTokens(p, s)
 }
 
 // refusal returns why a person may not log in to their account, or nil.
@@ -237,7 +265,8 @@ type registration struct {
 	Name         string        `json:"name"`
 	Locale       *field.Locale `json:"locale"`
 	PasswordHash string        `json:"password_hash"`
-	Organization *string       `json:"organization"` // the name of the one to create, if any
+	Organization *string       `json:"organization"`         // the name of the one to create, if any
+	Invitation   string        `json:"invitation,omitempty"` // the token of the invitation that the person accepts
 }
 
 func (r registration) canonical() string { return field.Email(r.Email).Canonical() }
@@ -247,8 +276,11 @@ func (r registration) canonical() string { return field.Email(r.Email).Canonical
 // refuses an email address that has an account (email_taken), an unsuitable password, and
 // any request while registration is disabled. If addresses have to be confirmed, it sends a
 // code, and the answer is the same for an address that has an account.
+//
+// A person who is invited may always register. If a mail proved their address, no code is
+// needed; if it did not, one is, wherever mail is configured.
 func (svc *Service) register(ctx context.Context, in registerInput) (answer httpapi.MaybeCreated[tokenView, challengeView], err error) {
-	if !svc.options.Registration {
+	if !svc.options.Registration && in.InvitationToken == nil {
 		return answer, errRegistrationDisabled
 	}
 	if err := svc.hasher.Ready(); err != nil {
@@ -260,6 +292,17 @@ func (svc *Service) register(ctx context.Context, in registerInput) (answer http
 	if problem := password.Check(string(in.Password), string(in.Email)); problem != nil {
 		return answer, httpapi.Invalid("body.password", problem)
 	}
+	by, confirm := byPassword, svc.options.ConfirmEmail
+	if in.InvitationToken != nil {
+		proved, err := svc.invitations.Invited(ctx, string(*in.InvitationToken), in.Email.Canonical())
+		if err != nil {
+			return answer, err
+		}
+		confirm = svc.mail.Configured() && !proved // mutant: shown-invitation-confirms
+		if proved {
+			by = byBoth
+		}
+	}
 	hash, err := svc.hasher.Hash(ctx, string(in.Password))
 	if err != nil {
 		return answer, err
@@ -270,13 +313,16 @@ func (svc *Service) register(ctx context.Context, in registerInput) (answer http
 	if in.OrganizationName.Set {
 		r.Organization = (*string)(in.OrganizationName.Value)
 	}
-	if svc.options.ConfirmEmail {
+	if in.InvitationToken != nil {
+		r.Organization, r.Invitation = nil, string(*in.InvitationToken)
+	}
+	if confirm {
 		view, err := svc.confirmRegistration(ctx, r)
 		answer.Pending = &view
 		return answer, err
 	}
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
-		view, err := svc.createAccount(ctx, r, byPassword)
+		view, err := svc.createAccount(ctx, r, by)
 		if err != nil {
 			return err
 		}
@@ -335,6 +381,12 @@ func (svc *Service) createAccount(ctx context.Context, r registration, by method
 	var organizationID uuid.NullUUID
 	if r.Organization != nil {
 		if organizationID.UUID, err = svc.organizations.Create(ctx, p.id, *r.Organization); err != nil {
+			return view, err
+		}
+		organizationID.Valid = true
+	}
+	if r.Invitation != "" {
+		if organizationID.UUID, err = svc.invitations.Join(ctx, r.Invitation, p.id); err != nil {
 			return view, err
 		}
 		organizationID.Valid = true

@@ -1,6 +1,9 @@
 package auth
 
-import "guildhall/platform/fault"
+import (
+	"guildhall/platform/access"
+	"guildhall/platform/fault"
+)
 
 var (
 	errRegistrationDisabled = fault.New(fault.Forbidden, "registration_disabled", "Registration is closed.")
@@ -19,9 +22,21 @@ var (
 	errEmailNotVerified     = fault.New(fault.Forbidden, "email_not_verified", "Confirm your email address first.")
 	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The old password is wrong.")
 
+	// Refusals by Invitations, declared for the OpenAPI document.
+	errInvitationNotFound   = fault.New(fault.NotFound, "invitation_not_found", "There is no such invitation.")
+	errInvitationExpired    = fault.New(fault.Gone, "invitation_expired", "This invitation has expired. Ask for a new one.")
+	errInvitationRevoked    = fault.New(fault.Gone, "invitation_revoked", "This invitation was revoked.")
+	errInvitationUsed       = fault.New(fault.Gone, "invitation_used", "This invitation was used before.")
+	errInvitationForAnother = fault.New(fault.Forbidden, "invitation_for_another_address", "This invitation is for another email address than that of your account.")
+
 	// A refusal by Users, declared for the OpenAPI document.
 	errEmailTaken = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")
 )
+
+// invitationRefusals are those of a registration by invitation.
+var invitationRefusals = []*fault.Error{
+	errInvitationNotFound, errInvitationExpired, errInvitationRevoked, errInvitationUsed, errInvitationForAnother, errEmailNotVerified, access.ErrOrganizationSuspended,
+}
 
 func unsupportedGrantType(supported ...string) error {
 	return errUnsupportedGrantType.WithFields(fault.Field{Location: "body.grant_type", Problem: fault.NotInEnum.Of(supported...)})

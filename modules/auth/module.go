@@ -48,13 +48,14 @@ func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Registration, log-in, and the sessions behind the tokens.")
 	httpapi.Post(r, "/auth/register", access.Public(), m.register, httpapi.Doc{
 		ID: "register", Summary: "Create an account and its first organization",
-		Description: "With `organization_name: null` no organization is created. Where addresses have to be confirmed (`REGISTRATION_CONFIRM_EMAIL`), the answer is 202, the same for an address that has an account, and the account is created when the code comes back to `/auth/token` with `grant_type=challenge`.",
-		Refusals:    httpapi.Refusals(errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
+		Description: "With `organization_name: null` no organization is created. Where addresses have to be confirmed (`REGISTRATION_CONFIRM_EMAIL`), the answer is 202, the same for an address that has an account, and the account is created when the code comes back to `/auth/token` with `grant_type=challenge`.\n\n" +
+			"With `invitation_token` the person joins the organization that invites them, also while registration is closed. A link that only the mail had proves the address: the account is created at once. With any other link the address has to be confirmed first, where mail is configured.",
+		Refusals: append(invitationRefusals, errRegistrationDisabled, errEmailTaken, password.ErrBusy, ratelimit.Refusal()),
 	})
 	httpapi.Post(r, "/auth/token", access.Public(), m.token, httpapi.Doc{
 		ID: "logIn", Summary: "Log in, or refresh", Form: true,
 		Description: aboutToken,
-		Refusals: httpapi.Refusals(errUnsupportedGrantType, errInvalidRefreshToken, errRefreshTokenReused,
+		Refusals: append(invitationRefusals, errUnsupportedGrantType, errInvalidRefreshToken, errRefreshTokenReused,
 			errInvalidCredentials, errInvalidChallenge, errEmailTaken, errAccountSuspended, errAccountInactive, errAccountArchived,
 			access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive, password.ErrBusy,
 			ratelimit.Refusal()),

@@ -38,6 +38,16 @@ type Organizations interface {
 	Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error)
 }
 
+// Invitations are what a person may register with.
+type Invitations interface {
+	// Invited refuses a token with which a person with this address can't register, and
+	// reports whether it proves their mailbox.
+	Invited(ctx context.Context, token, canonicalEmail string) (provesMailbox bool, err error)
+	// Join makes a person who has just registered a member, within the transaction that
+	// creates their account.
+	Join(ctx context.Context, token string, userID uuid.UUID) (organizationID uuid.UUID, err error)
+}
+
 // Meter counts log-ins and refreshes by their result.
 type Meter interface {
 	LoggedIn(result string)
@@ -69,6 +79,7 @@ type Dependencies struct {
 	Sessions      *Sessions
 	Users         Users
 	Organizations Organizations
+	Invitations   Invitations
 	Limits        *ratelimit.Store
 	Mail          *mail.Outbox
 	Sealer        *keyring.Sealer
@@ -86,6 +97,7 @@ type Service struct {
 	sessions      *Sessions
 	users         Users
 	organizations Organizations
+	invitations   Invitations
 	mail          *mail.Outbox
 	sealer        *keyring.Sealer // of what is stored with challenges
 	meter         Meter
@@ -100,7 +112,7 @@ func NewService(d Dependencies, options Options) *Service {
 	store := newStore(d.DB)
 	return &Service{
 		db: d.DB, gate: d.Gate, trail: d.Trail, hasher: d.Hasher, tokens: d.Tokens, sessions: d.Sessions,
-		users: d.Users, organizations: d.Organizations, meter: d.Meter, options: options, now: d.Now, store: store,
+		users: d.Users, organizations: d.Organizations, invitations: d.Invitations, meter: d.Meter, options: options, now: d.Now, store: store,
 		limits: newLimits(d.Limits, store, d.Now), mail: d.Mail, sealer: d.Sealer,
 	}
 }

@@ -10,18 +10,10 @@ import (
 
 	"guildhall/platform/fault"
 	"guildhall/platform/field"
+	"guildhall/platform/token"
 )
 
-type tokenView struct {
-	UserID         uuid.UUID     `json:"user_id"`
-	OrganizationID uuid.NullUUID `json:"organization_id"`
-	Email          string        `json:"email" format:"email" example:"ada@example.com"`
-	Name           string        `json:"name" example:"Ada Lovelace"`
-	AccessToken    string        `json:"access_token" example:"eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln"`
-	RefreshToken   string        `json:"refresh_token" example:"eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9.e30.c2ln"`
-	TokenType      string        `json:"token_type" enum:"bearer" example:"bearer"`
-	ExpiresIn      int           `json:"expires_in" example:"1800" description:"Seconds until the access token expires. The service refuses it less than a second later."`
-}
+type tokenView = token.Token
 
 type sessionView struct {
 	ID             uuid.UUID     `json:"id"`
@@ -43,6 +35,7 @@ type registerInput struct {
 	Password         field.NewPassword          `json:"password" example:"correct horse battery staple"`
 	Name             field.Name                 `json:"name" example:"Ada Lovelace"`
 	Locale           *field.Locale              `json:"locale,omitempty" description:"The language of mails to the person. If absent, the one that Accept-Language prefers."`
+	InvitationToken  *field.Credential          `json:"invitation_token,omitempty" description:"From the link of an invitation: the person joins that organization, and none is created. Works although registration is closed."`
 	OrganizationName field.Nullable[field.Name] `json:"organization_name,omitempty" example:"Analytical Engines" description:"If absent, the person's name followed by 's Organization. With null, no organization is created, and none is active: for a person who will join one."`
 }
 

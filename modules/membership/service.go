@@ -46,12 +46,21 @@ type Service struct {
 	mail   *mail.Outbox
 	now    func() time.Time
 	store  *store
+
+	withdrawInvitations WithdrawInvitations
 }
 
-// NewService returns the service.
+// NewService returns the service. Call Connect before its first use.
 func NewService(d Dependencies) *Service {
 	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, limits: d.Limits, users: d.Users, mail: d.Mail, now: d.Now, store: newStore(d.DB)}
 }
+
+// WithdrawInvitations revokes the invitations that a person who lost a role has open and may
+// not make any more, within the caller's transaction. They keep a role, if any.
+type WithdrawInvitations func(ctx context.Context, organizationID uuid.NullUUID, userID uuid.UUID, kept access.Role) error
+
+// Connect sets the function of the service that depends on this one.
+func (svc *Service) Connect(withdraw WithdrawInvitations) { svc.withdrawInvitations = withdraw }
 
 // AddOwner makes a person the first member and the owner of a new organization,
 // within the caller's transaction.
@@ -154,6 +163,26 @@ func (svc *Service) AddToOrganization(ctx context.Context, organizationID, userI
 	return err
 }
 
+// Join makes an invited person a member or an admin, within the caller's transaction. The
+// caller has locked the organization, and the person is not a member.
+func (svc *Service) Join(ctx context.Context, organizationID, userID uuid.UUID, role access.Role, inviterID uuid.UUID) error {
+	now := svc.now()
+	if err := svc.store.add(ctx, organizationID, userID, now); err != nil {
+		return err
+	}
+	if err := svc.users.Welcome(ctx, userID, organizationID); err != nil {
+		return err
+	}
+	joined := audit.Event{Action: audit.MemberAdded, OrganizationID: audit.In(organizationID), UserID: userID, Actor: userID, Details: ofRole(access.Member)}
+	if err := svc.trail.Record(ctx, joined); err != nil || role != access.Admin {
+		return err
+	}
+	if _, err := svc.store.grant(ctx, organizationID, userID, uuid.NullUUID{UUID: inviterID, Valid: true}, now); err != nil {
+		return err
+	}
+	return svc.trail.Record(ctx, audit.Event{Action: audit.AdminGranted, OrganizationID: audit.In(organizationID), UserID: userID, Actor: userID})
+}
+
 func (svc *Service) record(ctx context.Context, action audit.Action, organizationID, userID uuid.UUID, details map[string]string) error {
 	return svc.trail.Record(ctx, audit.Event{Action: action, OrganizationID: audit.In(organizationID), UserID: userID, Details: details})
 }
@@ -189,6 +218,9 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 			return errOwnerRequired
 		}
 		if err := svc.store.remove(ctx, organizationID, userID); err != nil {
+			return err
+		}
+		if err := svc.withdrawInvitations(ctx, audit.In(organizationID), userID, access.NoRole); err != nil { // mutant: removed-inviter
 			return err
 		}
 		action := audit.MemberRemoved
@@ -257,6 +289,9 @@ func (svc *Service) revokeAdmin(ctx context.Context, in memberPath) (none httpap
 		if err := svc.store.revoke(ctx, organizationID, userID); err != nil {
 			return err
 		}
+		if err := svc.withdrawInvitations(ctx, audit.In(organizationID), userID, access.Member); err != nil { // mutant: demoted-inviter
+			return err
+		}
 		if err := svc.record(ctx, audit.AdminRevoked, organizationID, userID, nil); err != nil {
 			return err
 		}
@@ -291,6 +326,9 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 		}
 		former, err := svc.store.transfer(ctx, organizationID, newOwnerID, locked.Caller.By(), svc.now())
 		if err != nil {
+			return err
+		}
+		if err := svc.withdrawInvitations(ctx, audit.In(organizationID), former, access.Admin); err != nil {
 			return err
 		}
 		if err := svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID, map[string]string{"former_owner_user_id": former.String()}); err != nil {

@@ -3,7 +3,6 @@ package user
 import (
 	"github.com/swaggest/jsonschema-go"
 
-	"guildhall/platform/access"
 	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
@@ -30,30 +29,3 @@ func (standingScope) JSONSchema() (jsonschema.Schema, error) {
 }
 
 func (s *standingScope) isAccount() bool { return s != nil && *s == scopeAccount }
-
-// JoiningRole is a role that a person can have from the start in an organization.
-type JoiningRole string
-
-const (
-	joinsAsMember JoiningRole = "member"
-	joinsAsAdmin  JoiningRole = "admin"
-)
-
-func (r *JoiningRole) UnmarshalText(text []byte) error {
-	*r = JoiningRole(text)
-	if *r != joinsAsMember && *r != joinsAsAdmin {
-		return fault.NotInEnum.Of(string(joinsAsMember), string(joinsAsAdmin))
-	}
-	return nil
-}
-
-func (JoiningRole) JSONSchema() (jsonschema.Schema, error) {
-	return field.Enum(joinsAsMember, joinsAsAdmin), nil
-}
-
-func (r *JoiningRole) role() access.Role {
-	if r != nil && *r == joinsAsAdmin {
-		return access.Admin
-	}
-	return access.Member
-}

@@ -40,6 +40,10 @@ type AddToOrganization func(ctx context.Context, organizationID, userID uuid.UUI
 // archive.
 type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) error
 
+// WithdrawInvitations revokes the invitations of a person who may not act any more: in one
+// organization, or in all. It runs in the transaction that changes their standing.
+type WithdrawInvitations func(ctx context.Context, organizationID uuid.NullUUID, userID uuid.UUID, kept access.Role) error
+
 // Dependencies of a Service. All are required.
 type Dependencies struct {
 	DB        *database.DB
@@ -61,6 +65,8 @@ type Service struct {
 	store             *store
 	addToOrganization AddToOrganization
 	beforeArchive     ArchiveHook
+
+	withdrawInvitations WithdrawInvitations
 }
 
 // NewService returns the service. Call Connect before its first use.
@@ -69,8 +75,8 @@ func NewService(d Dependencies) *Service {
 }
 
 // Connect sets the functions of the services that depend on this one.
-func (svc *Service) Connect(add AddToOrganization, beforeArchive ArchiveHook) {
-	svc.addToOrganization, svc.beforeArchive = add, beforeArchive
+func (svc *Service) Connect(add AddToOrganization, beforeArchive ArchiveHook, withdraw WithdrawInvitations) {
+	svc.addToOrganization, svc.beforeArchive, svc.withdrawInvitations = add, beforeArchive, withdraw
 }
 
 // Register creates the account of a person who registers, in good standing and within the
@@ -181,9 +187,9 @@ func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []
 type NewUser struct {
 	Email          field.Email
 	Name           field.Name
-	Password       field.NewPassword // empty: no log-in is possible until one is set
-	OrganizationID uuid.NullUUID     // the person joins it
-	Role           *JoiningRole      // in that organization; nil: member
+	Password       field.NewPassword   // empty: no log-in is possible until one is set
+	OrganizationID uuid.NullUUID       // the person joins it
+	Role           *access.JoiningRole // in that organization; nil: member
 }
 
 // create creates an account. In the same transaction it calls then, whose error rolls back
@@ -210,7 +216,7 @@ func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Con
 			return err
 		}
 		if n.OrganizationID.Valid {
-			if err := svc.addToOrganization(ctx, n.OrganizationID.UUID, id, n.Role.role()); err != nil {
+			if err := svc.addToOrganization(ctx, n.OrganizationID.UUID, id, n.Role.Role()); err != nil {
 				return err
 			}
 		}
@@ -266,7 +272,7 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 		if err := svc.beforeArchive(ctx, id, reason); err != nil {
 			return err
 		}
-		if err := svc.sessions.EndAll(ctx, id, "account_archived"); err != nil {
+		if err := svc.endSessions(ctx, subject{userID: id}, "account_archived"); err != nil {
 			return err
 		}
 		if err := svc.record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Salted(audit.ReasonDetails(reason, nil))}); err != nil {

@@ -285,8 +285,12 @@ func (svc *Service) amendment(a lifecycle.Amendment) change {
 }
 
 // endSessions ends the person's sessions when the account may no longer act, so that none
-// becomes live again when the account is restored.
+// becomes live again when the account is restored. It also revokes the invitations that they
+// made where they may no longer act.
 func (svc *Service) endSessions(ctx context.Context, s subject, reason string) error {
+	if err := svc.withdrawInvitations(ctx, s.organizationID, s.userID, access.NoRole); err != nil { // mutant: suspended-inviter
+		return err
+	}
 	if !s.isAccount() {
 		return nil
 	}

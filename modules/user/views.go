@@ -97,11 +97,11 @@ type listInput struct {
 }
 
 type createInput struct {
-	Email          field.Email        `json:"email" example:"ada@example.com"`
-	Name           field.Name         `json:"name" example:"Ada Lovelace"`
-	Password       *field.NewPassword `json:"password,omitempty" example:"correct horse battery staple"`
-	OrganizationID *uuid.UUID         `json:"organization_id,omitempty" description:"An organization that the person joins."`
-	Role           *JoiningRole       `json:"role,omitempty" description:"In that organization; without it, member."`
+	Email          field.Email         `json:"email" example:"ada@example.com"`
+	Name           field.Name          `json:"name" example:"Ada Lovelace"`
+	Password       *field.NewPassword  `json:"password,omitempty" example:"correct horse battery staple"`
+	OrganizationID *uuid.UUID          `json:"organization_id,omitempty" description:"An organization that the person joins."`
+	Role           *access.JoiningRole `json:"role,omitempty" description:"In that organization; without it, member."`
 }
 
 type profileInput struct {

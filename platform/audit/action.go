@@ -59,6 +59,17 @@ var (
 	AdminRevoked         = action("admin.revoked")
 	OwnershipTransferred = action("ownership.transferred")
 
+	InvitationCreated     = action("invitation.created")
+	InvitationResent      = action("invitation.resent")
+	InvitationRevoked     = action("invitation.revoked")
+	InvitationAccepted    = action("invitation.accepted")
+	InvitationDeclined    = action("invitation.declined")
+	InvitationLinkCreated = action("invitation_link.created")
+	InvitationLinkRevoked = action("invitation_link.revoked")
+	InvitationLinkUsed    = action("invitation_link.used")
+	// InvitationsWithdrawn: a person lost a role, and with it the invitations and links that they had open.
+	InvitationsWithdrawn = action("invitations.withdrawn")
+
 	PlatformAdminGranted = action("platform_administrator.granted")
 	PlatformAdminRevoked = action("platform_administrator.revoked")
 

@@ -106,6 +106,16 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"The owner can't leave or be removed: transfer the ownership first.":                  "Der Inhaber kann die Organisation nicht verlassen und nicht entfernt werden: Übertragen Sie zuerst die Inhaberschaft.",
 	"This person is suspended, inactive or archived.":                                     "Diese Person ist gesperrt, deaktiviert oder archiviert.",
 
+	// Invitations.
+	"There is no such invitation.":                                            "Diese Einladung gibt es nicht.",
+	"There is no such invitation link.":                                       "Diesen Einladungslink gibt es nicht.",
+	"This invitation has expired. Ask for a new one.":                         "Diese Einladung ist abgelaufen. Bitten Sie um eine neue.",
+	"This invitation was revoked.":                                            "Diese Einladung wurde widerrufen.",
+	"This invitation was used before.":                                        "Diese Einladung wurde schon verwendet.",
+	"This invitation is for another email address than that of your account.": "Diese Einladung gilt für eine andere E-Mail-Adresse als die Ihres Kontos.",
+	"This person is already invited.":                                         "Diese Person ist bereits eingeladen.",
+	"This invitation was accepted, declined or revoked.":                      "Diese Einladung wurde angenommen, abgelehnt oder widerrufen.",
+
 	// What is wrong with a value, after its name.
 	"is required.":                                  "ist erforderlich.",
 	"must not be null.":                             "darf nicht null sein.",
@@ -131,10 +141,6 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"must have {min} to {max} invitations.":                                     "muss {min} bis {max} Einladungen enthalten.",
 	"must name the columns, each once: {values}.":                               "muss die Spalten nennen, jede einmal: {values}.",
 	"must have as many values as the first line.":                               "muss so viele Werte haben wie die erste Zeile.",
-	"belongs to a member already.":                                              "gehört bereits zu einem Mitglied.",
-	"must be true or false.":                                                    "muss true oder false sein.",
-	"must be a UUID.":                                                           "muss eine UUID sein.",
-	"must be a time such as 2026-01-31T12:00:00Z.":                              "muss ein Zeitpunkt wie 2026-01-31T12:00:00Z sein.",
 	"must be an email address such as ada@example.com, in ASCII up to the @.":   "muss eine E-Mail-Adresse wie ada@example.com sein, bis zum @ in ASCII.",
 	"must be a cursor that a Link header gave.":                                 "muss ein Cursor aus einem Link-Header sein.",
 	"must be the name of a grant type.":                                         "muss der Name eines Grant-Typs sein.",

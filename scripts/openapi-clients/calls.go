@@ -47,7 +47,7 @@ func callAll(c *ogen.Client) {
 	ada, grace := register("ada"), register("grace")
 	alan := get[*ogen.RegisterCreatedHeaders](c.Register(ctx, &ogen.RegisterRequest{Email: "alan@go.example.com", Password: password, Name: "alan", OrganizationName: ogen.OptNilString{Set: true, Null: true}}, ogen.RegisterParams{})).Response
 	must(alan.OrganizationID.Null, "a registration with the organization name null has no organization")
-	root := as(get[*ogen.TokenHeaders](c.LogIn(ctx, &ogen.LogInForm{Username: ogen.NewOptString("root@example.com"), Password: ogen.NewOptString(password)})).Response)
+	root := as(get[*ogen.RefreshOKHeaders](c.LogIn(ctx, &ogen.LogInForm{Username: ogen.NewOptString("root@example.com"), Password: ogen.NewOptString(password)})).Response)
 	for _, person := range []ogen.Token{grace, alan} {
 		asked := get[*ogen.ChallengeHeaders](c.CreateChallenge(as(person), &ogen.CreateChallengeRequest{Purpose: "verify_email"}, ogen.CreateChallengeParams{})).Response
 		confirmed := get[*ogen.EmailHeaders](c.ConfirmEmail(as(person), &ogen.ConfirmEmailRequest{
@@ -59,7 +59,7 @@ func callAll(c *ogen.Client) {
 	until := ogen.NewOptDateTime(time.Now().Add(time.Hour))
 
 	made := get[*ogen.OrganizationHeaders](c.CreateOrganization(ctx, &ogen.CreateOrganizationRequest{Name: "Analytical Engines"}, ogen.CreateOrganizationParams{})).Response
-	refreshed := get[*ogen.TokenHeaders](c.Refresh(ctx, &ogen.RefreshRequest{RefreshToken: ada.RefreshToken, OrganizationID: ogen.NewOptUUID(made.ID)})).Response
+	refreshed := get[*ogen.RefreshOKHeaders](c.Refresh(ctx, &ogen.RefreshRequest{RefreshToken: ada.RefreshToken, OrganizationID: ogen.NewOptUUID(made.ID)})).Response
 	must(refreshed.OrganizationID.Value == made.ID, "a refresh with organization_id makes that organization active")
 	get[any](c.SwitchOrganization(ctx, &ogen.SwitchOrganizationRequest{OrganizationID: org}, ogen.SwitchOrganizationParams{}))
 	get[any](c.GetMe(ctx, ogen.GetMeParams{XOrganizationID: ogen.NewOptUUID(org)}))
@@ -84,6 +84,7 @@ func callAll(c *ogen.Client) {
 	get[any](c.AddMember(ctx, ogen.NewOptAddMemberRequest(ogen.AddMemberRequest{UserID: ogen.NewOptUUID(herID)}), ogen.AddMemberParams{OrganizationID: org}))
 	added := get[*ogen.AddedHeaders](c.AddMembers(ctx, ogen.NewOptAddMembersRequest(ogen.AddMembersRequest{UserIds: []ogen.UUID{herID}, Emails: []string{alan.Email}, SkipExisting: ogen.NewOptBool(true)}), ogen.AddMembersParams{OrganizationID: org})).Response
 	must(len(added.Added) == 1 && len(added.Existing) == 1, "one of the two is new")
+	callInvitations(ctx, c, register, org, made.ID)
 	get[any](c.GrantAdmin(ctx, &ogen.GrantAdminRequest{UserID: herID}, ogen.GrantAdminParams{OrganizationID: org}))
 	get[any](c.ListMembers(ctx, ogen.ListMembersParams{OrganizationID: org}))
 	get[any](c.GetMember(ctx, ogen.GetMemberParams{OrganizationID: org, UserID: herID}))
@@ -153,6 +154,41 @@ type keptMail struct{ Codes, Links []string }
 func (m keptMail) link() string {
 	_, token, _ := strings.Cut(m.Links[0], "#link_token=")
 	return token
+}
+
+func callInvitations(ctx context.Context, c *ogen.Client, register func(string) ogen.Token, org, other ogen.UUID) {
+	mary := register("mary")
+	invite := func(organization ogen.UUID) ogen.Invitation {
+		return get[*ogen.InvitationHeaders](c.Invite(ctx, &ogen.InviteRequest{Email: mary.Email}, ogen.InviteParams{OrganizationID: organization})).Response
+	}
+	invited := invite(org)
+	get[any](c.ResendInvitation(ctx, ogen.NewOptResendInvitationRequest(ogen.ResendInvitationRequest{ExpiresInHours: ogen.NewOptInt(1)}), ogen.ResendInvitationParams{OrganizationID: org, InvitationID: invited.ID}))
+	token := mailed(mary.Email).link()
+	get[any](c.PreviewInvitation(ctx, &ogen.PreviewInvitationRequest{Token: token}))
+	joined := get[*ogen.TokenHeaders](c.AcceptInvitation(as(mary), &ogen.AcceptInvitationRequest{Token: token}, ogen.AcceptInvitationParams{})).Response
+	must(joined.OrganizationID.Value == org, "whoever accepts is in the organization")
+	get[any](c.RemoveMember(ctx, ogen.RemoveMemberParams{OrganizationID: org, UserID: mary.UserID}))
+	invite(org)
+	get[any](c.DeclineInvitation(ctx, &ogen.DeclineInvitationRequest{Token: mailed(mary.Email).link()}))
+	invite(org)
+	invite(other)
+	for _, mine := range get[*ogen.ListMyInvitationsOKHeaders](c.ListMyInvitations(as(joined), ogen.ListMyInvitationsParams{})).Response {
+		if mine.OrganizationID == other {
+			get[any](c.AcceptMyInvitation(as(joined), ogen.AcceptMyInvitationParams{InvitationID: mine.ID}))
+		} else {
+			get[any](c.DeclineMyInvitation(as(joined), ogen.DeclineMyInvitationParams{InvitationID: mine.ID}))
+		}
+	}
+	people := []ogen.Invitee{{Email: "joan@go.example.com"}, {Email: mary.Email}}
+	batch := ogen.InviteManyParams{OrganizationID: other}
+	tried := get[*ogen.InvitationBatchHeaders](c.InviteMany(ctx, &ogen.InviteManyRequest{Invitations: people, DryRun: ogen.NewOptBool(true), SkipExisting: ogen.NewOptBool(true)}, batch)).Response
+	must(len(tried.Invited) == 1 && len(tried.Skipped) == 1, "one of the two is a member")
+	rows := get[*ogen.InviteManyCreatedHeaders](c.InviteMany(ctx, &ogen.InviteManyReqTextCsv{Data: strings.NewReader("email,role\njoan@go.example.com,admin\n")}, batch)).Response
+	get[any](c.RevokeInvitation(ctx, ogen.RevokeInvitationParams{OrganizationID: other, InvitationID: rows.Invited[0].ID.Value}))
+	get[any](c.ListInvitations(ctx, ogen.ListInvitationsParams{OrganizationID: other, Status: ogen.NewOptListInvitationsStatus(ogen.ListInvitationsStatusRevoked)}))
+	link := get[*ogen.InvitationLinkHeaders](c.CreateInvitationLink(ctx, ogen.NewOptCreateInvitationLinkRequest(ogen.CreateInvitationLinkRequest{MaxUses: ogen.NewOptInt(5), Domains: []string{"go.example.com"}}), ogen.CreateInvitationLinkParams{OrganizationID: org})).Response
+	get[any](c.ListInvitationLinks(ctx, ogen.ListInvitationLinksParams{OrganizationID: org}))
+	get[any](c.RevokeInvitationLink(ctx, ogen.RevokeInvitationLinkParams{OrganizationID: org, LinkID: link.ID}))
 }
 
 // get returns the answer of a call, which must be of this type: any is a success.

@@ -44,6 +44,37 @@ async function mailed(email: string) {
   return { code: mail.codes[0], link_token: mail.links[0]?.split('#link_token=')[1] };
 }
 
+async function callInvitations(auth: string, organization_id: string, other: string) {
+  const path = { organization_id };
+  const mary = await register('mary');
+  const invite = (organization_id: string) => ok(api.invite({ auth, path: { organization_id }, body: { email: mary.email } }));
+  const invited = await invite(organization_id);
+  await ok(api.resendInvitation({ auth, path: { organization_id, invitation_id: invited.id }, body: { expires_in_hours: 1 } }));
+  const token = (await mailed(mary.email)).link_token!;
+  await ok(api.previewInvitation({ body: { token } }));
+  const joined = await ok(api.acceptInvitation({ auth: mary.access_token, body: { token } }));
+  must(joined.organization_id === organization_id, 'whoever accepts is in the organization');
+  await ok(api.removeMember({ auth, path: { organization_id, user_id: mary.user_id } }));
+  await invite(organization_id);
+  await ok(api.declineInvitation({ body: { token: (await mailed(mary.email)).link_token! } }));
+  await invite(organization_id);
+  await invite(other);
+  for (const mine of await ok(api.listMyInvitations({ auth: joined.access_token }))) {
+    const it = { auth: joined.access_token, path: { invitation_id: mine.id } };
+    if (mine.organization_id === other) await ok(api.acceptMyInvitation(it));
+    else await ok(api.declineMyInvitation(it));
+  }
+  const batch = { auth, path: { organization_id: other } };
+  const tried = await ok(api.inviteMany({ ...batch, body: { invitations: [{ email: 'joan@ts.example.com' }, { email: mary.email }], dry_run: true, skip_existing: true } }));
+  must(tried.invited.length === 1 && tried.skipped.length === 1, 'one of the two is a member');
+  const rows = await ok(api.inviteMany({ ...batch, body: { invitations: [{ email: 'joan@ts.example.com', role: 'admin' }] } }));
+  await ok(api.revokeInvitation({ auth, path: { organization_id: other, invitation_id: rows.invited[0].id! } }));
+  await ok(api.listInvitations({ ...batch, query: { status: 'revoked' } }));
+  const link = await ok(api.createInvitationLink({ auth, path, body: { max_uses: 5, domains: ['ts.example.com'] } }));
+  await ok(api.listInvitationLinks({ auth, path }));
+  await ok(api.revokeInvitationLink({ auth, path: { organization_id, link_id: link.id } }));
+}
+
 async function main() {
   const ada = await register('ada');
   const grace = await register('grace');
@@ -86,6 +117,7 @@ async function main() {
   await ok(api.addMember({ auth, path, body: { email: 'grace@ts.example.com' } }));
   const batch = await ok(api.addMembers({ auth, path, body: { user_ids: [grace.user_id], emails: [alan.email], skip_existing: true } }));
   must(batch.added.length === 1 && batch.existing.length === 1, 'one of the two is new');
+  await callInvitations(auth, organization_id, made.id);
   await ok(api.grantAdmin({ auth, path, body: { user_id: grace.user_id } }));
   await ok(api.listMembers({ auth, path }));
   await ok(api.getMember({ auth, path: hers }));
