@@ -19,6 +19,10 @@ func TestTrustSerializable(t *testing.T) {
 	s := start(t, platformtest.PostgresURL(t)+"&default_transaction_isolation=serializable")
 	seed := trustSeed(t)
 	owners := []*actor{s.person("Ada"), s.person("Grace"), s.person("Mary")}
+	var links []string
+	for _, o := range owners {
+		links = append(links, tokenOf(o.post(o.org("/invitation-links"), body()).is(201)))
+	}
 	var clients []*actor
 	for i := range 13 {
 		p := s.person("P")
@@ -33,7 +37,7 @@ func TestTrustSerializable(t *testing.T) {
 			for range size(20, 1000) {
 				o, p := owners[r.IntN(3)], clients[r.IntN(len(clients))]
 				var a answer
-				switch r.IntN(8) {
+				switch r.IntN(10) {
 				case 0:
 					a = o.post(o.org("/members"), body("user_id", p.id))
 				case 1:
@@ -50,12 +54,16 @@ func TestTrustSerializable(t *testing.T) {
 					a = c.patch("/users/"+c.id+"/profile", body("bio", "x"))
 				case 7:
 					a = c.post("/organizations", body("name", "x"))
+				case 8:
+					a = c.accepts(links[r.IntN(3)])
+				case 9:
+					a = o.invites(p.email, "deliver", false)
 				}
 				tried.Add(1)
 				switch {
 				case a.status == 503:
 					refused.Add(1)
-				case a.status >= 300 && !slices.Contains([]int{403, 404, 409}, a.status):
+				case a.status >= 300 && !slices.Contains([]int{403, 404, 409, 410}, a.status):
 					wrong.Add(1)
 					t.Errorf("%s: %d %s", a.request, a.status, a.body)
 				}

@@ -142,9 +142,19 @@ func (svc *Service) verified(ctx context.Context) (account, error) {
 	return a, err
 }
 
-// acceptAs makes the caller a member. It locks their account, as whatever changes it does,
-// and then the organization.
-func (svc *Service) acceptAs(ctx context.Context, find finder, byToken bool) (answer token.Token, err error) {
+// acceptAs makes the caller a member. If they have become one in the meantime, it tries
+// again: at SERIALIZABLE, the snapshot may be older than the lock.
+func (svc *Service) acceptAs(ctx context.Context, find finder, byToken bool) (token.Token, error) {
+	answer, err := svc.acceptOnce(ctx, find, byToken)
+	if database.IsDuplicate(err) {
+		return svc.acceptOnce(ctx, find, byToken)
+	}
+	return answer, err
+}
+
+// acceptOnce locks the caller's account, as whatever changes it does, and then the
+// organization.
+func (svc *Service) acceptOnce(ctx context.Context, find finder, byToken bool) (answer token.Token, err error) {
 	caller := access.From(ctx)
 	return answer, svc.db.InTx(ctx, func(ctx context.Context) error {
 		if err := svc.gate.LockUser(ctx, caller.UserID); err != nil {
