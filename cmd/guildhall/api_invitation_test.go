@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"guildhall/platform/config"
 )
@@ -422,6 +425,40 @@ func TestParallelAcceptance(t *testing.T) {
 			wg.Wait()
 		}
 	}, func(c *config.Config) { c.RateLimitEnabled = false })
+}
+
+// TestAnAcceptanceWaitsForADemotion: it reads the inviter's role under the lock of the
+// organization.
+func TestAnAcceptanceWaitsForADemotion(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		admin := s.person("Mary").joins(ada, true)
+		admin.organization = ada.organization
+		token := admin.shown(grace.email)
+		answered := make(chan answer, 1)
+		err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
+			if err := s.kernel.Gate.LockOrganization(ctx, uuid.MustParse(ada.organization)); err != nil {
+				return err
+			}
+			// Only the role: the invitation stays open.
+			err := s.kernel.DB.Conn(ctx).Exec("DELETE FROM organization_admins WHERE organization_id = ? AND user_id = ?", ada.organization, admin.id).Error
+			if err != nil {
+				return err
+			}
+			go func() { answered <- grace.accepts(token) }()
+			select {
+			case a := <-answered:
+				t.Errorf("it did not wait: %d %s", a.status, a.body)
+				answered <- a
+			case <-time.After(300 * time.Millisecond):
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		(<-answered).is(410, "invitation_revoked")
+	})
 }
 
 // TestInvitationIntoASuspendedOrArchivedOrganization is threat 146.
