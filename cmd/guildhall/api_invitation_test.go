@@ -57,10 +57,10 @@ func (s *service) previews(token string) answer {
 	return s.do("POST", "/api/v1/invitations/preview", "", body("token", token))
 }
 
-// roleOf returns the role of a person in the owner's organization, or "".
-func (owner *actor) roleOf(a *actor) string {
-	owner.s.t.Helper()
-	m := owner.get(owner.org("/members/" + a.id))
+// roleOf returns the role of a person in the actor's organization, or "".
+func (a *actor) roleOf(other *actor) string {
+	a.s.t.Helper()
+	m := a.get(a.org("/members/" + other.id))
 	if m.status == http.StatusNotFound {
 		return ""
 	}
