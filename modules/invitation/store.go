@@ -106,7 +106,8 @@ type names struct{ organization, inviter string }
 
 func (s *store) names(ctx context.Context, organizationID, inviterID uuid.UUID) (n names, err error) {
 	ctx = database.For(ctx, database.Tenant{OrganizationID: uuid.NullUUID{UUID: organizationID, Valid: true}})
-	err = s.db.Row(ctx, "SELECT o.name, p.name FROM organizations o CROSS JOIN user_profile p WHERE o.id = ? AND p.user_id = ?", organizationID, inviterID).
+	err = s.db.Row(ctx, "SELECT o.name, p.name FROM (SELECT "+s.db.Param("uuid")+" AS organization_id, "+s.db.Param("uuid")+" AS user_id) k"+
+		" JOIN organizations o ON o.id = k.organization_id JOIN user_profile p ON p.user_id = k.user_id", organizationID, inviterID).
 		Scan(&n.organization, &n.inviter)
 	if err != nil {
 		return n, fmt.Errorf("read the names of an invitation: %w", err)
@@ -132,8 +133,9 @@ func (s *store) account(ctx context.Context, id uuid.UUID) (account, error) {
 
 // members returns which of these addresses belong to members.
 func (s *store) members(ctx context.Context, organizationID uuid.UUID, canonical []string) (map[string]bool, error) {
-	return s.among(ctx, `SELECT u.email_canonical FROM users u JOIN organization_members m ON m.user_id = u.id
-		WHERE m.organization_id = ? AND u.email_canonical IN ?`, organizationID, canonical)
+	return s.among(ctx, `SELECT u.email_canonical FROM (SELECT `+s.db.Param("uuid")+` AS organization_id) k
+		JOIN users u ON u.email_canonical IN ?
+		JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`, organizationID, canonical)
 }
 
 // invited returns which of these addresses have an open invitation.

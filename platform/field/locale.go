@@ -23,4 +23,4 @@ func (l *Locale) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (Locale) JSONSchema() (jsonschema.Schema, error) { return Enum(English, German), nil }
+func (Locale) JSONSchema() (jsonschema.Schema, error) { return OpenEnum(English, German), nil }
