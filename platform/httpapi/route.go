@@ -89,7 +89,7 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 		}
 		ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
 		defer cancel()
-		if !rule.IsPublic() || rule.Recognizes() && len(c.Request.Header.Values("Authorization")) > 0 {
+		if !rule.IsPublic() || rule.Recognizes() && identifies(c.Request) {
 			looking := gate.Begin(ctx)
 			caller, err := a.admit(looking, c, rule, names)
 			gate.End(looking, codeOf(err))
@@ -169,9 +169,12 @@ func (a *API) recordForbidden(ctx context.Context, rule access.Rule, operation s
 
 // admit authenticates and authorizes the caller.
 func (a *API) admit(ctx context.Context, c *gin.Context, rule access.Rule, names []string) (access.Caller, error) {
-	claims, err := a.gate.Authenticate(bearer(c.Request.Header))
-	if err != nil {
-		return access.Caller{}, err
+	claims, known := claimsOf(ctx)
+	if !known {
+		var err error
+		if claims, err = a.gate.Authenticate(bearer(c.Request.Header)); err != nil {
+			return access.Caller{}, err
+		}
 	}
 	request, err := gateRequest(c, names)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package token signs and verifies the two tokens of a session: a short-lived access
-// token (with the typ of RFC 9068) and a refresh token. Only this package imports
+// token (with the typ of RFC 9068) and a refresh token; and the cookie of a browser. Only this package imports
 // golang-jwt.
 package token
 
@@ -44,6 +44,7 @@ type Config struct {
 // Service signs and verifies tokens. It is safe for concurrent use.
 type Service struct {
 	access, refresh  kind
+	browser          kind
 	issuer, audience string
 	accessTTL        time.Duration
 	now              func() time.Time
@@ -86,6 +87,7 @@ func New(c Config) *Service {
 	return &Service{
 		access:  newKind("at+jwt", c.AccessKey, c.RetiredAccessKeys),
 		refresh: newKind("rt+jwt", c.RefreshKey, c.RetiredRefreshKeys),
+		browser: newBrowserKind(c.AccessKey, c.RetiredAccessKeys),
 		issuer:  c.Issuer, audience: c.Audience,
 		accessTTL: c.AccessTTL, now: c.Now,
 		seen:      recent.New[digest, Access](4096), // about a megabyte
