@@ -1,0 +1,9 @@
+package module
+
+import "guildhall/platform/web"
+
+// WithPages is implemented by a module that has pages for people.
+type WithPages interface {
+	// Pages declares its pages.
+	Pages(site *web.Site) error
+}
