@@ -31,6 +31,7 @@ import (
 	"guildhall/platform/schema"
 	"guildhall/platform/telemetry"
 	"guildhall/platform/token"
+	"guildhall/platform/web"
 )
 
 // Kernel is what modules are built from: the shared services of the process.
@@ -220,8 +221,21 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		}
 		a.api.Mount(mail.MailboxPath, pages)
 	}
+	site, err := web.New(a.api, web.Options{PublicURL: k.Config.PublicURL, Tokens: k.Tokens, Log: k.Log, Now: k.Now})
+	if err != nil {
+		return nil, err
+	}
+	if k.Config.AccountPages {
+		a.api.MountPages(web.AssetPath, site)
+		a.api.MountPages("/account", site)
+	}
 	for _, m := range modules {
 		m.Routes(a.api.For(m.Name()))
+		if p, ok := m.(module.WithPages); ok && k.Config.AccountPages {
+			if err := p.Pages(site); err != nil {
+				return nil, fmt.Errorf("pages of %s: %w", m.Name(), err)
+			}
+		}
 		if w, ok := m.(module.WithWorkers); ok {
 			a.ofModules = append(a.ofModules, w.Workers()...)
 		}

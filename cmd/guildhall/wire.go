@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"guildhall/modules/account"
 	"guildhall/modules/audit"
 	"guildhall/modules/auth"
 	"guildhall/modules/invitation"
@@ -61,6 +62,7 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 	return services{auth: auths, users: users, organizations: organizations, memberships: memberships}, []module.Module{
 		auth.NewModule(auths), user.NewModule(users), organization.NewModule(organizations),
 		membership.NewModule(memberships), invitation.NewModule(invitations), audit.NewModule(k.Gate, k.Trail),
+		account.NewModule(account.Options{Registration: cfg.EnableRegistration, Mail: k.Mail.Configured(), LogInByEmail: cfg.LogInByEmail}),
 	}
 }
 

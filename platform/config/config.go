@@ -51,6 +51,7 @@ type Config struct {
 	EnableRegistration      bool
 	ConfirmEmail            bool // an account is created when its address is proved
 	LogInByEmail            bool
+	AccountPages            bool // pages for people, at /account
 	StepUpMaxAge            time.Duration
 	CORSOrigins             []string
 	TrustedProxies          []string // IP addresses and CIDR ranges

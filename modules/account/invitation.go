@@ -1,0 +1,115 @@
+package account
+
+import (
+	"net/http"
+
+	"guildhall/platform/web"
+)
+
+// preview is what an invitation says to whoever has its link.
+type preview struct {
+	Organization string `json:"organization_name"`
+	Inviter      string `json:"invited_by_name"`
+	Masked       string `json:"email"` // empty for an invitation link
+	Role         string
+}
+
+// invitationForm asks a person to accept an invitation: as they are, by logging in, or by
+// registering.
+type invitationForm struct {
+	Link        string
+	Preview     preview
+	SignedIn    bool
+	Me          string // the address of who is logged in
+	Name, Email string // typed before
+}
+
+func (m *Module) showInvitation(r *web.Request) error {
+	return r.Show("invitation", web.Page{Title: "invitation", Data: invitationForm{}})
+}
+
+// read returns what the form of an invitation shows.
+func (m *Module) read(r *web.Request) (form invitationForm, err error) {
+	form = invitationForm{Link: r.Form.Get("link_token"), Name: r.Form.Get("name"), Email: r.Form.Get("email"), SignedIn: r.SignedIn()}
+	if err := r.Call(http.MethodPost, "/invitations/preview", map[string]any{"token": form.Link}, &form.Preview); err != nil {
+		return form, err
+	}
+	if form.SignedIn {
+		var me struct{ Email string }
+		err = r.Call(http.MethodGet, "/auth/me", nil, &me)
+		form.Me = me.Email
+	}
+	return form, err
+}
+
+// preview shows the invitation. That changes nothing.
+func (m *Module) preview(r *web.Request) error {
+	form, err := m.read(r)
+	if err != nil {
+		return r.ShowProblem(err, "message", web.Page{Title: "invitation"})
+	}
+	return r.Show("invitation", web.Page{Title: "invitation", Data: form})
+}
+
+// accept joins the organization: as whoever is logged in, after a log-in with the form's
+// password, or with a new account.
+func (m *Module) accept(r *web.Request) error {
+	form, err := m.read(r)
+	if err != nil {
+		return r.ShowProblem(err, "message", web.Page{Title: "invitation"})
+	}
+	again := web.Page{Title: "invitation", Data: form}
+	switch {
+	case r.Form.Get("as") == "new":
+		return m.join(r, form, again)
+	case !r.SignedIn():
+		var tokens web.Tokens
+		err := r.Call(http.MethodPost, "/auth/token", map[string]any{"username": form.Email, "password": r.Form.Get("password")}, &tokens)
+		if err != nil {
+			return r.ShowProblem(err, "invitation", again)
+		}
+		if err := r.Begin(tokens); err != nil {
+			return err
+		}
+	}
+	var tokens web.Tokens
+	if err := r.Call(http.MethodPost, "/invitations/accept", map[string]any{"token": form.Link}, &tokens); err != nil {
+		if form, err := m.read(r); err == nil { // who has just logged in
+			again.Data = form
+		}
+		return r.ShowProblem(err, "invitation", again)
+	}
+	if err := r.Begin(tokens); err != nil {
+		return err
+	}
+	return r.Redirect("/account?done=joined")
+}
+
+// join registers a person who accepts the invitation.
+func (m *Module) join(r *web.Request, form invitationForm, again web.Page) error {
+	var answer struct {
+		web.Tokens
+		challenge
+	}
+	r.AsNobody()
+	err := r.Call(http.MethodPost, "/auth/register", map[string]any{
+		"name": form.Name, "email": form.Email, "password": r.Form.Get("password"), "locale": r.Locale, "invitation_token": form.Link,
+	}, &answer)
+	if err != nil {
+		return r.ShowProblem(err, "invitation", again)
+	}
+	if answer.ChallengeToken != "" {
+		return r.Show("register-code", web.Page{Title: "enter_code", Data: map[string]any{"Token": answer.ChallengeToken, "Email": form.Email, "Next": "/account"}})
+	}
+	if err := r.Begin(answer.Tokens); err != nil {
+		return err
+	}
+	return r.Redirect("/account?done=joined")
+}
+
+func (m *Module) decline(r *web.Request) error {
+	if err := r.Call(http.MethodPost, "/invitations/decline", map[string]any{"token": r.Form.Get("link_token")}, nil); err != nil {
+		return r.ShowProblem(err, "message", web.Page{Title: "invitation"})
+	}
+	return r.Show("message", web.Page{Title: "invitation", Done: "done_declined"})
+}
