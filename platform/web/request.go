@@ -292,5 +292,5 @@ func (r *Request) End() {
 
 // cookie is Lax, because a Strict one would be missing on the way from a mail.
 func (s *Site) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{Name: s.cookieName(), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: s.cookieName(), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure wherever PUBLIC_URL is https
 }
