@@ -548,6 +548,43 @@ func TestInvitationsOfAFiredInviter(t *testing.T) {
 	})
 }
 
+// TestInvitationsOfAThief: whoever loses an account to its owner loses the invitations that
+// they left as a way back (threats 61 and 147).
+func TestInvitationsOfAThief(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		for name, c := range map[string]struct {
+			account *actor
+			evict   func(account *actor)
+		}{
+			"disavowed": {s.verifiedPerson("Ada"), func(a *actor) {
+				a.patch("/users/"+a.id+"/password", body("old_password", password, "new_password", newPassword)).is(204)
+				s.public("/auth/disavow", "link_token", s.mail(a.email, "password_changed").link()).is(204)
+			}},
+			"squatted": {s.person("Grace"), func(a *actor) {
+				s.ask("reset_password", a.email)
+				s.reset("link_token", s.mail(a.email, "reset_password").link()).is(204)
+			}},
+		} {
+			thief := s.verifiedPerson("Mary")
+			invitation := c.account.shown(thief.email, "role", "admin")
+			link := tokenOf(c.account.post(c.account.org("/invitation-links"), body()).is(201))
+			c.evict(c.account)
+			for _, token := range []string{invitation, link} {
+				if a := thief.accepts(token); a.status != 410 {
+					t.Errorf("%s: %d", name, a.status)
+				}
+			}
+		}
+
+		// Whoever has only forgotten their password keeps what they offered.
+		ada := s.verifiedPerson("Ada")
+		kept := ada.shown("grace@example.com")
+		s.ask("reset_password", ada.email)
+		s.reset("link_token", s.mail(ada.email, "reset_password").link()).is(204)
+		s.previews(kept).is(200)
+	}, withMailbox)
+}
+
 // TestInvitationsKeepRoles: an existing member is neither lifted nor lowered.
 func TestInvitationsKeepRoles(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {

@@ -256,6 +256,9 @@ func (svc *Service) claim(ctx context.Context, userID uuid.UUID) error {
 	if err := svc.store.endChallenges(ctx, userID, svc.now()); err != nil { // mutant: claimed-challenges
 		return err
 	}
+	if err := svc.invitations.Withdraw(ctx, uuid.NullUUID{}, userID, access.NoRole); err != nil { // mutant: claimed-invitations
+		return err
+	}
 	return svc.sessions.EndAll(ctx, userID, "email_verified") // mutant: claimed-sessions
 }
 

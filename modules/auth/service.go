@@ -38,7 +38,7 @@ type Organizations interface {
 	Create(ctx context.Context, ownerID uuid.UUID, name string) (uuid.UUID, error)
 }
 
-// Invitations are what a person may register with.
+// Invitations are what a person may register with, and what they offer to others.
 type Invitations interface {
 	// Invited refuses a token with which a person with this address can't register, and
 	// reports whether it proves their mailbox.
@@ -46,6 +46,9 @@ type Invitations interface {
 	// Join makes a person who has just registered a member, within the transaction that
 	// creates their account.
 	Join(ctx context.Context, token string, userID uuid.UUID) (organizationID uuid.UUID, err error)
+	// Withdraw revokes what a person has open and may not offer with the role that they keep,
+	// in one organization or in all, within the caller's transaction.
+	Withdraw(ctx context.Context, organizationID uuid.NullUUID, userID uuid.UUID, kept access.Role) error
 }
 
 // Meter counts log-ins and refreshes by their result.

@@ -67,7 +67,8 @@ var (
 	InvitationLinkCreated = action("invitation_link.created")
 	InvitationLinkRevoked = action("invitation_link.revoked")
 	InvitationLinkUsed    = action("invitation_link.used")
-	// InvitationsWithdrawn: a person lost a role, and with it the invitations and links that they had open.
+	// InvitationsWithdrawn: a person lost a role, or a thief their account, and with it the
+	// invitations and links that were open.
 	InvitationsWithdrawn = action("invitations.withdrawn")
 
 	PlatformAdminGranted = action("platform_administrator.granted")
