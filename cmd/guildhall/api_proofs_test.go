@@ -319,7 +319,9 @@ func TestStepUp(t *testing.T) {
 		for range 3 { // also when the gate remembers her
 			needs(ada, 401)
 		}
-		ada.post("/auth/step-up", body("password", "a wrong guess")).is(403, "wrong_password")
+		if wrong := ada.post("/auth/step-up", body("password", "a wrong guess")).is(403, "wrong_password"); wrong.str("detail") != "The password is wrong." {
+			t.Errorf("%s", wrong.body)
+		}
 		ada.post("/auth/step-up", body()).is(422, "validation_failed")
 		needs(ada, 401)
 		a := ada.post("/auth/step-up", body("password", password)).is(200)

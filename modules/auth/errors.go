@@ -20,14 +20,14 @@ var (
 	errLogInByEmailDisabled = fault.New(fault.Forbidden, "log_in_by_email_disabled", "Log-in by email is turned off.")
 	errAlreadyVerified      = fault.New(fault.Conflict, "already_verified", "This email address is already confirmed.")
 	errEmailNotVerified     = fault.New(fault.Forbidden, "email_not_verified", "Confirm your email address first.")
-	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The old password is wrong.")
+	errWrongPassword        = fault.New(fault.Forbidden, "wrong_password", "The password is wrong.")
 
 	// Refusals by Invitations, declared for the OpenAPI document.
 	errInvitationNotFound   = fault.New(fault.NotFound, "invitation_not_found", "There is no such invitation.")
 	errInvitationExpired    = fault.New(fault.Gone, "invitation_expired", "This invitation has expired. Ask for a new one.")
 	errInvitationRevoked    = fault.New(fault.Gone, "invitation_revoked", "This invitation was revoked.")
-	errInvitationUsed       = fault.New(fault.Gone, "invitation_used", "This invitation was used before.")
-	errInvitationForAnother = fault.New(fault.Forbidden, "invitation_for_another_address", "This invitation is for another email address than that of your account.")
+	errInvitationUsed       = fault.New(fault.Gone, "invitation_used", "This invitation was already accepted, declined or used up.")
+	errInvitationForAnother = fault.New(fault.Forbidden, "invitation_for_another_address", "This invitation is for another email address.")
 
 	// A refusal by Users, declared for the OpenAPI document.
 	errEmailTaken = fault.New(fault.Conflict, "email_taken", "This email address already has an account.")

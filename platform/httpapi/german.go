@@ -75,7 +75,7 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"This refresh token was used before, so its session has been ended. Log in again.":       "Dieses Refresh-Token wurde schon einmal verwendet; die Sitzung wurde daher beendet. Bitte melden Sie sich erneut an.",
 	"This grant type is not supported.":                                                      "Dieser Grant-Typ wird nicht unterstützt.",
 	"You have no such session.":                                                              "Sie haben keine solche Sitzung.",
-	"The old password is wrong.":                                                             "Das alte Passwort ist falsch.",
+	"The password is wrong.":                                                                 "Das Passwort ist falsch.",
 	"The code or the link is wrong, was used before or has expired. Ask for a new one.":      "Der Code oder der Link ist falsch, wurde schon verwendet oder ist abgelaufen. Fordern Sie einen neuen an.",
 	"This email address is already confirmed.":                                               "Diese E-Mail-Adresse ist schon bestätigt.",
 	"Confirm your email address first.":                                                      "Bestätigen Sie zuerst Ihre E-Mail-Adresse.",
@@ -107,14 +107,14 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"This person is suspended, inactive or archived.":                                     "Diese Person ist gesperrt, deaktiviert oder archiviert.",
 
 	// Invitations.
-	"There is no such invitation.":                                            "Diese Einladung gibt es nicht.",
-	"There is no such invitation link.":                                       "Diesen Einladungslink gibt es nicht.",
-	"This invitation has expired. Ask for a new one.":                         "Diese Einladung ist abgelaufen. Bitten Sie um eine neue.",
-	"This invitation was revoked.":                                            "Diese Einladung wurde widerrufen.",
-	"This invitation was used before.":                                        "Diese Einladung wurde schon verwendet.",
-	"This invitation is for another email address than that of your account.": "Diese Einladung gilt für eine andere E-Mail-Adresse als die Ihres Kontos.",
-	"This person is already invited.":                                         "Diese Person ist bereits eingeladen.",
-	"This invitation was accepted, declined or revoked.":                      "Diese Einladung wurde angenommen, abgelehnt oder widerrufen.",
+	"There is no such invitation.":                               "Diese Einladung gibt es nicht.",
+	"There is no such invitation link.":                          "Diesen Einladungslink gibt es nicht.",
+	"This invitation has expired. Ask for a new one.":            "Diese Einladung ist abgelaufen. Bitten Sie um eine neue.",
+	"This invitation was revoked.":                               "Diese Einladung wurde widerrufen.",
+	"This invitation was already accepted, declined or used up.": "Diese Einladung wurde schon angenommen, abgelehnt oder aufgebraucht.",
+	"This invitation is for another email address.":              "Diese Einladung gilt für eine andere E-Mail-Adresse.",
+	"This person is already invited.":                            "Diese Person ist bereits eingeladen.",
+	"This invitation is not open any more.":                      "Diese Einladung ist nicht mehr offen.",
 
 	// What is wrong with a value, after its name.
 	"is required.":                                  "ist erforderlich.",
