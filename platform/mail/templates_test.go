@@ -38,6 +38,9 @@ func TestEveryKindIsWrittenInEveryLanguage(t *testing.T) {
 						t.Errorf("%s in %s has a long line: %s", kind, locale, line)
 					}
 				}
+				if greeting, _, _ := strings.Cut(w.Text, "\n"); locale == "de" && strings.HasSuffix(greeting, ",") {
+					t.Errorf("%s goes on with a capital letter after %q", kind, greeting)
+				}
 				subjects[w.Subject] = true
 			}
 		}
