@@ -65,7 +65,7 @@ func describeOutbox(q mail.Queue) string {
 	}
 	fmt.Fprintf(&b, "\nfailed in 14 days: %d\nsuppressed addresses: %d", q.Failed, q.Suppressed)
 	for _, m := range q.Troubled {
-		fmt.Fprintf(&b, "\n%s  %s  %s to %s: %s after %d attempts", m.CreatedAt.Format("2006-01-02 15:04:05Z"), m.State, m.Kind, m.Recipient, m.Problem, m.Attempts)
+		fmt.Fprintf(&b, "\n%s  %s  %s to %s: %s (attempts: %d)", m.CreatedAt.Format("2006-01-02 15:04:05Z"), m.State, m.Kind, m.Recipient, m.Problem, m.Attempts)
 	}
 	return b.String()
 }
