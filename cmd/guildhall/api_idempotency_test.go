@@ -29,7 +29,7 @@ type creation struct {
 func (s *service) creations() []creation {
 	s.t.Helper()
 	ada := s.person("Ada")
-	grace, mary, joan := s.person("Grace").joins(ada, false), s.person("Mary"), s.person("Joan")
+	grace, mary, joan := s.person("Grace").joins(ada, false), s.verifiedPerson("Mary"), s.verifiedPerson("Joan")
 	all := []creation{
 		{"/auth/register", "", body("email", uuid.NewString()+"@example.com", "password", password, "name", "New")},
 		{"/users", s.operator("Root").access, body("email", uuid.NewString()+"@example.com", "name", "New")},

@@ -650,7 +650,7 @@ func TestNobodySetsWhatWasProved(t *testing.T) {
 		grace := s.person("Grace").joins(ada, false)
 		for route, fields := range goodBodies(ada, grace) {
 			method, path, _ := strings.Cut(route, " ")
-			target := strings.NewReplacer(":organization_id", ada.organization, ":user_id", ada.id).Replace(path)
+			target := strings.NewReplacer(":organization_id", ada.organization, ":user_id", ada.id, ":invitation_id", ada.id).Replace(path)
 			for name, value := range map[string]any{
 				"email_verified": true, "email_verified_at": "2026-11-29T09:00:00Z", "verified": true, "aal": 2, "amr": []string{"otp"}, "acr": "aal2",
 				"authenticated_at": "2026-11-29T09:00:00Z", "attempts": 0, "consumed_at": "2026-11-29T09:00:00Z",
