@@ -885,8 +885,12 @@ func TestInvitationsFromCSV(t *testing.T) {
 		if again := send("email\ni@example.com\n", "", "Idempotency-Key", "k").is(201); again.header.Get("Idempotency-Replayed") != "true" {
 			t.Errorf("%s", again.body)
 		}
-		for _, header := range []string{"mail", "email,email", "role", "email,role,name", "Email", "email;role"} {
+		for _, header := range []string{"mail", "email,email", "role", "email,role,name", "email;mail"} {
 			inputNames(send(header+"\na@example.com\n", ""), "row 1")
+		}
+		// As spreadsheets in other languages write it.
+		if got := send("Email; Role\nexcel@example.com;admin\n", "?dry_run=true").is(200); got.str("invited") != "[map[email:excel@example.com id:<nil> role:admin]]" {
+			t.Errorf("%s", got.body)
 		}
 		for _, malformed := range []string{"email\n\"a@example.com\n", "email\na\"b@example.com\n", "\"email\nx"} {
 			send(malformed, "").is(400, "malformed_body")

@@ -47,7 +47,7 @@ func TestNoticesOfMemberships(t *testing.T) {
 		told(grace, "role_changed", "Mitglied")
 		ada.post(ada.org("/transfer-ownership"), body("new_owner_user_id", grace.id)).is(200)
 		told(grace, "ownership_transferred", "Inhaber")
-		told(ada, "ownership_transferred", "You are now: admin")
+		told(ada, "ownership_transferred", "You are now: admin", "This wasn’t me")
 		grace.delete("/organizations/" + ada.organization + "/members/" + ada.id).is(204)
 		told(ada, "member_removed", "evil.\u2060example") // no link
 
@@ -58,6 +58,31 @@ func TestNoticesOfMemberships(t *testing.T) {
 		if n := len(s.mails(ada.email)); n != before+1 {
 			t.Errorf("%d mails, want %d", n, before+1)
 		}
+	}, withMailbox)
+}
+
+// TestARemovedPasswordIsTold checks that a person who loses the password of an address that
+// nobody had proved is told.
+func TestARemovedPasswordIsTold(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace := s.person("Ada"), s.person("Grace")
+		ada.post(ada.org("/invitations"), body("email", grace.email)).is(201)
+		grace.post("/invitations/accept", body("token", s.mail(grace.email, "invitation").link())).is(200)
+		s.logIn(grace.email, password).is(401)
+		if m := s.mail(grace.email, "password_removed"); !strings.HasSuffix(m.Links[0], "/account/forgot") {
+			t.Errorf("%+v", m)
+		}
+	}, withMailbox)
+}
+
+// TestAnUnprovedAddressIsNotReserved checks that whoever registers an address that is not
+// theirs, and changes it, does not keep its owner from it.
+func TestAnUnprovedAddressIsNotReserved(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		stranger := s.person("Mallory")
+		squatted := stranger.email
+		stranger.changeEmail("mallory@elsewhere.example").is(200)
+		s.do("POST", "/api/v1/auth/register", "", body("email", squatted, "password", password, "name", "Owner")).is(201)
 	}, withMailbox)
 }
 

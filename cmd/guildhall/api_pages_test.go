@@ -185,7 +185,7 @@ func TestPagesOfAnInvitation(t *testing.T) {
 		other := s.browser()
 		other.post("/account/invitation/accept", "link_token", link, "email", mary.email, "password", "wrong").says(401, "password is wrong", link)
 		other.post("/account/invitation/accept", "link_token", link, "email", mary.email, "password", password).leads("/account?done=joined")
-		other.post("/account/invitation", "link_token", link).says(410, "was used before")
+		other.post("/account/invitation", "link_token", link).says(410, "was already accepted")
 		other.post("/account/invitation/decline", "link_token", invite("no@example.com")).says(200, "You have declined the invitation.")
 	}, withPages)
 }

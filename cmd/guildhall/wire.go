@@ -42,7 +42,6 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 	invitations := invitation.NewService(invitation.Dependencies{
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Limits: k.Limits, Mail: k.Mail, Memberships: memberships, LinkBase: cfg.LinkBase(), Now: k.Now,
 	})
-	memberships.Connect(invitations.Withdraw)
 	users.Connect(memberships.AddToOrganization, organizations.ArchiveWithOwner, invitations.Withdraw)
 	auths := auth.NewService(auth.Dependencies{
 		DB: k.DB, Gate: k.Gate, Trail: k.Trail, Hasher: k.Hasher, Tokens: k.Tokens, Sessions: sessions,
@@ -59,6 +58,7 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 		SessionRetention: cfg.SessionRetention,
 	})
 	invitations.Connect(auths)
+	memberships.Connect(invitations.Withdraw, auths.Notify)
 	return services{auth: auths, users: users, organizations: organizations, memberships: memberships}, []module.Module{
 		auth.NewModule(auths), user.NewModule(users), organization.NewModule(organizations),
 		membership.NewModule(memberships), invitation.NewModule(invitations), audit.NewModule(k.Gate, k.Trail),

@@ -127,7 +127,7 @@ func (svc *Service) EnterOrganization(ctx context.Context, organizationID uuid.U
 		return view, err
 	}
 	if provesMailbox && !p.verified {
-		if err := svc.claim(ctx, p.id); err != nil { // mutant: invitation-claims
+		if err := svc.claimWithoutPassword(ctx, p); err != nil { // mutant: invitation-claims
 			return view, err
 		}
 		return svc.start(ctx, p, byEmail, uuid.NullUUID{UUID: organizationID, Valid: true})
@@ -237,7 +237,7 @@ func (svc *Service) logInByChallenge(ctx context.Context, p proof, requested uui
 		if err := svc.consume(ctx, c); err != nil {
 			return err
 		}
-		return svc.claim(ctx, account.id)
+		return svc.claimWithoutPassword(ctx, account)
 	}})
 	return view, svc.logInRefused(ctx, account.id, err)
 }
@@ -245,21 +245,34 @@ func (svc *Service) logInByChallenge(ctx context.Context, p proof, requested uui
 // claim is called when a person proves the mailbox of an account. If nobody had proved it
 // before, somebody else may have registered the address: everything that was set up until
 // then ends, in the caller's transaction.
-func (svc *Service) claim(ctx context.Context, userID uuid.UUID) error {
-	first, err := svc.users.Verify(ctx, userID)
+func (svc *Service) claim(ctx context.Context, userID uuid.UUID) (first bool, err error) {
+	first, err = svc.users.Verify(ctx, userID)
 	if err != nil || !first { // mutant: mailbox-owner
-		return err
+		return first, err
 	}
 	if err := svc.store.savePassword(ctx, userID, svc.hasher.Unusable(), svc.now()); err != nil { // mutant: claimed-password
-		return err
+		return first, err
 	}
 	if err := svc.store.endChallenges(ctx, userID, svc.now()); err != nil { // mutant: claimed-challenges
-		return err
+		return first, err
 	}
 	if err := svc.invitations.Withdraw(ctx, uuid.NullUUID{}, userID, access.NoRole); err != nil { // mutant: claimed-invitations
+		return first, err
+	}
+	return first, svc.sessions.EndAll(ctx, userID, "email_verified") // mutant: claimed-sessions
+}
+
+// claimWithoutPassword is claim for a person who sets no new password now. If theirs is
+// removed, a mail says so.
+func (svc *Service) claimWithoutPassword(ctx context.Context, p person) error {
+	first, err := svc.claim(ctx, p.id)
+	if err != nil || !first {
 		return err
 	}
-	return svc.sessions.EndAll(ctx, userID, "email_verified") // mutant: claimed-sessions
+	now := svc.now()
+	return svc.mail.Notify(ctx, mail.Mail{To: p.email, Kind: mail.PasswordRemoved, Locale: p.locale, NotAfter: now.Add(disavowal), Data: mail.Data{
+		Name: p.name, At: now, Link: svc.options.LinkBase + "/account/forgot",
+	}})
 }
 
 // registration is what a person registers with.

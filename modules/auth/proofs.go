@@ -148,7 +148,7 @@ func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none http
 		return none, err
 	}
 	return none, svc.changeAccount(ctx, c, func(ctx context.Context) error {
-		if err := svc.claim(ctx, p.id); err != nil {
+		if _, err := svc.claim(ctx, p.id); err != nil {
 			return err
 		}
 		if err := svc.store.savePassword(ctx, p.id, hash, svc.now()); err != nil {
@@ -309,7 +309,7 @@ func (svc *Service) notify(ctx context.Context, p person, to string, kind mail.K
 	if !svc.mail.Configured() {
 		return nil
 	}
-	if kind != mail.EmailChanged {
+	if kind != mail.EmailChanged && kind != mail.OwnershipTransferred {
 		if ok, err := svc.limits.notice(ctx, p.canonical()); err != nil || !ok { // mutant: notice-limit
 			return err
 		}
@@ -318,14 +318,28 @@ func (svc *Service) notify(ctx context.Context, p person, to string, kind mail.K
 	if err != nil {
 		return err
 	}
+	reserved := "" // nobody reserves an address that they have not proved
+	if p.verified {
+		reserved = p.canonical() // nobody else can take it meanwhile
+	}
 	from := request.From(ctx)
 	data.Name, data.Client, data.Address = p.name, from.Client, from.Address
 	_, err = svc.ask(ctx, question{
 		id: id, purpose: forDisavowal, userID: uuid.NullUUID{UUID: p.id, Valid: true}, byLink: true,
-		email: p.canonical(), payload: undoing{Email: p.email, Verified: p.verified}, // nobody else can take it meanwhile
+		email: reserved, payload: undoing{Email: p.email, Verified: p.verified},
 		mail: mail.Mail{To: to, Kind: kind, Locale: p.locale, Data: data},
 	})
 	return err
+}
+
+// Notify tells a person what was done with their account, within the caller's transaction,
+// with a link to disavow it.
+func (svc *Service) Notify(ctx context.Context, userID uuid.UUID, kind mail.Kind, data mail.Data) error {
+	p, err := svc.store.find(ctx, userID)
+	if err != nil {
+		return err
+	}
+	return svc.notify(ctx, p, p.email, kind, data)
 }
 
 // disavow undoes a change that the person did not make, and later ones: it ends all
@@ -351,7 +365,7 @@ func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.
 			if undo.Verified {
 				verifiedAt = new(svc.now())
 			}
-			if err := svc.users.ChangeEmail(ctx, p.id, undo.Email, c.email, verifiedAt); err != nil {
+			if err := svc.users.ChangeEmail(ctx, p.id, undo.Email, field.Login(undo.Email).CanonicalEmail(), verifiedAt); err != nil {
 				return err
 			}
 		}

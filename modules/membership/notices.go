@@ -40,6 +40,19 @@ func (svc *Service) announce(ctx context.Context, kind mail.Kind, organizationID
 	return nil
 }
 
+// announceToFormerOwner tells the former owner, with a link for one whose account was used by
+// somebody else.
+func (svc *Service) announceToFormerOwner(ctx context.Context, organizationID, former uuid.UUID) error {
+	if !svc.mail.Configured() {
+		return nil
+	}
+	list, err := svc.store.recipients(ctx, organizationID, access.From(ctx).By(), []uuid.UUID{former})
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return svc.notify(ctx, former, mail.OwnershipTransferred, mail.Data{Organization: list[0].organization, Actor: list[0].actor, Role: access.Admin.String()})
+}
+
 func (s *store) recipients(ctx context.Context, organizationID uuid.UUID, actor uuid.NullUUID, ids []uuid.UUID) ([]recipient, error) {
 	rows, err := s.db.Conn(ctx).Raw(`SELECT u.email, COALESCE(u.locale, ''), p.name, o.name, COALESCE(a.name, '') FROM users u
 		JOIN user_profile p ON p.user_id = u.id

@@ -24,6 +24,10 @@ type Users interface {
 	Welcome(ctx context.Context, userID, organizationID uuid.UUID) error
 }
 
+// Notify tells a person what was done with their account, with a link to disavow it, within
+// the caller's transaction.
+type Notify func(ctx context.Context, userID uuid.UUID, kind mail.Kind, data mail.Data) error
+
 // Dependencies of a Service. All are required except Limits: nil limits nothing.
 type Dependencies struct {
 	DB     *database.DB
@@ -48,6 +52,7 @@ type Service struct {
 	store  *store
 
 	withdrawInvitations WithdrawInvitations
+	notify              Notify
 }
 
 // NewService returns the service. Call Connect before its first use.
@@ -59,8 +64,10 @@ func NewService(d Dependencies) *Service {
 // not make any more, within the caller's transaction. They keep a role, if any.
 type WithdrawInvitations func(ctx context.Context, organizationID uuid.NullUUID, userID uuid.UUID, kept access.Role) error
 
-// Connect sets the function of the service that depends on this one.
-func (svc *Service) Connect(withdraw WithdrawInvitations) { svc.withdrawInvitations = withdraw }
+// Connect sets the functions of the services that depend on this one.
+func (svc *Service) Connect(withdraw WithdrawInvitations, notify Notify) {
+	svc.withdrawInvitations, svc.notify = withdraw, notify
+}
 
 // AddOwner makes a person the first member and the owner of a new organization,
 // within the caller's transaction.
@@ -334,7 +341,7 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 		if err := svc.record(ctx, audit.OwnershipTransferred, organizationID, newOwnerID, map[string]string{"former_owner_user_id": former.String()}); err != nil {
 			return err
 		}
-		if err := svc.announce(ctx, mail.OwnershipTransferred, organizationID, access.Admin, former); err != nil {
+		if err := svc.announceToFormerOwner(ctx, organizationID, former); err != nil {
 			return err
 		}
 		return svc.announce(ctx, mail.OwnershipTransferred, organizationID, access.Owner, newOwnerID)

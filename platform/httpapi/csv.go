@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -90,6 +91,9 @@ func (in *input) decodeCSV(body []byte, target reflect.Value, bad *[]fault.Field
 	f := in.rows()
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	r.FieldsPerRecord = -1
+	if first, _, _ := bytes.Cut(body, []byte("\n")); bytes.Contains(first, []byte(";")) { // as spreadsheets write it where the comma is a decimal
+		r.Comma = ';'
+	}
 	header, err := r.Read()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -138,7 +142,9 @@ func (in *input) decodeCSV(body []byte, target reflect.Value, bad *[]fault.Field
 // columnsOf returns the members that a header line names. It returns false if it names one
 // that is unknown, names one twice, or omits a required one.
 func columnsOf(f inputField, header []string) (columns []inputField, ok bool) {
-	for _, name := range header {
+	for at, name := range header {
+		name = strings.ToLower(strings.TrimSpace(name))
+		header[at] = name
 		i := slices.IndexFunc(f.members, func(m inputField) bool { return m.name == name })
 		if i < 0 || slices.ContainsFunc(columns, func(m inputField) bool { return m.name == name }) {
 			return nil, false

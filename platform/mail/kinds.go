@@ -17,6 +17,7 @@ const (
 
 	// The notices tell a person what happened to their account. Their link undoes it.
 	PasswordChanged Kind = "password_changed" //nolint:gosec // a name
+	PasswordRemoved Kind = "password_removed" //nolint:gosec // a name
 	EmailChanged    Kind = "email_changed"
 	NewDevice       Kind = "new_device"
 
@@ -31,7 +32,7 @@ const (
 func Kinds() []Kind {
 	return []Kind{
 		Test, VerifyEmail, ConfirmEmail, ResetPassword, LogInCode, StepUpCode, ChangeEmail, AccountExists,
-		PasswordChanged, EmailChanged, NewDevice,
+		PasswordChanged, PasswordRemoved, EmailChanged, NewDevice,
 		Invitation, MemberAdded, MemberRemoved, RoleChanged, OwnershipTransferred,
 	}
 }
