@@ -22,6 +22,7 @@ DROP TRIGGER audit_events_append_only ON audit_events;
 -- A person is in many organizations: their rows are everywhere.
 SELECT create_reference_table('users');
 SELECT create_reference_table('user_profile');
+SELECT create_reference_table('user_terms');
 SELECT create_reference_table('user_login_password');
 SELECT create_reference_table('user_active_status');
 SELECT create_reference_table('user_suspensions');
@@ -37,6 +38,8 @@ SELECT create_distributed_table('organization_suspensions', 'organization_id', c
 SELECT create_distributed_table('organization_archives', 'organization_id', colocate_with => 'organizations');
 SELECT create_distributed_table('organization_members', 'organization_id', colocate_with => 'organizations');
 SELECT create_distributed_table('organization_admins', 'organization_id', colocate_with => 'organizations');
+SELECT create_distributed_table('organization_terms', 'organization_id', colocate_with => 'organizations');
+SELECT create_distributed_table('member_terms', 'organization_id', colocate_with => 'organizations');
 SELECT create_distributed_table('organization_owners', 'organization_id', colocate_with => 'organizations');
 SELECT create_distributed_table('organization_invitations', 'organization_id', colocate_with => 'organizations');
 SELECT create_distributed_table('invitation_links', 'organization_id', colocate_with => 'organizations');

@@ -197,7 +197,7 @@ func (s *service) eachOfFew(visit func(text string)) (visited int) {
 
 var (
 	wholeTable    = regexp.MustCompile(`^(SCAN |.*Seq Scan on )`)
-	wholeButSmall = regexp.MustCompile(`^SCAN (k|page|m|first|CONSTANT ROW|\d+-ROW VALUES CLAUSE|\(subquery-\d+\))$`)
+	wholeButSmall = regexp.MustCompile(`^SCAN (k|page|m|first|CONSTANT ROW|\d+-ROW VALUES CLAUSE|\(subquery-\d+\)|json_each VIRTUAL TABLE INDEX 1:)$`)
 	parameter     = regexp.MustCompile(`\$(\d+)`)
 )
 
@@ -281,6 +281,8 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 	get(3, "/organizations?include_archived=true&count=true")
 	get(2, ada.org(""))
 	get(2, ada.org("/members?limit=1000"))
+	get(2, ada.org("/members?q=crowd+example"))
+	get(3, "/users?q=a&limit=5&count=true")
 	get(2, ada.org("/admins?limit=1000"))
 	get(2, ada.org("/owner"))
 	get(2, ada.org("/permissions/"+ada.id))
@@ -289,7 +291,7 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 	get(2, ada.org("/audit-events?action=member.added&actor_user_id="+ada.id))
 	get(4, "/users/"+ada.id+"/audit-events?count=true")
 	one(7, "PATCH profile", func() answer { return ada.patch("/users/"+ada.id+"/profile", body("bio", "x")) })
-	one(9, "PATCH organization", func() answer { return ada.patch(ada.org(""), body("name", "x")) })
+	one(11, "PATCH organization", func() answer { return ada.patch(ada.org(""), body("name", "x")) })
 	post(9, ada.org("/members"), body("user_id", grace.id))
 	post(9, ada.org("/admins"), body("user_id", grace.id))
 	post(11, "/users/"+grace.id+"/suspend", because())

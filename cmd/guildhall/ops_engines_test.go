@@ -241,7 +241,7 @@ func TestKeysBeginWithTheTenant(t *testing.T) {
 	exceptions := []string{"organizations", "users", "sessions", "session_writes", "audit_chains", "audit_events", "idempotency_keys", "rate_limits", "challenges", "mail_outbox", "mail_suppressions", "schema_migrations"}
 	for table, first := range keys {
 		want := "user_id"
-		if strings.HasPrefix(table, "organization_") || table == "invitation_links" {
+		if strings.HasPrefix(table, "organization_") || table == "invitation_links" || table == "member_terms" {
 			want = "organization_id"
 		}
 		if first != want && !slices.Contains(exceptions, table) {

@@ -76,5 +76,12 @@ func migrations() []migrate.Migration {
 		migrate.Optional("202611252211_membership_admins_by_nobody", "202611252212_membership_admins_by_nobody_back",
 			"organization_admins", "granted_by", "users (id)",
 			"(SELECT w.user_id FROM organization_owners w WHERE w.organization_id = organization_admins.organization_id)"),
+		[]migrate.Migration{
+			// False: the terms are not stored yet, as of members whom the release before this one
+			// adds meanwhile. A worker stores them.
+			migrate.Added("202611290707_membership_searchable", "organization_members", "searchable", "boolean NOT NULL DEFAULT FALSE"),
+			migrate.One("202611290708_membership_not_searchable", "CREATE INDEX organization_members_not_searchable ON organization_members (user_id) WHERE NOT searchable",
+				"DROP INDEX organization_members_not_searchable"),
+		},
 	)
 }

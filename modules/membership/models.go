@@ -10,6 +10,7 @@ type member struct {
 	OrganizationID uuid.UUID `gorm:"primaryKey"`
 	UserID         uuid.UUID `gorm:"primaryKey"`
 	JoinedAt       time.Time
+	Searchable     bool // their terms are stored
 }
 
 func (member) TableName() string { return "organization_members" }

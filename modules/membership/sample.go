@@ -10,8 +10,8 @@ const (
 )
 
 func sampleMembers(s seed.Size) []seed.Rows {
-	return []seed.Rows{{Columns: []string{"organization_id", "user_id", "joined_at"}, Count: s.Members, Row: func(i int64) []any {
-		return []any{seed.OrganizationID(s.OrganizationOf(i)), seed.UserID(s.PersonOf(i)), seed.Membership.At(i)}
+	return []seed.Rows{{Columns: []string{"organization_id", "user_id", "joined_at", "searchable"}, Count: s.Members, Row: func(i int64) []any {
+		return []any{seed.OrganizationID(s.OrganizationOf(i)), seed.UserID(s.PersonOf(i)), seed.Membership.At(i), true}
 	}}}
 }
 

@@ -349,8 +349,15 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 	return transferView{Message: "Ownership transferred.", OrganizationID: organizationID, OwnerUserID: newOwnerID}, err
 }
 
-// listMembers lists all members.
-func (svc *Service) listMembers(ctx context.Context, in listInput) (httpapi.Page[memberView], error) {
+// listMembers lists all members, or those who match a search.
+func (svc *Service) listMembers(ctx context.Context, in listMembersInput) (httpapi.Page[memberView], error) {
+	if in.Search != nil {
+		w, err := in.KeyedWindow()
+		if err != nil {
+			return httpapi.Page[memberView]{}, err
+		}
+		return svc.store.search(ctx, in.OrganizationID, *in.Search, w, svc.now())
+	}
 	w, err := in.Window()
 	if err != nil {
 		return httpapi.Page[memberView]{}, err

@@ -9,13 +9,16 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/database"
+	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 type store struct {
 	db                                         *database.DB
 	membersSQL, adminsSQL, ownerSQL, memberSQL string
+	foundSQL                                   string
 }
 
 // named is a person that a request names.
@@ -39,10 +42,14 @@ func (s *store) named(ctx context.Context, in addInput) (n named, err error) {
 	return n, nil
 }
 
+// membersTerms is the table of terms by which members are found. The service of users stores
+// them.
+var membersTerms = search.Table{Name: "member_terms", Of: "user_id", Tenant: "organization_id"}
+
 // add adds a member. The caller must have locked the organization and checked that the
-// person is not a member yet.
+// person is not a member yet, and then call Users.Welcome.
 func (s *store) add(ctx context.Context, organizationID, userID uuid.UUID, now time.Time) error {
-	err := s.db.Queue(ctx, "INSERT INTO organization_members (organization_id, user_id, joined_at) VALUES (?, ?, ?)", organizationID, userID, now)
+	err := s.db.Queue(ctx, "INSERT INTO organization_members (organization_id, user_id, joined_at, searchable) VALUES (?, ?, ?, TRUE)", organizationID, userID, now)
 	if err != nil {
 		return fmt.Errorf("add member: %w", err)
 	}
@@ -126,6 +133,9 @@ func newStore(db *database.DB) *store {
 		db: db,
 		membersSQL: "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m
 CROSS JOIN (SELECT ` + now + ` AS now) k` + memberJoins + ` ORDER BY m.user_id`,
+		foundSQL: "SELECT " + memberColumns + `, page.term FROM (` + membersTerms.Page() + `) page
+CROSS JOIN (SELECT ` + now + ` AS now) k
+JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY page.term, m.user_id`,
 		adminsSQL: "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page
 CROSS JOIN (SELECT ` + now + ` AS now) k
 JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY m.user_id`,
@@ -137,9 +147,12 @@ JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_
 	}
 }
 
-func scanMember(scan func(...any) error) (v memberView, err error) {
+func scanMember(scan func(...any) error) (v memberView, err error) { return scanMemberAnd(scan) }
+
+// scanMemberAnd also scans the columns after those of a member.
+func scanMemberAnd(scan func(...any) error, last ...any) (v memberView, err error) {
 	var bits access.Bits
-	err = scan(&v.ID, &v.Email, &v.Name, &v.AvatarURL, &v.JoinedAt, &bits)
+	err = scan(append([]any{&v.ID, &v.Email, &v.Name, &v.AvatarURL, &v.JoinedAt, &bits}, last...)...)
 	s := bits.Standing()
 	v.JoinedAt, v.Role, v.Standing = v.JoinedAt.UTC(), s.Role, lifecycle.OfMember(s)
 	return v, err
@@ -158,6 +171,37 @@ func (s *store) list(ctx context.Context, query, table string, organizationID uu
 	page = httpapi.NewPage(found, w, func(v memberView) uuid.UUID { return v.ID })
 	if w.Count {
 		page.Total, err = s.db.Count(ctx, "SELECT COUNT(*) FROM "+table+" WHERE organization_id = ?", organizationID)
+	}
+	return page, err
+}
+
+// found is a member and the term by which a search found them.
+type found struct {
+	memberView
+	term string
+}
+
+// search reads one page of the members who match.
+func (s *store) search(ctx context.Context, organizationID uuid.UUID, q search.Query, w httpapi.Window, now time.Time) (page httpapi.Page[memberView], err error) {
+	in := []any{organizationID}
+	rows, err := s.db.Rows(ctx, s.foundSQL, append(append(in, q.Args(w.Key, w.After)...), w.Limit+1, w.Offset, now)...)
+	if err != nil {
+		return page, fmt.Errorf("search members: %w", err)
+	}
+	members, err := database.Collect(rows, func(scan func(...any) error) (f found, err error) {
+		f.memberView, err = scanMemberAnd(scan, &f.term)
+		return f, err
+	})
+	if err != nil {
+		return page, fmt.Errorf("search members: %w", err)
+	}
+	keyed := httpapi.NewKeyedPage(members, w, func(f found) field.Cursor { return field.Cursor{Key: f.term, ID: f.ID} })
+	page = httpapi.Page[memberView]{Items: make([]memberView, len(keyed.Items)), Next: keyed.Next}
+	for i, f := range keyed.Items {
+		page.Items[i] = f.memberView
+	}
+	if w.Count {
+		page.Total, err = s.db.Count(ctx, membersTerms.Count(), append(in, q.Args("", uuid.Nil)...)...)
 	}
 	return page, err
 }

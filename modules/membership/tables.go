@@ -8,10 +8,10 @@ import (
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "organization_members", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
+		Name: "organization_members", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added("searchable"), Tenants: schema.Isolated(),
 		Archive: schema.Exported(schema.Line{Type: "member", Key: "user_id", Columns: []column.Column{
 			column.Person("user_id"), column.Past("joined_at"),
-		}}),
+		}}).Omitting("searchable"), // a worker stores the terms
 		Retention: schema.Kept("until the person leaves or is removed"),
 		Sample:    schema.Sampled(sampleMembers),
 		Invariants: schema.Require(schema.Invariant{

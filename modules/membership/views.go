@@ -9,6 +9,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 type memberView struct {
@@ -63,6 +64,11 @@ type memberPath struct {
 type listInput struct {
 	organizationPath
 	httpapi.PageInput
+}
+
+type listMembersInput struct {
+	listInput
+	Search *search.Query `query:"q"`
 }
 
 type addInput struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"guildhall/platform/access"
+	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
 )
 
@@ -12,7 +13,11 @@ import (
 type handlers struct{ *Service }
 
 func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[membershipView], error) {
-	w, err := in.Window()
+	window := in.Window
+	if in.Search != nil {
+		window = in.KeyedWindow
+	}
+	w, err := window()
 	if err != nil {
 		return httpapi.Page[membershipView]{}, err
 	}
@@ -20,6 +25,12 @@ func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[membersh
 	if in.Scope != nil && !caller.PlatformAdmin {
 		return httpapi.Page[membershipView]{}, access.ErrPlatformAdminRequired
 	}
+	if in.Search != nil && in.Scope == nil {
+		return httpapi.Page[membershipView]{}, httpapi.Invalid("query.q", fault.NeedsScopeAll)
+	}
 	archived := in.IncludeArchived != nil && *in.IncludeArchived
+	if in.Search != nil {
+		return h.store.search(ctx, caller.UserID, *in.Search, archived, w, h.now())
+	}
 	return h.store.list(ctx, caller.UserID, in.Scope != nil, archived, w, h.now())
 }

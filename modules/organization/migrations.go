@@ -111,6 +111,19 @@ func migrations() []migrate.Migration {
 			"organization_archives", "archived_by", "users (id)", ofOwner("organization_archives")),
 		[]migrate.Migration{
 			migrate.ListedBy("202611290203_organization_suspensions_history", "organization_suspensions", "organization_id"),
+			// NULL: not stored yet. A worker stores the terms of the existing organizations, and of
+			// those that the release before this one writes meanwhile.
+			migrate.Added("202611290709_organization_terms_at", "organizations", "terms_at", "timestamptz"),
+			migrate.One("202611290710_organization_without_terms", "CREATE INDEX organizations_without_terms ON organizations (id) WHERE "+withoutTerms, "DROP INDEX organizations_without_terms"),
+			organizationsTerms.Created("202611290711_organization_terms", "FOREIGN KEY (organization_id) REFERENCES organizations (id)"),
+			organizationsTerms.Indexed("202611290712_organization_terms_found"),
+			{
+				ID: "202611290713_organization_terms_row_security",
+				Up: func(driver database.Driver) []string {
+					return database.TenantPolicy(driver, "organization_terms", "organization_id = "+database.TenantOrganization)
+				},
+				Down: func(driver database.Driver) []string { return database.DropTenantPolicy(driver, "organization_terms") },
+			},
 		},
 	)
 }

@@ -11,6 +11,7 @@ type organization struct {
 	Name      string
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	TermsAt   *time.Time // the UpdatedAt whose terms are stored
 }
 
 func (organization) TableName() string { return "organizations" }

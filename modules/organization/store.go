@@ -10,18 +10,24 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 type store struct {
 	db                                   *database.DB
 	lifecycle                            *lifecycle.Store
+	terms                                *search.Store
 	findSQL, mineSQL, allSQL, choicesSQL string
+	foundSQL, countFoundSQL              string
 }
 
 func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now time.Time) error {
-	err := s.db.Queue(ctx, "INSERT INTO organizations (id, name, created_at, updated_at) VALUES (?, ?, ?, ?)", id, name, now, now)
+	err := s.db.Queue(ctx, "INSERT INTO organizations (id, name, created_at, updated_at, terms_at) VALUES (?, ?, ?, ?, ?)", id, name, now, now, now)
 	if err != nil {
 		return fmt.Errorf("create organization: %w", err)
+	}
+	if err := s.terms.Insert(ctx, id, search.TermsOfName(name)); err != nil {
+		return err
 	}
 	return s.lifecycle.Activate(ctx, lifecycle.Of(id), uuid.NullUUID{UUID: by, Valid: true}, now)
 }
@@ -32,11 +38,11 @@ func (s *store) rename(ctx context.Context, id uuid.UUID, name string, now time.
 		return "", fmt.Errorf("find organization: %w", err)
 	}
 	err = s.db.Conn(ctx).Model(&organization{}).Where("id = ?", id).
-		Updates(map[string]any{"name": name, "updated_at": now}).Error
+		Updates(map[string]any{"name": name, "updated_at": now, "terms_at": now}).Error
 	if err != nil {
 		return "", fmt.Errorf("rename organization: %w", err)
 	}
-	return former, nil
+	return former, s.terms.Replace(ctx, id, search.TermsOfName(name))
 }
 
 type ownedOrganization struct {

@@ -10,12 +10,18 @@ const asHistory = "forever, as the history of the organization's standing"
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "organizations", Owner: schema.OfOrganization("id"), Standing: schema.Added(), Tenants: schema.Isolated(),
+		Name: "organizations", Owner: schema.OfOrganization("id"), Standing: schema.Added("terms_at"), Tenants: schema.Isolated(),
 		Archive: schema.Exported(schema.Line{Type: "organization", Columns: []column.Column{
 			column.Written("name", 1, 255), column.Past("created_at"), column.Past("updated_at"),
-		}}),
+		}}).Omitting("terms_at"), // a worker stores the terms
 		Retention:  schema.Kept("forever: an organization is archived, never deleted"),
 		Sample:     schema.Sampled(sampleOrganizations),
+		Invariants: schema.Require(termsInvariant()),
+	}, {
+		Name: "organization_terms", Owner: schema.OfOrganization("organization_id"), Standing: schema.Unread(), Tenants: schema.Isolated(),
+		Archive:    schema.NotExported("it follows from the name in the archive"),
+		Retention:  schema.Kept("until the name changes"),
+		Sample:     schema.Sampled(sampleTerms),
 		Invariants: schema.ByConstraints(),
 	}, {
 		// Only one span is open at a time, so an INSERT without an UPDATE is for a new

@@ -14,6 +14,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 // The columns of an organizationView and the joins that they need. They use o
@@ -35,8 +36,11 @@ LEFT JOIN organization_archives sx ON sx.organization_id = o.id AND ` + access.O
 func newStore(db *database.DB) *store {
 	id, now, flag := db.Param("uuid"), db.Param("timestamptz"), db.Param("int")
 	build := func(query string) string { return fmt.Sprintf(query, id, now, flag) }
+	matching := organizationsTerms.Matching() + `
+				AND (%[3]s = 1 OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = t.organization_id AND ` + access.OpenArchive("a") + `))`
 	return &store{
-		db: db,
+		db:    db,
+		terms: search.NewStore(db, organizationsTerms),
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "organization_active_status", Suspensions: "organization_suspensions", Archives: "organization_archives",
 			Key: []string{"organization_id"}, ByPlatform: true,
@@ -61,6 +65,13 @@ func newStore(db *database.DB) *store {
 			JOIN organizations o ON o.id = page.id
 			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + access.RoleJoins + viewJoins + `
 			ORDER BY o.id`),
+		foundSQL: build("SELECT page.term, " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
+			FROM (` + matching + ` ORDER BY t.term, t.organization_id LIMIT ? OFFSET ?) page
+			CROSS JOIN (SELECT %[1]s AS user_id, %[2]s AS now) k
+			JOIN organizations o ON o.id = page.organization_id
+			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + access.RoleJoins + viewJoins + `
+			ORDER BY page.term, o.id`),
+		countFoundSQL: build("SELECT COUNT(*) FROM (" + matching + ") found"),
 		choicesSQL: build("SELECT " + access.RoleColumn + `, m.joined_at, o.id, o.name, (CASE WHEN ms.id IS NOT NULL THEN '` +
 			access.ErrMembershipSuspended.Code + `' WHEN ma.id IS NULL THEN '` + access.ErrMembershipInactive.Code + `' WHEN os.id IS NOT NULL THEN '` +
 			access.ErrOrganizationSuspended.Code + `' ELSE '` + string(goodChoice) + `' END)
@@ -139,7 +150,7 @@ func (s *store) list(ctx context.Context, userID uuid.UUID, all, archived bool, 
 	if err != nil {
 		return page, fmt.Errorf("list organizations: %w", err)
 	}
-	found, err := database.Collect(rows, scanMembership)
+	found, err := database.Collect(rows, func(scan func(...any) error) (membershipView, error) { return scanMembership(scan) })
 	if err != nil {
 		return page, fmt.Errorf("list organizations: %w", err)
 	}
@@ -150,10 +161,37 @@ func (s *store) list(ctx context.Context, userID uuid.UUID, all, archived bool, 
 	return page, err
 }
 
-func scanMembership(scan func(...any) error) (v membershipView, err error) {
+// search reads one page of all organizations that match.
+func (s *store) search(ctx context.Context, userID uuid.UUID, q search.Query, archived bool, w httpapi.Window, now time.Time) (page httpapi.Page[membershipView], err error) {
+	includeArchived := 0
+	if archived {
+		includeArchived = 1
+	}
+	rows, err := s.db.Rows(ctx, s.foundSQL, append(q.Args(w.Key, w.After), includeArchived, w.Limit+1, w.Offset, userID, now)...)
+	if err != nil {
+		return page, fmt.Errorf("search organizations: %w", err)
+	}
+	found, err := database.Collect(rows, func(scan func(...any) error) (v membershipView, err error) {
+		var term string
+		v, err = scanMembership(scan, &term)
+		v.term = term
+		return v, err
+	})
+	if err != nil {
+		return page, fmt.Errorf("search organizations: %w", err)
+	}
+	page = httpapi.NewKeyedPage(found, w, func(v membershipView) field.Cursor { return field.Cursor{Key: v.term, ID: v.ID} })
+	if w.Count {
+		page.Total, err = s.db.Count(ctx, s.countFoundSQL, append(q.Args("", uuid.Nil), includeArchived)...)
+	}
+	return page, err
+}
+
+// scanMembership also scans the columns before those of a membership.
+func scanMembership(scan func(...any) error, first ...any) (v membershipView, err error) {
 	var role access.Role
 	var joined sql.NullTime
-	v.organizationView, err = scanView(scan, &role, &joined)
+	v.organizationView, err = scanView(scan, append(first, &role, &joined)...)
 	v.Role = role.OrNil()
 	if joined.Valid {
 		v.JoinedAt = new(joined.Time.UTC())

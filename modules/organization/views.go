@@ -9,6 +9,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 type organizationView struct {
@@ -39,6 +40,8 @@ type organizationSuspensionView struct {
 type membershipView struct {
 	organizationView
 	JoinedAt *time.Time `json:"joined_at"`
+
+	term string // by which a search found it
 }
 
 type choiceView struct {
@@ -94,6 +97,7 @@ type unarchiveInput struct {
 
 type listInput struct {
 	httpapi.PageInput
-	IncludeArchived *bool      `query:"include_archived" description:"Whether to include archived organizations that the caller owns."`
-	Scope           *field.All `query:"scope" description:"All organizations; only for platform administrators."`
+	Search          *search.Query `query:"q"`
+	IncludeArchived *bool         `query:"include_archived" description:"Whether to include archived organizations that the caller owns."`
+	Scope           *field.All    `query:"scope" description:"All organizations; only for platform administrators."`
 }

@@ -52,7 +52,7 @@ func (c CommandLine) All(ctx context.Context, organizationID uuid.NullUUID) iter
 		if err != nil {
 			return httpapi.Page[listedUserView]{}, err
 		}
-		return c.svc.list(ctx, w, !organizationID.Valid, nil)
+		return c.svc.list(ctx, w, !organizationID.Valid, nil, nil)
 	})
 	return func(yield func(View, error) bool) {
 		for v, err := range listed {

@@ -19,11 +19,18 @@ func (h handlers) getMe(ctx context.Context, _ struct{}, r *self) (meView, error
 }
 
 func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[listedUserView], error) {
-	w, err := in.Window()
+	window := in.Window
+	if in.Search != nil {
+		window = in.KeyedWindow
+		if len(in.IDs) > 0 {
+			return httpapi.Page[listedUserView]{}, httpapi.Invalid("query.q", fault.IDsAndSearch)
+		}
+	}
+	w, err := window()
 	if err != nil {
 		return httpapi.Page[listedUserView]{}, err
 	}
-	return h.Service.list(ctx, w, in.Scope != nil, in.IDs)
+	return h.Service.list(ctx, w, in.Scope != nil, in.IDs, in.Search)
 }
 
 func (h handlers) create(ctx context.Context, in createInput) (created httpapi.Created[userView], err error) {

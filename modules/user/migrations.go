@@ -123,6 +123,22 @@ func migrations() []migrate.Migration {
 			},
 			migrate.Added("202611290600_user_email_verified", "users", "email_verified_at", "timestamptz"),
 			migrate.Added("202611290601_user_locale", "users", "locale", "text"),
+			// NULL: not stored yet. A worker stores the terms of the existing accounts, and of
+			// those that the release before this one writes meanwhile.
+			migrate.Added("202611290700_user_terms_at", "users", "terms_at", "timestamptz"),
+			migrate.One("202611290701_user_without_terms", "CREATE INDEX users_without_terms ON users (id) WHERE "+withoutTerms, "DROP INDEX users_without_terms"),
+			everybodysTerms.Created("202611290702_user_terms", "FOREIGN KEY (user_id) REFERENCES users (id)"),
+			everybodysTerms.Indexed("202611290703_user_terms_found"),
+			membersTerms.Created("202611290704_user_member_terms",
+				"FOREIGN KEY (organization_id, user_id) REFERENCES organization_members (organization_id, user_id) ON DELETE CASCADE"),
+			membersTerms.Indexed("202611290705_user_member_terms_found"),
+			{
+				ID: "202611290706_user_member_terms_row_security",
+				Up: func(driver database.Driver) []string {
+					return database.TenantPolicy(driver, "member_terms", "organization_id = "+database.TenantOrganization)
+				},
+				Down: func(driver database.Driver) []string { return database.DropTenantPolicy(driver, "member_terms") },
+			},
 		},
 	)
 }

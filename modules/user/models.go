@@ -15,6 +15,7 @@ type user struct {
 
 	EmailVerifiedAt *time.Time // when the person proved that the address is theirs
 	Locale          *string    // the language of mails to them
+	TermsAt         *time.Time // the UpdatedAt whose terms are stored
 }
 
 func (user) TableName() string { return "users" }

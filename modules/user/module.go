@@ -15,8 +15,9 @@ import (
 type Module struct{ handlers }
 
 var (
-	_ module.Module  = (*Module)(nil)
-	_ module.Checker = (*Module)(nil)
+	_ module.Module      = (*Module)(nil)
+	_ module.Checker     = (*Module)(nil)
+	_ module.WithWorkers = (*Module)(nil)
 )
 
 // NewModule returns the module that serves the service.

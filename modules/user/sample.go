@@ -3,6 +3,7 @@ package user
 import (
 	"fmt"
 
+	"guildhall/platform/search"
 	"guildhall/platform/seed"
 )
 
@@ -13,8 +14,8 @@ const (
 )
 
 func sampleUsers(s seed.Size) []seed.Rows {
-	return []seed.Rows{{Columns: []string{"id", "email", "email_canonical", "created_at", "updated_at"}, Count: s.Users, Row: func(i int64) []any {
-		return []any{seed.UserID(i), seed.Email(i), seed.Email(i), seed.User.At(i), seed.User.At(i)}
+	return []seed.Rows{{Columns: []string{"id", "email", "email_canonical", "created_at", "updated_at", "terms_at"}, Count: s.Users, Row: func(i int64) []any {
+		return []any{seed.UserID(i), seed.Email(i), seed.Email(i), seed.User.At(i), seed.User.At(i), seed.User.At(i)}
 	}}}
 }
 
@@ -42,4 +43,38 @@ func sampleStandings(s seed.Size) []seed.Rows {
 			return []any{sampleMemberStanding.ID(i), seed.UserID(s.PersonOf(i)), seed.OrganizationID(organization), seed.Membership.At(i), seed.UserID(owner)}
 		}},
 	}
+}
+
+// sampleTermsEach is the maximum number of terms of a person in the sample data.
+const sampleTermsEach = 6
+
+func sampleTerm(person, i int64) (term string, has bool) {
+	terms := search.TermsOfPerson(seed.PersonName(person), seed.Email(person))
+	if n := i % sampleTermsEach; n < int64(len(terms)) {
+		return terms[n], true
+	}
+	return "", false
+}
+
+func sampleTerms(s seed.Size) []seed.Rows {
+	return []seed.Rows{{Columns: []string{"user_id", "term"}, Count: s.Users * sampleTermsEach, Row: func(i int64) []any {
+		person := i / sampleTermsEach
+		term, has := sampleTerm(person, i)
+		if !has {
+			return nil
+		}
+		return []any{seed.UserID(person), term}
+	}}}
+}
+
+func sampleMemberTerms(s seed.Size) []seed.Rows {
+	return []seed.Rows{{Columns: []string{"organization_id", "user_id", "term"}, Count: s.Members * sampleTermsEach, Row: func(i int64) []any {
+		member := i / sampleTermsEach
+		person := s.PersonOf(member)
+		term, has := sampleTerm(person, i)
+		if !has {
+			return nil
+		}
+		return []any{seed.OrganizationID(s.OrganizationOf(member)), seed.UserID(person), term}
+	}}}
 }

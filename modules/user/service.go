@@ -15,6 +15,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/password"
+	"guildhall/platform/search"
 )
 
 // Sessions ends sessions.
@@ -159,8 +160,8 @@ func (svc *Service) checkVersion(ctx context.Context, id uuid.UUID) error {
 
 // list returns a page of the members of the active organization, or of all accounts. Only
 // platform administrators may list all accounts (operator_required). With ids it returns
-// only these people, and former members too.
-func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []uuid.UUID) (page httpapi.Page[listedUserView], err error) {
+// only these people, and former members too; with q, those who match.
+func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []uuid.UUID, q *search.Query) (page httpapi.Page[listedUserView], err error) {
 	caller := access.From(ctx)
 	if all && !caller.PlatformAdmin {
 		return page, access.ErrPlatformAdminRequired
@@ -176,6 +177,8 @@ func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []
 	switch {
 	case len(ids) > 0:
 		return svc.store.listNamed(ctx, organizationID, all, ids, w, svc.now())
+	case q != nil:
+		return svc.store.search(ctx, organizationID, all, *q, w, svc.now())
 	case all:
 		return svc.store.listAll(ctx, organizationID, w, svc.now())
 	default:

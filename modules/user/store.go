@@ -6,21 +6,27 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"guildhall/platform/database"
 	"guildhall/platform/field"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 type store struct {
 	db                                  *database.DB
 	lifecycle                           *lifecycle.Store
 	findSQL, allSQL, pagedSQL, namedSQL string
+
+	terms                        *search.Store
+	foundSQL, foundAllSQL        string
+	memberTermsSQL, copyTermsSQL string
 }
 
 func (s *store) create(ctx context.Context, email, canonical, name string, locale *field.Locale, now time.Time) (uuid.UUID, error) {
 	id := uuid.Must(uuid.NewV7())
-	_, err := s.db.Exec(ctx, "INSERT INTO users (id, email, email_canonical, locale, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)", id, email, canonical, (*string)(locale), now, now)
+	_, err := s.db.Exec(ctx, "INSERT INTO users (id, email, email_canonical, locale, created_at, updated_at, terms_at) VALUES (?, ?, ?, ?, ?, ?, ?)", id, email, canonical, (*string)(locale), now, now, now)
 	if database.IsDuplicate(err) {
 		return uuid.Nil, errEmailTaken
 	}
@@ -29,6 +35,9 @@ func (s *store) create(ctx context.Context, email, canonical, name string, local
 	}
 	if err := s.db.Queue(ctx, "INSERT INTO user_profile (user_id, name) VALUES (?, ?)", id, name); err != nil {
 		return uuid.Nil, fmt.Errorf("create profile: %w", err)
+	}
+	if err := s.terms.Insert(ctx, id, search.TermsOfPerson(name, email)); err != nil {
+		return uuid.Nil, err
 	}
 	return id, s.lifecycle.Activate(ctx, subject{userID: id}.key(), uuid.NullUUID{}, now)
 }
@@ -41,6 +50,9 @@ func (s *store) welcome(ctx context.Context, userID, organizationID uuid.UUID, n
 		uuid.Must(uuid.NewV7()), now, userID, organizationID)
 	if err != nil {
 		return fmt.Errorf("welcome user: %w", err)
+	}
+	if err := s.db.Queue(ctx, s.copyTermsSQL, organizationID, userID); err != nil {
+		return fmt.Errorf("store terms of a member: %w", err)
 	}
 	return nil
 }
@@ -60,12 +72,20 @@ func (s *store) organizationsOf(ctx context.Context, userID uuid.UUID) ([]uuid.U
 }
 
 func (s *store) updateProfile(ctx context.Context, id uuid.UUID, changes map[string]any, now time.Time) error {
-	account, rest := map[string]any{"updated_at": now}, map[string]any{}
+	account, rest := map[string]any{"updated_at": now, "terms_at": gorm.Expr(sameTerms, now)}, map[string]any{}
 	for column, value := range changes {
 		if column == "locale" {
 			account[column] = value
 		} else {
 			rest[column] = value
+		}
+	}
+	name, renames := rest["name"].(string)
+	var email string
+	if renames {
+		var err error
+		if email, _, err = s.lockNamed(ctx, id); err != nil {
+			return err
 		}
 	}
 	if len(rest) > 0 {
@@ -76,12 +96,15 @@ func (s *store) updateProfile(ctx context.Context, id uuid.UUID, changes map[str
 	if err := s.db.Conn(ctx).Model(&user{}).Where("id = ?", id).Updates(account).Error; err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
-	return nil
+	if !renames {
+		return nil
+	}
+	return s.replaceTerms(ctx, id, name, email)
 }
 
 // verify marks the address of an account as proved. It returns false if it was already.
 func (s *store) verify(ctx context.Context, id uuid.UUID, now time.Time) (bool, error) {
-	n, err := s.db.Exec(ctx, "UPDATE users SET email_verified_at = ?, updated_at = ? WHERE id = ? AND email_verified_at IS NULL", now, now, id)
+	n, err := s.db.Exec(ctx, "UPDATE users SET email_verified_at = ?, updated_at = ?, terms_at = "+sameTerms+" WHERE id = ? AND email_verified_at IS NULL", now, now, now, id)
 	if err != nil {
 		return false, fmt.Errorf("verify an address: %w", err)
 	}
@@ -91,12 +114,16 @@ func (s *store) verify(ctx context.Context, id uuid.UUID, now time.Time) (bool, 
 // changeEmail replaces the address of an account. verifiedAt is when the person proved the
 // new one.
 func (s *store) changeEmail(ctx context.Context, id uuid.UUID, email, canonical string, verifiedAt *time.Time, now time.Time) error {
-	_, err := s.db.Exec(ctx, "UPDATE users SET email = ?, email_canonical = ?, email_verified_at = ?, updated_at = ? WHERE id = ?", email, canonical, verifiedAt, now, id)
+	_, name, err := s.lockNamed(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.Exec(ctx, "UPDATE users SET email = ?, email_canonical = ?, email_verified_at = ?, updated_at = ? WHERE id = ?", email, canonical, verifiedAt, now, id)
 	if database.IsDuplicate(err) {
 		return errEmailTaken
 	}
 	if err != nil {
 		return fmt.Errorf("change an address: %w", err)
 	}
-	return nil
+	return s.replaceTerms(ctx, id, name, email)
 }

@@ -6,14 +6,17 @@ import (
 	"guildhall/platform/schema/column"
 )
 
+const fromNames = "it follows from the names and addresses in the archive"
+
 const asHistory = "forever, as the history of the person's standing"
 
 // Tables implements module.Module.
 func (*Module) Tables() []schema.Table {
 	return []schema.Table{{
-		Name: "users", Owner: schema.OfPerson("id"), Standing: schema.Added(), Tenants: schema.Shared("an account is a person's, in all organizations"),
-		// Another server has to prove the addresses itself: an archive proves nothing.
-		Archive:   schema.ExportedIn("person", "id", "email", "email_canonical", "created_at", "updated_at").Omitting("email_verified_at", "locale"),
+		Name: "users", Owner: schema.OfPerson("id"), Standing: schema.Added("terms_at"), Tenants: schema.Shared("an account is a person's, in all organizations"),
+		// Another server has to prove the addresses itself: an archive proves nothing. Its
+		// worker stores the terms.
+		Archive:   schema.ExportedIn("person", "id", "email", "email_canonical", "created_at", "updated_at").Omitting("email_verified_at", "locale", "terms_at"),
 		Retention: schema.Kept("forever: an account is archived, never deleted"),
 		Sample:    schema.Sampled(sampleUsers),
 		Invariants: schema.Require(schema.Invariant{
@@ -25,13 +28,25 @@ func (*Module) Tables() []schema.Table {
 			Breaks: func(row []string) bool { return field.Email(row[1]).Canonical() != row[2] }, // only Go can compute the form
 			Remedy: "users.email was changed by hand: find out the person's address from a backup or the audit log, " +
 				"and set both columns, email_canonical in lower case",
-		}),
+		}, termsInvariant()),
 	}, {
 		Name: "user_profile", Owner: schema.OfPerson("user_id"), Standing: schema.Added(),
 		Tenants:    schema.Shared("a person has one for all organizations; lists of members read it through their memberships"),
 		Archive:    schema.ExportedIn("person", "user_id", "name", "bio", "avatar_url"),
 		Retention:  schema.Kept("as long as the account"),
 		Sample:     schema.Sampled(sampleProfiles),
+		Invariants: schema.ByConstraints(),
+	}, {
+		Name: "user_terms", Owner: schema.OfPerson("user_id"), Standing: schema.Unread(), Tenants: schema.Shared("only platform administrators search all people"),
+		Archive:    schema.NotExported(fromNames),
+		Retention:  schema.Kept("until the person's name or address changes"),
+		Sample:     schema.Sampled(sampleTerms),
+		Invariants: schema.ByConstraints(),
+	}, {
+		Name: "member_terms", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Unread(), Tenants: schema.Isolated(),
+		Archive:    schema.NotExported(fromNames),
+		Retention:  schema.Kept("until the person leaves or is removed, or their name or address changes"),
+		Sample:     schema.Sampled(sampleMemberTerms),
 		Invariants: schema.ByConstraints(),
 	}, {
 		Name: "user_active_status", Owner: schema.OfBoth("organization_id", "user_id"), Standing: schema.Added(), Tenants: schema.Isolated(),
@@ -71,7 +86,7 @@ func (*Module) Tables() []schema.Table {
 
 // Invariants implements module.Checker.
 func (*Module) Invariants() []schema.Invariant {
-	return []schema.Invariant{{
+	return []schema.Invariant{memberTermsInvariant(), {
 		Name:   "I5 an account has a profile",
 		Query:  `SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_profile p WHERE p.user_id = u.id)`,
 		Remedy: "create one by hand, and inform the person: INSERT INTO user_profile (user_id, name) VALUES ('…', '…')",

@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 // verified selects whether u has proved its address.
@@ -40,6 +42,16 @@ FROM (SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ? OFFSET ?) page
 CROSS JOIN (SELECT %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = page.id
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
+	// memberFound and everybodyFound are the pages of a search.
+	memberFound = `
+FROM (` + membersTerms.Page() + `) m
+CROSS JOIN (SELECT %[2]s AS now) k
+JOIN users u ON u.id = m.user_id`
+	everybodyFound = `
+FROM (` + everybodysTerms.Page() + `) page
+CROSS JOIN (SELECT %[1]s AS organization_id, %[2]s AS now) k
+JOIN users u ON u.id = page.user_id
+LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
 	// namedPage selects people by their ids: those who are or were members, those who acted
 	// in the organization, or with the flag everybody. A standing stays when a member leaves.
 	namedPage = `
@@ -61,8 +73,18 @@ func newStore(db *database.DB) *store {
 	build := func(columns, from string) string {
 		return fmt.Sprintf("SELECT "+columns+from+viewJoins, db.Param("uuid"), db.Param("timestamptz"), db.Param("int"))
 	}
+	// A member may just be removed: the lock waits for that, and then leaves them out.
+	lockMember := ""
+	if db.ForUpdate() != "" {
+		lockMember = " FOR KEY SHARE"
+	}
 	return &store{
-		db: db,
+		db:             db,
+		terms:          search.NewStore(db, everybodysTerms),
+		memberTermsSQL: copyTerms + "(SELECT organization_id, user_id FROM organization_members WHERE user_id = ?" + lockMember + ") m JOIN user_terms t ON t.user_id = m.user_id",
+		copyTermsSQL:   copyTerms + "(SELECT " + db.Param("uuid") + " AS organization_id, " + db.Param("uuid") + " AS user_id) m JOIN user_terms t ON t.user_id = m.user_id",
+		foundSQL:       build("m.term, "+viewColumns, memberFound) + "\nORDER BY m.term, u.id",
+		foundAllSQL:    build("page.term, "+viewColumns, everybodyFound) + "\nORDER BY page.term, u.id",
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "user_active_status", Suspensions: "user_suspensions", Archives: "user_archives", Key: []string{"user_id", "organization_id"},
 			SharesReasons: true, AlreadySuspended: errAlreadySuspended, NotSuspended: errNotSuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
@@ -161,6 +183,23 @@ func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi
 	return page, err
 }
 
+// search returns the members who match, or all accounts that do.
+func (s *store) search(ctx context.Context, organizationID uuid.NullUUID, all bool, q search.Query, w httpapi.Window, now time.Time) (page httpapi.Page[listedUserView], err error) {
+	table, query, in, args := membersTerms, s.foundSQL, []any{organizationID.UUID}, []any{w.Limit + 1, w.Offset, now}
+	if all {
+		table, query, in, args = everybodysTerms, s.foundAllSQL, nil, []any{w.Limit + 1, w.Offset, organizationID, now}
+	}
+	found, err := s.people(ctx, byTerm, query, slices.Concat(in, q.Args(w.Key, w.After), args)...)
+	if err != nil {
+		return page, err
+	}
+	page = httpapi.NewKeyedPage(found, w, func(v listedUserView) field.Cursor { return field.Cursor{Key: v.term, ID: v.ID} })
+	if w.Count {
+		page.Total, err = s.db.Count(ctx, table.Count(), append(in, q.Args("", uuid.Nil)...)...)
+	}
+	return page, err
+}
+
 // listNamed returns the people with these ids whom the organization knows, or all of them.
 func (s *store) listNamed(ctx context.Context, organizationID uuid.NullUUID, all bool, ids []uuid.UUID, w httpapi.Window, now time.Time) (httpapi.Page[listedUserView], error) {
 	everybody := 0
@@ -171,7 +210,7 @@ func (s *store) listNamed(ctx context.Context, organizationID uuid.NullUUID, all
 	for i := range mostNamed {
 		args = append(args, ids[min(i, len(ids)-1)])
 	}
-	found, err := s.people(ctx, s.namedSQL, args...)
+	found, err := s.people(ctx, isFormer, s.namedSQL, args...)
 	if err != nil {
 		return httpapi.Page[listedUserView]{}, err
 	}
@@ -190,7 +229,7 @@ func former(v listedUserView) listedUserView {
 }
 
 func (s *store) page(ctx context.Context, w httpapi.Window, query string, args ...any) (httpapi.Page[listedUserView], error) {
-	found, err := s.people(ctx, query, args...)
+	found, err := s.people(ctx, isFormer, query, args...)
 	if err != nil {
 		return httpapi.Page[listedUserView]{}, err
 	}
@@ -199,13 +238,17 @@ func (s *store) page(ctx context.Context, w httpapi.Window, query string, args .
 
 func keyOf(v listedUserView) uuid.UUID { return v.ID }
 
-func (s *store) people(ctx context.Context, query string, args ...any) ([]listedUserView, error) {
+// These are where people scans the first column to.
+func isFormer(v *listedUserView) any { return &v.IsFormer }
+func byTerm(v *listedUserView) any   { return &v.term }
+
+func (s *store) people(ctx context.Context, first func(*listedUserView) any, query string, args ...any) ([]listedUserView, error) {
 	rows, err := s.db.Rows(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
 	found, err := database.Collect(rows, func(scan func(...any) error) (v listedUserView, err error) {
-		v.userView, err = scanView(scan, &v.IsFormer)
+		v.userView, err = scanView(scan, first(&v))
 		email, standing := v.userView.Email, v.userView.Standing
 		v.Email, v.Standing = &email, &standing
 		return v, err

@@ -9,6 +9,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/search"
 )
 
 // userView is a person. IsActive and IsSuspended combine the standing of the account and
@@ -44,6 +45,7 @@ type listedUserView struct {
 	userView
 	Email    *string           `json:"email" format:"email" example:"ada@example.com" description:"Null for former members."`
 	Standing *userStandingView `json:"standing" description:"Null for former members."`
+	term     string            // by which a search found the person
 	IsFormer bool              `json:"is_former" example:"false" description:"Whether the person is no longer a member of the active organization. Only a request with ids shows former members, and only their ids and names."`
 }
 
@@ -92,8 +94,9 @@ func (in memberPath) target() target {
 
 type listInput struct {
 	httpapi.PageInput
-	Scope *field.All  `query:"scope" description:"All accounts; only for platform administrators."`
-	IDs   []uuid.UUID `query:"ids" maxItems:"100" description:"Only these people. Then former members are listed as well, and whoever acted in the organization; ids of others are ignored."`
+	Scope  *field.All    `query:"scope" description:"All accounts; only for platform administrators."`
+	Search *search.Query `query:"q"`
+	IDs    []uuid.UUID   `query:"ids" maxItems:"100" description:"Only these people. Then former members are listed as well, and whoever acted in the organization; ids of others are ignored."`
 }
 
 type createInput struct {

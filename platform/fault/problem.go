@@ -90,6 +90,9 @@ var (
 	WrongHeader       = problem("wrong_header", "must name the columns, each once: {values}.")
 	WrongColumns      = problem("wrong_columns", "must have as many values as the first line.")
 	NamedTwice        = problem("named_twice", "belongs to a person who is named before.")
+	NotASearch        = problem("not_a_search", "must have {min} to {max} words with letters or digits.")
+	IDsAndSearch      = problem("ids_and_search", "must not be given together with ids.")
+	NeedsScopeAll     = problem("needs_scope_all", "needs scope=all.")
 	CursorAndOffset   = problem("cursor_and_offset", "must not be given together with a cursor.")
 )
 

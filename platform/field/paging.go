@@ -3,6 +3,8 @@ package field
 import (
 	"encoding/base64"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/swaggest/jsonschema-go"
@@ -70,24 +72,48 @@ func (Offset) JSONSchema() (jsonschema.Schema, error) {
 }
 
 // Cursor is the position after the last item of a page. It is opaque to clients.
-type Cursor uuid.UUID
+type Cursor struct {
+	Key string // by which the list is sorted before the id; "" if it is sorted by the id alone
+	ID  uuid.UUID
+}
 
+// maxCursorKey limits the key, in bytes.
+const maxCursorKey = 512
+
+// UnmarshalText accepts what String returns.
 func (c *Cursor) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
-	if err != nil || len(b) != len(c) || len(text) != base64.RawURLEncoding.EncodedLen(len(c)) { // the decoder skips line breaks
+	at := len(b) - len(c.ID)
+	if err != nil || at < 0 || at > 1+maxCursorKey || len(text) != base64.RawURLEncoding.EncodedLen(len(b)) { // the decoder skips line breaks
 		return fault.NotACursor
 	}
-	copy(c[:], b)
+	*c = Cursor{ID: uuid.UUID(b[at:])}
+	if at > 0 {
+		c.Key = string(b[1:at])
+		if b[0] != keyed || c.Key == "" || !utf8.ValidString(c.Key) || strings.ContainsRune(c.Key, 0) {
+			return fault.NotACursor
+		}
+	}
 	return nil
 }
 
-func (c Cursor) String() string { return base64.RawURLEncoding.EncodeToString(c[:]) }
+// keyed is the first byte of a cursor with a key.
+const keyed = 0
+
+// String returns the id alone where there is no key, as all releases do.
+func (c Cursor) String() string {
+	var b []byte
+	if c.Key != "" {
+		b = append([]byte{keyed}, c.Key...)
+	}
+	return base64.RawURLEncoding.EncodeToString(append(b, c.ID[:]...))
+}
 
 func (Cursor) InlineJSONSchema() {}
 
 func (Cursor) JSONSchema() (jsonschema.Schema, error) {
 	s := stringSchema()
-	s.WithMinLength(22).WithMaxLength(22).WithPattern("^[A-Za-z0-9_-]{22}$").
+	s.WithMinLength(22).WithMaxLength(int64(base64.RawURLEncoding.EncodedLen(1 + maxCursorKey + len(uuid.Nil)))).WithPattern("^[A-Za-z0-9_-]+$").
 		WithDescription("The cursor from the `Link` header of the previous page.")
 	return s, nil
 }

@@ -112,10 +112,10 @@ func TestPages(t *testing.T) {
 	if p := NewPage(ids, Window{Limit: 3}, key); len(p.Items) != 3 || p.Next != nil {
 		t.Errorf("%+v", p)
 	}
-	if p := NewPage(ids, Window{Limit: 2}, key); len(p.Items) != 2 || *p.Next != ids[1] {
+	if p := NewPage(ids, Window{Limit: 2}, key); len(p.Items) != 2 || p.Next.ID != ids[1] {
 		t.Errorf("%+v", p)
 	}
-	link := nextLink(httptest.NewRequest("GET", "/x?limit=2&offset=4&cursor=old", nil).URL, uuid.Nil)
+	link := nextLink(httptest.NewRequest("GET", "/x?limit=2&offset=4&cursor=old", nil).URL, field.Cursor{})
 	if link != `</x?cursor=AAAAAAAAAAAAAAAAAAAAAA&limit=2>; rel="next"` {
 		t.Error(link)
 	}

@@ -168,6 +168,9 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"must be in the future.":                                                    "muss in der Zukunft liegen.",
 	"needs an organization_id.":                                                 "braucht eine organization_id.",
 	"must have user_id or email, one of the two.":                               "muss entweder user_id oder email enthalten.",
+	"must have {min} to {max} words with letters or digits.":                    "muss {min} bis {max} Wörter aus Buchstaben oder Ziffern haben.",
+	"must not be given together with ids.":                                      "darf nicht zusammen mit ids angegeben werden.",
+	"needs scope=all.":                                                          "braucht scope=all.",
 	"must not be given together with a cursor.":                                 "darf nicht zusammen mit einem Cursor angegeben werden.",
 
 	// The names of values.
@@ -220,6 +223,7 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"The password":                 "Das Passwort",
 	"The reason":                   "Die Begründung",
 	"The refresh token":            "Das Refresh-Token",
+	"The search":                   "Die Suche",
 	"The role":                     "Die Rolle",
 	"The scope":                    "Der Geltungsbereich",
 	"The ID of the session":        "Die ID der Sitzung",

@@ -31,17 +31,26 @@ type PageInput struct {
 
 // Window is a PageInput in the form that queries need.
 type Window struct {
-	After  uuid.UUID // the last key of the page before; zero, which sorts first, at the start
+	Key    string    // of the last item of the page before, in a list that is sorted by a key and then the id
+	After  uuid.UUID // the id of that item; zero, which sorts first, at the start
 	Limit  int
 	Offset int
 	Count  bool
 }
 
 // Window returns the window. It refuses a cursor together with an offset.
-func (p PageInput) Window() (Window, error) {
+func (p PageInput) Window() (Window, error) { return p.window(false) }
+
+// KeyedWindow is Window for a list that is sorted by a key and then the id.
+func (p PageInput) KeyedWindow() (Window, error) { return p.window(true) }
+
+func (p PageInput) window(keyed bool) (Window, error) {
 	w := Window{Limit: p.Limit.N()}
 	if p.Cursor != nil {
-		w.After = uuid.UUID(*p.Cursor)
+		w.Key, w.After = p.Cursor.Key, p.Cursor.ID
+		if keyed != (w.Key != "") {
+			return w, Invalid("query.cursor", fault.NotACursor)
+		}
 	}
 	if p.Offset != nil {
 		w.Offset = int(*p.Offset)
@@ -56,18 +65,22 @@ func (p PageInput) Window() (Window, error) {
 // Page answers a bare array, and a Link to the next page, if any.
 type Page[T any] struct {
 	Items []T
-	Next  *uuid.UUID // the key of the last item, if more follow
+	Next  *field.Cursor // the position of the last item, if more follow
 	Total *int64
 }
 
 // NewPage returns a page of the items that a query found. The query must ask for one item
 // more than the limit, which shows whether more follow.
-func NewPage[T any](found []T, w Window, key func(T) uuid.UUID) Page[T] {
+func NewPage[T any](found []T, w Window, id func(T) uuid.UUID) Page[T] {
+	return NewKeyedPage(found, w, func(item T) field.Cursor { return field.Cursor{ID: id(item)} })
+}
+
+// NewKeyedPage is NewPage for a list that is sorted by a key and then the id.
+func NewKeyedPage[T any](found []T, w Window, position func(T) field.Cursor) Page[T] {
 	if len(found) <= w.Limit {
 		return Page[T]{Items: found}
 	}
-	last := key(found[w.Limit-1])
-	return Page[T]{Items: found[:w.Limit], Next: &last}
+	return Page[T]{Items: found[:w.Limit], Next: new(position(found[w.Limit-1]))}
 }
 
 // PageOf returns a page of the items of a whole list, which is sorted by its keys.
@@ -102,17 +115,19 @@ func Each[T any](read func(Window) (Page[T], error)) iter.Seq2[T, error] {
 			if page.Next == nil {
 				return
 			}
-			w.After = *page.Next
+			w.Key, w.After = page.Next.Key, page.Next.ID
 		}
 	}
 }
 
-func (p Page[T]) page() (items any, next *uuid.UUID, total *int64) { return p.Items, p.Next, p.Total }
+func (p Page[T]) page() (items any, next *field.Cursor, total *int64) {
+	return p.Items, p.Next, p.Total
+}
 
 func (c Created[T]) created() (location string, body any) { return c.Location, c.Body }
 
 type paged interface {
-	page() (items any, next *uuid.UUID, total *int64)
+	page() (items any, next *field.Cursor, total *int64)
 }
 
 // Issued answers 201 with a secret for this client alone. Nothing has a URL that Location
@@ -186,10 +201,10 @@ func respond(c *gin.Context, output any, versioned bool) error {
 }
 
 // nextLink returns a relative link (RFC 8288 §3.2), which is valid behind any proxy.
-func nextLink(u *url.URL, after uuid.UUID) string {
+func nextLink(u *url.URL, after field.Cursor) string {
 	query := u.Query()
 	query.Del("offset")
-	query.Set("cursor", field.Cursor(after).String())
+	query.Set("cursor", after.String())
 	return "<" + u.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
 }
 

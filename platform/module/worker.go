@@ -29,6 +29,37 @@ type periodic struct {
 	do       func(context.Context)
 }
 
+// WorkingOff returns a worker that calls do until it returns false, because nothing is left to
+// do, and again about once per interval.
+func WorkingOff(interval time.Duration, do func(context.Context) (more bool, err error)) Worker {
+	return backlog{interval, do}
+}
+
+type backlog struct {
+	interval time.Duration
+	do       func(context.Context) (more bool, err error)
+}
+
+// Run implements Worker.
+func (b backlog) Run(ctx context.Context) error {
+	for {
+		more, err := b.do(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // the worker was told to stop
+		case err != nil:
+			return err
+		case more:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(b.interval/2 + rand.N(b.interval)): //nolint:gosec // only spreads the work
+		}
+	}
+}
+
 // Run implements Worker.
 func (p periodic) Run(ctx context.Context) error {
 	for {
