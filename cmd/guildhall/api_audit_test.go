@@ -237,10 +237,7 @@ func TestWhoMayReadTheTrail(t *testing.T) {
 			for _, e := range a.list() {
 				paged = append(paged, fmt.Sprint(e["action"]))
 			}
-			next = ""
-			if link := a.header.Get("Link"); link != "" {
-				next = strings.TrimPrefix(link[1:strings.Index(link, ">")], "/api/v1")
-			}
+			next = strings.TrimPrefix(a.links()["next"], "/api/v1")
 		}
 		slices.Reverse(paged)
 		if !slices.Equal(paged, all) {

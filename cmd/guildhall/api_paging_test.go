@@ -71,31 +71,104 @@ func (s *service) addCrowd(owner *actor, people, organizations int) {
 	}
 }
 
-var nextPattern = regexp.MustCompile(`^<(/api/v1/[^>]*)>; rel="next"$`)
+var linkPattern = regexp.MustCompile(`^<(/api/v1/[^>]*)>; rel="(next|prev)"$`)
+
+// links returns where the Link header leads, by relation.
+func (a answer) links() map[string]string {
+	a.t.Helper()
+	links := map[string]string{}
+	if header := a.header.Get("Link"); header != "" {
+		for link := range strings.SplitSeq(header, ", ") {
+			match := linkPattern.FindStringSubmatch(link)
+			if match == nil {
+				a.t.Fatalf("Link: %s", header)
+			}
+			links[match[2]] = match[1]
+		}
+	}
+	return links
+}
 
 // followLinks follows the Link headers from a path, and returns the ids of each page.
 func followLinks(a *actor, path string, between func(page int)) (pages [][]string) {
 	a.s.t.Helper()
 	for next := "/api/v1" + path; next != ""; {
 		got := a.s.do("GET", next, a.access, nil).is(200)
-		var ids []string
-		for _, item := range got.list() {
-			ids = append(ids, item["id"].(string))
-		}
-		pages = append(pages, ids)
+		pages = append(pages, got.ids())
 		if between != nil {
 			between(len(pages))
 		}
-		next = ""
-		if link := got.header.Get("Link"); link != "" {
-			match := nextPattern.FindStringSubmatch(link)
-			if match == nil {
-				a.s.t.Fatalf("Link: %s", link)
-			}
-			next = match[1]
-		}
+		next = got.links()["next"]
 	}
 	return pages
+}
+
+// ids returns the ids of a list's items.
+func (a answer) ids() (ids []string) {
+	for _, item := range a.list() {
+		ids = append(ids, item["id"].(string))
+	}
+	return ids
+}
+
+// TestListsArePagedBackward follows the links of each list to its end and back.
+func TestListsArePagedBackward(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, root := s.person("Ada"), s.operator("Root")
+		s.addCrowd(ada, 13, 13)
+		s.storeTerms()
+		var ids []string
+		for _, m := range ada.get(ada.org("/members")).is(200).list() {
+			ids = append(ids, m["id"].(string))
+		}
+		for range 6 {
+			s.logIn(ada.email, password).is(200)
+			ada.patch(ada.org(""), body("name", "again")).is(200)
+			root.post(ada.org("/members/"+ids[3]+"/suspend"), because()).is(200)
+			root.post(ada.org("/members/"+ids[3]+"/activate"), nil).is(200)
+			root.post("/users/"+ids[4]+"/suspend", body("reason", "x", "scope", "account")).is(200)
+			root.post("/users/"+ids[4]+"/activate", body("scope", "account")).is(200)
+			root.post(ada.org("/suspend"), because()).is(200)
+			root.post(ada.org("/activate"), nil).is(200)
+		}
+		for path, a := range map[string]*actor{
+			ada.org("/members?"): ada, ada.org("/admins?"): ada, "/users?": ada, "/users?scope=all&": root, "/users?ids=" + strings.Join(ids, ",") + "&": ada,
+			"/organizations?": ada, "/organizations?scope=all&": root, "/auth/sessions?": ada, ada.org("/audit-events?"): ada, ada.org("/audit-events?action=organization.renamed&"): ada,
+			"/users/" + ids[4] + "/audit-events?": root, ada.org("/suspensions?"): root, "/users/" + ids[4] + "/suspensions?": root, ada.org("/members/" + ids[3] + "/suspensions?"): root,
+			ada.org("/members?q=c&"): ada, ada.org("/members?q=crowd+exa&"): ada, "/users?q=cro&": ada, "/users?scope=all&q=c&": root, "/organizations?scope=all&q=crowd&": root,
+		} {
+			for _, limit := range []string{"1", "4"} {
+				var pages [][]string
+				var got answer
+				for next := "/api/v1" + path + "limit=" + limit; next != ""; next = got.links()["next"] {
+					got = s.do("GET", next, a.access, nil).is(200)
+					if prev := got.links()["prev"] != ""; prev != (len(pages) > 0) {
+						t.Errorf("%s: page %d has prev: %v", got.request, len(pages), prev)
+					}
+					pages = append(pages, got.ids())
+				}
+				if len(pages) < 2 {
+					t.Fatalf("%s: %d pages", path, len(pages))
+				}
+				for i := len(pages) - 2; i >= 0; i-- {
+					got = s.do("GET", got.links()["prev"], a.access, nil).is(200)
+					if fmt.Sprint(got.ids()) != fmt.Sprint(pages[i]) || got.links()["next"] == "" {
+						t.Errorf("%s: back on page %d: %v, want %v", got.request, i, got.ids(), pages[i])
+						break
+					}
+				}
+				if got.links()["prev"] != "" {
+					t.Errorf("%s: something before the first page", got.request)
+				}
+				if again := s.do("GET", got.links()["next"], a.access, nil).is(200); fmt.Sprint(again.ids()) != fmt.Sprint(pages[1]) {
+					t.Errorf("%s: %v after the first page, want %v", again.request, again.ids(), pages[1])
+				}
+			}
+			if with := a.get(path + "limit=1&offset=1").is(200).links(); with["prev"] != "" {
+				t.Errorf("%s: an offset has prev: %s", path, with["prev"])
+			}
+		}
+	})
 }
 
 func TestListsArePagedByCursor(t *testing.T) {

@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"guildhall/platform/database"
+	"guildhall/platform/field"
 	"guildhall/platform/platformtest"
 )
 
@@ -281,6 +284,12 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 	get(3, "/organizations?include_archived=true&count=true")
 	get(2, ada.org(""))
 	get(2, ada.org("/members?limit=1000"))
+	back := "limit=5&cursor=" + field.Cursor{ID: uuid.Max, Backward: true}.String()
+	get(2, "/users?"+back)
+	get(2, "/organizations?"+back)
+	get(2, "/auth/sessions?"+back)
+	get(2, ada.org("/members?"+back))
+	get(2, ada.org("/members?q=crowd+example&limit=5&cursor="+field.Cursor{Key: "crowd", ID: uuid.Max, Backward: true}.String()))
 	get(2, ada.org("/members?q=crowd+example"))
 	get(3, "/users?q=a&limit=5&count=true")
 	get(2, ada.org("/admins?limit=1000"))

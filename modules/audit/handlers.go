@@ -79,11 +79,16 @@ func (m *Module) list(ctx context.Context, chainID uuid.UUID, in filterInput) (p
 	if err != nil {
 		return page, err
 	}
-	before, ok := sequenceOf(w.After)
-	if !ok {
+	sequence, ok := sequenceOf(w.After)
+	if !ok || w.Backward && sequence == 0 {
 		return page, httpapi.Invalid("query.cursor", fault.NotACursor)
 	}
-	f := audit.Filter{Before: before, Offset: w.Offset, Limit: w.Limit + 1}
+	f := audit.Filter{Offset: w.Offset, Limit: w.Limit + 1}
+	if w.Backward {
+		f.After = sequence
+	} else {
+		f.Before = sequence
+	}
 	if in.Action != nil {
 		f.Action = *in.Action
 	}

@@ -196,7 +196,7 @@ func (svc *Service) listSessions(ctx context.Context, in httpapi.PageInput) (pag
 }
 
 func (svc *Service) pageOfSessions(ctx context.Context, userID, current uuid.UUID, w httpapi.Window) (page httpapi.Page[sessionView], err error) {
-	list, err := svc.sessions.list(ctx, userID, current, w.After, w.Limit+1, w.Offset)
+	list, err := svc.sessions.list(ctx, userID, current, w)
 	if err != nil {
 		return page, err
 	}

@@ -11,6 +11,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/httpapi"
 	"guildhall/platform/request"
 )
 
@@ -21,7 +22,7 @@ type Sessions struct {
 	now           func() time.Time
 	rotateSQL     string
 	rotateIntoSQL string // with an organization
-	listSQL       string
+	listSQL       database.Ordered
 }
 
 // NewSessions returns the store of sessions.
@@ -33,7 +34,7 @@ func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Ses
 		rotateSQL: fmt.Sprintf(rotateQuery, longest, "", "", standing),
 		rotateIntoSQL: fmt.Sprintf(rotateQuery, longest, ", organization_id = ?",
 			" AND EXISTS (SELECT 1"+mayActIn(db, "sessions.user_id")+" AND m.organization_id = ?)", standing),
-		listSQL: fmt.Sprintf(listQuery, db.Param("uuid"), db.Param("timestamptz")),
+		listSQL: database.InOrder(fmt.Sprintf(listQuery, db.Param("uuid"), db.Param("timestamptz"))),
 	}
 }
 
@@ -52,12 +53,12 @@ const (
 				MAX(CASE WHEN b.id = k.current THEN 1 ELSE 0 END) OVER (PARTITION BY COALESCE(b.login_id, b.id)) AS is_current,
 				ROW_NUMBER() OVER (PARTITION BY COALESCE(b.login_id, b.id) ORDER BY b.rotated_at DESC, b.id DESC) AS place
 			FROM (SELECT %[1]s AS user_id, %[1]s AS current, %[1]s AS after, %[2]s AS now) k
-			JOIN sessions b ON b.user_id = k.user_id AND COALESCE(b.login_id, b.id) > k.after AND b.revoked_at IS NULL AND b.expires_at > k.now
+			JOIN sessions b ON b.user_id = k.user_id AND COALESCE(b.login_id, b.id) {>} k.after AND b.revoked_at IS NULL AND b.expires_at > k.now
 		) page
 		JOIN sessions s ON s.id = page.id
 		JOIN sessions f ON f.id = page.login_id
 		WHERE page.place = 1
-		ORDER BY page.login_id LIMIT ? OFFSET ?`
+		ORDER BY page.login_id{order} LIMIT ? OFFSET ?`
 	endQuery = `UPDATE sessions SET revoked_at = ?, revoked_reason = ?
 		WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?%s
 		RETURNING COALESCE(login_id, id)`
@@ -272,8 +273,8 @@ type listed struct {
 }
 
 // list returns a page of a person's live log-ins. The current one has the given session.
-func (k *Sessions) list(ctx context.Context, userID, current, after uuid.UUID, limit, offset int) ([]listed, error) {
-	rows, err := k.db.Rows(ctx, k.listSQL, userID, current, after, k.now(), limit, offset)
+func (k *Sessions) list(ctx context.Context, userID, current uuid.UUID, w httpapi.Window) ([]listed, error) {
+	rows, err := k.db.Rows(ctx, k.listSQL.Text(w.Backward), userID, current, w.After, k.now(), w.Limit+1, w.Offset)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}

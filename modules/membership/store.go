@@ -16,9 +16,9 @@ import (
 )
 
 type store struct {
-	db                                         *database.DB
-	membersSQL, adminsSQL, ownerSQL, memberSQL string
-	foundSQL                                   string
+	db                              *database.DB
+	ownerSQL, memberSQL             string
+	membersSQL, adminsSQL, foundSQL database.Ordered
 }
 
 // named is a person that a request names.
@@ -127,18 +127,18 @@ JOIN user_profile p ON p.user_id = m.user_id` + access.PersonJoins
 func newStore(db *database.DB) *store {
 	// The page is selected before the joins, so that its cost does not depend on the number
 	// of later rows.
-	const pageOf = ` WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) `
+	const pageOf = ` WHERE organization_id = ? AND user_id {>} ? ORDER BY user_id{order} LIMIT ? OFFSET ?) `
 	id, now := db.Param("uuid"), db.Param("timestamptz")
 	return &store{
 		db: db,
-		membersSQL: "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m
-CROSS JOIN (SELECT ` + now + ` AS now) k` + memberJoins + ` ORDER BY m.user_id`,
-		foundSQL: "SELECT " + memberColumns + `, page.term FROM (` + membersTerms.Page() + `) page
+		membersSQL: database.InOrder("SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m
+CROSS JOIN (SELECT ` + now + ` AS now) k` + memberJoins + ` ORDER BY m.user_id{order}`),
+		foundSQL: database.InOrder("SELECT " + memberColumns + `, page.term FROM (` + membersTerms.Page() + `) page
 CROSS JOIN (SELECT ` + now + ` AS now) k
-JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY page.term, m.user_id`,
-		adminsSQL: "SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page
+JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY page.term{order}, m.user_id{order}`),
+		adminsSQL: database.InOrder("SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page
 CROSS JOIN (SELECT ` + now + ` AS now) k
-JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY m.user_id`,
+JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY m.user_id{order}`),
 		ownerSQL: "SELECT " + memberColumns + ` FROM (SELECT ` + id + ` AS organization_id, ` + now + ` AS now) k
 JOIN organization_owners o ON o.organization_id = k.organization_id
 JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id` + memberJoins,
@@ -159,8 +159,8 @@ func scanMemberAnd(scan func(...any) error, last ...any) (v memberView, err erro
 }
 
 // list reads one page of members: of all, or of those with the admin grant.
-func (s *store) list(ctx context.Context, query, table string, organizationID uuid.UUID, w httpapi.Window, now time.Time) (page httpapi.Page[memberView], err error) {
-	rows, err := s.db.Rows(ctx, query, organizationID, w.After, w.Limit+1, w.Offset, now)
+func (s *store) list(ctx context.Context, query database.Ordered, table string, organizationID uuid.UUID, w httpapi.Window, now time.Time) (page httpapi.Page[memberView], err error) {
+	rows, err := s.db.Rows(ctx, query.Text(w.Backward), organizationID, w.After, w.Limit+1, w.Offset, now)
 	if err != nil {
 		return page, fmt.Errorf("list members: %w", err)
 	}
@@ -184,7 +184,7 @@ type found struct {
 // search reads one page of the members who match.
 func (s *store) search(ctx context.Context, organizationID uuid.UUID, q search.Query, w httpapi.Window, now time.Time) (page httpapi.Page[memberView], err error) {
 	in := []any{organizationID}
-	rows, err := s.db.Rows(ctx, s.foundSQL, append(append(in, q.Args(w.Key, w.After)...), w.Limit+1, w.Offset, now)...)
+	rows, err := s.db.Rows(ctx, s.foundSQL.Text(w.Backward), append(append(in, q.Args(w.Key, w.After, w.Backward)...), w.Limit+1, w.Offset, now)...)
 	if err != nil {
 		return page, fmt.Errorf("search members: %w", err)
 	}
@@ -196,12 +196,12 @@ func (s *store) search(ctx context.Context, organizationID uuid.UUID, q search.Q
 		return page, fmt.Errorf("search members: %w", err)
 	}
 	keyed := httpapi.NewKeyedPage(members, w, func(f found) field.Cursor { return field.Cursor{Key: f.term, ID: f.ID} })
-	page = httpapi.Page[memberView]{Items: make([]memberView, len(keyed.Items)), Next: keyed.Next}
+	page = httpapi.Page[memberView]{Items: make([]memberView, len(keyed.Items)), Next: keyed.Next, Prev: keyed.Prev}
 	for i, f := range keyed.Items {
 		page.Items[i] = f.memberView
 	}
 	if w.Count {
-		page.Total, err = s.db.Count(ctx, membersTerms.Count(), append(in, q.Args("", uuid.Nil)...)...)
+		page.Total, err = s.db.Count(ctx, membersTerms.Count(), append(in, q.Args("", uuid.Nil, false)...)...)
 	}
 	return page, err
 }

@@ -50,28 +50,28 @@ func newStore(db *database.DB) *store {
 			FROM (SELECT %[1]s AS id, %[2]s AS now) k JOIN organizations o ON o.id = k.id` + viewJoins),
 		// The page is selected before the joins, so that its cost does not depend on the
 		// number of later rows.
-		mineSQL: build("SELECT " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
+		mineSQL: database.InOrder(build("SELECT " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
 			FROM (SELECT om.organization_id, om.user_id, om.joined_at FROM organization_members om
-				WHERE om.user_id = ? AND om.organization_id > ?` + visible + `
-				ORDER BY om.organization_id LIMIT ? OFFSET ?) m
+				WHERE om.user_id = ? AND om.organization_id {>} ?` + visible + `
+				ORDER BY om.organization_id{order} LIMIT ? OFFSET ?) m
 			CROSS JOIN (SELECT %[2]s AS now) k
 			JOIN organizations o ON o.id = m.organization_id` + access.RoleJoins + viewJoins + `
-			ORDER BY o.id`),
-		allSQL: build("SELECT " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
-			FROM (SELECT p.id FROM organizations p WHERE p.id > ?
+			ORDER BY o.id{order}`)),
+		allSQL: database.InOrder(build("SELECT " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
+			FROM (SELECT p.id FROM organizations p WHERE p.id {>} ?
 				AND (%[3]s = 1 OR NOT EXISTS (SELECT 1 FROM organization_archives a WHERE a.organization_id = p.id AND ` + access.OpenArchive("a") + `))
-				ORDER BY p.id LIMIT ? OFFSET ?) page
+				ORDER BY p.id{order} LIMIT ? OFFSET ?) page
 			CROSS JOIN (SELECT %[1]s AS user_id, %[2]s AS now) k
 			JOIN organizations o ON o.id = page.id
 			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + access.RoleJoins + viewJoins + `
-			ORDER BY o.id`),
-		foundSQL: build("SELECT page.term, " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
-			FROM (` + matching + ` ORDER BY t.term, t.organization_id LIMIT ? OFFSET ?) page
+			ORDER BY o.id{order}`)),
+		foundSQL: database.InOrder(build("SELECT page.term, " + access.RoleColumn + ", m.joined_at, " + viewColumns + `
+			FROM (` + matching + ` ORDER BY t.term{order}, t.organization_id{order} LIMIT ? OFFSET ?) page
 			CROSS JOIN (SELECT %[1]s AS user_id, %[2]s AS now) k
 			JOIN organizations o ON o.id = page.organization_id
 			LEFT JOIN organization_members m ON m.organization_id = o.id AND m.user_id = k.user_id` + access.RoleJoins + viewJoins + `
-			ORDER BY page.term, o.id`),
-		countFoundSQL: build("SELECT COUNT(*) FROM (" + matching + ") found"),
+			ORDER BY page.term{order}, o.id{order}`)),
+		countFoundSQL: database.InOrder(build("SELECT COUNT(*) FROM (" + matching + ") found")).Text(false),
 		choicesSQL: build("SELECT " + access.RoleColumn + `, m.joined_at, o.id, o.name, (CASE WHEN ms.id IS NOT NULL THEN '` +
 			access.ErrMembershipSuspended.Code + `' WHEN ma.id IS NULL THEN '` + access.ErrMembershipInactive.Code + `' WHEN os.id IS NOT NULL THEN '` +
 			access.ErrOrganizationSuspended.Code + `' ELSE '` + string(goodChoice) + `' END)
@@ -146,7 +146,7 @@ func (s *store) list(ctx context.Context, userID uuid.UUID, all, archived bool, 
 	if all {
 		query, args = s.allSQL, []any{w.After, includeArchived, w.Limit + 1, w.Offset, userID, now}
 	}
-	rows, err := s.db.Rows(ctx, query, args...)
+	rows, err := s.db.Rows(ctx, query.Text(w.Backward), args...)
 	if err != nil {
 		return page, fmt.Errorf("list organizations: %w", err)
 	}
@@ -167,7 +167,7 @@ func (s *store) search(ctx context.Context, userID uuid.UUID, q search.Query, ar
 	if archived {
 		includeArchived = 1
 	}
-	rows, err := s.db.Rows(ctx, s.foundSQL, append(q.Args(w.Key, w.After), includeArchived, w.Limit+1, w.Offset, userID, now)...)
+	rows, err := s.db.Rows(ctx, s.foundSQL.Text(w.Backward), append(q.Args(w.Key, w.After, w.Backward), includeArchived, w.Limit+1, w.Offset, userID, now)...)
 	if err != nil {
 		return page, fmt.Errorf("search organizations: %w", err)
 	}
@@ -182,7 +182,7 @@ func (s *store) search(ctx context.Context, userID uuid.UUID, q search.Query, ar
 	}
 	page = httpapi.NewKeyedPage(found, w, func(v membershipView) field.Cursor { return field.Cursor{Key: v.term, ID: v.ID} })
 	if w.Count {
-		page.Total, err = s.db.Count(ctx, s.countFoundSQL, append(q.Args("", uuid.Nil), includeArchived)...)
+		page.Total, err = s.db.Count(ctx, s.countFoundSQL, append(q.Args("", uuid.Nil, false), includeArchived)...)
 	}
 	return page, err
 }

@@ -15,12 +15,13 @@ import (
 )
 
 type store struct {
-	db                                  *database.DB
-	lifecycle                           *lifecycle.Store
-	findSQL, allSQL, pagedSQL, namedSQL string
+	db                *database.DB
+	lifecycle         *lifecycle.Store
+	findSQL, namedSQL string
+	allSQL, pagedSQL  database.Ordered
 
 	terms                        *search.Store
-	foundSQL, foundAllSQL        string
+	foundSQL, foundAllSQL        database.Ordered
 	memberTermsSQL, copyTermsSQL string
 }
 

@@ -34,11 +34,11 @@ LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.
 	// of later rows.
 	memberPage = `
 FROM (SELECT organization_id, user_id FROM organization_members
-	WHERE organization_id = ? AND user_id > ? ORDER BY user_id LIMIT ? OFFSET ?) m
+	WHERE organization_id = ? AND user_id {>} ? ORDER BY user_id{order} LIMIT ? OFFSET ?) m
 CROSS JOIN (SELECT %[2]s AS now) k
 JOIN users u ON u.id = m.user_id`
 	everybodyPage = `
-FROM (SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ? OFFSET ?) page
+FROM (SELECT id FROM users WHERE id {>} ? ORDER BY id{order} LIMIT ? OFFSET ?) page
 CROSS JOIN (SELECT %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = page.id
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
@@ -83,15 +83,15 @@ func newStore(db *database.DB) *store {
 		terms:          search.NewStore(db, everybodysTerms),
 		memberTermsSQL: copyTerms + "(SELECT organization_id, user_id FROM organization_members WHERE user_id = ?" + lockMember + ") m JOIN user_terms t ON t.user_id = m.user_id",
 		copyTermsSQL:   copyTerms + "(SELECT " + db.Param("uuid") + " AS organization_id, " + db.Param("uuid") + " AS user_id) m JOIN user_terms t ON t.user_id = m.user_id",
-		foundSQL:       build("m.term, "+viewColumns, memberFound) + "\nORDER BY m.term, u.id",
-		foundAllSQL:    build("page.term, "+viewColumns, everybodyFound) + "\nORDER BY page.term, u.id",
+		foundSQL:       database.InOrder(build("m.term, "+viewColumns, memberFound) + "\nORDER BY m.term{order}, u.id{order}"),
+		foundAllSQL:    database.InOrder(build("page.term, "+viewColumns, everybodyFound) + "\nORDER BY page.term{order}, u.id{order}"),
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "user_active_status", Suspensions: "user_suspensions", Archives: "user_archives", Key: []string{"user_id", "organization_id"},
 			SharesReasons: true, AlreadySuspended: errAlreadySuspended, NotSuspended: errNotSuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
 		}),
 		findSQL:  build(viewColumns, oneUser),
-		pagedSQL: build("FALSE, "+viewColumns, memberPage) + "\nORDER BY u.id",
-		allSQL:   build("FALSE, "+viewColumns, everybodyPage) + "\nORDER BY u.id",
+		pagedSQL: database.InOrder(build("FALSE, "+viewColumns, memberPage) + "\nORDER BY u.id{order}"),
+		allSQL:   database.InOrder(build("FALSE, "+viewColumns, everybodyPage) + "\nORDER BY u.id{order}"),
 		namedSQL: build("k.everybody = 0 AND m.user_id IS NULL, "+viewColumns, namedPage) + known,
 	}
 }
@@ -166,7 +166,7 @@ func viewOfSelf(c access.Caller, r *self) meView {
 }
 
 func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w httpapi.Window, now time.Time) (httpapi.Page[listedUserView], error) {
-	page, err := s.page(ctx, w, s.pagedSQL, organizationID, w.After, w.Limit+1, w.Offset, now)
+	page, err := s.page(ctx, w, s.pagedSQL.Text(w.Backward), organizationID, w.After, w.Limit+1, w.Offset, now)
 	if err != nil || !w.Count {
 		return page, err
 	}
@@ -175,7 +175,7 @@ func (s *store) listMembers(ctx context.Context, organizationID uuid.UUID, w htt
 }
 
 func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi.Window, now time.Time) (httpapi.Page[listedUserView], error) {
-	page, err := s.page(ctx, w, s.allSQL, w.After, w.Limit+1, w.Offset, viewedFrom, now)
+	page, err := s.page(ctx, w, s.allSQL.Text(w.Backward), w.After, w.Limit+1, w.Offset, viewedFrom, now)
 	if err != nil || !w.Count {
 		return page, err
 	}
@@ -189,13 +189,13 @@ func (s *store) search(ctx context.Context, organizationID uuid.NullUUID, all bo
 	if all {
 		table, query, in, args = everybodysTerms, s.foundAllSQL, nil, []any{w.Limit + 1, w.Offset, organizationID, now}
 	}
-	found, err := s.people(ctx, byTerm, query, slices.Concat(in, q.Args(w.Key, w.After), args)...)
+	found, err := s.people(ctx, byTerm, query.Text(w.Backward), slices.Concat(in, q.Args(w.Key, w.After, w.Backward), args)...)
 	if err != nil {
 		return page, err
 	}
 	page = httpapi.NewKeyedPage(found, w, func(v listedUserView) field.Cursor { return field.Cursor{Key: v.term, ID: v.ID} })
 	if w.Count {
-		page.Total, err = s.db.Count(ctx, table.Count(), append(in, q.Args("", uuid.Nil)...)...)
+		page.Total, err = s.db.Count(ctx, table.Count(), append(in, q.Args("", uuid.Nil, false)...)...)
 	}
 	return page, err
 }

@@ -50,6 +50,7 @@ type Filter struct {
 	Actor        uuid.UUID
 	Since, Until time.Time // since inclusive, until exclusive
 	Before       int64     // sequence: only older ones
+	After        int64     // sequence: only newer ones, and the oldest first
 	Offset       int
 	Limit        int
 }
@@ -80,14 +81,18 @@ func (f Filter) where(chainID uuid.UUID) (conditions string, args []any) {
 }
 
 // Read returns events of one chain (an organization's or an account's id), the
-// newest first.
+// newest first, except with After.
 func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Recorded, error) {
 	conditions, args := f.where(chainID)
 	if f.Before > 0 {
 		conditions, args = conditions+" AND sequence < ?", append(args, f.Before)
 	}
+	order := "DESC"
+	if f.After > 0 {
+		conditions, args, order = conditions+" AND sequence > ?", append(args, f.After), "ASC"
+	}
 	rows, err := t.db.Conn(ctx).Raw("SELECT "+columns+", "+namesOf+" FROM (SELECT "+columns+" FROM audit_events WHERE "+conditions+
-		" ORDER BY sequence DESC LIMIT ? OFFSET ?) page ORDER BY sequence DESC", append(args, f.Limit, f.Offset)...).Rows()
+		" ORDER BY sequence "+order+" LIMIT ? OFFSET ?) page ORDER BY sequence "+order, append(args, f.Limit, f.Offset)...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read audit events: %w", err)
 	}

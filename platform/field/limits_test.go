@@ -102,13 +102,13 @@ func TestDefaultsAndPrinting(t *testing.T) {
 		}
 	}
 	id := uuid.New()
-	for _, want := range []Cursor{{ID: id}, {Key: "ada", ID: id}, {Key: strings.Repeat("ß", maxCursorKey/2), ID: id}} {
+	for _, want := range []Cursor{{ID: id}, {Key: "ada", ID: id}, {Key: strings.Repeat("ß", maxCursorKey/2), ID: id}, {ID: id, Backward: true}, {Key: "ada", ID: id, Backward: true}} {
 		var c Cursor
 		if err := c.UnmarshalText([]byte(want.String())); err != nil || c != want {
 			t.Errorf("%v became %v (%v)", want, c, err)
 		}
 	}
-	for _, wrong := range []string{"\x00", "\x01ada", "\x00a\x00", "\x00\xff", "\x00" + strings.Repeat("a", maxCursorKey+1)} {
+	for _, wrong := range []string{"\x00", "\x02ada", "\x00a\x00", "\x00\xff", "\x00" + strings.Repeat("a", maxCursorKey+1)} {
 		var c Cursor
 		if err := c.UnmarshalText([]byte(base64.RawURLEncoding.EncodeToString(append([]byte(wrong), id[:]...)))); err == nil {
 			t.Errorf("%q became %v", wrong, c)

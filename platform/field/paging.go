@@ -71,10 +71,11 @@ func (Offset) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
-// Cursor is the position after the last item of a page. It is opaque to clients.
+// Cursor is the position of the item beside which a page is. It is opaque to clients.
 type Cursor struct {
-	Key string // by which the list is sorted before the id; "" if it is sorted by the id alone
-	ID  uuid.UUID
+	Key      string // by which the list is sorted before the id; "" if it is sorted by the id alone
+	ID       uuid.UUID
+	Backward bool // the page ends before the item, and does not begin after it
 }
 
 // maxCursorKey limits the key, in bytes.
@@ -89,21 +90,27 @@ func (c *Cursor) UnmarshalText(text []byte) error {
 	}
 	*c = Cursor{ID: uuid.UUID(b[at:])}
 	if at > 0 {
-		c.Key = string(b[1:at])
-		if b[0] != keyed || c.Key == "" || !utf8.ValidString(c.Key) || strings.ContainsRune(c.Key, 0) {
+		c.Key, c.Backward = string(b[1:at]), b[0] == backward
+		if b[0] > backward || c.Key == "" && !c.Backward || !utf8.ValidString(c.Key) || strings.ContainsRune(c.Key, 0) {
 			return fault.NotACursor
 		}
 	}
 	return nil
 }
 
-// keyed is the first byte of a cursor with a key.
-const keyed = 0
+// The first byte of a cursor with more than the id.
+const (
+	keyed byte = iota
+	backward
+)
 
-// String returns the id alone where there is no key, as all releases do.
+// String returns the id alone where nothing else is set, as all releases do.
 func (c Cursor) String() string {
 	var b []byte
-	if c.Key != "" {
+	switch {
+	case c.Backward:
+		b = append([]byte{backward}, c.Key...)
+	case c.Key != "":
 		b = append([]byte{keyed}, c.Key...)
 	}
 	return base64.RawURLEncoding.EncodeToString(append(b, c.ID[:]...))
@@ -114,6 +121,6 @@ func (Cursor) InlineJSONSchema() {}
 func (Cursor) JSONSchema() (jsonschema.Schema, error) {
 	s := stringSchema()
 	s.WithMinLength(22).WithMaxLength(int64(base64.RawURLEncoding.EncodedLen(1 + maxCursorKey + len(uuid.Nil)))).WithPattern("^[A-Za-z0-9_-]+$").
-		WithDescription("The cursor from the `Link` header of the previous page.")
+		WithDescription("The cursor from the `Link` header of another page.")
 	return s, nil
 }

@@ -115,9 +115,9 @@ func TestPages(t *testing.T) {
 	if p := NewPage(ids, Window{Limit: 2}, key); len(p.Items) != 2 || p.Next.ID != ids[1] {
 		t.Errorf("%+v", p)
 	}
-	link := nextLink(httptest.NewRequest("GET", "/x?limit=2&offset=4&cursor=old", nil).URL, field.Cursor{})
-	if link != `</x?cursor=AAAAAAAAAAAAAAAAAAAAAA&limit=2>; rel="next"` {
-		t.Error(link)
+	header := linkHeader(httptest.NewRequest("GET", "/x?limit=2&offset=4&cursor=old", nil).URL, []link{{"next", &field.Cursor{}}, {"prev", nil}})
+	if header != `</x?cursor=AAAAAAAAAAAAAAAAAAAAAA&limit=2>; rel="next"` {
+		t.Error(header)
 	}
 }
 

@@ -224,7 +224,7 @@ func TestNextLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		want = "<" + strings.ReplaceAll(want, "CURSOR", after.String()) + `>; rel="next"`
-		if got := nextLink(u, after); got != want {
+		if got := linkHeader(u, []link{{"next", &after}}); got != want {
 			t.Errorf("%s: %s, want %s", given, got, want)
 		}
 	}
@@ -371,7 +371,7 @@ func FuzzQuery(f *testing.F) {
 		if w.Limit < 1 || w.Limit > 1000 || w.Offset < 0 || w.Offset > 1_000_000_000 {
 			t.Errorf("%q: %+v", query, w)
 		}
-		link := nextLink(c.Request.URL, field.Cursor{Key: w.Key, ID: w.After})
+		link := linkHeader(c.Request.URL, []link{{"next", &field.Cursor{Key: w.Key, ID: w.After}}})
 		if strings.ContainsAny(link, "\r\n\x00 ") != strings.Contains(link, "; rel") || strings.Count(link, ">") != 1 {
 			t.Errorf("%q: %q", query, link)
 		}

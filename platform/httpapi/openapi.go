@@ -130,7 +130,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 		requestIDHeader:    header("Identifies the request in the log.", "string"),
 		"Location":         header("The path of the created resource.", "string"),
 		"ETag":             header("The version that the answer shows (RFC 9110 §8.8.3), for If-Match and If-None-Match.", "string"),
-		"Link":             header("`rel=\"next\"` if more items follow (RFC 8288).", "string"),
+		"Link":             header("`rel=\"next\"` if more items follow and, on a page by cursor, `rel=\"prev\"` if others are before it (RFC 8288).", "string"),
 		"X-Total-Count":    header("The total number of items, with `count=true`.", "integer"),
 		"WWW-Authenticate": header("A Bearer challenge (RFC 6750).", "string"),
 		"Content-Language": header("The language of `title`, `detail` and `message`.", "string"),

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -31,11 +32,13 @@ type PageInput struct {
 
 // Window is a PageInput in the form that queries need.
 type Window struct {
-	Key    string    // of the last item of the page before, in a list that is sorted by a key and then the id
+	Key    string    // of the item beside the page, in a list that is sorted by a key and then the id
 	After  uuid.UUID // the id of that item; zero, which sorts first, at the start
 	Limit  int
 	Offset int
 	Count  bool
+
+	Backward bool // the page ends before that item, and the query returns it in reverse
 }
 
 // Window returns the window. It refuses a cursor together with an offset.
@@ -47,7 +50,7 @@ func (p PageInput) KeyedWindow() (Window, error) { return p.window(true) }
 func (p PageInput) window(keyed bool) (Window, error) {
 	w := Window{Limit: p.Limit.N()}
 	if p.Cursor != nil {
-		w.Key, w.After = p.Cursor.Key, p.Cursor.ID
+		w.Key, w.After, w.Backward = p.Cursor.Key, p.Cursor.ID, p.Cursor.Backward
 		if keyed != (w.Key != "") {
 			return w, Invalid("query.cursor", fault.NotACursor)
 		}
@@ -62,10 +65,11 @@ func (p PageInput) window(keyed bool) (Window, error) {
 	return w, nil
 }
 
-// Page answers a bare array, and a Link to the next page, if any.
+// Page answers a bare array, and Links to the next and the previous page, if any.
 type Page[T any] struct {
 	Items []T
 	Next  *field.Cursor // the position of the last item, if more follow
+	Prev  *field.Cursor // that of the first item, if it follows a cursor or others
 	Total *int64
 }
 
@@ -77,18 +81,33 @@ func NewPage[T any](found []T, w Window, id func(T) uuid.UUID) Page[T] {
 
 // NewKeyedPage is NewPage for a list that is sorted by a key and then the id.
 func NewKeyedPage[T any](found []T, w Window, position func(T) field.Cursor) Page[T] {
-	if len(found) <= w.Limit {
-		return Page[T]{Items: found}
+	more, items := len(found) > w.Limit, found[:min(len(found), w.Limit)]
+	page := Page[T]{Items: items}
+	before, after := w.After != uuid.Nil, more
+	if w.Backward {
+		slices.Reverse(items)
+		before, after = more, true
 	}
-	return Page[T]{Items: found[:w.Limit], Next: new(position(found[w.Limit-1]))}
+	if len(items) > 0 && after {
+		page.Next = new(position(items[len(items)-1]))
+	}
+	if len(items) > 0 && before {
+		page.Prev = new(position(items[0]))
+		page.Prev.Backward = true
+	}
+	return page
 }
 
 // PageOf returns a page of the items of a whole list, which is sorted by its keys.
 func PageOf[T any](all []T, w Window, key func(T) uuid.UUID) Page[T] {
 	rest := slices.DeleteFunc(slices.Clone(all), func(v T) bool {
 		id := key(v)
-		return bytes.Compare(id[:], w.After[:]) <= 0
+		order := bytes.Compare(id[:], w.After[:])
+		return order == 0 || (order > 0) == w.Backward
 	})
+	if w.Backward {
+		slices.Reverse(rest)
+	}
 	page := NewPage(rest[min(w.Offset, len(rest)):], w, key)
 	if w.Count {
 		page.Total = new(int64(len(all)))
@@ -120,14 +139,20 @@ func Each[T any](read func(Window) (Page[T], error)) iter.Seq2[T, error] {
 	}
 }
 
-func (p Page[T]) page() (items any, next *field.Cursor, total *int64) {
-	return p.Items, p.Next, p.Total
+func (p Page[T]) page() (items any, links []link, total *int64) {
+	return p.Items, []link{{"next", p.Next}, {"prev", p.Prev}}, p.Total
+}
+
+// link is a relation and the position beside the page to which it leads, if there is one.
+type link struct {
+	relation string
+	to       *field.Cursor
 }
 
 func (c Created[T]) created() (location string, body any) { return c.Location, c.Body }
 
 type paged interface {
-	page() (items any, next *field.Cursor, total *int64)
+	page() (items any, links []link, total *int64)
 }
 
 // Issued answers 201 with a secret for this client alone. Nothing has a URL that Location
@@ -184,9 +209,9 @@ func respond(c *gin.Context, output any, versioned bool) error {
 		c.Header("Location", location)
 		return writeJSON(c, http.StatusCreated, body)
 	case paged:
-		items, next, total := o.page()
-		if next != nil {
-			c.Header("Link", nextLink(c.Request.URL, *next))
+		items, links, total := o.page()
+		if header := linkHeader(c.Request.URL, links); header != "" {
+			c.Header("Link", header)
 		}
 		if total != nil {
 			c.Header("X-Total-Count", strconv.FormatInt(*total, 10))
@@ -200,12 +225,19 @@ func respond(c *gin.Context, output any, versioned bool) error {
 	}
 }
 
-// nextLink returns a relative link (RFC 8288 §3.2), which is valid behind any proxy.
-func nextLink(u *url.URL, after field.Cursor) string {
-	query := u.Query()
-	query.Del("offset")
-	query.Set("cursor", after.String())
-	return "<" + u.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
+// linkHeader returns relative links (RFC 8288 §3.2), which are valid behind any proxy.
+func linkHeader(u *url.URL, links []link) string {
+	var list []string
+	for _, l := range links {
+		if l.to == nil {
+			continue
+		}
+		query := u.Query()
+		query.Del("offset")
+		query.Set("cursor", l.to.String())
+		list = append(list, "<"+u.EscapedPath()+"?"+query.Encode()+`>; rel="`+l.relation+`"`)
+	}
+	return strings.Join(list, ", ")
 }
 
 // writeVersion answers 200 with an ETag, or 304 if the client has this version.

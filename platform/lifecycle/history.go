@@ -41,8 +41,8 @@ func (r SuspensionRecord) ForThePerson() SuspensionRecord {
 // History returns a page of the subject's suspensions, the oldest first.
 func (s *Store) History(ctx context.Context, subject Subject, w httpapi.Window, now time.Time) (page httpapi.Page[SuspensionRecord], err error) {
 	where, args := s.where(subject)
-	rows, err := s.db.Rows(ctx, "SELECT id, reason, "+s.reasonShared()+", suspended_at, suspended_by, suspended_until, lifted_at, lifted_by FROM "+s.tables.Suspensions+where+
-		" AND id > ? ORDER BY id LIMIT ? OFFSET ?", append(args, w.After, w.Limit+1, w.Offset)...)
+	rows, err := s.db.Rows(ctx, database.InOrder("SELECT id, reason, "+s.reasonShared()+", suspended_at, suspended_by, suspended_until, lifted_at, lifted_by FROM "+s.tables.Suspensions+where+
+		" AND id {>} ? ORDER BY id{order} LIMIT ? OFFSET ?").Text(w.Backward), append(args, w.After, w.Limit+1, w.Offset)...)
 	if err != nil {
 		return page, fmt.Errorf("list %s: %w", s.tables.Suspensions, err)
 	}

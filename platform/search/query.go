@@ -60,14 +60,20 @@ func (Query) JSONSchema() (jsonschema.Schema, error) {
 // greater, and both databases compare bytes.
 func end(word string) string { return word + string(utf8.MaxRune) }
 
-// Args returns the arguments of Matching for what follows a position, after the organization
-// if the table has that column.
-func (q Query) Args(afterTerm string, afterID uuid.UUID) []any {
-	first := q.words[0]
-	if afterTerm < first { // the position of another search, or none
-		afterTerm, afterID = first, uuid.Nil
+// Args returns the arguments of Matching for what is beside a position, after the
+// organization if the table has that column.
+func (q Query) Args(term string, id uuid.UUID, back bool) []any {
+	first, last := q.words[0], end(q.words[0])
+	switch { // the position of another search, or none
+	case term < first:
+		term, id = first, uuid.Nil
+	case term > last:
+		term, id = last, uuid.Nil
 	}
-	args := []any{afterTerm, afterID, end(first), first}
+	args := []any{term, id, last, first}
+	if back {
+		args = []any{term, id, first, first}
+	}
 	for _, word := range q.words[1:] {
 		args = append(args, word, end(word))
 	}

@@ -54,7 +54,7 @@ func (t Table) Indexed(id string) migrate.Migration {
 }
 
 // Matching returns a query for what matches, and by which term, with the arguments that Query.Args
-// returns, after the organization. The caller adds the order: the term, and then the id. What has several matching
+// returns, after the organization, and marks for database.InOrder. The caller adds the order: the term, and then the id. What has several matching
 // terms is found by the first.
 func (t Table) Matching() string {
 	tenant, same := "", ""
@@ -63,15 +63,17 @@ func (t Table) Matching() string {
 	}
 	// The LIMIT keeps PostgreSQL from joining all terms.
 	has := "EXISTS (SELECT 1 FROM " + t.Name + " x WHERE " + same + "x." + t.Of + " = t." + t.Of + " AND x.term >= ? AND x.term < "
-	return "SELECT t." + strings.Join(t.key(), ", t.") + ", t.term FROM " + t.Name + " t WHERE " + tenant + "(t.term, t." + t.Of + ") > (?, ?) AND t.term < ?" +
+	return "SELECT t." + strings.Join(t.key(), ", t.") + ", t.term FROM " + t.Name + " t WHERE " + tenant + "(t.term, t." + t.Of + ") {>} (?, ?) AND t.term {<} ?" +
 		" AND NOT " + has + "t.term LIMIT 1 OFFSET 0)" +
 		strings.Repeat(" AND "+has+"? LIMIT 1 OFFSET 0)", mostWords-1)
 }
 
 // Count returns the query that counts what matches.
-func (t Table) Count() string { return "SELECT COUNT(*) FROM (" + t.Matching() + ") found" }
+func (t Table) Count() string {
+	return database.InOrder("SELECT COUNT(*) FROM (" + t.Matching() + ") found").Text(false)
+}
 
 // Page is Matching with the order of a page and its limits, which are the last arguments.
 func (t Table) Page() string {
-	return t.Matching() + " ORDER BY t.term, t." + t.Of + " LIMIT ? OFFSET ?"
+	return t.Matching() + " ORDER BY t.term{order}, t." + t.Of + "{order} LIMIT ? OFFSET ?"
 }
