@@ -10,6 +10,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"guildhall/platform/database"
+	"guildhall/platform/field"
+	"guildhall/platform/platformtest"
 )
 
 // found returns the names that a list has for a search, in its order.
@@ -282,5 +286,45 @@ func TestARenamedPersonIsFoundWhereTheyJustJoin(t *testing.T) {
 		(<-renamed).is(200)
 		ada.finds(ada.org("/members"), "hopper", "Hopper")
 		s.termsHold()
+	})
+}
+
+// TestNoSearchReadsAWholeTable checks the plans of what platform administrators search, of
+// changes of names, and of the workers.
+func TestNoSearchReadsAWholeTable(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := start(t, databaseURL)
+		root := s.operator("Root")
+		s.addCrowd(root, 5, 5)
+		s.texts.Clear()
+		s.storeTerms()
+		root.patch("/users/"+root.id+"/profile", body("name", "Roots")).is(200)
+		for _, path := range []string{"/users?scope=all", "/organizations?scope=all"} {
+			for _, cursor := range []string{"", "&cursor=" + field.Cursor{Key: "crowd", ID: uuid.Max, Backward: true}.String()} {
+				root.get(path + "&q=crowd+c&limit=2" + cursor).is(200)
+			}
+		}
+		if s.kernel.DB.Driver() == database.Postgres {
+			enlarge(t, databaseURL)
+		}
+		visited := s.eachOfFew(func(text string) {
+			if !strings.Contains(text, "WHERE terms_at IS NULL") {
+				s.checkPlan(text)
+				return
+			}
+			// The workers read indexes of the few rows without terms, and these whole.
+			plan := strings.Join(s.plan(text), "\n")
+			for _, index := range []string{"users_without_terms", "organization_members_not_searchable", "organizations_without_terms"} {
+				table, _, _ := strings.Cut(index, "_without")
+				table = strings.TrimSuffix(table, "_not_searchable")
+				if strings.Contains(text, "FROM "+table+" ") && !strings.Contains(plan, index) {
+					t.Errorf("does not use %s: %s", index, plan)
+				}
+			}
+		})
+		if visited < 15 {
+			t.Errorf("only %d statements were run", visited)
+		}
 	})
 }
