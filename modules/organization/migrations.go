@@ -117,13 +117,7 @@ func migrations() []migrate.Migration {
 			migrate.One("202611290710_organization_without_terms", "CREATE INDEX organizations_without_terms ON organizations (id) WHERE "+withoutTerms, "DROP INDEX organizations_without_terms"),
 			organizationsTerms.Created("202611290711_organization_terms", "FOREIGN KEY (organization_id) REFERENCES organizations (id)"),
 			organizationsTerms.Indexed("202611290712_organization_terms_found"),
-			{
-				ID: "202611290713_organization_terms_row_security",
-				Up: func(driver database.Driver) []string {
-					return database.TenantPolicy(driver, "organization_terms", "organization_id = "+database.TenantOrganization)
-				},
-				Down: func(driver database.Driver) []string { return database.DropTenantPolicy(driver, "organization_terms") },
-			},
+			organizationsTerms.Isolated("202611290713_organization_terms_row_security"),
 		},
 	)
 }

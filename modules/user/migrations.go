@@ -132,13 +132,7 @@ func migrations() []migrate.Migration {
 			membersTerms.Created("202611290704_user_member_terms",
 				"FOREIGN KEY (organization_id, user_id) REFERENCES organization_members (organization_id, user_id) ON DELETE CASCADE"),
 			membersTerms.Indexed("202611290705_user_member_terms_found"),
-			{
-				ID: "202611290706_user_member_terms_row_security",
-				Up: func(driver database.Driver) []string {
-					return database.TenantPolicy(driver, "member_terms", "organization_id = "+database.TenantOrganization)
-				},
-				Down: func(driver database.Driver) []string { return database.DropTenantPolicy(driver, "member_terms") },
-			},
+			membersTerms.Isolated("202611290706_user_member_terms_row_security"),
 		},
 	)
 }

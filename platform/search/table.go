@@ -53,6 +53,22 @@ func (t Table) Indexed(id string) migrate.Migration {
 	return migrate.One(id, fmt.Sprintf("CREATE UNIQUE INDEX %[1]s_found ON %[1]s (%[2]s)", t.Name, strings.Join(columns, ", ")), "DROP INDEX "+t.Name+"_found")
 }
 
+// Isolated returns the migration that creates the policy for the terms of an organization.
+func (t Table) Isolated(id string) migrate.Migration {
+	return migrate.Migration{
+		ID: id,
+		Up: func(driver database.Driver) []string {
+			return database.TenantPolicy(driver, t.Name, "organization_id = "+database.TenantOrganization)
+		},
+		Down: func(driver database.Driver) []string {
+			if driver != database.Postgres {
+				return nil
+			}
+			return []string{"DROP POLICY tenant ON " + t.Name}
+		},
+	}
+}
+
 // Matching returns a query for what matches, and by which term, with the arguments that Query.Args
 // returns, after the organization, and marks for database.InOrder. The caller adds the order: the term, and then the id. What has several matching
 // terms is found by the first.
