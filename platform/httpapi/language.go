@@ -147,7 +147,6 @@ var subjects = map[string]string{
 	"organization_id":    "The ID of the organization",
 	"organization_name":  "The name of the organization",
 	"password":           "The password",
-	"q":                  "The search",
 	"reason":             "The reason",
 	"refresh_token":      "The refresh token",
 	"role":               "The role",
