@@ -312,14 +312,13 @@ func TestInputQueriesByTheDocument(t *testing.T) {
 				ada.id, strings.Repeat("\x00", 22), strings.Repeat("A", 10_000)},
 			"count":            {"", "T", "2", "-1", "yes", "tRue", "null", " true", "true ", "\x00"},
 			"include_archived": {"", "2", "yes", "on", "null", "\x00"},
-			"q":                {"", " ", ".", "a b c d", strings.Repeat("a", 256), "\xff"},
+			"q":                {"", "\xff", strings.Repeat("a", 1025)},
 			"scope":            {"", "ALL", "all ", "account", "organization", "*", "null", "\x00", "\xff"},
 			"action":           {"", "member", "MEMBER.ADDED", "member.added ", "*", "null", "\x00"},
 			"actor_user_id":    {"", "x", "null", strings.Repeat("0", 36), "\x00"},
 			"since":            {"", "now", "2026-01-01", "0", "null", "\x00"},
 			"until":            {"", "now", "2026-01-01", "0", "null", "\x00"},
 			"status":           {"", "OPEN", "open ", "used", "null", "\x00"},
-			"q":                {"", "\x00", "\xff", strings.Repeat("x", 1025)},
 		}
 		fine := map[string]string{"status": "open", "limit": "1", "action": "member.added", "actor_user_id": ada.id, "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z", "offset": "1", "cursor": strings.Repeat("A", 22), "count": "true", "include_archived": "false", "q": "ada", "scope": "all"}
 		tried := map[string]bool{}

@@ -223,7 +223,6 @@ var german = map[string]string{ //nolint:gosec // texts about passwords, and no 
 	"The password":                 "Das Passwort",
 	"The reason":                   "Die Begründung",
 	"The refresh token":            "Das Refresh-Token",
-	"The search":                   "Die Suche",
 	"The role":                     "Die Rolle",
 	"The scope":                    "Der Geltungsbereich",
 	"The ID of the session":        "Die ID der Sitzung",
