@@ -112,7 +112,15 @@ func TestPagesOfAnAccount(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		b := s.browser()
 		b.get("/account").leads("/account/log-in?next=%2Faccount")
-		b.get("/account/log-in").says(200, "Log in", "Forgot your password?", "Register")
+		page := b.get("/account/log-in").says(200, "Log in", "Forgot your password?", "Register")
+		for extension, contentType := range map[string]string{"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"} {
+			path := regexp.MustCompile(`/assets/[a-z]+\.[0-9a-f]+\.` + extension).FindString(page.body)
+			a := b.get(path).says(200)
+			if !strings.HasPrefix(a.header.Get("Content-Type"), contentType) || !strings.Contains(a.header.Get("Cache-Control"), "immutable") {
+				t.Errorf("%s: %v", path, a.header)
+			}
+		}
+		b.get("/assets/style.css").says(404)
 		b.post("/account/register", "name", "Ada", "email", "ada@", "password", "short").says(422, `value="Ada"`, "The password must have at least 8 characters.", `aria-invalid="true"`)
 		b.post("/account/register", "name", "Ada <b>", "email", "ada@example.com", "password", password).leads("/account")
 		b.get("/account").says(200, "Ada <b>", "ada@example.com", "Ada <b>'s Organization", "Owner")
@@ -121,7 +129,7 @@ func TestPagesOfAnAccount(t *testing.T) {
 		}
 
 		// The address is proved, by the code and, as somebody else's browser, by the link.
-		page := b.post("/account/verify/mail").says(200, "Enter the code")
+		page = b.post("/account/verify/mail").says(200, "Enter the code")
 		m := s.mail("ada@example.com", "verify_email")
 		b.post("/account/verify", "challenge_token", page.hidden("challenge_token"), "code", wrong(m.code())).says(401, "is wrong, was used before or has expired")
 		other := s.browser()
