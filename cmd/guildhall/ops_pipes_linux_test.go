@@ -135,7 +135,15 @@ func TestTheLogSaysWhatItLacks(t *testing.T) {
 	for range 3 {
 		_, _ = fetch(t, base+"/openapi.json")
 	}
-	if lost := lostLines(t, private); lost != "3" {
+	lost := lostLines(t, private)
+	for range 100 {
+		if lost == "3" {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+		lost = lostLines(t, private) // a request's line comes after its answer
+	}
+	if lost != "3" {
 		t.Errorf("%s lines were lost of 3", lost)
 	}
 	reader = open(os.O_RDONLY)
