@@ -61,11 +61,11 @@ func TestTheInvariantsAreWatched(t *testing.T) {
 			"I9":                                         {"UPDATE user_active_status SET deactivated_at = '2026-01-01' WHERE user_id = " + user},
 			"I10":                                        {"INSERT INTO organization_archives (id, organization_id, reason, archived_at, archived_by) VALUES ('1', " + org + ", 'x', '2026-01-01', " + user + ")"},
 			"I14":                                        {"UPDATE sessions SET login_id = (SELECT s.id FROM sessions s WHERE s.user_id = '" + ada.id + "') WHERE user_id = " + user},
-			"I15 a person is found":                      {"UPDATE user_terms SET term = 'eve' WHERE term = 'grace'"},
-			"I15 a person is found by":                   {"DELETE FROM user_terms WHERE term = 'grace'"},
-			"I15 a member is found":                      {"UPDATE member_terms SET term = 'eve' WHERE term = 'grace'"},
-			"I15 a member is found as":                   {"DELETE FROM member_terms WHERE term = 'grace'"},
-			"I15 an organization is found":               {"DELETE FROM organization_terms WHERE term = 'grace'"},
+			"I17 a person is found":                      {"UPDATE user_terms SET term = 'eve' WHERE term = 'grace'"},
+			"I17 a person is found by":                   {"DELETE FROM user_terms WHERE term = 'grace'"},
+			"I17 a member is found":                      {"UPDATE member_terms SET term = 'eve' WHERE term = 'grace'"},
+			"I17 a member is found as":                   {"DELETE FROM member_terms WHERE term = 'grace'"},
+			"I17 an organization is found":               {"DELETE FROM organization_terms WHERE term = 'grace'"},
 			"I11":                                        {"UPDATE sessions SET organization_id = '0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70'"},
 		}
 		for name, statements := range breaks {

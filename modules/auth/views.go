@@ -2,7 +2,6 @@ package auth
 
 import (
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -151,15 +150,7 @@ var askedPurposes = []askedPurpose{
 }
 
 func (p *askedPurpose) UnmarshalText(text []byte) error {
-	*p = askedPurpose(text)
-	if slices.Contains(askedPurposes, *p) {
-		return nil
-	}
-	names := make([]string, len(askedPurposes))
-	for i, known := range askedPurposes {
-		names[i] = string(known)
-	}
-	return fault.NotInEnum.Of(names...)
+	return field.Choose(p, text, askedPurposes...)
 }
 
 func (askedPurpose) JSONSchema() (jsonschema.Schema, error) {

@@ -1,14 +1,12 @@
 package invitation
 
 import (
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/swaggest/jsonschema-go"
 
 	"guildhall/platform/access"
-	"guildhall/platform/fault"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 )
@@ -40,15 +38,7 @@ func (status) JSONSchema() (jsonschema.Schema, error) {
 type wantedStatus string
 
 func (s *wantedStatus) UnmarshalText(text []byte) error {
-	*s = wantedStatus(text)
-	if slices.Contains(statuses, status(*s)) {
-		return nil
-	}
-	names := make([]string, len(statuses))
-	for i, known := range statuses {
-		names[i] = string(known)
-	}
-	return fault.NotInEnum.Of(names...)
+	return field.Choose((*status)(s), text, statuses...)
 }
 
 func (wantedStatus) InlineJSONSchema() {}

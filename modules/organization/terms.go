@@ -30,7 +30,7 @@ const (
 // except for those that StoreTerms will find.
 func termsInvariant() schema.Invariant {
 	return schema.Invariant{
-		Name: "I15 an organization is found by its name",
+		Name: "I17 an organization is found by its name",
 		Query: `SELECT o.id, o.name, COALESCE(string_agg(t.term, ' ' ORDER BY t.term), '') FROM organizations o
 			LEFT JOIN organization_terms t ON t.organization_id = o.id WHERE o.terms_at = o.updated_at GROUP BY o.id, o.name`,
 		Breaks: func(row []string) bool { // only Go can compute the terms

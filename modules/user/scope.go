@@ -3,7 +3,6 @@ package user
 import (
 	"github.com/swaggest/jsonschema-go"
 
-	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -17,11 +16,7 @@ const (
 )
 
 func (s *standingScope) UnmarshalText(text []byte) error {
-	*s = standingScope(text)
-	if *s != scopeOrganization && *s != scopeAccount {
-		return fault.NotInEnum.Of(string(scopeOrganization), string(scopeAccount))
-	}
-	return nil
+	return field.Choose(s, text, scopeOrganization, scopeAccount)
 }
 
 func (standingScope) JSONSchema() (jsonschema.Schema, error) {

@@ -37,7 +37,7 @@ const (
 // address, except for those that StoreTerms will find.
 func termsInvariant() schema.Invariant {
 	return schema.Invariant{
-		Name: "I15 a person is found by their name and address",
+		Name: "I17 a person is found by their name and address",
 		Query: `SELECT u.id, u.email, p.name, COALESCE(string_agg(t.term, ' ' ORDER BY t.term), '') FROM users u
 			JOIN user_profile p ON p.user_id = u.id LEFT JOIN user_terms t ON t.user_id = u.id
 			WHERE u.terms_at = u.updated_at GROUP BY u.id, u.email, p.name`,
@@ -51,7 +51,7 @@ func termsInvariant() schema.Invariant {
 // memberTermsInvariant finds members who are found by other terms than the person.
 func memberTermsInvariant() schema.Invariant {
 	return schema.Invariant{
-		Name: "I15 a member is found as the person is",
+		Name: "I17 a member is found as the person is",
 		Query: `SELECT m.user_id FROM organization_members m WHERE m.searchable
 			AND EXISTS (SELECT 1 FROM users u WHERE u.id = m.user_id AND u.terms_at = u.updated_at)
 			AND ((SELECT COUNT(*) FROM user_terms t WHERE t.user_id = m.user_id)

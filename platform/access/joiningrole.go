@@ -3,7 +3,6 @@ package access
 import (
 	"github.com/swaggest/jsonschema-go"
 
-	"guildhall/platform/fault"
 	"guildhall/platform/field"
 )
 
@@ -17,11 +16,7 @@ const (
 
 // UnmarshalText refuses any other role.
 func (r *JoiningRole) UnmarshalText(text []byte) error {
-	*r = JoiningRole(text)
-	if *r != joinsAsMember && *r != joinsAsAdmin {
-		return fault.NotInEnum.Of(string(joinsAsMember), string(joinsAsAdmin))
-	}
-	return nil
+	return field.Choose(r, text, joinsAsMember, joinsAsAdmin)
 }
 
 // JSONSchema describes the role in the OpenAPI document.

@@ -2,8 +2,6 @@ package field
 
 import (
 	"github.com/swaggest/jsonschema-go"
-
-	"guildhall/platform/fault"
 )
 
 // Locale is a language of mails.
@@ -16,11 +14,7 @@ const (
 )
 
 func (l *Locale) UnmarshalText(text []byte) error {
-	*l = Locale(text)
-	if *l != English && *l != German {
-		return fault.NotInEnum.Of(string(English), string(German))
-	}
-	return nil
+	return Choose(l, text, English, German)
 }
 
 func (Locale) JSONSchema() (jsonschema.Schema, error) { return OpenEnum(English, German), nil }
