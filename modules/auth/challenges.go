@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -19,6 +18,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/mail"
+	"guildhall/platform/token"
 )
 
 // purpose is what a person proves with a challenge.
@@ -97,22 +97,22 @@ func (svc *Service) ask(ctx context.Context, q question) (challengeView, error) 
 	if c.id == uuid.Nil {
 		c.id = uuid.Must(uuid.NewV7())
 	}
-	var token, link string
+	var challengeToken string
 	var tokenHash, linkHash, codeMAC, payload *string
 	q.mail.NotAfter, q.mail.Data.Expires, q.mail.Data.At = c.expires, c.expires, now
 	if q.byCode {
-		token = secret()
+		challengeToken = token.NewSecret()
 		code, err := newCode()
 		if err != nil {
 			return challengeView{}, err
 		}
-		tokenHash, codeMAC = new(hashed(token)), new(macOf(token, code))
+		tokenHash, codeMAC = new(token.HashSecret(challengeToken)), new(macOf(challengeToken, code))
 		q.mail.Data.Code = code[:4] + " " + code[4:]
 	}
 	if q.byLink {
-		link = secret()
-		linkHash = new(hashed(link))
-		q.mail.Data.Link = svc.link(q.purpose, link)
+		secret := token.NewSecret()
+		linkHash = new(token.HashSecret(secret))
+		q.mail.Data.Link = token.Link(svc.options.LinkBase+linkPaths[q.purpose], secret)
 	}
 	if q.payload != nil {
 		encoded, err := json.Marshal(q.payload)
@@ -134,20 +134,7 @@ func (svc *Service) ask(ctx context.Context, q question) (challengeView, error) 
 		}
 		return svc.mail.Send(ctx, q.mail)
 	})
-	return challengeView{ChallengeToken: token, ExpiresIn: int(lifetimes[q.purpose].Seconds())}, err
-}
-
-// link returns the link to a page. The token is in the fragment, which browsers send to no
-// server: it is in no log and no Referer.
-func (svc *Service) link(p purpose, token string) string {
-	return svc.options.LinkBase + linkPaths[p] + "#link_token=" + token // mutant: link-fragment
-}
-
-// secret returns 256 random bits.
-func secret() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	return challengeView{ChallengeToken: challengeToken, ExpiresIn: int(lifetimes[q.purpose].Seconds())}, err
 }
 
 func newCode() (string, error) {
@@ -156,11 +143,6 @@ func newCode() (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%08d", n), nil
-}
-
-func hashed(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:])
 }
 
 func macOf(token, code string) string {
@@ -183,9 +165,9 @@ type proof struct {
 // stays open until consume.
 func (svc *Service) answer(ctx context.Context, p proof, purposes ...purpose) (c challenge, err error) {
 	if p.link != "" {
-		c, err = svc.store.challengeByLink(ctx, hashed(p.link), svc.now())
+		c, err = svc.store.challengeByLink(ctx, token.HashSecret(p.link), svc.now())
 	} else {
-		c, err = svc.store.attempt(ctx, hashed(p.token), svc.now())
+		c, err = svc.store.attempt(ctx, token.HashSecret(p.token), svc.now())
 	}
 	switch {
 	case err != nil:

@@ -169,7 +169,7 @@ func (c CommandLine) addresses(ctx context.Context, p person) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.svc.store.recentAddresses(ctx, field.Login(p.email).CanonicalEmail())
+	all, err := c.svc.store.recentAddresses(ctx, p.canonical())
 	for _, e := range failures {
 		all = append(all, e.Address)
 	}

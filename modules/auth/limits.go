@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/access"
-	"guildhall/platform/field"
 	"guildhall/platform/mail"
 	"guildhall/platform/ratelimit"
 	"guildhall/platform/request"
@@ -91,7 +90,7 @@ func (l limits) about(p person, addresses []string) []counted {
 
 // against returns the limits that affect only this person.
 func (l limits) against(p person, addresses []string) []counted {
-	email := field.Login(p.email).CanonicalEmail()
+	email := p.canonical()
 	var list []counted
 	for _, a := range addresses {
 		list = append(list, counted{ratelimit.Demand{Policy: perPair, Key: a + " " + email}, a})

@@ -92,7 +92,7 @@ func (svc *Service) askCaller(ctx context.Context, q *question, in challengeInpu
 		return err
 	}
 	q.userID, q.sessionID = uuid.NullUUID{UUID: p.id, Valid: true}, uuid.NullUUID{UUID: caller.SessionID, Valid: true}
-	q.email, q.mail = field.Login(p.email).CanonicalEmail(), mail.Mail{Kind: mail.VerifyEmail}
+	q.email, q.mail = p.canonical(), mail.Mail{Kind: mail.VerifyEmail}
 	to := p.email
 	switch q.purpose {
 	case forVerification:

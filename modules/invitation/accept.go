@@ -87,7 +87,7 @@ func (o offer) proves(byToken bool) bool { return byToken && !o.isLink && o.deli
 
 // preview shows an invitation to whoever has its token. It changes nothing.
 func (svc *Service) preview(ctx context.Context, in tokenInput) (view invitationPreviewView, err error) {
-	o, err := svc.store.byToken(ctx, hashed(string(in.Token)))
+	o, err := svc.store.byToken(ctx, token.HashSecret(string(in.Token)))
 	if err != nil {
 		return view, err
 	}
@@ -109,7 +109,9 @@ func (svc *Service) preview(ctx context.Context, in tokenInput) (view invitation
 type finder func(ctx context.Context) (offer, error)
 
 func (svc *Service) withToken(secret field.Credential) finder {
-	return func(ctx context.Context) (offer, error) { return svc.store.byToken(ctx, hashed(string(secret))) }
+	return func(ctx context.Context) (offer, error) {
+		return svc.store.byToken(ctx, token.HashSecret(string(secret)))
+	}
 }
 
 // accept makes the caller a member by a token, and returns their tokens in the organization.
@@ -277,7 +279,7 @@ func (svc *Service) listMine(ctx context.Context, in httpapi.PageInput) (page ht
 // Invited refuses a token with which a person with this address can't register, and reports
 // whether it proves their mailbox.
 func (svc *Service) Invited(ctx context.Context, secret, canonicalEmail string) (provesMailbox bool, err error) {
-	o, err := svc.store.byToken(ctx, hashed(secret))
+	o, err := svc.store.byToken(ctx, token.HashSecret(secret))
 	if err != nil {
 		return false, err
 	}

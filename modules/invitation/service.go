@@ -2,11 +2,7 @@ package invitation
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/base64"
-	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -111,23 +107,9 @@ func lifetime(hours *field.Hours) time.Duration {
 	return time.Duration(*hours) * time.Hour
 }
 
-// newToken returns 256 random bits, of which only a hash is stored.
-func newToken() (secret, hash string) {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	secret = base64.RawURLEncoding.EncodeToString(b[:])
-	return secret, hashed(secret)
-}
-
-func hashed(secret string) string { // mutant: invitation-hash
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
-}
-
-// link returns the link to an invitation. The token is in the fragment, which browsers send
-// to no server: it is in no log and no Referer.
+// link returns the link to an invitation.
 func (svc *Service) link(secret string) string {
-	return svc.linkBase + "/account/invitation#link_token=" + secret
+	return token.Link(svc.linkBase+"/account/invitation", secret)
 }
 
 // checkMail refuses to send a mail where none can be sent (mail_not_configured).
@@ -233,7 +215,8 @@ func (svc *Service) add(ctx context.Context, o *offer, n names) (*string, error)
 		return nil, err
 	}
 	o.id, o.inviterID = uuid.Must(uuid.NewV7()), access.From(ctx).UserID
-	secret, hash := newToken()
+	secret := token.NewSecret()
+	hash := token.HashSecret(secret)
 	if err := svc.store.add(ctx, *o, hash); err != nil {
 		return nil, err
 	}
@@ -342,7 +325,8 @@ func (svc *Service) resendInvitation(ctx context.Context, in resendInput) (view 
 		if err := svc.takeMail(ctx, o); err != nil {
 			return err
 		}
-		secret, hash := newToken()
+		secret := token.NewSecret()
+		hash := token.HashSecret(secret)
 		if err := svc.store.renew(ctx, o, hash); err != nil {
 			return err
 		}
@@ -383,7 +367,8 @@ func (svc *Service) createLink(ctx context.Context, in linkInput) (answer httpap
 		if in.MaxUses != nil {
 			o.maxUses = sql.NullInt64{Int64: int64(*in.MaxUses), Valid: true}
 		}
-		secret, hash := newToken()
+		secret := token.NewSecret()
+		hash := token.HashSecret(secret)
 		if err := svc.store.addLink(ctx, o, hash); err != nil {
 			return err
 		}
