@@ -221,20 +221,18 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		}
 		a.api.Mount(mail.MailboxPath, pages)
 	}
-	site, err := web.New(a.api, web.Options{PublicURL: k.Config.PublicURL, Tokens: k.Tokens, Log: k.Log, Now: k.Now})
-	if err != nil {
-		return nil, err
-	}
+	var site *web.Site // nil without pages
 	if k.Config.AccountPages {
+		if site, err = web.New(a.api, web.Options{PublicURL: k.Config.PublicURL, Tokens: k.Tokens, Log: k.Log, Now: k.Now}); err != nil {
+			return nil, err
+		}
 		a.api.MountPages(web.AssetPath, site)
 		a.api.MountPages("/account", site)
 	}
 	for _, m := range modules {
 		m.Routes(a.api.For(m.Name()))
-		if p, ok := m.(module.WithPages); ok && k.Config.AccountPages {
-			if err := p.Pages(site); err != nil {
-				return nil, fmt.Errorf("pages of %s: %w", m.Name(), err)
-			}
+		if p, ok := m.(module.WithPages); ok && site != nil {
+			p.Pages(site)
 		}
 		if w, ok := m.(module.WithWorkers); ok {
 			a.ofModules = append(a.ofModules, w.Workers()...)

@@ -62,7 +62,7 @@ func wire(k *platform.Kernel) (services, []module.Module) {
 	return services{auth: auths, users: users, organizations: organizations, memberships: memberships}, []module.Module{
 		auth.NewModule(auths), user.NewModule(users), organization.NewModule(organizations),
 		membership.NewModule(memberships), invitation.NewModule(invitations), audit.NewModule(k.Gate, k.Trail),
-		account.NewModule(account.Options{Registration: cfg.EnableRegistration, Mail: k.Mail.Configured(), LogInByEmail: cfg.LogInByEmail}),
+		account.NewModule(account.Options{Registration: cfg.EnableRegistration, Mail: k.Mail.Configured()}),
 	}
 }
 

@@ -61,48 +61,18 @@ func (m *Module) accept(r *web.Request) error {
 	again := web.Page{Title: "invitation", Data: form}
 	switch {
 	case r.Form.Get("as") == "new":
-		return m.join(r, form, again)
+		body := map[string]any{"name": form.Name, "email": form.Email, "invitation_token": form.Link}
+		return enroll(r, body, "invitation", again, codeForm{Email: form.Email, Next: "/account"}, "/account?done=joined")
 	case !r.SignedIn():
-		var tokens web.Tokens
-		err := r.Call(http.MethodPost, "/auth/token", map[string]any{"username": form.Email, "password": r.Form.Get("password")}, &tokens)
-		if err != nil {
+		if err := enter(r, "/auth/token", passwordOf(r)); err != nil {
 			return r.ShowProblem(err, "invitation", again)
 		}
-		if err := r.Begin(tokens); err != nil {
-			return err
-		}
 	}
-	var tokens web.Tokens
-	if err := r.Call(http.MethodPost, "/invitations/accept", map[string]any{"token": form.Link}, &tokens); err != nil {
+	if err := enter(r, "/invitations/accept", map[string]any{"token": form.Link}); err != nil {
 		if form, err := m.read(r); err == nil { // who has just logged in
 			again.Data = form
 		}
 		return r.ShowProblem(err, "invitation", again)
-	}
-	if err := r.Begin(tokens); err != nil {
-		return err
-	}
-	return r.Redirect("/account?done=joined")
-}
-
-// join registers a person who accepts the invitation.
-func (m *Module) join(r *web.Request, form invitationForm, again web.Page) error {
-	var answer struct {
-		web.Tokens
-		challenge
-	}
-	r.AsNobody()
-	err := r.Call(http.MethodPost, "/auth/register", map[string]any{
-		"name": form.Name, "email": form.Email, "password": r.Form.Get("password"), "locale": r.Locale, "invitation_token": form.Link,
-	}, &answer)
-	if err != nil {
-		return r.ShowProblem(err, "invitation", again)
-	}
-	if answer.ChallengeToken != "" {
-		return r.Show("register-code", web.Page{Title: "enter_code", Data: map[string]any{"Token": answer.ChallengeToken, "Email": form.Email, "Next": "/account"}})
-	}
-	if err := r.Begin(answer.Tokens); err != nil {
-		return err
 	}
 	return r.Redirect("/account?done=joined")
 }

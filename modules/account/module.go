@@ -18,7 +18,6 @@ var files embed.FS
 type Options struct {
 	Registration bool
 	Mail         bool // the service can send mail
-	LogInByEmail bool
 }
 
 // Module registers the pages. It has no routes of the API and no tables.
@@ -40,11 +39,8 @@ func (*Module) Tables() []schema.Table { return nil }
 func (*Module) Routes(*httpapi.Router) {}
 
 // Pages implements module.WithPages.
-func (m *Module) Pages(site *web.Site) error {
-	p, err := site.Pages(files)
-	if err != nil {
-		return err
-	}
+func (m *Module) Pages(site *web.Site) {
+	p := site.Pages(files)
 	p.Handle("GET /account", m.home)
 	p.Handle("GET /account/log-in", m.showLogIn)
 	p.Handle("POST /account/log-in", m.logIn)
@@ -65,5 +61,4 @@ func (m *Module) Pages(site *web.Site) error {
 	p.Handle("POST /account/invitation/decline", m.decline)
 	p.Handle("GET /account/disavow", m.showDisavow)
 	p.Handle("POST /account/disavow", m.disavow)
-	return nil
 }

@@ -3,6 +3,7 @@ package account
 import (
 	"net/http"
 
+	"guildhall/platform/token"
 	"guildhall/platform/web"
 )
 
@@ -15,9 +16,48 @@ func answerOf(r *web.Request) map[string]any {
 	return map[string]any{"challenge_token": r.Form.Get("challenge_token"), "code": r.Form.Get("code")}
 }
 
+// passwordOf returns what a form says to log in with a password.
+func passwordOf(r *web.Request) map[string]any {
+	return map[string]any{"username": r.Form.Get("email"), "password": r.Form.Get("password")}
+}
+
 // challenge is what the API answers when it sends a code.
 type challenge struct {
 	ChallengeToken string `json:"challenge_token"`
+}
+
+// enter calls an operation that answers with tokens, and begins the browser's session with
+// them.
+func enter(r *web.Request, path string, body map[string]any) error {
+	var tokens token.Token
+	if err := r.Call(http.MethodPost, path, body, &tokens); err != nil {
+		return err
+	}
+	return r.Begin(tokens)
+}
+
+// codeForm asks for the code that completes a registration.
+type codeForm struct{ Token, Email, Next string }
+
+// enroll registers a person, or shows again the form in which they typed. Where the address
+// has to be proved first, it asks for the code.
+func enroll(r *web.Request, body map[string]any, name string, again web.Page, code codeForm, next string) error {
+	var answer struct {
+		token.Token
+		challenge
+	}
+	r.AsNobody()
+	body["password"], body["locale"] = r.Form.Get("password"), r.Locale
+	if err := r.Call(http.MethodPost, "/auth/register", body, &answer); err != nil {
+		return r.ShowProblem(err, name, again)
+	}
+	if code.Token = answer.ChallengeToken; code.Token != "" {
+		return r.Show("register-code", web.Page{Title: "enter_code", Data: code})
+	}
+	if err := r.Begin(answer.Token); err != nil {
+		return err
+	}
+	return r.Redirect(next)
 }
 
 // home shows who is logged in.
@@ -63,18 +103,14 @@ func (m *Module) showLogIn(r *web.Request) error {
 
 // logIn begins the browser's session with a password, or with the link from a mail.
 func (m *Module) logIn(r *web.Request) error {
-	form := map[string]any{"username": r.Form.Get("email"), "password": r.Form.Get("password")}
+	form := passwordOf(r)
 	if r.Form.Get("link_token") != "" {
 		form = answerOf(r)
 		form["grant_type"] = "challenge"
 	}
-	var tokens web.Tokens
 	r.AsNobody()
-	if err := r.Call(http.MethodPost, "/auth/token", form, &tokens); err != nil {
+	if err := enter(r, "/auth/token", form); err != nil {
 		return r.ShowProblem(err, "log-in", web.Page{Title: "log_in", Data: logInForm{Options: m.options, Email: r.Form.Get("email"), Next: r.Next(r.Form.Get("next"))}})
-	}
-	if err := r.Begin(tokens); err != nil {
-		return err
 	}
 	return r.Redirect(r.Next(r.Form.Get("next")))
 }
@@ -97,38 +133,18 @@ func (m *Module) showRegister(r *web.Request) error {
 
 func (m *Module) register(r *web.Request) error {
 	form := registerForm{r.Form.Get("name"), r.Form.Get("email"), r.Next(r.Form.Get("next"))}
-	var answer struct {
-		web.Tokens
-		challenge
-	}
-	r.AsNobody()
-	err := r.Call(http.MethodPost, "/auth/register", map[string]any{
-		"name": form.Name, "email": form.Email, "password": r.Form.Get("password"), "locale": r.Locale,
-	}, &answer)
-	if err != nil {
-		return r.ShowProblem(err, "register", web.Page{Title: "register", Data: form})
-	}
-	if answer.ChallengeToken != "" { // the address has to be proved first
-		return r.Show("register-code", web.Page{Title: "enter_code", Data: map[string]any{"Token": answer.ChallengeToken, "Email": form.Email, "Next": form.Next}})
-	}
-	if err := r.Begin(answer.Tokens); err != nil {
-		return err
-	}
-	return r.Redirect(form.Next)
+	body := map[string]any{"name": form.Name, "email": form.Email}
+	return enroll(r, body, "register", web.Page{Title: "register", Data: form}, codeForm{Email: form.Email, Next: form.Next}, form.Next)
 }
 
 func (m *Module) completeRegistration(r *web.Request) error {
 	form := answerOf(r)
 	form["grant_type"] = "challenge"
-	var tokens web.Tokens
 	r.AsNobody()
-	if err := r.Call(http.MethodPost, "/auth/token", form, &tokens); err != nil {
-		return r.ShowProblem(err, "register-code", web.Page{Title: "enter_code", Data: map[string]any{
-			"Token": r.Form.Get("challenge_token"), "Email": r.Form.Get("email"), "Next": r.Next(r.Form.Get("next")),
+	if err := enter(r, "/auth/token", form); err != nil {
+		return r.ShowProblem(err, "register-code", web.Page{Title: "enter_code", Data: codeForm{
+			Token: r.Form.Get("challenge_token"), Email: r.Form.Get("email"), Next: r.Next(r.Form.Get("next")),
 		}})
-	}
-	if err := r.Begin(tokens); err != nil {
-		return err
 	}
 	return r.Redirect(r.Next(r.Form.Get("next")))
 }
@@ -166,11 +182,14 @@ func (m *Module) reset(r *web.Request) error {
 	return r.Redirect("/account/log-in?done=reset")
 }
 
+// verifyForm confirms an address: with the code to a Token, or with the Link of a mail.
+type verifyForm struct {
+	SignedIn           bool
+	Token, Link, Email string
+}
+
 func (m *Module) showVerify(r *web.Request) error {
-	if !r.SignedIn() {
-		return r.Show("verify", web.Page{Title: "verify", Data: map[string]any{"SignedIn": false}})
-	}
-	return r.Show("verify", web.Page{Title: "verify", Data: map[string]any{"SignedIn": true, "Token": ""}})
+	return r.Show("verify", web.Page{Title: "verify", Data: verifyForm{SignedIn: r.SignedIn()}})
 }
 
 // sendVerification sends a code to the person's address, and asks for it.
@@ -182,23 +201,18 @@ func (m *Module) sendVerification(r *web.Request) error {
 	if err := r.Call(http.MethodPost, "/auth/challenges", map[string]any{"purpose": "verify_email"}, &c); err != nil {
 		return err
 	}
-	return r.Show("verify", web.Page{Title: "verify", Data: map[string]any{"SignedIn": true, "Token": c.ChallengeToken}})
+	return r.Show("verify", web.Page{Title: "verify", Data: verifyForm{SignedIn: true, Token: c.ChallengeToken}})
 }
 
 // verify answers a mail to prove an address. Whoever is not logged in logs in on the same
 // form: only the person of the account may answer.
 func (m *Module) verify(r *web.Request) error {
-	again := map[string]any{"SignedIn": r.SignedIn(), "Token": r.Form.Get("challenge_token"), "Link": r.Form.Get("link_token"), "Email": r.Form.Get("email")}
+	again := verifyForm{SignedIn: r.SignedIn(), Token: r.Form.Get("challenge_token"), Link: r.Form.Get("link_token"), Email: r.Form.Get("email")}
 	if !r.SignedIn() {
-		var tokens web.Tokens
-		err := r.Call(http.MethodPost, "/auth/token", map[string]any{"username": r.Form.Get("email"), "password": r.Form.Get("password")}, &tokens)
-		if err != nil {
+		if err := enter(r, "/auth/token", passwordOf(r)); err != nil {
 			return r.ShowProblem(err, "verify", web.Page{Title: "verify", Data: again})
 		}
-		if err := r.Begin(tokens); err != nil {
-			return err
-		}
-		again["SignedIn"] = true
+		again.SignedIn = true
 	}
 	if err := r.Call(http.MethodPost, "/auth/email-confirmation", answerOf(r), nil); err != nil {
 		return r.ShowProblem(err, "verify", web.Page{Title: "verify", Data: again})

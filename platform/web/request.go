@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/language"
-
 	"guildhall/platform/httpapi"
+	"guildhall/platform/request"
 	"guildhall/platform/token"
 )
 
@@ -32,21 +31,20 @@ type Request struct {
 	Locale string
 	Form   url.Values // of a POST
 
-	pages    *Pages
+	site     *Site
+	words    *words
 	w        http.ResponseWriter
 	session  token.Access
 	signedIn bool
 }
 
-var matcher = language.NewMatcher([]language.Tag{language.English, language.German})
-
 // identify reads the cookie, and the language that the browser prefers.
 func (r *Request) identify() {
-	wanted, _, _ := language.ParseAcceptLanguage(strings.Join(r.Header["Accept-Language"], ","))
-	_, i, _ := matcher.Match(wanted...)
-	r.Locale = Locales[i]
-	if c, err := r.Cookie(r.pages.site.cookieName()); err == nil {
-		if session, err := r.pages.site.options.Tokens.ParseBrowser(c.Value); err == nil {
+	if r.Locale = request.From(r.Context()).Locale; r.Locale == "" {
+		r.Locale = Locales[0]
+	}
+	if c, err := r.Cookie(r.site.cookieName()); err == nil {
+		if session, err := r.site.options.Tokens.ParseBrowser(c.Value); err == nil {
 			r.session, r.signedIn = session, true
 			r.prolong()
 		}
@@ -67,9 +65,9 @@ func (r *Request) readForm() error {
 
 // text returns a text of the request's language.
 func (r *Request) text(key string) string {
-	text, err := r.pages.texts[r.Locale].of(key)
+	text, err := r.words.texts[r.Locale].of(key)
 	if err != nil {
-		r.pages.site.options.Log.ErrorContext(r.Context(), "a page lacks a text", "cause", err)
+		r.site.options.Log.ErrorContext(r.Context(), "a page lacks a text", "cause", err)
 		return key
 	}
 	return text
@@ -101,7 +99,7 @@ func (r *Request) ShowProblem(err error, name string, p Page) error {
 
 // Redirect answers a form that did something: the browser gets another page.
 func (r *Request) Redirect(to string) error {
-	http.Redirect(r.w, r.Request, r.pages.site.base+to, http.StatusSeeOther)
+	http.Redirect(r.w, r.Request, r.site.base+to, http.StatusSeeOther)
 	return nil
 }
 
@@ -134,11 +132,11 @@ func (r *Request) fail(err error) {
 		return
 	case !errors.As(err, &p):
 		id := r.w.Header().Get("X-Request-Id")
-		r.pages.site.options.Log.ErrorContext(r.Context(), "a page failed", "cause", err, "request_id", id)
+		r.site.options.Log.ErrorContext(r.Context(), "a page failed", "cause", err, "request_id", id)
 		p = &Problem{Status: http.StatusInternalServerError, Detail: r.text("failed"), RequestID: id}
 	}
 	if err := r.Show("message", Page{Title: "not_done", Problem: p}); err != nil {
-		r.pages.site.options.Log.ErrorContext(r.Context(), "a page failed", "cause", err)
+		r.site.options.Log.ErrorContext(r.Context(), "a page failed", "cause", err)
 		http.Error(r.w, "Something went wrong.", http.StatusInternalServerError)
 	}
 }
@@ -215,7 +213,7 @@ func (r *Request) Call(method, path string, body, into any) error {
 		call.Header.Set("Content-Type", "application/json")
 	}
 	a := &answer{header: http.Header{}, status: http.StatusOK}
-	r.pages.site.api.ServeHTTP(a, call)
+	r.site.api.ServeHTTP(a, call)
 	if a.status >= http.StatusBadRequest {
 		p := &Problem{Status: a.status}
 		if err := json.Unmarshal(a.body.Bytes(), p); err != nil {
@@ -245,15 +243,10 @@ func (s *Site) cookieName() string {
 	return "guildhall"
 }
 
-// Tokens is what the API issues at a log-in.
-type Tokens struct {
-	AccessToken string `json:"access_token"`
-}
-
 // Begin makes the session of the tokens the browser's. The tokens themselves are dropped: no
 // script and no page gets them.
-func (r *Request) Begin(t Tokens) error {
-	session, err := r.pages.site.options.Tokens.ParseAccess(t.AccessToken)
+func (r *Request) Begin(t token.Token) error {
+	session, err := r.site.options.Tokens.ParseAccess(t.AccessToken)
 	if err != nil {
 		return err
 	}
@@ -263,15 +256,15 @@ func (r *Request) Begin(t Tokens) error {
 
 // prolong renews the cookie of somebody who is using the pages.
 func (r *Request) prolong() {
-	if r.pages.site.options.Now().Sub(r.session.IssuedAt) > renewal {
+	if r.site.options.Now().Sub(r.session.IssuedAt) > renewal {
 		if err := r.setCookie(); err != nil {
-			r.pages.site.options.Log.ErrorContext(r.Context(), "a browser session was not prolonged", "cause", err)
+			r.site.options.Log.ErrorContext(r.Context(), "a browser session was not prolonged", "cause", err)
 		}
 	}
 }
 
 func (r *Request) setCookie() error {
-	s := r.pages.site
+	s := r.site
 	until := s.options.Now().Add(idle)
 	value, err := s.options.Tokens.IssueBrowser(r.session.UserID, r.session.SessionID, until)
 	if err != nil {
@@ -287,7 +280,7 @@ func (r *Request) AsNobody() { r.session, r.signedIn = token.Access{}, false }
 // End removes the cookie, when the session has ended.
 func (r *Request) End() {
 	r.AsNobody()
-	http.SetCookie(r.w, r.pages.site.cookie("", -1))
+	http.SetCookie(r.w, r.site.cookie("", -1))
 }
 
 // cookie is Lax, because a Strict one would be missing on the way from a mail.

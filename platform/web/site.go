@@ -16,6 +16,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"guildhall/platform/httpapi"
@@ -88,15 +89,24 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Pages are the pages of one module: its handlers, templates and texts.
 type Pages struct {
-	site      *Site
+	site *Site
+	load func() (*words, error) // once, for the first page: commands build the app, too
+}
+
+// words are what the pages of a module are written with.
+type words struct {
 	templates map[string]map[string]*template.Template // by locale and name
 	texts     map[string]texts
 }
 
 // Pages returns the module's pages. The files are templates/NAME.html, each of which defines
 // "main", and locales/LOCALE.json with the texts by their keys.
-func (s *Site) Pages(files fs.FS) (*Pages, error) {
-	p := &Pages{site: s, templates: map[string]map[string]*template.Template{}, texts: map[string]texts{}}
+func (s *Site) Pages(files fs.FS) *Pages {
+	return &Pages{site: s, load: sync.OnceValues(func() (*words, error) { return s.read(files) })}
+}
+
+func (s *Site) read(files fs.FS) (*words, error) {
+	p := &words{templates: map[string]map[string]*template.Template{}, texts: map[string]texts{}}
 	names, err := fs.Glob(files, "templates/*.html")
 	if err != nil {
 		return nil, err
@@ -170,7 +180,13 @@ func (t texts) of(key string, args ...any) (string, error) {
 // Handle serves a method and a path, such as "GET /account", with a page.
 func (p *Pages) Handle(pattern string, page func(*Request) error) {
 	p.site.mux.HandleFunc(pattern, func(w http.ResponseWriter, hr *http.Request) {
-		r := &Request{Request: hr, pages: p, w: w}
+		words, err := p.load()
+		if err != nil {
+			p.site.options.Log.ErrorContext(hr.Context(), "the pages can't be read", "cause", err)
+			http.Error(w, "Something went wrong.", http.StatusInternalServerError)
+			return
+		}
+		r := &Request{Request: hr, site: p.site, words: words, w: w}
 		r.identify()
 		if err := r.readForm(); err != nil {
 			r.fail(err)
@@ -194,7 +210,7 @@ type Page struct {
 // write writes a page, whole or not at all.
 func (r *Request) write(status int, name string, p Page) error {
 	var b bytes.Buffer
-	if err := r.pages.templates[r.Locale][name].Execute(&b, p); err != nil {
+	if err := r.words.templates[r.Locale][name].Execute(&b, p); err != nil {
 		return fmt.Errorf("write the page %s: %w", name, err)
 	}
 	r.w.Header().Set("Content-Type", "text/html; charset=utf-8")
