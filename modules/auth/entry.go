@@ -250,16 +250,23 @@ func (svc *Service) claim(ctx context.Context, userID uuid.UUID) (first bool, er
 	if err != nil || !first { // mutant: mailbox-owner
 		return first, err
 	}
-	if err := svc.store.savePassword(ctx, userID, svc.hasher.Unusable(), svc.now()); err != nil { // mutant: claimed-password
-		return first, err
+	return first, svc.evict(ctx, userID, "email_verified")
+}
+
+// evict removes every way into an account but its mailbox, within the caller's transaction:
+// the password, open challenges, sessions, and the invitations that whoever was in may have
+// left as a way back. Disavowals stay.
+func (svc *Service) evict(ctx context.Context, userID uuid.UUID, reason string) error {
+	if err := svc.store.savePassword(ctx, userID, svc.hasher.Unusable(), svc.now()); err != nil { // mutant: evicted-password
+		return err
 	}
-	if err := svc.store.endChallenges(ctx, userID, svc.now()); err != nil { // mutant: claimed-challenges
-		return first, err
+	if err := svc.store.endChallenges(ctx, userID, svc.now()); err != nil { // mutant: evicted-challenges
+		return err
 	}
-	if err := svc.invitations.Withdraw(ctx, uuid.NullUUID{}, userID, access.NoRole); err != nil { // mutant: claimed-invitations
-		return first, err
+	if err := svc.invitations.Withdraw(ctx, uuid.NullUUID{}, userID, access.NoRole); err != nil { // mutant: evicted-invitations
+		return err
 	}
-	return first, svc.sessions.EndAll(ctx, userID, "email_verified") // mutant: claimed-sessions
+	return svc.sessions.EndAll(ctx, userID, reason) // mutant: evicted-sessions
 }
 
 // claimWithoutPassword is claim for a person who sets no new password now. If theirs is

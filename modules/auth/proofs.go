@@ -344,8 +344,7 @@ func (svc *Service) Notify(ctx context.Context, userID uuid.UUID, kind mail.Kind
 
 // disavow undoes a change that the person did not make, and later ones: it ends all
 // sessions, restores the address, and removes the password, so that only the owner of the
-// mailbox sets a new one. It revokes the person's open invitations: a thief may have left
-// them as a way back.
+// mailbox sets a new one.
 func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.NoContent, err error) {
 	c, err := svc.answer(ctx, proof{link: string(in.LinkToken)}, forDisavowal)
 	if err != nil {
@@ -369,22 +368,13 @@ func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.
 				return err
 			}
 		}
-		if err := svc.store.savePassword(ctx, p.id, svc.hasher.Unusable(), svc.now()); err != nil {
-			return err
-		}
-		if err := svc.store.endChallenges(ctx, p.id, svc.now()); err != nil {
-			return err
-		}
 		if err := svc.store.endLaterDisavowals(ctx, c, svc.now()); err != nil {
-			return err
-		}
-		if err := svc.invitations.Withdraw(ctx, uuid.NullUUID{}, p.id, access.NoRole); err != nil { // mutant: disavowed-invitations
 			return err
 		}
 		if err := svc.trail.Record(ctx, audit.Event{Action: audit.ChangeDisavowed, UserID: p.id}); err != nil {
 			return err
 		}
-		return svc.sessions.EndAll(ctx, p.id, "disavowed")
+		return svc.evict(ctx, p.id, "disavowed")
 	})
 }
 

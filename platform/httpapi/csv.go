@@ -82,7 +82,7 @@ func (in *input) rows() inputField {
 }
 
 // decodeCSV decodes a CSV (RFC 4180) in UTF-8. The header line names the columns, in any
-// order. An empty value of an optional column is absent. A row is located by its line, as a
+// order and case; they are separated by commas or semicolons. An empty value of an optional column is absent. A row is located by its line, as a
 // spreadsheet numbers them.
 func (in *input) decodeCSV(body []byte, target reflect.Value, bad *[]fault.Field) error {
 	if !utf8.Valid(body) {
@@ -91,8 +91,8 @@ func (in *input) decodeCSV(body []byte, target reflect.Value, bad *[]fault.Field
 	f := in.rows()
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	r.FieldsPerRecord = -1
-	if first, _, _ := bytes.Cut(body, []byte("\n")); bytes.Contains(first, []byte(";")) { // as spreadsheets write it where the comma is a decimal
-		r.Comma = ';'
+	if first, _, _ := bytes.Cut(body, []byte("\n")); bytes.Contains(first, []byte(";")) {
+		r.Comma = ';' // of spreadsheets in languages that write 1,5
 	}
 	header, err := r.Read()
 	switch {
