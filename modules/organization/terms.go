@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -17,14 +16,9 @@ import (
 
 var organizationsTerms = search.Table{Name: "organization_terms", Of: "organization_id"}
 
-const (
-	// withoutTerms selects organizations whose terms are not those of their name: what an
-	// import or another release wrote. It is the condition of an index.
-	withoutTerms = "terms_at IS NULL OR terms_at <> updated_at"
-
-	termsBatch = 100
-	termsPause = 5 * time.Second
-)
+// withoutTerms selects organizations whose terms are not those of their name: what an
+// import or another release wrote. It is the condition of an index.
+const withoutTerms = "terms_at IS NULL OR terms_at <> updated_at"
 
 // termsInvariant finds organizations whose stored terms are others than those of their name,
 // except for those that StoreTerms will find.
@@ -44,24 +38,12 @@ func termsInvariant() schema.Invariant {
 // release's requests wrote: an import, a command of SQL, or the release before, which may
 // still run. It reports whether there may be more.
 func (svc *Service) StoreTerms(ctx context.Context) (more bool, err error) {
-	ctx = database.ForAll(ctx)
-	ids, err := svc.store.withoutTerms(ctx)
-	if err != nil || len(ids) == 0 {
-		return false, err
-	}
-	return len(ids) == termsBatch, svc.db.InTx(ctx, func(ctx context.Context) error {
-		for _, id := range ids {
-			if err := svc.store.storeTerms(ctx, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return search.StoreBatch(ctx, svc.db, svc.store.withoutTerms, svc.store.storeTerms)
 }
 
 // withoutTerms returns organizations that are not found by their terms, at most one batch.
 func (s *store) withoutTerms(ctx context.Context) ([]uuid.UUID, error) {
-	rows, err := s.db.Rows(ctx, "SELECT id FROM organizations WHERE "+withoutTerms+" ORDER BY id LIMIT ?", termsBatch)
+	rows, err := s.db.Rows(ctx, "SELECT id FROM organizations WHERE "+withoutTerms+" ORDER BY id LIMIT ?", search.Batch)
 	if err != nil {
 		return nil, fmt.Errorf("find organizations without terms: %w", err)
 	}
@@ -84,5 +66,5 @@ func (s *store) storeTerms(ctx context.Context, id uuid.UUID) error {
 
 // Workers implements module.WithWorkers.
 func (m *Module) Workers() []module.Worker {
-	return []module.Worker{module.WorkingOff(termsPause, m.StoreTerms)}
+	return []module.Worker{module.WorkingOff(search.Pause, m.StoreTerms)}
 }

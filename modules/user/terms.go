@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -26,9 +25,6 @@ const (
 	withoutTerms = "terms_at IS NULL OR terms_at <> updated_at"
 	// sameTerms is the value of terms_at in an UPDATE that changes updated_at, but no terms.
 	sameTerms = "CASE WHEN terms_at = updated_at THEN ? ELSE terms_at END"
-
-	termsBatch = 100
-	termsPause = 5 * time.Second
 
 	copyTerms = "INSERT INTO member_terms (organization_id, user_id, term) SELECT m.organization_id, t.user_id, t.term FROM "
 )
@@ -104,7 +100,7 @@ func (s *store) replaceTerms(ctx context.Context, id uuid.UUID, name, email stri
 func (s *store) withoutTerms(ctx context.Context) ([]uuid.UUID, error) {
 	rows, err := s.db.Rows(ctx, "SELECT id FROM (SELECT id FROM users WHERE "+withoutTerms+" ORDER BY id LIMIT ?) u"+
 		" UNION SELECT user_id FROM (SELECT user_id FROM organization_members WHERE NOT searchable ORDER BY user_id LIMIT ?) m ORDER BY id LIMIT ?",
-		termsBatch, termsBatch, termsBatch)
+		search.Batch, search.Batch, search.Batch)
 	if err != nil {
 		return nil, fmt.Errorf("find people without terms: %w", err)
 	}
@@ -115,26 +111,18 @@ func (s *store) withoutTerms(ctx context.Context) ([]uuid.UUID, error) {
 // requests wrote: an import, a command of SQL, or the release before, which may still run. It
 // reports whether there may be more.
 func (svc *Service) StoreTerms(ctx context.Context) (more bool, err error) {
-	ctx = database.ForAll(ctx)
-	ids, err := svc.store.withoutTerms(ctx)
-	if err != nil || len(ids) == 0 {
-		return false, err
+	return search.StoreBatch(ctx, svc.db, svc.store.withoutTerms, svc.store.storeTerms)
+}
+
+func (s *store) storeTerms(ctx context.Context, id uuid.UUID) error {
+	email, name, err := s.lockNamed(ctx, id)
+	if err != nil {
+		return err
 	}
-	return len(ids) == termsBatch, svc.db.InTx(ctx, func(ctx context.Context) error {
-		for _, id := range ids {
-			email, name, err := svc.store.lockNamed(ctx, id)
-			if err != nil {
-				return err
-			}
-			if err := svc.store.replaceTerms(ctx, id, name, email); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return s.replaceTerms(ctx, id, name, email)
 }
 
 // Workers implements module.WithWorkers.
 func (m *Module) Workers() []module.Worker {
-	return []module.Worker{module.WorkingOff(termsPause, m.StoreTerms)}
+	return []module.Worker{module.WorkingOff(search.Pause, m.StoreTerms)}
 }

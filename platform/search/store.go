@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -53,4 +54,29 @@ func (s *Store) Replace(ctx context.Context, id uuid.UUID, terms []string) error
 		return fmt.Errorf("delete %s: %w", strings.ReplaceAll(s.table.Name, "_", " "), err)
 	}
 	return s.Insert(ctx, id, terms)
+}
+
+// Batch is how many things a worker stores the terms of at once, and Pause how long it waits
+// when there are none.
+const (
+	Batch = 100
+	Pause = 5 * time.Second
+)
+
+// StoreBatch stores the terms of what find returns, in one transaction. It reports whether
+// there may be more.
+func StoreBatch(ctx context.Context, db *database.DB, find func(context.Context) ([]uuid.UUID, error), store func(context.Context, uuid.UUID) error) (more bool, err error) {
+	ctx = database.ForAll(ctx)
+	ids, err := find(ctx)
+	if err != nil || len(ids) == 0 {
+		return false, err
+	}
+	return len(ids) == Batch, db.InTx(ctx, func(ctx context.Context) error {
+		for _, id := range ids {
+			if err := store(ctx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
