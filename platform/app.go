@@ -17,18 +17,23 @@ import (
 
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
+	"guildhall/platform/backup"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/engine"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/idempotency"
+	"guildhall/platform/inspect"
 	"guildhall/platform/keyring"
 	"guildhall/platform/mail"
 	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
+	"guildhall/platform/person"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/revocation"
 	"guildhall/platform/schema"
+	"guildhall/platform/signing"
 	"guildhall/platform/telemetry"
 	"guildhall/platform/token"
 	"guildhall/platform/web"
@@ -42,14 +47,19 @@ type Kernel struct {
 	Trail  *audit.Trail
 	Keys   *idempotency.Keys
 	Limits *ratelimit.Store // nil if rate limits are turned off
+	People *person.People   // to erase and to export
 	Tokens *token.Service
+	Keyset *signing.Store // the keys of access tokens
+	Feed   *revocation.Feed
 	Hasher *password.Hasher
+	Rules  *password.Rules
 	Mail   *mail.Outbox
 	Sealer *keyring.Sealer // of what modules store encrypted
 	Log    *slog.Logger
 	Now    func() time.Time
 
 	Telemetry *telemetry.Telemetry // nil if nothing is measured
+	Inspector *inspect.Inspector
 }
 
 // Now is the clock: UTC, to the microsecond that both databases keep.
@@ -97,6 +107,11 @@ func Unopened() (*Kernel, error) {
 	return newKernel(&config.Config{IdempotencyRetention: 24 * time.Hour}, slog.New(slog.DiscardHandler), &database.DB{}, Options{Now: Now})
 }
 
+// Over creates a kernel over a database that is open, for a command that prepares it.
+func Over(cfg *config.Config, db *database.DB) (*Kernel, error) {
+	return newKernel(cfg, slog.New(slog.DiscardHandler), db, Options{Now: Now})
+}
+
 func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options) (*Kernel, error) {
 	tokens := token.New(token.Config{
 		AccessKey: []byte(cfg.JWTSecretKey.Reveal()), RefreshKey: []byte(cfg.JWTRefreshSecretKey.Reveal()),
@@ -132,23 +147,47 @@ func newKernel(cfg *config.Config, log *slog.Logger, db *database.DB, o Options)
 	}
 	hashing := password.Options{
 		Parameters: cfg.PasswordHashParameters, Concurrency: cfg.PasswordHashConcurrency, Queue: cfg.PasswordHashQueue,
+		Keys: password.Keys{},
+	}
+	for name, key := range cfg.PasswordImportKeys {
+		hashing.Keys[name] = key.Reveal()
 	}
 	if o.Telemetry != nil {
 		hashing.Timed = o.Telemetry.Hashed
 	}
+	gate := access.NewGate(db, tokens, o.Now)
+	gate.SetMostSince(cfg.StepUpMaxAge)
+	rules := password.RulesOptions{BreachedFile: cfg.PasswordBreachedFile, Log: log, Now: o.Now, LookedUp: o.Telemetry.LookedUpPassword}
 	k := &Kernel{
 		Keys:   keys,
 		Limits: limits,
 		Config: cfg, DB: db, Log: log, Now: o.Now, Tokens: tokens,
-		Gate:      access.NewGate(db, tokens, o.Now),
+		Gate:      gate,
 		Trail:     audit.New(db, o.Now, access.ActorOf),
 		Hasher:    password.New(hashing),
+		Rules:     password.NewRules(rules),
 		Mail:      outbox,
 		Sealer:    sealer,
 		Telemetry: o.Telemetry,
 	}
+	k.People = person.New(db, k.Trail, o.Now)
+	k.Feed = revocation.NewFeed(k.Trail.Revocations(), revocation.Options{AccessTTL: cfg.AccessTokenTTL, Poll: cfg.RevocationPoll, Log: log})
+	secret, retired := []byte(cfg.JWTSecretKey.Reveal()), revealed(cfg.RetiredSecretKeys)
+	k.Keyset, err = signing.New(signing.Options{
+		DB: db, Trail: k.Trail, Ring: keyring.New(secret, retired...), Secrets: token.Secrets(secret, retired), Tokens: tokens,
+		Algorithm: cfg.JWTAlgorithm, Rotation: cfg.SigningKeyRotation, AccessTTL: cfg.AccessTokenTTL, Now: o.Now, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if cfg.RateLimitEnabled {
+		k.Gate.LimitKeyGuessing(ratelimit.NewLimiter(access.KeyGuessing, o.Now))
+	}
+	k.Inspector = &inspect.Inspector{Config: cfg, DB: db, Trail: k.Trail, Mail: outbox, Keys: k.Keyset, Now: o.Now}
 	k.Trail.OnRecorded(k.Telemetry.Recorded)
+	k.Gate.OnKey(k.Telemetry.KeyPresented)
 	k.Telemetry.Watch(db, k.Hasher)
+	k.Telemetry.WatchRevocations(k.Feed)
 	if outbox.Configured() {
 		k.Telemetry.WatchMail(outbox.Waiting)
 	}
@@ -171,7 +210,12 @@ type App struct {
 	invariants []schema.Invariant
 	retention  *audit.Retention
 	ofModules  []module.Worker
+	site       *web.Site // nil without pages
 }
+
+// relatedOriginsPath is where browsers read which other origins may use the passkeys of this
+// domain (Web Authentication, §5.11).
+const relatedOriginsPath = "/.well-known/webauthn"
 
 // New mounts the modules. It refuses tables that are declared wrongly and migrations
 // that conflict.
@@ -183,8 +227,10 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		{Module: ratelimit.Name, Migrations: ratelimit.Migrations()},
 		{Module: idempotency.Name, Migrations: idempotency.Migrations()},
 		{Module: mail.Name, Migrations: mail.Migrations()},
+		{Module: signing.Name, Migrations: signing.Migrations()},
+		{Module: revocation.Name, Migrations: revocation.Migrations()},
 	}
-	a.tables = slices.Concat(access.Tables(), k.Limits.Tables(), k.Keys.Tables(), audit.Tables(a.retention), k.Mail.Tables())
+	a.tables = slices.Concat(access.Tables(), k.Limits.Tables(), k.Keys.Tables(), audit.Tables(a.retention), k.Mail.Tables(), k.Keyset.Tables(), k.Feed.Tables())
 	for _, m := range modules {
 		sources = append(sources, migrate.Source{Module: m.Name(), Migrations: m.Migrations()})
 		a.tables = append(a.tables, m.Tables()...)
@@ -201,18 +247,31 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		}
 	}
 	k.Gate.SetTables(a.tables)
+	k.People.SetTables(a.tables)
 	var err error
 	if a.migrations, err = migrate.Merge(sources...); err != nil {
 		return nil, err
+	}
+	base, metadata := k.Config.PageBase(), ""
+	documents := k.Keyset.Documents(base, k.Config.JWTIssuer, "/openapi.json")
+	if domain, origins := k.Config.Passkeys(); domain != "" {
+		documents[relatedOriginsPath] = signing.Constant(map[string][]string{"origins": origins})
+	}
+	if documents[signing.ResourcePath] != nil {
+		metadata = base + signing.ResourcePath
 	}
 	a.api, err = httpapi.New(httpapi.Options{
 		Gate: k.Gate, Trail: k.Trail, Keys: k.Keys, Now: k.Now, Log: k.Log, Telemetry: k.Telemetry, Version: version,
 		Debug: k.Config.Debug, CORSOrigins: k.Config.CORSOrigins, TrustedProxies: k.Config.TrustedProxies,
 		LogAddresses: k.Config.LogClientAddress,
+		Metadata:     metadata,
 		Ready:        a.ready,
 	})
 	if err != nil {
 		return nil, err
+	}
+	for path, h := range documents {
+		a.api.MountDocument(path, h)
 	}
 	if k.Mail.InMailbox() {
 		pages, err := k.Mail.MailboxHandler()
@@ -221,18 +280,25 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 		}
 		a.api.Mount(mail.MailboxPath, pages)
 	}
-	var site *web.Site // nil without pages
-	if k.Config.AccountPages {
-		if site, err = web.New(a.api, web.Options{PublicURL: k.Config.PublicURL, Tokens: k.Tokens, Log: k.Log, Now: k.Now}); err != nil {
+	if k.Config.AccountPages || k.Config.Console {
+		a.site, err = web.New(a.api, web.Options{
+			PublicURL: k.Config.PublicURL, Account: k.Config.AccountPages, Console: k.Config.Console,
+			Name: k.Config.ProductName, ThemeDir: k.Config.ThemeDir, Links: k.Config.PageLinks, KeyLongest: k.Config.APIKeyLongest, Tokens: k.Tokens, Sealer: k.Sealer, Log: k.Log, Now: k.Now,
+		})
+		if err != nil {
 			return nil, err
 		}
-		a.api.MountPages(web.AssetPath, site)
-		a.api.MountPages("/account", site)
+		a.api.BeginAt(a.site.Address(a.site.Start()))
+		for _, path := range a.site.Paths() {
+			a.api.MountPages(path, a.site)
+		}
 	}
+	k.Inspector.Version, k.Inspector.StartedAt = version, k.Now()
+	k.Inspector.Migrations, k.Inspector.Tables, k.Inspector.Backups = a.migrations, a.tables, a.schedule()
 	for _, m := range modules {
 		m.Routes(a.api.For(m.Name()))
-		if p, ok := m.(module.WithPages); ok && site != nil {
-			p.Pages(site)
+		if p, ok := m.(module.WithPages); ok && a.site != nil {
+			p.Pages(a.site)
 		}
 		if w, ok := m.(module.WithWorkers); ok {
 			a.ofModules = append(a.ofModules, w.Workers()...)
@@ -241,8 +307,29 @@ func New(k *Kernel, version string, modules ...module.Module) (*App, error) {
 	return a, nil
 }
 
+// schedule returns the worker that makes scheduled backups while the service runs, or nil
+// if BACKUP_DIR is not set.
+func (a *App) schedule() *backup.Schedule {
+	k := a.kernel
+	if k.Config.BackupDir == "" {
+		return nil
+	}
+	return &backup.Schedule{
+		Dir: k.Config.BackupDir, Interval: k.Config.BackupInterval, Keep: k.Config.BackupKeep,
+		Backup: backup.Options{DB: k.DB, Migrations: a.migrations, Invariants: a.invariants}, Now: k.Now, Log: k.Log,
+	}
+}
+
 // API returns the handler that serves the routes of all modules.
 func (a *App) API() *httpapi.API { return a.api }
+
+// Pages returns the pages of all modules.
+func (a *App) Pages() []web.Declared {
+	if a.site == nil {
+		return nil
+	}
+	return a.site.Declared()
+}
 
 // Migrations returns the migrations of the kernel and of all modules, in order.
 func (a *App) Migrations() []migrate.Migration { return a.migrations }
@@ -363,8 +450,8 @@ const (
 // once, new requests are still accepted for DrainDelay while proxies notice, and
 // requests in flight have DrainTimeout to finish. The private listener, if it is not
 // nil, serves the operator's endpoints until the drain is complete. The background
-// workers, and those in more, run meanwhile.
-func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...module.Worker) error {
+// workers run meanwhile.
+func (a *App) Run(ctx context.Context, listener, private net.Listener) error {
 	defer a.servePrivate(private)()
 	busy := &busyConnections{}
 	server := &http.Server{
@@ -378,7 +465,8 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...m
 		ErrorLog:          slog.NewLogLogger(quietHandshakes{a.kernel.Log.Handler()}, slog.LevelWarn),
 	}
 	a.kernel.DB.HoldFile(ctx)
-	defer a.work(ctx, append(a.workers(), more...)...)()
+	a.keepKeys(telemetry.Background(ctx)) // before the first token
+	defer a.work(ctx, a.workers()...)()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -389,6 +477,7 @@ func (a *App) Run(ctx context.Context, listener, private net.Listener, more ...m
 	cfg := a.kernel.Config
 	a.kernel.Log.Info("draining", "delay", cfg.DrainDelay.String(), "timeout", cfg.DrainTimeout.String())
 	a.api.Drain()
+	a.kernel.Feed.Close() // mutant: feed-closed
 	time.Sleep(cfg.DrainDelay)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
 	defer cancel()

@@ -6,8 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"guildhall/platform/database"
 	"guildhall/platform/mail"
 	"guildhall/platform/module"
+	"guildhall/platform/signing"
+	"guildhall/platform/telemetry"
 )
 
 const (
@@ -20,17 +23,23 @@ const (
 
 // workers returns the background workers of the kernel and of the modules.
 func (a *App) workers() []module.Worker {
-	return append([]module.Worker{
+	workers := []module.Worker{
 		module.Every(sweepInterval, a.sweepAndLog),
 		module.Every(watchInterval, a.watch()),
 		module.Every(watchInterval, a.checkpointIdle),
+		module.Every(signing.ReloadEvery, a.keepKeys),
 		mail.NewWorker(a.kernel.Mail, a.kernel.Log, a.kernel.Telemetry),
-	}, a.ofModules...)
+	}
+	if schedule := a.kernel.Inspector.Backups; schedule != nil {
+		a.kernel.Telemetry.WatchBackups(schedule.Newest, schedule.Failures, schedule.Interval)
+		workers = append(workers, schedule)
+	}
+	return append(workers, a.ofModules...)
 }
 
 // work starts the workers. stop cancels them and waits until they have returned.
 func (a *App) work(ctx context.Context, workers ...module.Worker) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(telemetry.Background(ctx))
 	var all sync.WaitGroup
 	for _, w := range workers {
 		all.Go(func() {
@@ -46,6 +55,19 @@ func (a *App) work(ctx context.Context, workers ...module.Worker) (stop func()) 
 		})
 	}
 	return func() { cancel(); all.Wait() }
+}
+
+// keepKeys makes the next signing key when it is time, and learns what other processes have
+// done to the keys.
+func (a *App) keepKeys(ctx context.Context) {
+	ctx = database.ForAll(ctx)
+	err := a.kernel.Keyset.Prepare(ctx)
+	if err == nil {
+		err = a.kernel.Keyset.RotateIfDue(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.kernel.Log.WarnContext(ctx, "could not read or make the signing keys", "cause", err)
+	}
 }
 
 // watch logs an error when row-level security is turned on or off in the database, or

@@ -10,10 +10,12 @@ import (
 
 	"guildhall/modules/user"
 	"guildhall/platform/access"
+	"guildhall/platform/backup"
 	"guildhall/platform/field"
+	"guildhall/platform/person"
 )
 
-// adminCommand manages platform administrators. No API request can create one.
+// adminCommand manages platform administrators.
 func adminCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "admin", Short: "Manage platform administrators and set passwords"}
 	cmd.AddCommand(createAdminCommand(),
@@ -32,8 +34,25 @@ func adminCommand() *cobra.Command {
 				})
 			}),
 		},
+		&cobra.Command{
+			Use: "link", Short: "Print a link with which the first platform administrator creates their account", Args: cobra.NoArgs,
+			Long: "Print a link to a page on which one person creates their account and becomes the first platform administrator.\n" +
+				"The link can be used once, within a day. Needs PUBLIC_URL, except in development.",
+			RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+				base := g.Config.PageBase()
+				if base == "" {
+					return errors.New("set PUBLIC_URL: without it, nobody knows the address of the pages")
+				}
+				link, err := g.auth.CommandLine().SetUpLink(cmd.Context(), base)
+				if err != nil {
+					return err
+				}
+				return answerWith(cmd, false, nil, link)
+			}),
+		},
 		revokeAdminCommand(),
 		listAdminsCommand(),
+		listErasedCommand(),
 		&cobra.Command{
 			Use: "set-password EMAIL", Short: "Set a user's password, and end their sessions", Args: cobra.ExactArgs(1),
 			Long: "Set a user's password, for example a first or a forgotten one, end their sessions and reset their failed log-ins\n" +
@@ -49,6 +68,19 @@ func adminCommand() *cobra.Command {
 						return err
 					}
 					return answerWith(cmd, false, nil, args[0]+" is verified")
+				})
+			}),
+		},
+		&cobra.Command{
+			Use: "reset-factors EMAIL", Short: "Remove a user's second factors, and end their sessions", Args: cobra.ExactArgs(1),
+			Long: "Remove every second factor and recovery code of a user who lost theirs, and end their sessions. Make sure first that it is\n" +
+				"they who ask: afterwards their password, or their mailbox, is enough to log in. A mail tells them.",
+			RunE: withService(func(cmd *cobra.Command, args []string, g *guildhall) error {
+				return forAccount(cmd.Context(), g, args[0], func(ctx context.Context, id uuid.UUID) error {
+					if err := g.auth.CommandLine().ResetFactors(ctx, id); err != nil {
+						return err
+					}
+					return answerWith(cmd, false, nil, args[0]+" has no second factor any more")
 				})
 			}),
 		},
@@ -100,7 +132,32 @@ func listAdminsCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	addJSONOf(cmd, &asJSON, "a JSON array of {user_id, email, granted_at}")
+	addJSONOf(cmd, &asJSON, "a JSON array of {user_id, email, name, granted_at}")
+	return cmd
+}
+
+// listErasedCommand prints the list that a restore of an earlier backup needs.
+func listErasedCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "erased", Short: "List the people who were erased", Args: cobra.NoArgs,
+		Long: "Print the id of each person who was erased, and when, as in erased.txt beside the backups. Keep a copy where you keep\n" +
+			"copies of backups: `guildhall restore --erased FILE` erases them again.",
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			people, err := person.ErasedIn(cmd.Context(), g.DB)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), append([]person.Erased{}, people...))
+			}
+			for _, p := range people {
+				fmt.Fprintln(cmd.OutOrStdout(), backup.ErasedLine(p))
+			}
+			return nil
+		}),
+	}
+	addJSONOf(cmd, &asJSON, "a JSON array of {user_id, erased_at}")
 	return cmd
 }
 

@@ -154,6 +154,17 @@ func (s *service) verified() audit.Verified {
 	return v
 }
 
+// unguardEvents lets statements change audit events, as an attacker who owns the tables could.
+func (s *service) unguardEvents() {
+	s.t.Helper()
+	if s.kernel.DB.Driver() == database.Postgres {
+		s.exec("ALTER TABLE audit_events DISABLE TRIGGER audit_events_append_or_erase")
+		return
+	}
+	s.exec("DROP TRIGGER audit_events_only_erased")
+	s.exec("DROP TRIGGER audit_events_no_delete")
+}
+
 // TestRefusedAttemptsAreOnTheTrail checks that a refused request is recorded with its
 // actor and action, but that a stranger adds nothing to the audit log of an organization.
 func TestRefusedAttemptsAreOnTheTrail(t *testing.T) {
@@ -329,12 +340,7 @@ func TestForgedTrail(t *testing.T) {
 				t.Errorf("%s: %v", forbidden, err)
 			}
 		}
-		if s.kernel.DB.Driver() == database.Postgres {
-			s.exec("ALTER TABLE audit_events DISABLE TRIGGER audit_events_append_only")
-		} else {
-			s.exec("DROP TRIGGER audit_events_no_update")
-			s.exec("DROP TRIGGER audit_events_no_delete")
-		}
+		s.unguardEvents()
 		s.exec("CREATE TABLE kept AS SELECT * FROM audit_events")
 		for _, forgery := range []string{
 			"UPDATE audit_events SET actor_user_id = user_id, client = 'x'" + which + " AND sequence = 2",
@@ -369,5 +375,64 @@ func TestForgedTrail(t *testing.T) {
 			t.Errorf("audit verify: %d\n%s", status, out)
 		}
 		s.exec("INSERT INTO audit_events SELECT * FROM kept" + which + " AND sequence = 3")
+	})
+}
+
+// TestTheWholeTrail checks the list of all events: what happened in each organization, to each
+// account, and to neither, newest first, by each filter, and only for platform administrators.
+func TestTheWholeTrail(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, grace, oz := s.person("Ada"), s.person("Grace"), s.operator("Oz")
+		grace.joins(ada, false)
+		began := s.kernel.Now()
+		s.later(10 * time.Minute)
+		ada.patch(ada.org(""), body("name", "Engines")).is(200)
+		ada.post(ada.org("/members/"+grace.id+"/suspend"), because()).is(200)
+		grace.patch("/users/"+grace.id+"/profile", body("name", "Amazing Grace")).is(200)
+		s.logIn("nobody@example.com", "wrong password").is(401)
+		oz.post("/users/"+grace.id+"/suspend", body("reason", "x", "scope", "account")).is(200)
+		all := oz.get("/audit-events?limit=1000").is(200)
+		ids := all.ids()
+		if got, want := len(ids), s.count("SELECT COUNT(*) FROM audit_events"); int64(got) != int64(want) {
+			t.Errorf("%d of %d events", got, want)
+		}
+		since := "since=" + began.Add(time.Minute).Format(time.RFC3339)
+		until := "until=" + began.Add(time.Minute).Format(time.RFC3339)
+		recent := []string{"organization.renamed", "user.suspended", "profile.changed", "log_in.failed", "session.ended", "user.suspended"}
+		for query, want := range map[string][]string{
+			since: recent,
+			since + "&organization_id=" + ada.organization:                                   recent[:2],
+			since + "&user_id=" + grace.id:                                                   {"user.suspended", "profile.changed", "session.ended", "user.suspended"},
+			since + "&actor_user_id=" + ada.id:                                               recent[:2],
+			since + "&action=user.suspended":                                                 {"user.suspended", "user.suspended"},
+			since + "&action=user.suspended&actor_user_id=" + oz.id + "&user_id=" + grace.id: {"user.suspended"},
+			since + "&organization_id=" + ada.organization + "&user_id=" + grace.id:          {"user.suspended"},
+			since + "&" + until:                                                              nil,
+			since + "&user_id=" + grace.organization:                                         nil,
+			"organization_id=" + grace.id + "&" + since:                                      nil,
+		} {
+			got := oz.get("/audit-events?count=true&" + query)
+			if list := actions(got); !slices.Equal(list, want) || got.header.Get("X-Total-Count") != fmt.Sprint(len(want)) {
+				t.Errorf("%s: %v (%s), want %v", query, list, got.header.Get("X-Total-Count"), want)
+			}
+		}
+		before := len(oz.get("/audit-events?limit=1000&" + until).is(200).list())
+		if before+len(recent) != len(ids) {
+			t.Errorf("%d before, %d in all", before, len(ids))
+		}
+		if last := all.list()[0]; last["user_name"] != "Amazing Grace" || last["actor_name"] != "Oz" || last["address"] != "192.0.2.100" ||
+			last["details"].(map[string]any)["reason"] != "x" {
+			t.Errorf("%v", last)
+		}
+		var paged []string
+		for _, page := range followLinks(oz, "/audit-events?limit=3", nil) {
+			paged = append(paged, page...)
+		}
+		if !slices.Equal(paged, ids) {
+			t.Errorf("by pages\n%v, want\n%v", paged, ids)
+		}
+		ada.get("/audit-events").is(403, "platform_administrator_required")
+		ada.get("/audit-events?organization_id="+ada.organization).is(403, "platform_administrator_required")
+		s.do("GET", "/api/v1/audit-events", "", nil).is(401)
 	})
 }

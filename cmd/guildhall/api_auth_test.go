@@ -437,14 +437,14 @@ func TestOldHashesAreVerifiedAndRenewed(t *testing.T) {
 				t.Error("a current hash was rehashed")
 			}
 		}
-	})
+	}, costly)
 }
 
 func TestAccessTokenClaims(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
 		header, c := claims(t, ada.access)
-		if header["typ"] != "at+jwt" || header["alg"] != "HS256" {
+		if header["typ"] != "at+jwt" || header["alg"] != "ES256" || header["kid"] == nil {
 			t.Errorf("header: %v", header)
 		}
 		if c["iss"] != "guildhall" || c["aud"] != "guildhall" || c["sub"] != ada.id || c["organization_id"] != ada.organization {
@@ -455,7 +455,7 @@ func TestAccessTokenClaims(t *testing.T) {
 				t.Errorf("no %s", name)
 			}
 		}
-		if len(c) != 9 { // and no role, name or email
+		if c["client_id"] != "guildhall" || len(c) != 10 { // and no role, name or email
 			t.Errorf("claims: %v", c)
 		}
 		if c["exp"].(float64)-c["iat"].(float64) != 1800 {

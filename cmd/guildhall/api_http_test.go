@@ -230,7 +230,7 @@ func TestARequestThatTakesTooLong(t *testing.T) {
 			if err := s.kernel.DB.Conn(ctx).Exec("UPDATE organizations SET name = name WHERE id = ?", ada.organization).Error; err != nil {
 				return err
 			}
-			hurried, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+			hurried, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
 			s.ctx = hurried
 			defer func() { s.ctx = context.Background() }()
@@ -322,8 +322,8 @@ func TestAListedOriginMaySendAnyHeader(t *testing.T) {
 			}
 		}
 	}
-	if h := preflight("PUT", origin, listed); h.Get("Access-Control-Allow-Origin") != "" {
-		t.Errorf("PUT: %v", h)
+	if h := preflight("TRACE", origin, listed); h.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("TRACE: %v", h)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 )
 
 // form posts a form as an OAuth client does.
@@ -221,5 +222,43 @@ func TestErrorsForOAuthClients(t *testing.T) {
 		// Other routes answer with a problem only.
 		ada.s.do("POST", "/api/v1/auth/logout", ada.access, "all=true", "Content-Type", form).is(415, "unsupported_media_type")
 		s.do("GET", "/api/v1/auth/token", "", nil, "Content-Type", form).is(405, "method_not_allowed")
+	})
+}
+
+// TestGoClientCredentials gets tokens for an API key with golang.org/x/oauth2, whose client
+// asks for another one whenever the last has expired.
+func TestGoClientCredentials(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		server := httptest.NewServer(s.app.API())
+		defer server.Close()
+		root, ada := s.operator("Root"), s.person("Ada")
+		orders := root.registersAPI("orders", "scopes", orderScopes)
+		key := ada.makesKey("scopes", []string{"read", "orders:read"})
+		ctx := context.Background()
+		for name, style := range map[string]oauth2.AuthStyle{"finds out": oauth2.AuthStyleAutoDetect, "in the body": oauth2.AuthStyleInParams, "in a header": oauth2.AuthStyleInHeader} {
+			config := clientcredentials.Config{ClientID: key.str("id"), ClientSecret: key.str("key"), TokenURL: server.URL + "/oauth/token", AuthStyle: style}
+			response, err := config.Client(ctx).Get(server.URL + "/api/v1" + ada.org("/members"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				t.Errorf("%s: its client gets %d", name, response.StatusCode)
+			}
+			config.EndpointParams, config.Scopes = url.Values{"resource": {orders.str("identifier")}}, []string{"orders:read"}
+			token, err := config.Token(ctx)
+			if err != nil || token.Type() != "Bearer" || token.Extra("scope") != "orders:read" || token.RefreshToken != "" {
+				t.Fatalf("%s: %+v, %v", name, token, err)
+			}
+			config.Scopes = []string{"orders:write"}
+			if _, err = config.Token(ctx); err == nil || !strings.Contains(err.Error(), "invalid_scope") {
+				t.Errorf("%s: beyond the key: %v", name, err)
+			}
+			config.ClientSecret = "wrong"
+			var refused *oauth2.RetrieveError
+			if _, err = config.Token(ctx); !errors.As(err, &refused) || refused.ErrorCode != "invalid_client" {
+				t.Errorf("%s: with a wrong key: %v", name, err)
+			}
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,5 +238,52 @@ func TestOfTwoSuspensionsOneIsOpen(t *testing.T) {
 			oneWins(t, 4, 200, 409, func(int) answer { return ada.post(ada.org("/suspend"), because()) })
 			ada.post(ada.org("/activate"), nil).is(200)
 		}
+	})
+}
+
+func TestTheOrganizationsOfAPerson(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, root := s.person("Ada"), s.operator("Root")
+		grace := s.person("Grace")
+		own := grace.organization
+		grace.joins(ada, true)
+		bob := s.person("Bob")
+		grace.joins(bob, false)
+		ada.post(grace.member(ada, "/suspend"), because()).is(200)
+		path := grace.path() + "/organizations"
+		of := func(a *actor, query string) (list []string) {
+			for _, o := range a.get(path + query).is(200).list() {
+				if o["joined_at"] == nil || o["name"] == "" {
+					t.Errorf("%v", o)
+				}
+				list = append(list, strings.Join([]string{o["id"].(string), o["role"].(string), o["standing"].(string)}, " "))
+			}
+			return list
+		}
+		want := []string{own + " owner good", ada.organization + " admin suspended", bob.organization + " member good"}
+		slices.Sort(want)
+		for _, a := range []*actor{grace, root} {
+			if got := of(a, ""); !slices.Equal(got, want) {
+				t.Errorf("%v, want %v", got, want)
+			}
+		}
+		bob.post(grace.member(bob, "/deactivate"), nil).is(200)
+		if got := of(root, ""); !slices.Contains(got, bob.organization+" member inactive") {
+			t.Errorf("%v", got)
+		}
+		root.post("/organizations/"+own+"/archive", because()).is(200)
+		root.post(bob.org("/archive"), because()).is(200)
+		if got := of(root, ""); len(got) != 1 {
+			t.Errorf("%v", got)
+		}
+		if got := of(root, "?include_archived=true"); len(got) != 2 || !slices.Contains(got, own+" owner good") {
+			t.Errorf("with those that she owns: %v", got)
+		}
+		if got := root.get(path + "?include_archived=true&count=true&limit=1").is(200); got.header.Get("X-Total-Count") != "2" || len(got.list()) != 1 {
+			t.Errorf("%s %s", got.header.Get("X-Total-Count"), got.body)
+		}
+		ada.get(path).is(403, "not_yourself")
+		s.person("Stranger").get(path).is(404, "user_not_found")
+		root.get("/users/"+nowhere+"/organizations").is(404, "user_not_found")
 	})
 }

@@ -1,21 +1,25 @@
 package main
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"guildhall/platform/config"
+	"guildhall/platform/httpapi"
+	"guildhall/platform/platformtest"
 )
 
 // withPages serves pages, and keeps mails.
 func withPages(c *config.Config) {
-	c.AccountPages = true
+	c.AccountPages, c.Console = true, true
 	c.Mail.Transport = "mailbox"
 }
 
@@ -97,15 +101,33 @@ func (p shown) leads(to string) shown {
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="(\w+)" value="([^"]*)">`)
 
-// hidden returns a hidden field of the page's form.
+// hidden returns a hidden field of the page's form. The menu has others.
 func (p shown) hidden(name string) string {
-	for _, m := range hiddenField.FindAllStringSubmatch(p.body, -1) {
+	_, main, _ := strings.Cut(p.body, "<main")
+	for _, m := range hiddenField.FindAllStringSubmatch(main, -1) {
 		if m[1] == name {
 			return html.UnescapeString(m[2])
 		}
 	}
 	p.t.Fatalf("no field %s in\n%s", name, p.body)
 	return ""
+}
+
+// TestPagesDeclareWhatTheyCall writes the pages and the operations that each can call: the
+// second table to review for security. A page that calls another fails.
+func TestPagesDeclareWhatTheyCall(t *testing.T) {
+	t.Parallel()
+	s := start(t, platformtest.SQLiteURL(t), withPages, withProvider(t, "oidc"))
+	var table strings.Builder
+	for _, p := range s.app.Pages() {
+		table.WriteString(strings.TrimRight(fmt.Sprintf("%-70s %s", p.Pattern, strings.Join(p.Operations, ", ")), " ") + "\n")
+		for _, operation := range p.Operations {
+			if !slices.Contains(s.app.API().Operations(), operation) {
+				t.Errorf("%s: there is no operation %s", p.Pattern, operation)
+			}
+		}
+	}
+	golden(t, "pages.txt", table.String())
 }
 
 func TestPagesOfAnAccount(t *testing.T) {
@@ -277,6 +299,24 @@ func TestPagesAreDefended(t *testing.T) {
 	}, withPages)
 }
 
+// TestPagesSayWhatIsWrong checks that a problem which no field shows is said above the form.
+func TestPagesSayWhatIsWrong(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		b := s.browser()
+		for _, path := range []string{"/account/invitation", "/account/invitation/decline", "/account/disavow"} {
+			b.post(path).says(422, `role="alert"`, "must have 1 to")
+		}
+		b.post("/account/log-in", "link_token", strings.Repeat("x", 5000)).says(422, `role="alert"`, "must have 1 to")
+	}, withPages)
+}
+
+// TestPagesOfAClosedRegistration checks that nobody fills in a form in vain.
+func TestPagesOfAClosedRegistration(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		s.browser().get("/account/register").says(403, "Registration is closed.").lacks("<form")
+	}, withPages, func(c *config.Config) { c.EnableRegistration = false })
+}
+
 // TestPagesKnowTheClient checks that the API sees the browser behind a page.
 func TestPagesKnowTheClient(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
@@ -292,7 +332,7 @@ func TestPagesKnowTheClient(t *testing.T) {
 		for range 6 {
 			b.post("/account/log-in", "email", ada.email, "password", "wrong")
 		}
-		b.post("/account/log-in", "email", ada.email, "password", "wrong").says(429, "Try again in")
+		b.post("/account/log-in", "email", ada.email, "password", "wrong").says(429, "Wait ")
 	}, withPages, limited)
 }
 
@@ -302,6 +342,27 @@ func TestPagesCanBeTurnedOff(t *testing.T) {
 		b := s.browser()
 		for _, path := range []string{"/account", "/account/log-in", "/assets/style.css"} {
 			b.get(path).says(404)
+		}
+	})
+}
+
+// TestPagesCallOnlyWhatTheyDeclare checks that the API refuses a page an operation that it
+// does not declare.
+func TestPagesCallOnlyWhatTheyDeclare(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		send := func(declared ...string) int {
+			r := httptest.NewRequest("GET", "/api/v1/auth/me", nil)
+			r.Header.Set("Authorization", "Bearer "+ada.access)
+			w := httptest.NewRecorder()
+			s.app.API().ServeHTTP(w, r.WithContext(httpapi.Only(r.Context(), declared)))
+			return w.Code
+		}
+		if got := send("getMe"); got != 200 {
+			t.Error(got)
+		}
+		if got := send("listMembers"); got != 500 {
+			t.Error(got)
 		}
 	})
 }

@@ -133,9 +133,11 @@ func TestListsArePagedBackward(t *testing.T) {
 		}
 		for path, a := range map[string]*actor{
 			ada.org("/members?"): ada, ada.org("/admins?"): ada, "/users?": ada, "/users?scope=all&": root, "/users?ids=" + strings.Join(ids, ",") + "&": ada,
-			"/organizations?": ada, "/organizations?scope=all&": root, "/auth/sessions?": ada, ada.org("/audit-events?"): ada, ada.org("/audit-events?action=organization.renamed&"): ada,
+			"/organizations?": ada, "/organizations?scope=all&": root, "/auth/sessions?": ada, ada.path() + "/sessions?": root, ada.path() + "/organizations?": root, ada.org("/audit-events?"): ada, ada.org("/audit-events?action=organization.renamed&"): ada,
 			"/users/" + ids[4] + "/audit-events?": root, ada.org("/suspensions?"): root, "/users/" + ids[4] + "/suspensions?": root, ada.org("/members/" + ids[3] + "/suspensions?"): root,
 			ada.org("/members?q=c&"): ada, ada.org("/members?q=crowd+exa&"): ada, "/users?q=cro&": ada, "/users?scope=all&q=c&": root, "/organizations?scope=all&q=crowd&": root,
+			"/audit-events?": root, "/audit-events?action=session.started&": root, "/audit-events?actor_user_id=" + root.id + "&": root,
+			"/audit-events?user_id=" + ids[4] + "&": root, "/audit-events?organization_id=" + ada.organization + "&": root,
 		} {
 			for _, limit := range []string{"1", "4"} {
 				var pages [][]string

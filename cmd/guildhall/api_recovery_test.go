@@ -18,6 +18,7 @@ func withMailbox(c *config.Config) {
 
 // keptMail is a mail in the mailbox.
 type keptMail struct {
+	ID      string   `json:"id"`
 	To      string   `json:"to"`
 	Kind    string   `json:"kind"`
 	Locale  string   `json:"locale"`

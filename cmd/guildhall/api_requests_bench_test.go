@@ -53,11 +53,30 @@ func (c *counted) requests() []countedRequest {
 		return func() (string, string, string, string) { return http.MethodGet, path, ada.access, "" }
 	}
 	members := ada.org("/members")
+	root := c.operator("Root")
+	orders := root.registersAPI("orders", "token_seconds", 3600)
+	apiKey, key := root.keyOf(orders), ada.makesKey().str("key")
+	atOrders := ada.tokenFor(orders).str("access_token")
+	made := c.kernel.Now()
+	// tokenNow is a token that has not expired, although the clock advances by itself.
+	tokenNow := func() string {
+		if now := c.kernel.Now(); now.Sub(made) > 30*time.Minute {
+			made, atOrders = now, ada.tokenFor(orders).str("access_token")
+		}
+		return atOrders
+	}
 	newcomers := 0
 	add := func() { c.do(http.MethodPost, "/api/v1"+members, ada.access, body("user_id", grace.id)).is(201) }
 	remove := func() { c.do(http.MethodDelete, "/api/v1"+members+"/"+grace.id, ada.access, nil).is(204) }
 	return []countedRequest{
 		{"who am I", 200, get("/auth/me"), nil},
+		{"who am I, by API key", 200, func() (string, string, string, string) { return http.MethodGet, "/auth/me", key, "" }, nil},
+		{"introspection", 200, func() (string, string, string, string) {
+			return http.MethodPost, "/oauth/introspect", apiKey, fmt.Sprintf(`{"token":%q}`, tokenNow())
+		}, nil},
+		{"forward-auth", 204, func() (string, string, string, string) {
+			return http.MethodGet, "/forward-auth?resource=https://orders.example.com", tokenNow(), ""
+		}, nil},
 		{"organization", 200, get(ada.org("")), nil},
 		{"members, first 100", 200, get(members + "?limit=100"), nil},
 		{"list of organizations", 200, get("/organizations"), nil},
@@ -96,7 +115,7 @@ func (c *counted) count(b *testing.B, r countedRequest) {
 		b.StopTimer()
 		c.later(15 * time.Second)
 		method, path, token, body := r.next()
-		asked, err := http.NewRequestWithContext(c.ctx, method, "/api/v1"+path, strings.NewReader(body))
+		asked, err := http.NewRequestWithContext(c.ctx, method, endpoint(path), strings.NewReader(body))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func TestPeopleAreFound(t *testing.T) {
 			"i.turkish@example.com":     "İlker Çelik",
 			"olga@example.com":          "Ольга Йовович",
 			"taro@example.com":          "山田 太郎",
-			"percent_under@example.com": "100% \\_x",
+			"percent_under@example.com": "1000000% \\_x",
 			"anna+filter@example.com":   "Anna Annabel Anna",
 		} {
 			id := root.post("/users", body("email", email, "name", name, "organization_id", ada.organization)).is(201).str("id")
@@ -96,7 +96,7 @@ func TestPeopleAreFound(t *testing.T) {
 				"lukasz": {"ŁUKASZ Große Ørsted"}, "gross": {"ŁUKASZ Große Ørsted"}, "große": {"ŁUKASZ Große Ørsted"}, "orsted": {"ŁUKASZ Große Ørsted"}, "sascha ørs łuk": {"ŁUKASZ Große Ørsted"},
 				"ilker": {"İlker Çelik"}, "İLKER celik": {"İlker Çelik"},
 				"ольга": {"Ольга Йовович"}, "ОЛЬГА иов": {"Ольга Йовович"}, "山": {"山田 太郎"}, "太郎": {"山田 太郎"},
-				"100": {"100% \\_x"}, "under": {"100% \\_x"}, "an": {"Anna Annabel Anna"}, "filter": {"Anna Annabel Anna"}, "anna annab": {"Anna Annabel Anna"},
+				"1000000": {"1000000% \\_x"}, "under": {"1000000% \\_x"}, "an": {"Anna Annabel Anna"}, "filter": {"Anna Annabel Anna"}, "anna annab": {"Anna Annabel Anna"},
 				"ose": {}, "nobody": {}, "jose brien": {}, "stranger": {}, "jos zo": {}, "%": nil, "_": nil, "a%": {"Ada", "Anna Annabel Anna"}, "example": nil,
 				"' OR 1=1": {}, "a": {"Ada", "Anna Annabel Anna"}, "\U0010ffff": nil, "zzzz\U0010fffe": {},
 			} {

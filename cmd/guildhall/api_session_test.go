@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -387,4 +388,73 @@ func TestEndedSessionsGoAfterTheirRetention(t *testing.T) {
 			t.Errorf("Grace is in %s", got)
 		}
 	}, func(c *config.Config) { c.SessionRetention = 10 * day })
+}
+
+func TestAPlatformAdministratorEndsSessions(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, root := s.person("Ada"), s.operator("Root")
+		second, third := s.actorOf(s.logIn(ada.email, password).is(200)), s.actorOf(s.logIn(ada.email, password).is(200))
+		path := ada.path() + "/sessions"
+		own, seen := ada.get(path).is(200), root.get(path+"?count=true").is(200)
+		if string(own.body) != string(ada.get("/auth/sessions").is(200).body) {
+			t.Errorf("the person sees others than in /auth/sessions: %s", own.body)
+		}
+		if len(seen.list()) != 3 || seen.header.Get("X-Total-Count") != "3" {
+			t.Fatalf("%s %s", seen.header.Get("X-Total-Count"), seen.body)
+		}
+		for i, session := range seen.list() {
+			if session["is_current"] != false || own.list()[i]["is_current"] != (i == 0) {
+				t.Errorf("session %d: %v", i, session)
+			}
+		}
+		ids := seen.ids()
+		root.delete(path + "/" + ids[1]).is(204)
+		second.get("/auth/me").is(401, "invalid_token")
+		root.delete(path+"/"+ids[1]).is(404, "session_not_found")
+		root.delete(root.path()+"/sessions/"+ids[2]).is(404, "session_not_found") // another person's
+		ada.delete(path + "/" + ids[2]).is(204)
+		third.get("/auth/me").is(401, "invalid_token")
+		root.delete(path).is(204)
+		ada.get("/auth/me").is(401, "invalid_token")
+		root.delete(path).is(204) // none is left
+		if n := len(root.get(path).is(200).list()); n != 0 {
+			t.Errorf("%d sessions", n)
+		}
+		ada = s.actorOf(s.logIn(ada.email, password).is(200))
+		ada.delete(path).is(204)
+		ada.get("/auth/me").is(401, "invalid_token")
+		root.get("/auth/me").is(200)
+
+		ended := root.get(ada.path() + "/audit-events?action=session.ended").is(200).list()
+		var by []string
+		for _, event := range ended {
+			reason := event["details"].(map[string]any)["reason"].(string)
+			if actor := event["actor_user_id"]; (actor == root.id) != (reason == "ended_by_platform") || actor != root.id && actor != ada.id {
+				t.Errorf("%s by %v", reason, actor)
+			}
+			by = append(by, reason)
+		}
+		if slices.Sort(by); strings.Join(by, " ") != "ended_by_platform ended_by_platform ended_by_the_person logged_out_everywhere" {
+			t.Errorf("%v", by)
+		}
+	})
+}
+
+func TestSessionsOfOthersAreTheirs(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada, root := s.person("Ada"), s.operator("Root")
+		grace := s.person("Grace").joins(ada, false)
+		one := grace.path() + "/sessions/" + grace.get("/auth/sessions").is(200).ids()[0]
+		for a, want := range map[*actor]string{ada: "not_yourself", s.person("Stranger"): "user_not_found"} {
+			status := map[string]int{"not_yourself": 403, "user_not_found": 404}[want]
+			a.get(grace.path()+"/sessions").is(status, want)
+			a.delete(grace.path()+"/sessions").is(status, want)
+			a.delete(one).is(status, want)
+		}
+		nobody := "/users/" + nowhere + "/sessions"
+		root.get(nobody).is(404, "user_not_found")
+		root.delete(nobody).is(404, "user_not_found")
+		root.delete(nobody+"/"+nowhere).is(404, "user_not_found")
+		grace.get("/auth/me").is(200)
+	})
 }

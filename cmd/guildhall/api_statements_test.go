@@ -25,6 +25,7 @@ func TestStatementsPerRequest(t *testing.T) {
 		ada := s.person("Ada")
 		grace := s.person("Grace")
 		s.addCrowd(ada, 2, 2)
+		ada.makesKey("scopes", both) // reads the registered APIs, which a process keeps
 		small := s.measure(ada, grace)
 		s.addCrowd(ada, 60, 60)
 		large := s.measure(ada, grace)
@@ -88,6 +89,51 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 			t.Errorf("swept %v", swept)
 		}
 		s.readsNoWholeTable(databaseURL)
+	})
+}
+
+// TestTheWholeTrailIsReadByItsIndexes checks the same for the list of all events: with each filter
+// it is read in the order of the index for it.
+func TestTheWholeTrailIsReadByItsIndexes(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := start(t, databaseURL)
+		root := s.operator("Root")
+		if s.kernel.DB.Driver() == database.Postgres {
+			enlarge(t, databaseURL)
+		}
+		for query, index := range map[string]string{
+			"":                                     "audit_events_by_time",
+			"since=2026-01-01T00:00:00Z":           "audit_events_by_time",
+			"until=2126-01-01T00:00:00Z":           "audit_events_by_time",
+			"action=session.started":               "audit_events_by_time",
+			"actor_user_id=" + root.id:             "audit_events_by_actor_and_time",
+			"user_id=" + root.id:                   "audit_events_by_user_and_time",
+			"organization_id=" + root.organization: "audit_events",
+		} {
+			s.texts.Clear()
+			for next := "/api/v1/audit-events?limit=1&" + query; next != ""; {
+				links := s.do("GET", next, root.access, nil).is(200).links()
+				if prev := links["prev"]; prev != "" {
+					s.do("GET", prev, root.access, nil).is(200)
+				}
+				next = links["next"]
+			}
+			read := 0
+			s.eachOfFew(func(text string) {
+				if !strings.Contains(text, "FROM audit_events") {
+					return
+				}
+				read++
+				s.checkPlan(text)
+				if steps := strings.Join(s.plan(text), "\n"); !strings.Contains(steps, index) {
+					t.Errorf("%s: not by %s:\n%s\n%s", query, index, text, steps)
+				}
+			})
+			if read == 0 {
+				t.Errorf("%s: no statement", query)
+			}
+		}
 	})
 }
 
@@ -200,7 +246,7 @@ func (s *service) eachOfFew(visit func(text string)) (visited int) {
 
 var (
 	wholeTable    = regexp.MustCompile(`^(SCAN |.*Seq Scan on )`)
-	wholeButSmall = regexp.MustCompile(`^SCAN (k|page|m|first|CONSTANT ROW|\d+-ROW VALUES CLAUSE|\(subquery-\d+\)|json_each VIRTUAL TABLE INDEX 1:)$`)
+	wholeButSmall = regexp.MustCompile(`^SCAN (k|page|m|first|found|CONSTANT ROW|\d+-ROW VALUES CLAUSE|\(subquery-\d+\)|json_each VIRTUAL TABLE INDEX 1:|signing_keys)$|^SCAN (a|apis|api_scopes)\b|Seq Scan on (signing_keys|apis|api_scopes) `)
 	parameter     = regexp.MustCompile(`\$(\d+)`)
 )
 
@@ -303,16 +349,16 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 	one(11, "PATCH organization", func() answer { return ada.patch(ada.org(""), body("name", "x")) })
 	post(9, ada.org("/members"), body("user_id", grace.id))
 	post(9, ada.org("/admins"), body("user_id", grace.id))
-	post(11, "/users/"+grace.id+"/suspend", because())
+	post(12, "/users/"+grace.id+"/suspend", because())
 	post(11, "/users/"+grace.id+"/activate", body())
 	post(10, "/users/"+grace.id+"/deactivate", body())
 	post(11, "/users/"+grace.id+"/activate", body())
-	post(12, ada.org("/transfer-ownership"), body("new_owner_user_id", grace.id))
-	one(12, "POST transfer back", func() answer {
+	post(13, ada.org("/transfer-ownership"), body("new_owner_user_id", grace.id))
+	one(13, "POST transfer back", func() answer {
 		return grace.post(ada.org("/transfer-ownership"), body("new_owner_user_id", ada.id))
 	})
-	one(8, "DELETE admin", func() answer { return ada.delete(ada.org("/admins/" + grace.id)) })
-	one(8, "DELETE member", func() answer { return ada.delete(ada.org("/members/" + grace.id)) })
+	one(9, "DELETE admin", func() answer { return ada.delete(ada.org("/admins/" + grace.id)) })
+	one(10, "DELETE member", func() answer { return ada.delete(ada.org("/members/" + grace.id)) })
 	invited := one(11, "POST invitation", func() answer { return ada.invites(grace.email, "deliver", false) })
 	get(2, ada.org("/invitations?limit=1000&status=open&q=grace"))
 	resent := one(10, "POST resend", func() answer {
@@ -326,20 +372,34 @@ func (s *service) measure(ada, grace *actor) (all []measured) {
 	one(26, "POST accept by link", func() answer { return grace.accepts(tokenOf(link)) })
 	ada.delete(ada.org("/members/" + grace.id))
 	one(8, "DELETE link", func() answer { return ada.delete(ada.org("/invitation-links/" + link.str("id"))) })
+	machine := one(18, "POST service account", func() answer { return ada.post(ada.org("/service-accounts"), body("name", "M")) }).str("id")
+	get(2, ada.org("/service-accounts?limit=1000"))
+	made := one(9, "POST key", func() answer { return ada.makesKey("user_id", machine) })
+	get(2, ada.org("/api-keys?limit=1000"))
+	get(2, ada.org("/api-keys/"+made.str("id")))
+	get(2, "/auth/me/api-keys?limit=1000")
+	key := ada.byKey(made)
+	one(4, "first use of a key", func() answer { return key.get("/auth/me") })
+	one(1, "use of a key", func() answer { return key.get("/auth/me") })
+	s.later(time.Minute)
+	ada.makesKey("scopes", both) // reads the registered APIs, which a process keeps for some seconds
+	rotated := one(11, "POST rotate", func() answer { return ada.post(ada.org("/api-keys/"+made.str("id")+"/rotate"), body()) })
+	one(10, "DELETE key", func() answer { return ada.delete(ada.org("/api-keys/" + rotated.str("id"))) })
+	one(18, "DELETE service account", func() answer { return ada.delete(ada.org("/members/" + machine)) })
 	ada.invites(grace.email, "deliver", false)
 	s.proved(grace)
 	mine := one(4, "GET my invitations", func() answer { return grace.get("/auth/me/invitations") })
 	one(10, "POST decline", func() answer {
 		return grace.post("/auth/me/invitations/"+mine.list()[0]["id"].(string)+"/decline", nil)
 	})
-	post(10, ada.org("/suspend"), because())
+	post(11, ada.org("/suspend"), because())
 	post(9, ada.org("/activate"), body())
-	post(9, ada.org("/archive"), because())
+	post(10, ada.org("/archive"), because())
 	post(9, ada.org("/unarchive"), body())
 	post(10, "/auth/switch-organization", body("organization_id", ada.organization))
 	a := one(9, "log in", func() answer { return s.logIn(ada.email, password) })
 	one(5, "refresh", func() answer { return s.refresh(a.str("refresh_token")) })
-	one(7, "log out", func() answer { return s.actorOf(a).post("/auth/logout", nil) })
+	one(9, "log out", func() answer { return s.actorOf(a).post("/auth/logout", nil) })
 	one(20, "register", func() answer {
 		return s.do("POST", "/api/v1/auth/register", "", body("email", fmt.Sprintf("r%d@example.com", people.Add(1)), "password", password, "name", "R"))
 	})

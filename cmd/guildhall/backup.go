@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"guildhall/modules/auth"
@@ -17,9 +20,10 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/backup"
+	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
-	"guildhall/platform/module"
+	"guildhall/platform/person"
 )
 
 // verification is what --json prints about a verified backup.
@@ -48,6 +52,8 @@ type backupReport struct {
 type restoreReport struct {
 	Verified bool `json:"verified"`
 	verification
+	APIKeys []auth.LiveKey `json:"api_keys"` // that work
+	Erased  int            `json:"erased"`   // people whom the backup had, and who were erased since
 }
 
 func backupCommand() *cobra.Command {
@@ -101,21 +107,25 @@ func sound(r integrity.Report) string {
 }
 
 func restoreCommand() *cobra.Command {
-	var unsound, asJSON bool
+	var unsound, asJSON, endKeys bool
+	var erased string
 	var digest contentDigest
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Restore a backup into an empty database", Args: cobra.ExactArgs(1),
 		Long: "Restore a backup into the database in DATABASE_URL: a SQLite file that does not exist, or an empty PostgreSQL\n" +
 			"database. The backup is verified first, and upgraded to this version's schema if it is older. All users are\n" +
-			"logged out, because the backup does not know which sessions ended after it was made. With - the backup is read\n" +
-			"from standard input.",
+			"logged out, because the backup does not know which sessions ended after it was made. API keys stay, and are\n" +
+			"listed: one that was revoked after the backup works again. --end-keys ends them. People who were erased after the\n" +
+			"backup are erased again: erased.txt beside the backup and in BACKUP_DIR lists them, or another file (--erased),\n" +
+			"which `guildhall admin erased` prints. With - the backup is read from standard input.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			began := time.Now()
-			r, err := restore(cmd, args[0], string(digest), unsound)
+			end := afterRestore{keys: endKeys, list: erased}
+			r, err := restore(cmd, args[0], string(digest), unsound, &end)
 			if err != nil {
 				return err
 			}
-			report := restoreReport{r.Verified, verificationOf(r.Digest, r.Found, began)}
+			report := restoreReport{r.Verified, verificationOf(r.Digest, r.Found, began), append([]auth.LiveKey{}, end.live...), end.erasedAgain}
 			if !r.Verified {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning: an earlier version wrote this backup, without a digest: changes to it since then can't be detected")
 			}
@@ -125,10 +135,21 @@ func restoreCommand() *cobra.Command {
 			} else {
 				summary = sound(r.Found) + "\n" + summary
 			}
+			if end.erasedAgain > 0 {
+				summary += fmt.Sprintf("\nerased again: %d", end.erasedAgain)
+			}
+			for _, k := range end.live {
+				summary += fmt.Sprintf("\nthis API key works: %s %s… %q of %s", k.ID, k.Hint, k.Name, k.Holder)
+				if k.Organization != "" {
+					summary += fmt.Sprintf(" in %q", k.Organization)
+				}
+			}
 			return answerWith(cmd, asJSON, report, summary)
 		},
 	}
-	addJSONOf(cmd, &asJSON, "a JSON object of {digest, verified, sound, problems, audit_events, audit_digest, seconds}")
+	addJSONOf(cmd, &asJSON, "a JSON object of {digest, verified, sound, problems, audit_events, audit_digest, seconds, api_keys, erased}")
+	cmd.Flags().StringVar(&erased, "erased", "", "the `file` with the people who were erased since, instead of erased.txt beside the backup and in BACKUP_DIR")
+	cmd.Flags().BoolVar(&endKeys, "end-keys", false, "also end all API keys")
 	addParsed(cmd.Flags(), &digest, "digest", "hex", "the digest that backup printed: refuse a backup with a different one")
 	cmd.Flags().BoolVar(&unsound, "unsound", false, "restore even if the verification fails")
 	return cmd
@@ -146,10 +167,14 @@ func (d *contentDigest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Restored, err error) {
+func restore(cmd *cobra.Command, file, digest string, unsound bool, end *afterRestore) (r backup.Restored, err error) {
 	ctx := cmd.Context()
 	cfg, _, err := load(cmd)
 	if err != nil {
+		return r, err
+	}
+	end.config = cfg
+	if end.erased, err = erasedSince(end.list, file, cfg.BackupDir); err != nil {
 		return r, err
 	}
 	app, err := describe()
@@ -162,7 +187,7 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 	}
 	defer func() { _ = in.Close() }()
 	show, done := showProgress(cmd.ErrOrStderr())
-	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Invariants: app.Invariants(), Finish: endSessions, Unsound: unsound, Digest: digest, Progress: show}
+	o := backup.RestoreOptions{File: file, Migrations: app.Migrations(), Invariants: app.Invariants(), Finish: end.finish, Unsound: unsound, Digest: digest, Progress: show}
 	if !isRegular {
 		o.Input = in
 	}
@@ -183,20 +208,78 @@ func restore(cmd *cobra.Command, file, digest string, unsound bool) (r backup.Re
 	return backup.ToDatabase(ctx, o, target)
 }
 
-// backups returns the worker that makes scheduled backups while the service runs, if
-// BACKUP_DIR is set.
-func backups(g *guildhall) []module.Worker {
-	if g.Config.BackupDir == "" {
-		return nil
-	}
-	schedule := &backup.Schedule{
-		Dir: g.Config.BackupDir, Interval: g.Config.BackupInterval, Keep: g.Config.BackupKeep,
-		Backup: backup.Options{DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants()}, Now: g.Now, Log: g.Log,
-	}
-	g.Telemetry.WatchBackups(func() time.Time { return backup.Newest(schedule.Dir, schedule.Now()) }, schedule.Failures, schedule.Interval)
-	return []module.Worker{schedule}
+// afterRestore ends what a restored database must not know to be live.
+type afterRestore struct {
+	config *config.Config
+	keys   bool           // API keys, too
+	live   []auth.LiveKey // those that work afterwards
+
+	list        string          // of people who were erased; empty for those beside backups
+	erased      []person.Erased // since the backup
+	erasedAgain int
 }
 
-func endSessions(ctx context.Context, db *database.DB) error {
-	return auth.NewSessions(db, audit.New(db, platform.Now, access.ActorOf), platform.Now).EndAllOfAllUsers(database.ForAll(ctx))
+// erasedSince reads who was erased: in a list, or else in those that there are beside the backup
+// and in the directory of the scheduled ones.
+func erasedSince(list, backupFile, backupDir string) (all []person.Erased, err error) {
+	if list != "" {
+		return backup.ReadErased(list)
+	}
+	var lists []string
+	if backupFile != stream {
+		lists = append(lists, backup.ErasedList(backupFile)) // mutant: erased-beside-restore
+	}
+	if backupDir != "" {
+		lists = append(lists, backup.ErasedList(filepath.Join(backupDir, "any"))) // mutant: erased-in-backup-dir
+	}
+	for _, list := range lists {
+		people, err := backup.ReadErased(list)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		all = append(all, people...) // erasing again changes nothing
+	}
+	return all, nil
+}
+
+// finish ends what must not be live, and erases who was erased since.
+func (e *afterRestore) finish(ctx context.Context, db *database.DB) error {
+	if err := e.sessions(ctx, db); err != nil {
+		return err
+	}
+	if len(e.erased) == 0 {
+		return nil
+	}
+	k, err := platform.Over(e.config, db)
+	if err != nil {
+		return err
+	}
+	services, modules := wire(k)
+	if _, err := platform.New(k, version, modules...); err != nil { // which declares the tables
+		return err
+	}
+	ids := make([]uuid.UUID, len(e.erased))
+	for i, p := range e.erased {
+		ids[i] = p.ID
+	}
+	if e.erasedAgain, err = services.users.EraseAgain(ctx, ids); err != nil { // mutant: erased-again
+		return err
+	}
+	return nil
+}
+
+func (e *afterRestore) sessions(ctx context.Context, db *database.DB) error {
+	ctx = database.ForAll(ctx)
+	sessions := auth.NewSessions(db, audit.New(db, platform.Now, access.ActorOf), platform.Now)
+	if err := sessions.EndAllOfAllUsers(ctx); err != nil {
+		return err
+	}
+	if e.keys {
+		if err := sessions.EndAllKeys(ctx); err != nil {
+			return err
+		}
+	}
+	var err error
+	e.live, err = sessions.LiveKeys(ctx)
+	return err
 }

@@ -12,10 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
-	"guildhall/platform/audit"
-	"guildhall/platform/backup"
 	"guildhall/platform/config"
-	"guildhall/platform/migrate"
+	"guildhall/platform/inspect"
 )
 
 // checkCommand runs the production checklist.
@@ -31,7 +29,7 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			findings := append(append(cfg.Check(), checkStorage(cmd.Context(), cfg)...), checkBackups(cfg))
+			findings := inspect.Checklist(cfg, checkStorage(cmd.Context(), cfg))
 			var lines []string
 			failed := 0
 			for _, f := range findings {
@@ -67,58 +65,14 @@ func problemsIn(err error) []config.Finding {
 	return findings
 }
 
-// checkStorage checks the database: connection, write access, schema, row-level security
-// and the retention of the audit log.
+// checkStorage checks the database, which may not open.
 func checkStorage(ctx context.Context, cfg *config.Config) []config.Finding {
-	const database, schema = "database", "schema"
 	g, err := open(ctx, cfg, slog.New(slog.DiscardHandler), platform.Options{})
 	if err != nil {
-		return []config.Finding{{Name: database, Message: err.Error()}}
+		return inspect.Unreachable(err)
 	}
 	defer g.DB.Close()
-	answers := []config.Finding{{OK: true, Name: database, Message: "answers"}}
-	for _, err := range []error{g.DB.Writable(ctx), g.DB.CheckTimeout(ctx)} {
-		if err != nil {
-			answers = append(answers, config.Finding{Name: database, Message: err.Error()})
-		}
-	}
-	status, err := migrate.StatusOf(ctx, g.DB, g.app.Migrations())
-	switch {
-	case err != nil:
-		return []config.Finding{{Name: database, Message: err.Error()}}
-	case len(status.Unknown) > 0:
-		return append(answers, config.Finding{Name: schema, Message: "is newer than this version of guildhall"})
-	case len(status.Pending) > 0:
-		if err := g.DB.MayMigrate(ctx); err != nil {
-			return append(answers, config.Finding{Name: schema, Message: fmt.Sprintf("lacks %d migration(s), and %v", len(status.Pending), err)})
-		}
-		return append(answers, config.Finding{Name: schema, Message: fmt.Sprintf("lacks %d migration(s): run `guildhall migrate up`", len(status.Pending))})
-	}
-	findings := append(answers, config.Finding{OK: true, Name: schema, Message: "is up to date"})
-	if err := g.DB.CheckRowSecurity(ctx, g.app.Tables()); err != nil {
-		findings = append(findings, config.Finding{Name: "row-level security", Message: err.Error()})
-	}
-	if err := audit.NewRetention(g.Trail, cfg.AuditRetention).Check(ctx); err != nil {
-		findings = append(findings, config.Finding{Name: "retention", Message: err.Error()})
-	}
-	return findings
-}
-
-// checkBackups checks whether the service can write scheduled backups.
-func checkBackups(cfg *config.Config) config.Finding {
-	const name = "BACKUP_DIR"
-	if cfg.BackupDir == "" {
-		return config.Finding{OK: true, Name: name, Message: "is not set: make backups with `guildhall backup`"}
-	}
-	there, err := backup.TryDir(cfg.BackupDir)
-	switch {
-	case err != nil:
-		return config.Finding{Name: name, Message: "can't be written to: " + err.Error()}
-	case !there:
-		return config.Finding{OK: true, Name: name, Message: "does not exist yet: the service will create it"}
-	default:
-		return config.Finding{OK: true, Name: name, Message: "can be written to"}
-	}
+	return g.Inspector.CheckStorage(ctx)
 }
 
 // openAPICommand prints the OpenAPI document of this binary.

@@ -36,7 +36,7 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(inGroup(ofService,
 		&cobra.Command{Use: "serve", Short: "Run the service (the default)", Args: cobra.NoArgs, RunE: serve},
-		migrateCommand(), rowSecurityCommand(), checkCommand(), doctorCommand(), mailCommand(), sweepCommand())...)
+		migrateCommand(), rowSecurityCommand(), keysCommand(), apiCommand(), checkCommand(), doctorCommand(), mailCommand(), sweepCommand())...)
 	cmd.AddCommand(inGroup(ofPeople, userCommand(), organizationCommand(), adminCommand(), auditCommand())...)
 	cmd.AddCommand(inGroup(ofData, backupCommand(), restoreCommand(), copyCommand(), exportCommand(), importCommand(), seedCommand())...)
 	cmd.AddCommand(inGroup(ofProgram, openAPICommand(), manCommand(), versionCommand())...)
@@ -142,6 +142,9 @@ func onOpened(mayCreate func(*config.Config) bool, run onDatabase) func(*cobra.C
 	return func(cmd *cobra.Command, args []string) error {
 		cfg, log, err := load(cmd)
 		if err != nil {
+			return err
+		}
+		if err := cfg.UseDevSecrets(); err != nil {
 			return err
 		}
 		g, err := open(cmd.Context(), cfg, log, platform.Options{Create: mayCreate(cfg)})

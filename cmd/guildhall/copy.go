@@ -20,6 +20,7 @@ import (
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/databaseurl"
+	"guildhall/platform/signing"
 )
 
 // copyCommand copies all data to another database.
@@ -78,7 +79,7 @@ func copyDatabase(cmd *cobra.Command, asJSON bool) error {
 	if target.DB.Created() {
 		reportCreated(cmd.ErrOrStderr(), target.DB.Path())
 	}
-	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: target.app.Migrations(), Without: access.ServerLocalTables()})
+	return copyAll(cmd, asJSON, clone.Options{From: source, To: target.DB, Migrations: target.app.Migrations(), Without: access.ServerLocalTables(), Remade: signing.Remade()})
 }
 
 // copyReport is what `copy --json` prints.

@@ -40,6 +40,8 @@ func (n notes) Tables() []schema.Table {
 		Archive: schema.Exported(schema.Line{Type: "note", Key: "id", Optional: true, Columns: []column.Column{
 			column.ID("id"), column.Person("author_id"), column.Written("text", 1, 100), column.Past("written_at"),
 		}}),
+		Erasure:   schema.Blanked("UPDATE notes SET text = '" + schema.Erased + "' WHERE author_id = " + schema.Person),
+		Copy:      schema.Copied("notes", "author_id = "+schema.Person, "organization_id", "text", "written_at").Omitting("ids of the row and of the export", "id", "author_id"),
 		Retention: schema.Swept("notes", "after a week", n.sweep),
 		Invariants: schema.Require(schema.Invariant{
 			Name: "N1 a note says something", Query: "SELECT id FROM notes WHERE text = ''", Remedy: "ask its author",
@@ -225,7 +227,7 @@ func TestANewTableIsLookedAfter(t *testing.T) {
 		s.note(ada, "wheels")
 		data := func() doctor.Finding {
 			findings := doctor.Examine(everything, doctor.Options{
-				Config: s.kernel.Config, DB: s.kernel.DB, Migrations: s.app.Migrations(), Tables: s.app.Tables(), Invariants: s.app.Invariants(), Now: s.kernel.Now,
+				Config: s.kernel.Config, DB: s.kernel.DB, Migrations: s.app.Migrations(), Tables: s.app.Tables(), Invariants: s.app.Invariants(), Keys: s.kernel.Keyset, Now: s.kernel.Now,
 			})
 			i := slices.IndexFunc(findings, func(f doctor.Finding) bool { return f.Name == "data" })
 			if i < 0 {

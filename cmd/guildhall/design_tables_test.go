@@ -34,7 +34,7 @@ func TestEveryTableIsDeclared(t *testing.T) {
 
 func TestATableCannotStaySilent(t *testing.T) {
 	t.Parallel()
-	whole := schema.Table{Name: "notes", Owner: schema.OfOrganization("organization_id"), Archive: schema.NotExported("a test"), Tenants: schema.Isolated(), Standing: schema.Unread(), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("a test")}
+	whole := schema.Table{Name: "notes", Owner: schema.OfOrganization("organization_id"), Archive: schema.NotExported("a test"), Tenants: schema.Isolated(), Standing: schema.Unread(), Erasure: schema.Remains("only this test has the table"), Copy: schema.NotCopied("only this test has the table"), Retention: schema.Kept("for ever"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("a test")}
 	if err := schema.Check([]schema.Table{whole}); err != nil {
 		t.Error(err)
 	}
@@ -52,11 +52,19 @@ func TestATableCannotStaySilent(t *testing.T) {
 		"optional, but required": func(t *schema.Table) {
 			t.Archive = schema.Exported(schema.Line{Type: "note", Optional: true})
 		},
-		"nobody's":   func(t *schema.Table) { t.Owner = schema.OfPerson("user_id") },
-		"Tenants":    func(t *schema.Table) { t.Tenants = schema.Tenants{} },
-		"no reason":  func(t *schema.Table) { t.Tenants = schema.Shared("") },
-		"Standing":   func(t *schema.Table) { t.Standing = schema.Standing{} },
-		"Retention":  func(t *schema.Table) { t.Retention = schema.Retention{} },
+		"nobody's":            func(t *schema.Table) { t.Owner = schema.OfPerson("user_id") },
+		"Tenants":             func(t *schema.Table) { t.Tenants = schema.Tenants{} },
+		"no reason":           func(t *schema.Table) { t.Tenants = schema.Shared("") },
+		"Standing":            func(t *schema.Table) { t.Standing = schema.Standing{} },
+		"Retention":           func(t *schema.Table) { t.Retention = schema.Retention{} },
+		"Erasure":             func(t *schema.Table) { t.Erasure = schema.Erasure{} },
+		"why it remains":      func(t *schema.Table) { t.Erasure = schema.Remains("it does") },
+		"Copy":                func(t *schema.Table) { t.Copy = schema.Copy{} },
+		"why it has no copy":  func(t *schema.Table) { t.Copy = schema.NotCopied("no") },
+		"a copy of everybody": func(t *schema.Table) { t.Copy = schema.Copied("notes", "", "text") },
+		"why a copy omits": func(t *schema.Table) {
+			t.Copy = schema.Copied("notes", "author_id = "+schema.Person, "text").Omitting("", "id")
+		},
 		"no sweep":   func(t *schema.Table) { t.Retention = schema.Swept("notes", "after a day", nil) },
 		"Sample":     func(t *schema.Table) { t.Sample = schema.Sample{} },
 		"Invariants": func(t *schema.Table) { t.Invariants = schema.Invariants{} },

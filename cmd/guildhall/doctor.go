@@ -20,7 +20,7 @@ func doctorCommand() *cobra.Command {
 	began := false
 	examine := withComplete(func(cmd *cobra.Command, _ []string, g *guildhall) error {
 		began = true
-		findings := doctor.Examine(cmd.Context(), doctor.Options{Config: g.Config, DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants(), Tables: g.app.Tables(), Mail: g.Mail, Now: g.Now})
+		findings := doctor.Examine(cmd.Context(), doctor.Options{Config: g.Config, DB: g.DB, Migrations: g.app.Migrations(), Invariants: g.app.Invariants(), Tables: g.app.Tables(), Mail: g.Mail, Keys: g.Keyset, Now: g.Now})
 		if asJSON {
 			if err := printJSON(cmd.OutOrStdout(), findings); err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,12 +20,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/modules/auth"
 	"guildhall/platform"
 	"guildhall/platform/access"
 	"guildhall/platform/config"
 	"guildhall/platform/database"
 	"guildhall/platform/databaseurl"
 	"guildhall/platform/engine"
+	"guildhall/platform/httpapi"
+	hashing "guildhall/platform/password"
 	"guildhall/platform/platformtest"
 	"guildhall/platform/telemetry"
 )
@@ -37,6 +41,7 @@ type service struct {
 	t          testing.TB
 	kernel     *platform.Kernel
 	app        *platform.App
+	auth       *auth.Service
 	log        *lockedBuffer
 	address    string // of the client
 	ctx        context.Context
@@ -67,9 +72,12 @@ func asInProduction(t testing.TB, databaseURL string, log *slog.Logger, metrics 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.kernel, s.app = g.Kernel, g.app
+	s.kernel, s.app, s.auth = g.Kernel, g.app, g.auth
 	t.Cleanup(func() { _ = s.kernel.DB.Close(); _ = measure.Close() })
 	if err := s.app.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.kernel.Keyset.Prepare(everything); err != nil { // as Run does
 		t.Fatal(err)
 	}
 	return s
@@ -101,6 +109,13 @@ func each(t *testing.T, test func(t *testing.T, s *service), change ...func(*con
 	})
 }
 
+// cheap are parameters with which the suite's thousands of passwords cost little. Those of a
+// server took a third of its time.
+var cheap = hashing.Parameters{Memory: 64, Passes: 1, Lanes: 1}
+
+// costly makes passwords cost what they do on a server.
+func costly(c *config.Config) { c.PasswordHashParameters = hashing.Default }
+
 func start(t testing.TB, databaseURL string, change ...func(*config.Config)) *service {
 	t.Helper()
 	return startOn(t, "", databaseURL, change...)
@@ -118,9 +133,12 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 		AccessTokenTTL: 30 * time.Minute, RefreshTokenTTL: 7 * 24 * time.Hour,
 		RefreshRotation: true, RefreshGrace: 10 * time.Second,
 		SessionRetention: 30 * 24 * time.Hour, IdempotencyRetention: 24 * time.Hour,
-		LogClientAddress:   true,
-		StepUpMaxAge:       10 * time.Minute,
-		EnableRegistration: true, PasswordHashQueue: 1000, DrainTimeout: 5 * time.Second,
+		LogClientAddress: true,
+		StepUpMaxAge:     10 * time.Minute, FactorRecoveryDelay: 24 * time.Hour, ErasureDelay: 14 * 24 * time.Hour,
+		RevocationPoll: 100 * time.Millisecond,
+		APIKeyPrefix:   "guildhall", APIKeyLongest: 365 * 24 * time.Hour,
+		PasswordHashParameters: cheap,
+		EnableRegistration:     true, PasswordHashQueue: 1000, DrainTimeout: 5 * time.Second,
 		CORSOrigins: []string{"https://app.example.com"},
 	}
 	for _, c := range change {
@@ -146,10 +164,13 @@ func startOn(t testing.TB, e engine.Engine, databaseURL string, change ...func(*
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	s.kernel, s.app = g.Kernel, g.app
+	s.kernel, s.app, s.auth = g.Kernel, g.app, g.auth
 	t.Cleanup(func() { _ = s.kernel.DB.Close() })
 	if err := s.app.Prepare(context.Background()); err != nil {
 		t.Fatalf("prepare: %v", err)
+	}
+	if err := s.kernel.Keyset.Prepare(everything); err != nil { // as Run does
+		t.Fatalf("make the signing key: %v", err)
 	}
 	return s
 }
@@ -242,20 +263,36 @@ func (a answer) checkContract() {
 	if (p.Error != "") != a.oauth || a.oauth && !oauthText.MatchString(p.Description) {
 		a.t.Errorf("%s: OAuth's error %q, %q", a.request, p.Error, p.Description)
 	}
-	if a.status == http.StatusUnauthorized && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
-		a.t.Errorf("%s: 401 without a Bearer challenge", a.request)
+	scheme := "Bearer "
+	if p.Code == "invalid_client" { // RFC 6749 §5.2
+		scheme = "Basic "
+	}
+	if a.status == http.StatusUnauthorized && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), scheme) {
+		a.t.Errorf("%s: 401 without a challenge", a.request)
 	}
 }
 
 // oauthText matches the characters that RFC 6749 §5.2 allows in an error_description.
 var oauthText = regexp.MustCompile(`^[\x20\x21\x23-\x5b\x5d-\x7e]+$`)
 
-// byOAuthClient reports whether a request is a form to one of the two routes that accept
-// one.
+// endpoint returns the path of a route that is named as below the base path, unless it is at
+// the root.
+func endpoint(path string) string {
+	if strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/forward-auth") {
+		return path
+	}
+	return httpapi.BasePath + path
+}
+
+// byOAuthClient reports whether a request is to an endpoint of OAuth, or a form to one of the
+// two routes that accept one.
 func byOAuthClient(r *http.Request) bool {
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
-	return r.Method == http.MethodPost && (path == "/api/v1/auth/token" || path == "/api/v1/auth/refresh") &&
+	if strings.HasPrefix(path, "/oauth/") {
+		return r.Method == http.MethodPost
+	}
+	return r.Method == http.MethodPost && slices.Contains([]string{"/api/v1/auth/token", "/api/v1/auth/refresh", "/api/v1/auth/providers/apple/callback"}, path) &&
 		strings.EqualFold(strings.TrimSpace(media), form)
 }
 
@@ -269,6 +306,19 @@ func (a answer) is(status int, code ...string) answer {
 		a.t.Fatalf("%s: got code %q, want %q: %s", a.request, a.code(), code[0], a.body)
 	}
 	return a
+}
+
+// isInvalid asserts that values are refused, with the status that the route has for it.
+func (a answer) isInvalid() answer {
+	a.t.Helper()
+	switch {
+	case strings.Contains(a.request, " /oauth/"):
+		return a.is(400, "validation_failed")
+	case strings.Contains(a.request, " /forward-auth"):
+		return a.is(403, "validation_failed")
+	default:
+		return a.is(422, "validation_failed")
+	}
 }
 
 // oneWins makes n concurrent requests, and asserts that one gets the first status and all
@@ -309,13 +359,27 @@ func (a answer) list() []map[string]any {
 	return l
 }
 
-// str reads a member by its path: "organization.name".
-func (a answer) str(path string) string {
+// value reads a member by its path: "organization.name", "factors.0.name".
+func (a answer) value(path string) any {
 	var v any = a.object()
 	for _, name := range strings.Split(path, ".") {
+		if i, err := strconv.Atoi(name); err == nil {
+			list, _ := v.([]any)
+			if i >= len(list) {
+				return nil
+			}
+			v = list[i]
+			continue
+		}
 		m, _ := v.(map[string]any)
 		v = m[name]
 	}
+	return v
+}
+
+// str is value for a text.
+func (a answer) str(path string) string {
+	v := a.value(path)
 	if v == nil {
 		return ""
 	}

@@ -74,7 +74,7 @@ func printHelp(cmd *cobra.Command, _ []string) {
 	if cmd.HasSubCommands() {
 		fmt.Fprintf(out, "  %s COMMAND\n", cmd.CommandPath())
 	}
-	if !cmd.HasSubCommands() || !cmd.HasParent() {
+	if !isTitle(cmd) {
 		fmt.Fprintf(out, "  %s\n", cmd.UseLine())
 	}
 	printCommands(out, cmd)

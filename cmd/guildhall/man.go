@@ -93,10 +93,11 @@ func (m *manual) commands(parent *cobra.Command) {
 		case c.Hidden || c.Name() == "help":
 		case c.Name() == "completion":
 			m.entry("completion bash|fish|powershell|zsh", "", c.Short+". Its --help says how to install it.")
-		case c.HasSubCommands():
+		case isTitle(c):
 			m.commands(c)
 		default:
 			m.command(c)
+			m.commands(c)
 		}
 	}
 }

@@ -213,12 +213,12 @@ func TestRestoreRefusesWhatIsNotSound(t *testing.T) {
 		}
 		refused("I5 an account has a profile", broken("DELETE FROM user_profile WHERE user_id = '"+ada.id+"'"))
 		var guard string
-		if err := s.kernel.DB.Row(everything, "SELECT sql FROM sqlite_schema WHERE name = 'audit_events_no_update'").Scan(&guard); err != nil {
+		if err := s.kernel.DB.Row(everything, "SELECT sql FROM sqlite_schema WHERE name = 'audit_events_only_erased'").Scan(&guard); err != nil {
 			t.Fatal(err)
 		}
-		refused("is not what was written", broken("DROP TRIGGER audit_events_no_update", "UPDATE audit_events SET actor_role = 'owner'", guard))
+		refused("is not what was written", broken("DROP TRIGGER audit_events_only_erased", "UPDATE audit_events SET actor_role = 'owner'", guard))
 		refused("values in users do not have the type of their column, in the row: "+ada.id, broken("UPDATE users SET created_at = 'yesterday' WHERE id = '"+ada.id+"'"))
-		refused("there is no CREATE TRIGGER audit_events_no_update", broken("DROP TRIGGER audit_events_no_update"))
+		refused("there is no CREATE TRIGGER audit_events_only_erased", broken("DROP TRIGGER audit_events_only_erased"))
 		undead := "CREATE TRIGGER undead AFTER UPDATE ON sessions BEGIN UPDATE sessions SET revoked_at = NULL, revoked_reason = NULL WHERE id = OLD.id; END"
 		refused("there is CREATE TRIGGER undead", broken(undead))
 		refused("there is CREATE VIEW", broken("CREATE VIEW v AS SELECT 1"))
@@ -433,7 +433,7 @@ func TestABackupMayHaveAnyName(t *testing.T) {
 		if taken, err := backup.Take(everything, backup.Options{DB: s.kernel.DB, Migrations: s.app.Migrations(), Invariants: s.app.Invariants()}, file); err != nil || taken.Bytes == 0 {
 			t.Fatalf("%+v %v", taken, err)
 		}
-		finish := func(ctx context.Context, db *database.DB) error { return endSessions(ctx, db) }
+		finish := func(ctx context.Context, db *database.DB) error { return new(afterRestore).sessions(ctx, db) }
 		if _, err := backup.ToFile(everything, backup.RestoreOptions{File: file, Migrations: s.app.Migrations(), Invariants: s.app.Invariants(), Finish: finish}, to); err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ import (
 )
 
 // beginDatabases are the only commands that may create a database.
-var beginDatabases = []string{"copy", "import", "migrate up", "restore", "seed", "serve"}
+var beginDatabases = []string{"copy", "import", "import people", "migrate up", "restore", "seed", "serve"}
 
 // argumentsFor returns valid arguments for a command's usage line.
 func argumentsFor(t *testing.T, c *cobra.Command, values map[string]string) (args []string) {
@@ -51,6 +51,10 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 	ada := s.person("Ada")
 	files := t.TempDir()
 	backup, archive := filepath.Join(files, "b.db"), filepath.Join(files, "a.jsonl.gz")
+	people := filepath.Join(files, "people.jsonl")
+	if err := os.WriteFile(people, []byte(`{"email":"grace@example.com","name":"Grace"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{{"backup", backup}, {"export", ada.organization, "-o", archive}} {
 		if out, status := run(t, files, inProduction(source), args...); status != 0 {
 			t.Fatalf("%v: %d\n%s", args, status, out)
@@ -72,8 +76,9 @@ func TestOnlyWhatBeginsADatabaseMakesOne(t *testing.T) {
 				}
 				args := append(path, argumentsFor(t, c, map[string]string{
 					"EMAIL": "nobody@example.com", "ADDRESS": "ada@example.com", "EMAIL|ID": "nobody@example.com", "ID|NAME": uuid.NewString(), "ORGANIZATION": uuid.NewString(),
-					"FILE":   map[string]string{"restore": backup, "import": archive, "backup": filepath.Join(dir, "new.db")}[name],
-					"--from": "--from=" + source, "--to": "--to=" + databaseURL, "URL": "",
+					"FILE":    map[string]string{"restore": backup, "import": archive, "backup": filepath.Join(dir, "new.db")}[name],
+					"FILE...": people,
+					"--from":  "--from=" + source, "--to": "--to=" + databaseURL, "URL": "", "URI": "https://orders.example.com",
 				})...)
 				args = slices.DeleteFunc(args, func(arg string) bool { return arg == "" })
 				if name == "seed" {

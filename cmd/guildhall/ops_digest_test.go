@@ -66,7 +66,7 @@ func TestAnAlteredBackupIsNotRestored(t *testing.T) {
 			t.Errorf("no digest: %d\n%s", status, out)
 		}
 		restored := document[object](t, inProduction(to), 0, "restore", file, "--digest", strings.ToUpper(taken["digest"].(string)))
-		if hasMembers(t, restored, "digest verified sound problems audit_events audit_digest seconds"); restored["verified"] != true || restored["digest"] != taken["digest"] {
+		if hasMembers(t, restored, "digest verified sound problems audit_events audit_digest api_keys erased seconds"); restored["verified"] != true || restored["digest"] != taken["digest"] {
 			t.Errorf("restored: %v", restored)
 		}
 		after := start(t, to)

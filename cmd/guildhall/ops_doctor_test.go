@@ -15,6 +15,7 @@ import (
 	"guildhall/platform/doctor"
 	"guildhall/platform/migrate"
 	"guildhall/platform/platformtest"
+	"guildhall/platform/token"
 )
 
 // examined returns doctor's findings, each as "level name: message".
@@ -24,7 +25,7 @@ func examined(s *service, change ...func(*config.Config)) string {
 		c(&cfg)
 	}
 	var lines []string
-	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Tables: s.app.Tables(), Mail: s.kernel.Mail, Invariants: s.app.Invariants(), Now: s.kernel.Now}) {
+	for _, f := range doctor.Examine(everything, doctor.Options{Config: &cfg, DB: s.kernel.DB, Migrations: s.app.Migrations(), Tables: s.app.Tables(), Mail: s.kernel.Mail, Keys: s.kernel.Keyset, Invariants: s.app.Invariants(), Now: s.kernel.Now}) {
 		lines = append(lines, f.String())
 		if (f.Level == doctor.Warn) && f.Remedy == "" {
 			lines = append(lines, "without a fix: "+f.Name)
@@ -84,6 +85,80 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 	})
 }
 
+// TestTheDoctorKnowsKeys: what signs, who can verify it, and which API keys stay for long.
+func TestTheDoctorKnowsKeys(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		finds := func(want string, change ...func(*config.Config)) {
+			t.Helper()
+			if found := examined(s, change...); !strings.Contains(found, want) {
+				t.Errorf("want %q in\n%s", want, found)
+			}
+		}
+		root := s.operator("Root")
+		finds("ok    signing keys: ES256 signs")
+		finds("ok    API keys: 0 work")
+		key := root.makesKey("expires_at", nil)
+		finds("note  API keys: 1 work; 1 never expire, and 0 were not used")
+		finds("warn  API keys: 1 of 1 never expire", func(c *config.Config) { c.APIKeyLongest = 365 * 24 * time.Hour })
+		root.delete(root.org("/api-keys/" + key.str("id"))).is(204)
+		root.makesKey("expires_at", s.kernel.Now().Add(365*24*time.Hour).Format(time.RFC3339))
+		finds("ok    API keys: 1 work")
+
+		orders := root.registersAPI("orders")
+		finds("ok    signing keys: ES256 signs")
+		finds("fail  registered APIs: https://orders.example.com is the name of this service", func(c *config.Config) { c.JWTAudience = orders.str("identifier") })
+		finds("fail  registered APIs: https://orders.example.com is the name of this service", func(c *config.Config) { c.PublicURL = orders.str("identifier") })
+		s.later(91 * 24 * time.Hour)
+		finds("warn  signing keys: the next one is due since ")
+		finds("note  API keys: 1 work; 0 never expire, and 1 were not used for 90 days")
+
+		if _, err := s.kernel.Keyset.Rotate(everything, token.HS256, false); err != nil {
+			t.Fatal(err)
+		}
+		s.later(time.Hour)
+		finds("warn  signing keys: 1 registered API(s) can't verify their tokens")
+		s.exec("DELETE FROM signing_keys WHERE algorithm = 'HS256'")
+		s.exec("UPDATE signing_keys SET ended_at = NULL, private_key = 'x'")
+		finds("warn  signing keys: none can be used")
+		s.exec("DELETE FROM signing_keys")
+		finds("note  signing keys: there is none yet")
+	}, func(c *config.Config) { c.APIKeyLongest, c.SigningKeyRotation = 0, 90*24*time.Hour })
+}
+
+// TestTheChecklistKnowsKeys: what the doctor finds about keys is known before the service
+// starts with other settings.
+func TestTheChecklistKnowsKeys(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		finds := func(want string, change ...func(*config.Config)) {
+			t.Helper()
+			cfg, inspector := *s.kernel.Config, *s.kernel.Inspector
+			for _, c := range change {
+				c(&cfg)
+			}
+			inspector.Config = &cfg
+			var lines []string
+			for _, f := range inspector.CheckStorage(everything) {
+				lines = append(lines, f.String())
+			}
+			if found := strings.Join(lines, "\n"); !strings.Contains(found, want) {
+				t.Errorf("want %q in\n%s", want, found)
+			}
+		}
+		root := s.operator("Root")
+		finds("ok   signing keys: ES256 signs")
+		finds("ok   API keys: 0 work")
+		root.makesKey("expires_at", nil)
+		finds("ok   API keys: 1 work; 1 never expire")
+		finds("warn API keys: 1 of 1 never expire, although API_KEY_MAX_DAYS now says otherwise: rotate them", func(c *config.Config) { c.APIKeyLongest = 365 * 24 * time.Hour })
+		orders := root.registersAPI("orders")
+		finds("FAIL registered APIs: https://orders.example.com is the name of this service", func(c *config.Config) { c.JWTAudience = orders.str("identifier") })
+		s.later(91 * 24 * time.Hour)
+		finds("warn signing keys: the next one is due since ")
+		s.exec("UPDATE signing_keys SET private_key = 'x'")
+		finds("warn signing keys: none can be used: another JWT_SECRET_KEY has encrypted them: add that secret")
+	}, func(c *config.Config) { c.APIKeyLongest, c.SigningKeyRotation = 0, 90*24*time.Hour })
+}
+
 func TestTheDoctorSeesALongLog(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))
@@ -108,7 +183,7 @@ func TestTheDoctorByCommand(t *testing.T) {
 			t.Errorf("%d\n%s", status, out)
 		}
 		s.exec("DELETE FROM user_profile WHERE user_id = '" + ada.id + "'")
-		out, status := run(t, dir, inProduction(databaseURL), "doctor", "--json")
+		out, _, status := separately(t, "", dir, inProduction(databaseURL), "doctor", "--json")
 		var findings []doctor.Finding
 		if err := json.NewDecoder(strings.NewReader(out)).Decode(&findings); err != nil || status != 1 {
 			t.Fatalf("%d %v\n%s", status, err, out)

@@ -56,7 +56,7 @@ func TestResultsAsJSON(t *testing.T) {
 		environ, dir := s.environ(), t.TempDir()
 
 		admins := document[list](t, environ, 0, "admin", "list")
-		if hasMembers(t, admins[0], "user_id email granted_at"); len(admins) != 1 || admins[0]["email"] != root.email || !strings.HasSuffix(admins[0]["granted_at"].(string), "Z") {
+		if hasMembers(t, admins[0], "user_id email name granted_at"); len(admins) != 1 || admins[0]["email"] != root.email || !strings.HasSuffix(admins[0]["granted_at"].(string), "Z") {
 			t.Errorf("admins: %v", admins)
 		}
 		status := document[list](t, environ, 0, "migrate", "status")

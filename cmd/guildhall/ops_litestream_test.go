@@ -97,7 +97,8 @@ func (l *litestream) restore() (string, error) {
 
 // synced waits until a restore has all of the organizations, and returns its file.
 // Until then the file may be malformed: Litestream copies the database during writes, and
-// uploads the changes that make the copy consistent after it.
+// uploads the changes that make the copy consistent after it. On a busy machine the copy may
+// have all organizations, and not yet what belongs to them.
 func (l *litestream) synced(names map[string]bool) string {
 	l.t.Helper()
 	var last any
@@ -121,7 +122,8 @@ func (l *litestream) synced(names map[string]bool) string {
 	return ""
 }
 
-// namesIn returns the names of the organizations in a file that no process has open.
+// namesIn returns the names of the organizations in a file that no process has open, if it is
+// sound.
 func namesIn(file string) (map[string]bool, error) {
 	db, err := database.Open(context.Background(), database.Options{File: file})
 	if err != nil {
@@ -138,7 +140,17 @@ func namesIn(file string) (map[string]bool, error) {
 		names[name] = true
 		return name, err
 	})
-	return names, err
+	if err != nil {
+		return nil, err
+	}
+	var found string
+	if err := db.Row(everything, "PRAGMA integrity_check(1)").Scan(&found); err != nil {
+		return nil, err
+	}
+	if found != "ok" {
+		return nil, fmt.Errorf("the file is damaged: %s", found)
+	}
+	return names, nil
 }
 
 func without(all, these map[string]bool) (missing []string) {

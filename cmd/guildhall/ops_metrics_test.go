@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,7 +18,9 @@ import (
 	"github.com/prometheus/common/expfmt"
 	names "github.com/prometheus/common/model"
 
+	"guildhall/platform/access"
 	"guildhall/platform/platformtest"
+	"guildhall/platform/token"
 )
 
 var privately = regexp.MustCompile(`private_address["=:]+([0-9.:]+)`)
@@ -50,10 +54,23 @@ func (p *process) scrape() scrape {
 	if status != 200 {
 		p.t.Fatalf("/metrics: %d %s", status, content)
 	}
+	return scraped(p.t, content)
+}
+
+func (s *service) scrape() scrape {
+	s.t.Helper()
+	mux, answer := http.NewServeMux(), httptest.NewRecorder()
+	s.kernel.Telemetry.Mount(mux)
+	mux.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return scraped(s.t, answer.Body.Bytes())
+}
+
+func scraped(t testing.TB, content []byte) scrape {
+	t.Helper()
 	parser := expfmt.NewTextParser(names.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(content))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return families
 }
@@ -160,6 +177,77 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 		problems, err := promlint.New(bytes.NewReader(text)).Lint()
 		if err != nil || len(problems) > 0 {
 			t.Errorf("promlint: %v %v", problems, err)
+		}
+	})
+}
+
+// TestMetricsOfKeys: each key that is presented is counted once, also where one is the
+// credential and another one the question.
+func TestMetricsOfKeys(t *testing.T) {
+	t.Parallel()
+	platformtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := asInProduction(t, databaseURL, slog.New(slog.DiscardHandler), true)
+		root, ada := s.operator("Root"), s.person("Ada")
+		orders := root.registersAPI("orders")
+		key, made := root.keyOf(orders), ada.makesKey()
+		now := s.scrape()
+		rises := func(what string, want map[string]float64) {
+			t.Helper()
+			before := now
+			now = s.scrape()
+			for name, label := range map[string]string{"guildhall_api_keys_presented_total": "outcome", "guildhall_introspections_total": "result"} {
+				for _, m := range now[name].GetMetric() {
+					value := m.GetLabel()[0].GetValue()
+					if got := m.Counter.GetValue() - before.value(name, label+"="+value); got != want[value] {
+						t.Errorf("%s: %s rose by %v, want %v", what, value, got, want[value])
+					}
+					delete(want, value)
+				}
+			}
+			if len(want) > 0 {
+				t.Errorf("%s: nothing is counted as %v", what, want)
+			}
+		}
+		byKey := ada.byKey(made)
+		byKey.get("/auth/me").is(200)
+		byKey.get("/auth/me").is(200) // the second time from memory
+		rises("a key", map[string]float64{"admitted": 2})
+		byKey.get(ada.org("/members/x")).is(422)
+		rises("an invalid path", map[string]float64{"admitted": 1})
+		byKey.patch(ada.org(""), body("name", "Other")).is(403, "insufficient_scope")
+		byKey.get(root.org("")).is(404)
+		rises("beyond its scopes and its organization", map[string]float64{"refused": 2})
+		s.do("GET", "/api/v1/auth/me", made.str("key")+"x", nil).is(401)
+		unknown, _ := token.NewKey("guildhall")
+		s.do("GET", "/api/v1/auth/me", unknown, nil).is(401)
+		rises("junk and an unknown key", map[string]float64{"malformed": 1, "unknown": 1})
+		ada.get("/auth/me").is(200)
+		s.do("GET", "/api/v1/auth/me", "a.b.c", nil).is(401)
+		rises("tokens", map[string]float64{})
+
+		byToken := s.asForm("/oauth/token", made.str("id")+":"+made.str("key"), "grant_type", "client_credentials").is(200).str("access_token")
+		rises("client credentials", map[string]float64{"admitted": 1})
+		s.do("GET", "/api/v1/auth/me", byToken, nil).is(200)
+		rises("the token of a key", map[string]float64{})
+		s.introspects(key, made.str("key"))
+		rises("a key asks about a key", map[string]float64{"admitted": 2, "active": 1})
+		s.introspects(key, ada.tokenFor(orders).str("access_token"))
+		rises("a key asks about a token", map[string]float64{"admitted": 1, "active": 1})
+		s.introspects(key, ada.access)
+		s.introspects(key, "a.b.c")
+		rises("a key asks about foreign tokens and junk", map[string]float64{"admitted": 2, "inactive": 2})
+		s.asForm("/oauth/introspect", made.str("key"), "token", byToken).is(400)
+		rises("a key that may not ask", map[string]float64{"refused": 1})
+
+		ada.delete(ada.org("/api-keys/" + made.str("id"))).is(204)
+		byKey.get("/auth/me").is(401)
+		rises("an ended key", map[string]float64{"ended": 1})
+		for range 4 * access.KeyGuessing.Burst { // some are forgiven meanwhile, one a second
+			unknown, _ := token.NewKey("guildhall")
+			s.do("GET", "/api/v1/auth/me", unknown, nil).is(401)
+		}
+		if s.scrape().value("guildhall_api_keys_presented_total", "outcome=limited") < 1 {
+			t.Error("no limited key is counted")
 		}
 	})
 }

@@ -404,7 +404,7 @@ func TestMigrationsByCommand(t *testing.T) {
 		if out := lines(all, "migrate", "status"); strings.Count(out, "pending ") != 2 || strings.Count(out, "applied ") != all-2 {
 			t.Errorf("status:\n%s", out)
 		}
-		for bad, want := range map[string]int{"0": 2, "-1": 2, "x": 2, "99": 1} {
+		for bad, want := range map[string]int{"0": 2, "-1": 2, "x": 2, "999": 1} {
 			if out, status := run(t, dir, environ, "migrate", "down", "--", bad); status != want {
 				t.Errorf("down %s: %d\n%s", bad, status, out)
 			}

@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"guildhall/platform/config"
+	"guildhall/platform/token"
 )
 
 // TestSecretsAreRotatedAndNobodyIsLoggedOut checks that tokens and stored answers of
-// previous secrets are accepted exactly while these secrets are in the list.
+// previous secrets are accepted exactly while these secrets are in the list. Access tokens
+// are those of HS256: TestPrivateKeysAreSealed has the others.
 func TestSecretsAreRotatedAndNobodyIsLoggedOut(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		again := []string{"Idempotency-Key", "k"}
@@ -46,5 +48,5 @@ func TestSecretsAreRotatedAndNobodyIsLoggedOut(t *testing.T) {
 		without.refresh(now.refresh).is(200)
 		now.s = s
 		now.get("/auth/me").is(401, "invalid_token")
-	})
+	}, algorithm(token.HS256))
 }

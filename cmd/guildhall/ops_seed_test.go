@@ -74,7 +74,7 @@ func TestSeedMakesTheSameOnBothDatabases(t *testing.T) {
 			}
 		}
 	}
-	if strings.Count(first["sessions"], "\n")+1 != 30 {
+	if strings.Count(first["sessions"], "\n")+1 != 30+7 {
 		t.Errorf("sessions:\n%s", first["sessions"])
 	}
 }
@@ -98,6 +98,9 @@ func TestSeededDataIsInOrder(t *testing.T) {
 			first, n := size.MembersOf(o)
 			owner := s.actorOf(s.logIn(seed.Email(first%size.Users), seed.Password, "organization_id", seed.OrganizationID(o).String()).is(200))
 			members, admins := owner.get(owner.org("/members")).is(200).list(), owner.get(owner.org("/admins")).is(200).list()
+			if keys := owner.get(owner.org("/api-keys")).is(200).list(); len(keys) != 1 || keys[0]["holder"].(object)["id"] != owner.id {
+				t.Errorf("organization %d has the keys %v", o, keys)
+			}
 			if int64(len(members)) != n || len(admins) != 2 || owner.get(owner.org("/owner")).is(200).str("id") != owner.id {
 				t.Errorf("organization %d has %d members and %d admins, not %d", o, len(members), len(admins), n)
 			}

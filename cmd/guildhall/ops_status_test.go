@@ -72,7 +72,7 @@ func TestNoCommandIsOnlyATitle(t *testing.T) {
 	cmd.InitDefaultCompletionCmd()
 	groups := 0
 	everyCommand(cmd, func(c *cobra.Command) {
-		if !c.HasSubCommands() || !c.HasParent() {
+		if !isTitle(c) || !c.HasParent() {
 			return
 		}
 		groups++
@@ -100,7 +100,7 @@ func everyLeaf(visit func(path []string, c *cobra.Command)) {
 	cmd.InitDefaultHelpCmd()
 	cmd.InitDefaultCompletionCmd()
 	everyCommand(cmd, func(c *cobra.Command) {
-		if c.HasParent() && !c.HasSubCommands() {
+		if c.HasParent() && !isTitle(c) {
 			visit(strings.Fields(c.CommandPath())[1:], c)
 		}
 	})
@@ -112,7 +112,10 @@ func TestNoCommandTakesMoreThanItAsksFor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	commands := 0
-	everyLeaf(func(path []string, _ *cobra.Command) {
+	everyLeaf(func(path []string, c *cobra.Command) {
+		if strings.Contains(c.Use, "...") {
+			return // it takes any number
+		}
 		commands++
 		out, errs, status := separately(t, "", dir, nil, append(path, "one", "two", "three", "four")...)
 		if status != 2 || out != "" || errs == "" {

@@ -226,7 +226,7 @@ func TestWhatTheEnvironmentAsksOfTraces(t *testing.T) {
 }
 
 // TestEveryLineOfARequestHasItsID checks that every log line of a request has its request
-// id.
+// id. Lines of background work have none, and say so.
 func TestEveryLineOfARequestHasItsID(t *testing.T) {
 	t.Parallel()
 	p := serveProcess(t, t.TempDir(), "PORT=0", "LOG_FORMAT=json", "LOG_LEVEL=debug")
@@ -244,10 +244,11 @@ func TestEveryLineOfARequestHasItsID(t *testing.T) {
 	seen := map[string]int{}
 	for line := range strings.Lines(strings.TrimPrefix(p.out.String(), started)) {
 		var fields struct {
-			Msg       string
-			RequestID string `json:"request_id"`
+			Msg        string
+			RequestID  string `json:"request_id"`
+			Background bool
 		}
-		if json.Unmarshal([]byte(line), &fields) != nil || !slices.Contains([]string{"request", "request refused", "statement"}, fields.Msg) {
+		if json.Unmarshal([]byte(line), &fields) != nil || !slices.Contains([]string{"request", "request refused", "statement"}, fields.Msg) || fields.Background {
 			continue
 		}
 		seen[fields.Msg]++

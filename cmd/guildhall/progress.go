@@ -42,12 +42,13 @@ func progressOnTerminal(out io.Writer) (show func(clone.Progress), done func()) 
 
 func progressInLines(out io.Writer) func(clone.Progress) {
 	var began, last time.Time
-	doing := ""
+	doing, done := "", int64(0)
 	return func(p clone.Progress) {
 		now := time.Now()
-		if began.IsZero() {
-			began = now
+		if began.IsZero() || p.Done < done {
+			began = now // of the first part, or of the next
 		}
+		done = p.Done
 		if p.Doing == doing && now.Sub(last) < lineInterval {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
@@ -63,6 +64,9 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	defer g.DB.Close()
+	if err := g.Rules.CheckFile(); err != nil {
+		return err
+	}
 	if err := g.app.Prepare(ctx); err != nil {
 		return err
 	}
@@ -79,9 +83,11 @@ func serve(cmd *cobra.Command, _ []string) (err error) {
 	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	listening = true
-	announce(cmd, cfg, listener.Addr())
+	if err := announce(cmd, g, listener.Addr()); err != nil {
+		return err
+	}
 	go debug.FreeOSMemory() // return the memory that only the start needed
-	return g.app.Run(ctx, listener, private, backups(g)...)
+	return g.app.Run(ctx, listener, private)
 }
 
 // ignoreSIGPIPE keeps the process alive when the reader of its output exits
@@ -104,17 +110,35 @@ func listenPrivately(ctx context.Context, address string, log *slog.Logger) (net
 }
 
 // announce prints the addresses and the data directory in development, for a developer who
-// just started the service.
-func announce(cmd *cobra.Command, cfg *config.Config, address net.Addr) {
+// just started the service: first of all, where to begin.
+func announce(cmd *cobra.Command, g *guildhall, address net.Addr) error {
+	cfg := g.Config
 	if !cfg.Development() {
-		return
+		return nil
 	}
 	out, url := cmd.OutOrStdout(), "http://"+strings.Replace(address.String(), "127.0.0.1", "localhost", 1)
+	if cfg.AccountPages {
+		start, err := beginning(telemetry.Background(cmd.Context()), g, url)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "\n  %s\n\n", start)
+	}
 	fmt.Fprintf(out, "Guildhall listens on %s\n", url)
 	fmt.Fprintf(out, "Data: %s (secrets beside it in %s)\n", maskedSetting(cfg, "DATABASE_URL"), cfg.DataDir)
 	if cfg.Debug {
 		fmt.Fprintf(out, "Documentation: %s/docs and %s/redoc\n", url, url)
 	}
+	return nil
+}
+
+// beginning says which page to open: the one that creates the first account, or the log-in.
+func beginning(ctx context.Context, g *guildhall, url string) (string, error) {
+	for _, err := range g.users.CommandLine().All(ctx, uuid.NullUUID{}) {
+		return "Log in: " + url + "/account", err // there is an account
+	}
+	link, err := g.auth.CommandLine().SetUpLink(ctx, url)
+	return "Create the first account: " + link, err
 }
 
 func maskedSetting(cfg *config.Config, name string) string {

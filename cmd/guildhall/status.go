@@ -49,8 +49,9 @@ func execute(ctx context.Context, root *cobra.Command) int {
 	root.InitDefaultCompletionCmd()
 	began := false
 	everyCommand(root, func(c *cobra.Command) {
-		if c.HasSubCommands() && !c.Runnable() {
+		if isTitle(c) {
 			c.Args, c.RunE = cobra.ArbitraryArgs, withoutSubcommand
+			c.Annotations = map[string]string{onlyTitle: ""}
 		}
 		if run := c.RunE; run != nil {
 			c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -137,4 +138,13 @@ func sentence(err error) string {
 		fields = append(fields, name+" "+f.Problem.Error())
 	}
 	return strings.Join(fields, "\n")
+}
+
+// onlyTitle marks a command that only groups others, once it has something to run.
+const onlyTitle = "title"
+
+// isTitle reports whether a command only groups others.
+func isTitle(c *cobra.Command) bool {
+	_, marked := c.Annotations[onlyTitle]
+	return marked || c.HasSubCommands() && !c.Runnable()
 }

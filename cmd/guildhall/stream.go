@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 
+	"guildhall/platform/file"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -41,6 +43,18 @@ func standardOutput(cmd *cobra.Command) (io.Writer, error) {
 		return nil, errors.New("standard output is a terminal: redirect it to a file or a pipe")
 	}
 	return out, nil
+}
+
+// writeOutput creates a file, which must not exist, or writes to standard output for -.
+func writeOutput(cmd *cobra.Command, name string, write func(io.Writer) error) error {
+	if name != stream {
+		return file.Create(name, write)
+	}
+	out, err := standardOutput(cmd)
+	if err != nil {
+		return err
+	}
+	return write(out)
 }
 
 func isTerminal(file any) bool {

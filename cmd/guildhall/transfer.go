@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"guildhall/platform"
-	"guildhall/platform/file"
 	"guildhall/platform/transfer"
 )
 
@@ -39,15 +38,7 @@ func exportCommand() *cobra.Command {
 			if output == "" {
 				output = id.String() + ".jsonl.gz"
 			}
-			if output == stream {
-				var out io.Writer
-				if out, err = standardOutput(cmd); err == nil {
-					err = write(out)
-				}
-			} else {
-				err = file.Create(output, write)
-			}
-			if err != nil {
+			if err := writeOutput(cmd, output, write); err != nil {
 				return err
 			}
 			if asJSON {
@@ -68,6 +59,7 @@ func exportCommand() *cobra.Command {
 	cmd.PreRunE = func(*cobra.Command, []string) error { return oneResult(asJSON, output) }
 	addJSONOf(cmd, &asJSON, "a JSON object of {file, organization_id, people, members, admins, events, password_hashes}")
 	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "include the password hashes of members; keep the archive secret")
+	cmd.AddCommand(exportPeopleCommand())
 	return cmd
 }
 
@@ -120,6 +112,7 @@ func importCommand() *cobra.Command {
 	addJSONOf(cmd, &asJSON, "a JSON object of {organization_id, people, members, admins, events, password_hashes, dry_run, unchanged, accounts_found, accounts_made, accounts_without_password, skipped}")
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "report what would be done, and do nothing")
 	cmd.Flags().BoolVar(&options.PasswordHashes, "with-password-hashes", false, "use the password hashes of the archive for new accounts; only for archives from a trusted author")
+	cmd.AddCommand(importPeopleCommand())
 	return cmd
 }
 

@@ -19,7 +19,7 @@ type position struct{ in, name, kind string }
 var kinds = map[string]string{
 	"organization_id": "organization", "X-Organization-ID": "organization",
 	"user_id": "user", "new_owner_user_id": "user", "actor_user_id": "user",
-	"session_id": "session", "invitation_id": "invitation", "link_id": "link",
+	"session_id": "session", "invitation_id": "invitation", "link_id": "link", "key_id": "key", "factor_id": "factor", "identity_id": "identity", "api_id": "api",
 }
 
 // meant lists where another tenant's id may have an effect: any account can be added to
@@ -100,7 +100,7 @@ func (s *service) probe(r inputRoute, caller *actor, good map[string]any, given 
 	for p, id := range given {
 		put(p, id)
 	}
-	path = strings.NewReplacer(":organization_id", caller.organization, ":user_id", caller.id, ":session_id", caller.id, ":invitation_id", caller.id, ":link_id", caller.id).Replace(path)
+	path = strings.NewReplacer(":organization_id", caller.organization, ":user_id", caller.id, ":session_id", caller.id, ":invitation_id", caller.id, ":link_id", caller.id, ":key_id", caller.id, ":factor_id", caller.id, ":identity_id", caller.id, ":api_id", caller.id).Replace(path)
 	if len(query) > 0 {
 		path += "?" + strings.Join(query, "&")
 	}
@@ -147,8 +147,12 @@ func TestTrustIsolation(t *testing.T) {
 		victims := map[string][]string{
 			"organization": {b.owner.organization, suspended.organization, archived.organization},
 			"user":         {b.owner.id, b.admin.id, b.member.id, b.suspended.id, b.inactive.id, suspended.id, gone.id, oz.id},
+			"identity":     {b.owner.links(newcomer()).is(201).str("id")},
+			"factor":       {b.factor()},
 			"session":      {b.owner.get("/auth/sessions").list()[0]["id"].(string)},
 			"invitation":   {b.owner.post(b.owner.org("/invitations"), body("email", "BInvited@example.com", "deliver", false)).is(201).str("id")},
+			"api":          {oz.registersAPI("b").str("id")},
+			"key":          {b.owner.makesKey().str("id")},
 			"link":         {b.owner.post(b.owner.org("/invitation-links"), body()).is(201).str("id")},
 		}
 		var secrets []string // texts that no stranger may read
@@ -217,7 +221,7 @@ func TestTrustIsolation(t *testing.T) {
 		}
 		recordResult(t, "isolation crawler: pairs of requests", string(s.kernel.DB.Driver()), tried, wrong, 0,
 			"%d operations, %d strangers; foreign against unknown: status, headers, body; then every row of the other tenant", operations, len(strangers))
-	})
+	}, withProvider(t, "oidc"))
 }
 
 // rowsContaining returns all rows that contain one of the texts. It omits failed log-ins,
@@ -233,4 +237,10 @@ func (s *service) rowsContaining(texts []string) (rows []string) {
 	}
 	slices.Sort(rows)
 	return rows
+}
+
+// factor sets up an authenticator app of the owner and returns its id.
+func (t tenant) factor() string {
+	app, _ := t.owner.enrols()
+	return app.id
 }

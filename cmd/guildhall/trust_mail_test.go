@@ -17,7 +17,6 @@ import (
 	"github.com/google/uuid"
 
 	"guildhall/platform/config"
-	"guildhall/platform/httpapi"
 )
 
 // The attacks on what is proved by mail, by the numbers of the threat model.
@@ -41,7 +40,7 @@ func (s *service) registered(name string) *actor {
 // public posts without an access token.
 func (s *service) public(path string, pairs ...any) answer {
 	s.t.Helper()
-	return s.do("POST", httpapi.BasePath+path, "", body(pairs...))
+	return s.do("POST", endpoint(path), "", body(pairs...))
 }
 
 // reset sets a new password with a proof.
@@ -118,7 +117,7 @@ func TestAMailScannerSpendsNothing(t *testing.T) {
 			}
 			for range 10 {
 				for _, method := range []string{"GET", "HEAD"} {
-					for _, target := range []string{page.Path, page.Path + "?" + page.Fragment, httpapi.BasePath + path, httpapi.BasePath + path + "?" + page.Fragment} {
+					for _, target := range []string{page.Path, page.Path + "?" + page.Fragment, endpoint(path), endpoint(path) + "?" + page.Fragment} {
 						w := httptest.NewRecorder()
 						s.app.API().ServeHTTP(w, httptest.NewRequest(method, target, nil))
 						if w.Code != http.StatusNotFound && w.Code != http.StatusMethodNotAllowed {
@@ -191,8 +190,14 @@ func TestTheMailboxsOwnerWins(t *testing.T) {
 				s.ask("log_in", email)
 				return s.enter("link_token", s.mail(email, "log_in_code").link())
 			},
+			"provider": func(email string) answer {
+				return s.logsInAs(memberAt(fmt.Sprintf("victim-%d", people.Add(1)), email))
+			},
 		} {
 			mallory := s.person("Victim")
+			accomplice := newcomer()
+			mallory.links(accomplice).is(201)
+			mallory.ask("link_identity", "provider", "corp", "redirect_uri", backTo).is(201)
 			second := s.actorOf(s.logIn(mallory.email, password).is(200))
 			evil := fmt.Sprintf("mallory.%d@example.com", people.Add(1))
 			change := second.ask("change_email", "new_email", evil).is(201).str("challenge_token")
@@ -210,6 +215,9 @@ func TestTheMailboxsOwnerWins(t *testing.T) {
 				s.refresh(thief.refresh).is(401)
 			}
 			s.logIn(mallory.email, password).is(401, "invalid_credentials")
+			if in := s.logsInAs(accomplice).is(200); in.str("user_id") == mallory.id {
+				t.Errorf("%s: the account that was linked logs in", name)
+			}
 			if n := s.openChallenges(mallory.id); n != 0 {
 				t.Errorf("%s: %d challenges are open", name, n)
 			}
@@ -225,7 +233,7 @@ func TestTheMailboxsOwnerWins(t *testing.T) {
 			s.enter("challenge_token", s.ask("log_in", owner.email), "code", s.mail(owner.email, "log_in_code").code()).is(200)
 			owner.get("/auth/me").is(200)
 		}
-	}, withMailbox, logInByEmail)
+	}, withMailbox, logInByEmail, withProvider(t, "oidc"))
 }
 
 // TestAChallengeToAFormerAddress: the address changes while its challenge is being written.
@@ -647,17 +655,18 @@ func TestAFreedAddressCantBeCaught(t *testing.T) {
 func TestNobodySetsWhatWasProved(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.operator("Ada")
+		ada.enrols()
 		grace := s.person("Grace").joins(ada, false)
 		for route, fields := range goodBodies(ada, grace) {
 			method, path, _ := strings.Cut(route, " ")
-			target := strings.NewReplacer(":organization_id", ada.organization, ":user_id", ada.id, ":invitation_id", ada.id).Replace(path)
+			target := strings.NewReplacer(":organization_id", ada.organization, ":user_id", ada.id, ":invitation_id", ada.id, ":key_id", ada.id, ":factor_id", ada.id, ":identity_id", ada.id, ":api_id", ada.id).Replace(path)
 			for name, value := range map[string]any{
 				"email_verified": true, "email_verified_at": "2026-11-29T09:00:00Z", "verified": true, "aal": 2, "amr": []string{"otp"}, "acr": "aal2",
 				"authenticated_at": "2026-11-29T09:00:00Z", "attempts": 0, "consumed_at": "2026-11-29T09:00:00Z",
 			} {
 				b := maps.Clone(fields)
 				b[name] = value
-				a := s.do(method, httpapi.BasePath+target, ada.access, b).is(422, "validation_failed")
+				a := s.do(method, endpoint(target), ada.access, b).isInvalid()
 				if !strings.Contains(string(a.body), `"location":"body.`+name+`"`) {
 					t.Errorf("%s: %s is not named: %s", route, name, a.body)
 				}

@@ -92,7 +92,7 @@ func TestTrustTiming(t *testing.T) {
 		pairs("foreign against unknown person", size(200, 5000), 0.10,
 			func() answer { return eve.get("/users/" + ada.id) },
 			func() answer { return eve.get("/users/" + nobody) })
-	})
+	}, costly)
 }
 
 // TestTrustStorm checks that hundreds of concurrent log-ins take bounded memory and delay

@@ -13,10 +13,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"guildhall/platform/platformtest"
+	"guildhall/platform/token"
 )
 
 // forge creates a token with any header and claims, signed with any key.
@@ -86,7 +88,7 @@ func forgeries(header, payload map[string]any, key, otherKey, good, other string
 }
 
 // TestTrustForgedTokens presents forged tokens wherever tokens are accepted: the answer
-// is always 401.
+// is always 401. With HS256 the forger even has the key: TestForgedSigningKeys has the others.
 func TestTrustForgedTokens(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		ada := s.person("Ada")
@@ -102,14 +104,43 @@ func TestTrustForgedTokens(t *testing.T) {
 		header, payload := claims(t, ada.access)
 		// Control: the unchanged token is accepted.
 		s.do("GET", "/api/v1/auth/me", forge(header, payload, accessKey, sha256.New), nil).is(200)
-		for what, token := range forgeries(header, payload, accessKey, refreshKey, ada.access, ada.refresh) {
-			if token != "" && !strings.ContainsAny(token, "\x00\r\n") {
-				judge("access, "+what, s.do("GET", "/api/v1/auth/me", token, nil))
+		for what, forged := range forgeries(header, payload, accessKey, refreshKey, ada.access, ada.refresh) {
+			if forged != "" && !strings.ContainsAny(forged, "\x00\r\n") {
+				judge("access, "+what, s.do("GET", "/api/v1/auth/me", forged, nil))
+			}
+		}
+		for _, client := range []string{"x", "Guildhall", uuid.NewString(), ada.id} {
+			judge("client_id "+client, s.do("GET", "/api/v1/auth/me", forge(header, with(payload, "client_id", client), accessKey, sha256.New), nil))
+		}
+		// At a registered API.
+		root := s.operator("Root")
+		orders := root.registersAPI("orders")
+		key, atOrders := root.keyOf(orders), ada.tokenFor(orders).is(200).str("access_token")
+		header, payload = claims(t, atOrders)
+		if a := s.introspects(key, forge(header, payload, accessKey, sha256.New)); a.value("active") != true {
+			t.Errorf("control: %s", a.body)
+		}
+		for what, forged := range forgeries(header, payload, accessKey, refreshKey, atOrders, ada.refresh) {
+			if forged == "" || len(forged) > 4000 || strings.ContainsAny(forged, "\x00\r\n") || !utf8.ValidString(forged) {
+				continue
+			}
+			tried++
+			a := s.asForm("/oauth/introspect", key, "token", forged)
+			if a.status == 400 { // not text
+				continue
+			}
+			if a.status != 200 || string(a.body) != unknownToThem {
+				if wrong++; wrong <= 10 {
+					t.Errorf("introspection, %s: %d %s", what, a.status, a.body)
+				}
 			}
 		}
 		header, payload = claims(t, ada.refresh)
-		for what, token := range forgeries(header, payload, refreshKey, accessKey, ada.refresh, ada.access) {
-			a := s.refresh(token)
+		for what, forged := range forgeries(header, payload, refreshKey, accessKey, ada.refresh, ada.access) {
+			if what == "iss evil" { // a session outlives a change of JWT_ISSUER
+				continue
+			}
+			a := s.refresh(forged)
 			if a.status == 422 { // not text, or longer than any token
 				continue
 			}
@@ -123,7 +154,7 @@ func TestTrustForgedTokens(t *testing.T) {
 			tried++
 		}
 		recordResult(t, "forged tokens (RFC 8725)", string(s.kernel.DB.Driver()), tried, wrong, 0, "access and refresh; cut and flipped at every byte")
-	})
+	}, algorithm(token.HS256))
 }
 
 // TestTrustHugeHeaders checks that a token of a million dots is refused before it is

@@ -58,7 +58,7 @@ type next struct{}
 func (next) Name() string           { return "next" }
 func (next) Routes(*httpapi.Router) {}
 func (next) Tables() []schema.Table {
-	return []schema.Table{{Name: "next_notes", Owner: schema.OfPerson("user_id"), Standing: schema.Unread(), Tenants: schema.Shared("only this test has it"), Archive: schema.NotExported("only this test has it"), Retention: schema.Kept("for this test"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("only this test has it")}}
+	return []schema.Table{{Name: "next_notes", Owner: schema.OfPerson("user_id"), Standing: schema.Unread(), Tenants: schema.Shared("only this test has it"), Archive: schema.NotExported("only this test has it"), Erasure: schema.Remains("only this test has the table"), Copy: schema.NotCopied("only this test has the table"), Retention: schema.Kept("for this test"), Invariants: schema.ByConstraints(), Sample: schema.NoSample("only this test has it")}}
 }
 
 func (next) Migrations() []migrate.Migration {

@@ -27,7 +27,7 @@ func userCommand() *cobra.Command {
 			"made by the command line. A user is identified by email address or id.",
 	}
 	cmd.AddCommand(userListCommand(), userShowCommand(), userCreateCommand(),
-		userSuspendCommand(), userActivateCommand(), userDeactivateCommand(), userArchiveCommand(), userUnarchiveCommand(),
+		userSuspendCommand(), userActivateCommand(), userDeactivateCommand(), userArchiveCommand(), userUnarchiveCommand(), userEraseCommand(), userExportCommand(),
 		userSessionsCommand(), userEndSessionsCommand(), userUnlockCommand())
 	return cmd
 }
@@ -373,6 +373,36 @@ func userUnarchiveCommand() *cobra.Command {
 	})
 	addParsed(cmd.Flags(), &reason, "reason", "string", "why; shown to platform administrators")
 	return cmd
+}
+
+func userEraseCommand() *cobra.Command {
+	return commandOnPerson(&cobra.Command{
+		Use: "erase", Short: "Archive an account, and erase everything personal after ERASE_AFTER_DAYS",
+		Long: "Archive an account, and the organizations without other members. After ERASE_AFTER_DAYS everything personal is deleted,\n" +
+			"and only the id stays. Until then `user unarchive` cancels it. A mail tells the person.",
+	}, func(cmd *cobra.Command, g *guildhall, id uuid.UUID) (any, string, error) {
+		e, err := g.users.CommandLine().Erase(cmd.Context(), id)
+		return e, "it will be erased at " + moment(e.ErasedAt), err
+	})
+}
+
+func userExportCommand() *cobra.Command {
+	var who personReference
+	return &cobra.Command{
+		Use: "export EMAIL|ID", Short: "Print what the service holds about a person, as JSON", Args: oneParsed(&who),
+		RunE: withService(func(cmd *cobra.Command, _ []string, g *guildhall) error {
+			id, err := who.find(cmd.Context(), g)
+			if err != nil {
+				return err
+			}
+			text, err := g.users.CommandLine().Export(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(text))
+			return err
+		}),
+	}
 }
 
 // ifGiven returns an optional reason, or nil if the flag was not given.

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"net/http"
 
 	"guildhall/platform/web"
@@ -22,6 +23,7 @@ type invitationForm struct {
 	SignedIn    bool
 	Me          string // the address of who is logged in
 	Name, Email string // typed before
+	Elsewhere   buttons
 }
 
 func (m *Module) showInvitation(r *web.Request) error {
@@ -34,6 +36,7 @@ func (m *Module) read(r *web.Request) (form invitationForm, err error) {
 	if err := r.Call(http.MethodPost, "/invitations/preview", map[string]any{"token": form.Link}, &form.Preview); err != nil {
 		return form, err
 	}
+	form.Elsewhere = buttons{Providers: m.options.Providers, Invitation: form.Link}
 	if form.SignedIn {
 		var me struct{ Email string }
 		err = r.Call(http.MethodGet, "/auth/me", nil, &me)
@@ -62,13 +65,39 @@ func (m *Module) accept(r *web.Request) error {
 	switch {
 	case r.Form.Get("as") == "new":
 		body := map[string]any{"name": form.Name, "email": form.Email, "invitation_token": form.Link}
-		return enroll(r, body, "invitation", again, codeForm{Email: form.Email, Next: "/account"}, "/account?done=joined")
+		return enroll(r, body, "invitation", again, registrationCode.to(form.Email, "/account"), "/account?done=joined")
 	case !r.SignedIn():
-		if err := enter(r, "/auth/token", passwordOf(r)); err != nil {
+		switch asked, err := m.admit(r, passwordOf(r), "link_token", "email"); {
+		case asked:
+			return err
+		case err != nil:
 			return r.ShowProblem(err, "invitation", again)
 		}
 	}
+	return m.acceptAs(r, form)
+}
+
+// join joins the organization after a log-in with another service, which was for that. Whoever
+// registered by it has joined already.
+func (m *Module) join(r *web.Request) error {
+	form, err := m.read(r)
+	var p *web.Problem
+	switch {
+	case errors.As(err, &p) && p.Code == "invitation_used":
+		return r.Redirect("/account?done=joined")
+	case err != nil:
+		return r.ShowProblem(err, "message", web.Page{Title: "invitation"})
+	}
+	return m.acceptAs(r, form)
+}
+
+// acceptAs accepts the invitation as who is logged in.
+func (m *Module) acceptAs(r *web.Request, form invitationForm) error {
+	again := web.Page{Title: "invitation", Data: form}
 	if err := enter(r, "/invitations/accept", map[string]any{"token": form.Link}); err != nil {
+		if web.GoingOn(err, "/account") { // which lists the invitation
+			return err
+		}
 		if form, err := m.read(r); err == nil { // who has just logged in
 			again.Data = form
 		}

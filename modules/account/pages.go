@@ -1,7 +1,9 @@
 package account
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/url"
 
 	"guildhall/platform/token"
 	"guildhall/platform/web"
@@ -21,9 +23,10 @@ func passwordOf(r *web.Request) map[string]any {
 	return map[string]any{"username": r.Form.Get("email"), "password": r.Form.Get("password")}
 }
 
-// challenge is what the API answers when it sends a code.
+// challenge is what the API answers when it sends a code, or asks for a passkey.
 type challenge struct {
-	ChallengeToken string `json:"challenge_token"`
+	ChallengeToken string          `json:"challenge_token"`
+	PublicKey      json.RawMessage `json:"public_key"`
 }
 
 // enter calls an operation that answers with tokens, and begins the browser's session with
@@ -36,12 +39,9 @@ func enter(r *web.Request, path string, body map[string]any) error {
 	return r.Begin(tokens)
 }
 
-// codeForm asks for the code that completes a registration.
-type codeForm struct{ Token, Email, Next string }
-
 // enroll registers a person, or shows again the form in which they typed. Where the address
 // has to be proved first, it asks for the code.
-func enroll(r *web.Request, body map[string]any, name string, again web.Page, code codeForm, next string) error {
+func enroll(r *web.Request, body map[string]any, name string, again web.Page, code codeMail, next string) error {
 	var answer struct {
 		token.Token
 		challenge
@@ -52,7 +52,7 @@ func enroll(r *web.Request, body map[string]any, name string, again web.Page, co
 		return r.ShowProblem(err, name, again)
 	}
 	if code.Token = answer.ChallengeToken; code.Token != "" {
-		return r.Show("register-code", web.Page{Title: "enter_code", Data: code})
+		return r.ShowForm(web.Page{Title: code.Title}, code.form(r), nil)
 	}
 	if err := r.Begin(answer.Token); err != nil {
 		return err
@@ -60,45 +60,22 @@ func enroll(r *web.Request, body map[string]any, name string, again web.Page, co
 	return r.Redirect(next)
 }
 
-// home shows who is logged in.
-func (m *Module) home(r *web.Request) error {
-	if !r.SignedIn() {
-		return web.ErrSignIn
-	}
-	var me struct {
-		Name, Email string
-		Verified    bool `json:"email_verified"`
-	}
-	if err := r.Call(http.MethodGet, "/auth/me", nil, &me); err != nil {
-		return err
-	}
-	var organizations []struct {
-		ID, Name, Role string
-	}
-	if err := r.Call(http.MethodGet, "/organizations", nil, &organizations); err != nil {
-		return err
-	}
-	done := ""
-	switch r.URL.Query().Get("done") {
-	case "verified":
-		done = "done_verified"
-	case "joined":
-		done = "done_joined"
-	}
-	return r.Show("home", web.Page{Title: "account", Done: done, Data: map[string]any{"Me": me, "Organizations": organizations, "Mail": m.options.Mail}})
-}
-
 type logInForm struct {
 	Options     Options
 	Email, Next string
 }
 
+// nextQuery says in an address where to go on.
+func nextQuery(next string) string { return url.Values{"next": {next}}.Encode() }
+
+// logInBefore is the log-in that goes on to next.
+func logInBefore(next string) string { return "/account/log-in?" + nextQuery(next) }
+
+// Elsewhere are the other services to log in with.
+func (f logInForm) Elsewhere() buttons { return buttons{Providers: f.Options.Providers, Next: f.Next} }
+
 func (m *Module) showLogIn(r *web.Request) error {
-	done := ""
-	if r.URL.Query().Get("done") == "reset" {
-		done = "done_reset"
-	}
-	return r.Show("log-in", web.Page{Title: "log_in", Done: done, Data: logInForm{Options: m.options, Next: r.Next(r.URL.Query().Get("next"))}})
+	return r.Show("log-in", web.Page{Title: "log_in", Done: r.Outcome("reset", "closed", "erasure", "everywhere"), Data: logInForm{Options: m.options, Next: r.Next(r.URL.Query().Get("next"))}})
 }
 
 // logIn begins the browser's session with a password, or with the link from a mail.
@@ -109,10 +86,19 @@ func (m *Module) logIn(r *web.Request) error {
 		form["grant_type"] = "challenge"
 	}
 	r.AsNobody()
-	if err := enter(r, "/auth/token", form); err != nil {
-		return r.ShowProblem(err, "log-in", web.Page{Title: "log_in", Data: logInForm{Options: m.options, Email: r.Form.Get("email"), Next: r.Next(r.Form.Get("next"))}})
+	asked, err := m.admit(r, form, "next", "email")
+	switch {
+	case asked:
+		return err
+	case err != nil:
+		return m.logInAgain(r, err)
 	}
 	return r.Redirect(r.Next(r.Form.Get("next")))
+}
+
+// logInAgain shows the log-in again, with why it was refused.
+func (m *Module) logInAgain(r *web.Request, err error) error {
+	return r.ShowProblem(err, "log-in", web.Page{Title: "log_in", Data: logInForm{Options: m.options, Email: r.Form.Get("email"), Next: r.Next(r.Form.Get("next"))}})
 }
 
 func (m *Module) logOut(r *web.Request) error {
@@ -125,28 +111,54 @@ func (m *Module) logOut(r *web.Request) error {
 	return r.Redirect("/account/log-in")
 }
 
-type registerForm struct{ Name, Email, Next string }
+// chooseTheme keeps the look that a person chooses.
+func (m *Module) chooseTheme(r *web.Request) error {
+	r.SetTheme(r.Form.Get("theme"))
+	return r.Redirect(r.Next(r.Form.Get("next")))
+}
+
+// welcomeForm creates the first account of the service, with the link that the service
+// prints.
+type welcomeForm struct {
+	registerForm
+	Link string
+	Curl string
+}
+
+func (m *Module) showWelcome(r *web.Request) error {
+	return r.Show("welcome", web.Page{Title: "welcome", Data: welcomeForm{Curl: m.setUpCall(r)}})
+}
+
+func (m *Module) setUpCall(r *web.Request) string {
+	return r.Curl(http.MethodPost, "/auth/register", map[string]any{
+		"name": "Ada Lovelace", "email": "ada@example.com", "password": "correct horse battery", "setup_token": "…",
+	})
+}
+
+func (m *Module) welcome(r *web.Request) error {
+	form := welcomeForm{registerForm{Name: r.Form.Get("name"), Email: r.Form.Get("email")}, r.Form.Get("link_token"), m.setUpCall(r)}
+	body := map[string]any{"name": form.Name, "email": form.Email, "setup_token": form.Link, "organization_name": nil}
+	return enroll(r, body, "welcome", web.Page{Title: "welcome", Data: form}, registrationCode.to(form.Email, "/console/new"), r.Next("/console/new"))
+}
+
+type registerForm struct {
+	Name, Email, Next string
+	Elsewhere         buttons // the other services to register with
+}
 
 func (m *Module) showRegister(r *web.Request) error {
-	return r.Show("register", web.Page{Title: "register", Data: registerForm{Next: r.Next(r.URL.Query().Get("next"))}})
+	if !m.options.Registration {
+		return &web.Problem{Status: http.StatusForbidden, Detail: r.Text("registration_closed")}
+	}
+	next := r.Next(r.URL.Query().Get("next"))
+	return r.Show("register", web.Page{Title: "register", Data: registerForm{Next: next, Elsewhere: buttons{Providers: m.options.Providers, Next: next}}})
 }
 
 func (m *Module) register(r *web.Request) error {
-	form := registerForm{r.Form.Get("name"), r.Form.Get("email"), r.Next(r.Form.Get("next"))}
+	next := r.Next(r.Form.Get("next"))
+	form := registerForm{r.Form.Get("name"), r.Form.Get("email"), next, buttons{Providers: m.options.Providers, Next: next}}
 	body := map[string]any{"name": form.Name, "email": form.Email}
-	return enroll(r, body, "register", web.Page{Title: "register", Data: form}, codeForm{Email: form.Email, Next: form.Next}, form.Next)
-}
-
-func (m *Module) completeRegistration(r *web.Request) error {
-	form := answerOf(r)
-	form["grant_type"] = "challenge"
-	r.AsNobody()
-	if err := enter(r, "/auth/token", form); err != nil {
-		return r.ShowProblem(err, "register-code", web.Page{Title: "enter_code", Data: codeForm{
-			Token: r.Form.Get("challenge_token"), Email: r.Form.Get("email"), Next: r.Next(r.Form.Get("next")),
-		}})
-	}
-	return r.Redirect(r.Next(r.Form.Get("next")))
+	return enroll(r, body, "register", web.Page{Title: "register", Data: form}, registrationCode.to(form.Email, form.Next), form.Next)
 }
 
 func (m *Module) showForgot(r *web.Request) error {
@@ -209,7 +221,10 @@ func (m *Module) sendVerification(r *web.Request) error {
 func (m *Module) verify(r *web.Request) error {
 	again := verifyForm{SignedIn: r.SignedIn(), Token: r.Form.Get("challenge_token"), Link: r.Form.Get("link_token"), Email: r.Form.Get("email")}
 	if !r.SignedIn() {
-		if err := enter(r, "/auth/token", passwordOf(r)); err != nil {
+		switch asked, err := m.admit(r, passwordOf(r), "link_token", "challenge_token", "code", "email"); {
+		case asked:
+			return err
+		case err != nil:
 			return r.ShowProblem(err, "verify", web.Page{Title: "verify", Data: again})
 		}
 		again.SignedIn = true

@@ -1,5 +1,5 @@
 // Package audit serves the audit log, which platform/audit writes: an organization's log
-// to its admins, an account's log to the person.
+// to its admins, an account's log to the person, and all of it to platform administrators.
 package audit
 
 import (
@@ -32,6 +32,10 @@ func (*Module) Migrations() []migrate.Migration { return nil }
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("Who did what, and when.")
+	httpapi.Get(r, "/audit-events", access.PlatformAdminOnly().WithoutPerson(), m.listEvents, httpapi.Doc{
+		ID: "listAuditEvents", Summary: "List what happened anywhere", MayLag: true,
+		Description: "The newest first: what happened in every organization, to every account, and to neither. By an `action` alone, or with few matches, it may take seconds in a log of millions of events: give `since`, too.",
+	})
 	httpapi.Get(r, "/organizations/:organization_id/audit-events", access.Org(access.Admin).WhileSuspended().WhileArchived(), m.listOrganizationEvents, httpapi.Doc{
 		ID: "listOrganizationAuditEvents", Summary: "List what happened in an organization", MayLag: true,
 		Description: "The newest first. Events are never changed; each `hash` covers the event and the hash of the one before.",

@@ -31,7 +31,16 @@ const (
 	forVerification  purpose = "verify_email"
 	forEmailChange   purpose = "change_email"
 	forStepUp        purpose = "step_up"
+	forSecondFactor  purpose = "second_factor" // a log-in that needs one more proof
+	forRecovery      purpose = "recover_factors"
+	recovering       purpose = "recovering_factors" // until its delay is over: see recovery.go
 	forDisavowal     purpose = "disavow"
+	forPasskey       purpose = "enrol_passkey"      //nolint:gosec // a name
+	forPasskeyLogIn  purpose = "log_in_by_passkey"  //nolint:gosec // a name
+	forPasskeyStepUp purpose = "step_up_by_passkey" //nolint:gosec // a name
+	forIdentity      purpose = "link_identity"
+	forProviderLogIn purpose = "log_in_by_provider"
+	forSetUp         purpose = "set_up" // of the service, by its first administrator
 )
 
 // lifetimes are how long challenges can be answered.
@@ -42,7 +51,15 @@ var lifetimes = map[purpose]time.Duration{
 	forVerification:  24 * time.Hour,
 	forEmailChange:   time.Hour,
 	forStepUp:        10 * time.Minute,
+	forSecondFactor:  5 * time.Minute,
+	forRecovery:      time.Hour,
 	forDisavowal:     disavowal,
+	forPasskey:       5 * time.Minute,
+	forPasskeyLogIn:  5 * time.Minute,
+	forPasskeyStepUp: 5 * time.Minute,
+	forIdentity:      10 * time.Minute,
+	forProviderLogIn: 10 * time.Minute,
+	forSetUp:         24 * time.Hour,
 }
 
 // disavowal is how long a person can disavow a change that a mail told them about.
@@ -61,7 +78,7 @@ var linkPaths = map[purpose]string{
 const mostAttempts = 5
 
 // challenge is a row of the table: a question that a person answers with a code from a
-// mail, or with the link in it.
+// mail, with the link in it, or with a second factor.
 type challenge struct {
 	id        uuid.UUID
 	purpose   purpose
@@ -71,6 +88,7 @@ type challenge struct {
 	codeMAC   string
 	payload   string
 	expires   time.Time
+	attempts  int // how many answers were tried, with this one
 }
 
 // question is a challenge to be asked.
@@ -82,31 +100,39 @@ type question struct {
 	email     string // canonical
 	payload   any    // encrypted with the challenge; nil for none
 	mail      mail.Mail
-	byLink    bool // the mail has a link
-	byCode    bool // the mail has a code, which is worthless without the token
+	lasts     time.Duration // zero: as long as its purpose says
+	byLink    bool          // the mail has a link
+	byCode    bool          // the mail has a code, which is worthless without the token
+	byToken   bool          // no mail answers it: whoever has the token does, by another proof
 }
 
-// ask stores a challenge and the mail that answers it, in one transaction. It returns what
-// the client needs.
+// ask stores a challenge and the mail that answers it, if any, in one transaction. It returns
+// what the client needs.
 //
 // Only hashes are stored. The code has few digits, so its hash is keyed by the token: a
 // copy of the database does not give it away.
 func (svc *Service) ask(ctx context.Context, q question) (challengeView, error) {
 	now := svc.now()
-	c := challenge{id: q.id, purpose: q.purpose, userID: q.userID, sessionID: q.sessionID, email: q.email, expires: now.Add(lifetimes[q.purpose])}
+	if q.lasts == 0 {
+		q.lasts = lifetimes[q.purpose]
+	}
+	c := challenge{id: q.id, purpose: q.purpose, userID: q.userID, sessionID: q.sessionID, email: q.email, expires: now.Add(q.lasts)}
 	if c.id == uuid.Nil {
 		c.id = uuid.Must(uuid.NewV7())
 	}
 	var challengeToken string
 	var tokenHash, linkHash, codeMAC, payload *string
 	q.mail.NotAfter, q.mail.Data.Expires, q.mail.Data.At = c.expires, c.expires, now
-	if q.byCode {
+	if q.byCode || q.byToken {
 		challengeToken = token.NewSecret()
+		tokenHash = new(token.HashSecret(challengeToken))
+	}
+	if q.byCode {
 		code, err := newCode()
 		if err != nil {
 			return challengeView{}, err
 		}
-		tokenHash, codeMAC = new(token.HashSecret(challengeToken)), new(macOf(challengeToken, code))
+		codeMAC = new(macOf(challengeToken, code))
 		q.mail.Data.Code = code[:4] + " " + code[4:]
 	}
 	if q.byLink {
@@ -132,9 +158,12 @@ func (svc *Service) ask(ctx context.Context, q question) (challengeView, error) 
 		if err != nil {
 			return fmt.Errorf("store a challenge: %w", err)
 		}
+		if q.byToken {
+			return nil
+		}
 		return svc.mail.Send(ctx, q.mail)
 	})
-	return challengeView{ChallengeToken: challengeToken, ExpiresIn: int(lifetimes[q.purpose].Seconds())}, err
+	return challengeView{ChallengeToken: challengeToken, ExpiresIn: int(q.lasts.Seconds())}, err
 }
 
 func newCode() (string, error) {
@@ -245,7 +274,7 @@ func (s *store) endLaterDisavowals(ctx context.Context, c challenge, now time.Ti
 	return nil
 }
 
-const challengeColumns = "id, purpose, user_id, session_id, email_canonical, COALESCE(code_mac, ''), COALESCE(payload, ''), expires_at"
+const challengeColumns = "id, purpose, user_id, session_id, email_canonical, COALESCE(code_mac, ''), COALESCE(payload, ''), expires_at, attempts"
 
 // attempt counts an attempt for an open challenge and returns it.
 func (s *store) attempt(ctx context.Context, tokenHash string, now time.Time) (c challenge, err error) {
@@ -262,7 +291,7 @@ func (s *store) challengeByLink(ctx context.Context, linkHash string, now time.T
 }
 
 func (c *challenge) into() []any {
-	return []any{&c.id, &c.purpose, &c.userID, &c.sessionID, &c.email, &c.codeMAC, &c.payload, &c.expires}
+	return []any{&c.id, &c.purpose, &c.userID, &c.sessionID, &c.email, &c.codeMAC, &c.payload, &c.expires, &c.attempts}
 }
 
 func foundChallenge(err error) error {

@@ -2,9 +2,11 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,7 +15,6 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/mail"
-	"guildhall/platform/password"
 )
 
 // CommandLine is for commands on the server. It offers what no route offers for another
@@ -44,7 +45,10 @@ func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen f
 	if err != nil {
 		return err
 	}
-	if problem := password.Check(string(chosen), p.email); problem != nil {
+	if field.Email(p.email).IsService() { // mutant: password-of-service
+		return errors.New("a service account has no password: it acts by its API keys")
+	}
+	if problem := c.svc.rules.Check(ctx, string(chosen), p.email); problem != nil {
 		return fmt.Errorf("the password %w", problem)
 	}
 	hash, err := c.svc.hasher.Hash(ctx, string(chosen))
@@ -74,6 +78,19 @@ func (c CommandLine) SetPassword(ctx context.Context, userID uuid.UUID, chosen f
 	})
 }
 
+// firstPassword is how long the link of AskForPassword is valid: nobody waits for that mail.
+const firstPassword = 7 * 24 * time.Hour
+
+// AskForPassword sends a person whose new account has no password a link to set one, within
+// the caller's transaction.
+func (c CommandLine) AskForPassword(ctx context.Context, userID uuid.UUID, email, name string, locale field.Locale) error {
+	_, err := c.svc.ask(ctx, question{
+		purpose: forPasswordReset, userID: uuid.NullUUID{UUID: userID, Valid: true}, email: field.Email(email).Canonical(), lasts: firstPassword, byLink: true,
+		mail: mail.Mail{Kind: mail.SetPassword, To: email, Locale: string(locale), Data: mail.Data{Name: name}},
+	})
+	return err
+}
+
 // VerifyEmail marks the address of an account as proved, because the operator knows that it
 // is the person's. Nothing that was set up before ends.
 func (c CommandLine) VerifyEmail(ctx context.Context, userID uuid.UUID) error {
@@ -84,6 +101,35 @@ func (c CommandLine) VerifyEmail(ctx context.Context, userID uuid.UUID) error {
 	return c.svc.db.InTx(ctx, func(ctx context.Context) error {
 		_, err := c.svc.users.Verify(ctx, userID)
 		return err
+	})
+}
+
+// ResetFactors removes every second factor of a person who lost theirs, because the operator
+// knows who asks. It ends their sessions.
+func (c CommandLine) ResetFactors(ctx context.Context, userID uuid.UUID) error {
+	ctx, err := c.admit(ctx, userID)
+	if err != nil {
+		return err
+	}
+	p, err := c.svc.store.find(ctx, userID)
+	if err != nil {
+		return err
+	}
+	return c.svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := c.svc.gate.LockUser(ctx, userID); err != nil {
+			return err
+		}
+		enrolled, err := c.svc.store.enrolled(ctx, userID)
+		if err != nil {
+			return err
+		}
+		if !enrolled {
+			return fmt.Errorf("%s has no second factor", p.email)
+		}
+		if err := c.svc.store.endChallenges(ctx, userID, c.svc.now()); err != nil {
+			return err
+		}
+		return c.svc.removeAllFactors(ctx, p, audit.Event{Action: audit.FactorsReset}, "factors_reset", mail.FactorsReset)
 	})
 }
 
@@ -104,7 +150,7 @@ func (c CommandLine) EndSessions(ctx context.Context, userID uuid.UUID) (int, er
 	if err != nil {
 		return 0, err
 	}
-	return c.svc.sessions.revoke(ctx, userID, map[string]string{"reason": "ended_by_platform"}, "")
+	return c.svc.sessions.revoke(ctx, userID, map[string]string{"reason": endedByPlatform}, "")
 }
 
 // Limits returns the rate limits that a person has reached now.
@@ -165,7 +211,7 @@ func (c CommandLine) admit(ctx context.Context, userID uuid.UUID) (context.Conte
 // those of recent failed log-ins, and those of the person's sessions. The limits
 // themselves are stored by digest, which does not show the address.
 func (c CommandLine) addresses(ctx context.Context, p person) ([]string, error) {
-	failures, err := c.svc.trail.Read(ctx, p.id, audit.Filter{Action: audit.LogInFailed, Since: c.svc.now().Add(-perPair.Span()), Limit: 1000})
+	failures, err := c.svc.trail.Read(ctx, p.id, audit.Filter{Action: audit.LogInFailed, Since: c.svc.now().Add(-perPair.Span()), Limit: 1000}, 0, false)
 	if err != nil {
 		return nil, err
 	}

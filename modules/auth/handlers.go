@@ -19,12 +19,22 @@ func (h handlers) token(ctx context.Context, in tokenInput) (tokenView, error) {
 	case refreshGrant:
 		return h.refresh(ctx, refreshInput{RefreshToken: *in.RefreshToken, OrganizationID: in.OrganizationID})
 	case challengeGrant:
-		view, err := h.logInByChallenge(ctx, in.proof(), optional(in.OrganizationID))
+		view, err := h.answerChallenge(ctx, in)
 		h.meter.LoggedIn(logInResult(err))
 		return view, err
 	default:
 		return tokenView{}, unsupportedGrantType(string(passwordGrant), string(refreshGrant), string(challengeGrant))
 	}
+}
+
+func (h handlers) answerChallenge(ctx context.Context, in tokenInput) (tokenView, error) {
+	if in.AuthorizationCode != nil {
+		return h.logInByProvider(ctx, in)
+	}
+	if in.given() {
+		return h.completeLogIn(ctx, string(*in.ChallengeToken), in.secondFactor(), optional(in.OrganizationID))
+	}
+	return h.logInByChallenge(ctx, in.proof(), optional(in.OrganizationID))
 }
 
 func (h handlers) logIn(ctx context.Context, in tokenInput) (tokenView, error) {

@@ -32,6 +32,8 @@ var (
 	// Guesses of the codes in mails to one address. Links are not limited: a flood of wrong
 	// codes does not keep a person from their link.
 	guessing = ratelimit.Policy{Name: "code", Burst: 10, Interval: 3 * time.Minute, Silent: true}
+	// Guesses of the second factor of an account. Whoever makes them has proved the first one.
+	proving = ratelimit.Policy{Name: "second-factor", Burst: 10, Interval: 3 * time.Minute, Silent: true}
 	// Notices to one address, which whoever logs in again and again could flood.
 	noticing   = ratelimit.Policy{Name: "notice", Burst: 10, Interval: 6 * time.Minute, Silent: true}
 	refreshing = ratelimit.Policy{Name: "refresh", Burst: 60, Interval: time.Second}
@@ -99,7 +101,8 @@ func (l limits) against(p person, addresses []string) []counted {
 		counted{ratelimit.Demand{Policy: perEmail, Key: email}, ""},
 		counted{ratelimit.Demand{Policy: mailing, Key: email}, ""},
 		counted{ratelimit.Demand{Policy: guessing, Key: email}, ""},
-		counted{ratelimit.Demand{Policy: changing, Key: p.id.String()}, ""})
+		counted{ratelimit.Demand{Policy: changing, Key: p.id.String()}, ""},
+		counted{ratelimit.Demand{Policy: proving, Key: p.id.String()}, ""})
 }
 
 // reset resets the limits that affect only this person.
@@ -151,6 +154,11 @@ func (l limits) challenge(ctx context.Context, canonicalEmail string) error {
 	return l.kept.Take(ctx, append(demands, ratelimit.Demand{Policy: mailing, Key: canonicalEmail})...)
 }
 
+// client counts a request of a client whom nothing but its address tells.
+func (l limits) client(ctx context.Context) error {
+	return l.kept.Take(ctx, ratelimit.Demand{Policy: perAddress, Key: address(ctx)})
+}
+
 // code counts a guess of a code that an address got.
 func (l limits) code(ctx context.Context, canonicalEmail string) error {
 	return l.kept.Take(ctx, ratelimit.Demand{Policy: guessing, Key: canonicalEmail})
@@ -158,6 +166,15 @@ func (l limits) code(ctx context.Context, canonicalEmail string) error {
 
 func (l limits) codeAccepted(ctx context.Context, canonicalEmail string) error {
 	return l.kept.Reset(ctx, ratelimit.Demand{Policy: guessing, Key: canonicalEmail})
+}
+
+// secondFactor counts a guess of a person's second factor, which new challenges do not reset.
+func (l limits) secondFactor(ctx context.Context, userID uuid.UUID) error {
+	return l.kept.Take(ctx, ratelimit.Demand{Policy: proving, Key: userID.String()})
+}
+
+func (l limits) factorAccepted(ctx context.Context, userID uuid.UUID) error {
+	return l.kept.Reset(ctx, ratelimit.Demand{Policy: proving, Key: userID.String()})
 }
 
 // notice reports whether an address gets one more notice, and counts it. The caller must have

@@ -105,5 +105,65 @@ func migrations() []migrate.Migration {
 		migrate.One("202611290616_auth_challenges_of_user", `CREATE INDEX challenges_of_user ON challenges (user_id) WHERE user_id IS NOT NULL AND consumed_at IS NULL`, `DROP INDEX challenges_of_user`),
 		migrate.One("202611290617_auth_challenges_of_email", `CREATE INDEX challenges_reserving ON challenges (email_canonical) WHERE purpose = 'disavow' AND consumed_at IS NULL`, `DROP INDEX challenges_reserving`), // mutant: reserved-index
 		migrate.One("202611290618_auth_challenges_by_end", `CREATE INDEX challenges_by_end ON challenges (expires_at)`, `DROP INDEX challenges_by_end`),
+		migrate.Added("202611291440_auth_session_kind", "sessions", "kind", "text NOT NULL DEFAULT 'log_in' CONSTRAINT sessions_kind_known CHECK (kind IN ('log_in', 'key', 'grant'))"),
+		migrate.Added("202611291441_auth_session_name", "sessions", "name", "text"),
+		migrate.Added("202611291442_auth_session_hint", "sessions", "hint", "text"),
+		migrate.Added("202611291443_auth_session_scopes", "sessions", "scopes", "text"),
+		migrate.Added("202611291444_auth_session_created_by", "sessions", "created_by", "uuid REFERENCES users (id)"),
+		migrate.Added("202611291445_auth_session_secret", "sessions", "secret_hash", `text CONSTRAINT sessions_key_whole CHECK (
+			(kind = 'key') = (secret_hash IS NOT NULL)
+			AND (kind <> 'key' OR (organization_id IS NULL) = (scopes = 'api') AND generation = 1 AND name IS NOT NULL AND hint IS NOT NULL AND scopes IS NOT NULL AND scopes <> ''))`), // mutant: key-whole
+		migrate.One("202611291446_auth_session_by_secret", `CREATE UNIQUE INDEX sessions_by_secret ON sessions (secret_hash) WHERE secret_hash IS NOT NULL`, `DROP INDEX sessions_by_secret`),
+		migrate.One("202611291447_auth_session_keys", `CREATE INDEX sessions_keys ON sessions (organization_id, id) WHERE kind = 'key'`, `DROP INDEX sessions_keys`),
+		// An earlier release would take API keys for log-ins.
+		migrate.Migration{
+			ID:   "202611291448_auth_session_keys_end",
+			Up:   func(database.Driver) []string { return nil },
+			Down: func(database.Driver) []string { return []string{`DELETE FROM sessions WHERE kind = 'key'`} },
+		},
+		migrate.One("202611300310_auth_totp", `CREATE TABLE user_totp (
+			user_id uuid NOT NULL REFERENCES users (id),
+			id uuid NOT NULL,
+			name text NOT NULL,
+			secret text NOT NULL,
+			last_step bigint NOT NULL,
+			created_at timestamptz NOT NULL,
+			confirmed_at timestamptz,
+			last_used_at timestamptz,
+			PRIMARY KEY (user_id, id)
+		)`, `DROP TABLE user_totp`),
+		migrate.One("202611300311_auth_recovery_codes", `CREATE TABLE user_recovery_codes (
+			user_id uuid NOT NULL REFERENCES users (id),
+			hash text NOT NULL,
+			created_at timestamptz NOT NULL,
+			used_at timestamptz,
+			PRIMARY KEY (user_id, hash)
+		)`, `DROP TABLE user_recovery_codes`),
+		migrate.One("202611300320_auth_passkeys", `CREATE TABLE user_passkeys (
+			user_id uuid NOT NULL REFERENCES users (id),
+			id uuid NOT NULL,
+			credential_id text NOT NULL CONSTRAINT user_passkeys_of_one_account UNIQUE,
+			credential text NOT NULL,
+			rp_id text NOT NULL,
+			aaguid uuid NOT NULL,
+			sign_count bigint NOT NULL,
+			backed_up boolean NOT NULL,
+			name text NOT NULL,
+			created_at timestamptz NOT NULL,
+			last_used_at timestamptz,
+			PRIMARY KEY (user_id, id)
+		)`, `DROP TABLE user_passkeys`),
+		migrate.One("202611301010_auth_identities", `CREATE TABLE user_identities (
+			user_id uuid NOT NULL REFERENCES users (id),
+			id uuid NOT NULL,
+			issuer text NOT NULL,
+			subject text NOT NULL,
+			provider text NOT NULL,
+			email text NOT NULL,
+			linked_at timestamptz NOT NULL,
+			last_used_at timestamptz,
+			PRIMARY KEY (user_id, id),
+			CONSTRAINT user_identities_of_one_account UNIQUE (issuer, subject)
+		)`, `DROP TABLE user_identities`),
 	}
 }

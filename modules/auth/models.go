@@ -28,6 +28,8 @@ type session struct {
 	Client         string
 	RevokedAt      *time.Time
 	RevokedReason  *string
+	// The columns kind, name, hint, scopes, secret_hash and created_by are of API keys, which
+	// modules/machine makes. A key is a session whose kind is not log_in.
 
 	AMR             methods    `gorm:"column:amr"` // what the person proved
 	AAL             int        `gorm:"column:aal"` // the assurance of that (NIST SP 800-63B)

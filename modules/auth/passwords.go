@@ -10,16 +10,22 @@ import (
 	"guildhall/platform/password"
 )
 
-// Passwords stores the passwords of new accounts, for the module that creates them.
+// Passwords judges and stores the passwords of new accounts, for the module that creates them.
 type Passwords struct {
 	hasher *password.Hasher
+	rules  *password.Rules
 	store  *store
 	now    func() time.Time
 }
 
 // NewPasswords returns the store of passwords.
-func NewPasswords(db *database.DB, hasher *password.Hasher, now func() time.Time) *Passwords {
-	return &Passwords{hasher: hasher, store: newStore(db), now: now}
+func NewPasswords(db *database.DB, hasher *password.Hasher, rules *password.Rules, now func() time.Time) *Passwords {
+	return &Passwords{hasher: hasher, rules: rules, store: newStore(db), now: now}
+}
+
+// Check returns what is wrong with the password of a new account, or nil.
+func (p *Passwords) Check(ctx context.Context, chosen, email string) error {
+	return p.rules.Check(ctx, chosen, email)
 }
 
 // Hash returns the hash of a password. For an empty one it returns a hash that no password

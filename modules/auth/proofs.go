@@ -2,7 +2,8 @@ package auth
 
 import (
 	"context"
-	"database/sql"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,47 +17,30 @@ import (
 	"guildhall/platform/request"
 )
 
-// recency is when the caller last proved who they are, as the gate reads it.
-type recency struct {
-	authenticated sql.NullTime // NULL in a session of an earlier release
-	created       sql.NullTime
-}
-
-var recencyRow = &access.Row[recency]{
-	Columns: "s.authenticated_at, s.created_at",
-	Into:    func(r *recency) []any { return []any{&r.authenticated, &r.created} },
-}
-
-// checkRecent refuses a caller whose last proof is too old (step_up_required, RFC 9470).
-func (svc *Service) checkRecent(r *recency) error {
-	at := r.created.Time
-	if r.authenticated.Valid {
-		at = r.authenticated.Time
+// createChallenge sends a person to a provider, asks for a passkey, or mails a code and, for some
+// purposes, a link. Whether an address has an account shows neither in the answer nor in what it costs.
+func (svc *Service) createChallenge(ctx context.Context, in challengeInput) (answer httpapi.Issued[challengeView], err error) {
+	switch {
+	case in.byProvider():
+		return svc.askProvider(ctx, in)
+	case in.byPasskey():
+		return svc.askForPasskey(ctx, in)
 	}
-	if svc.now().Sub(at) > svc.options.StepUpMaxAge { // mutant: step-up
-		return errStepUpRequired.WithMaxAge(svc.options.StepUpMaxAge)
-	}
-	return nil
-}
-
-// createChallenge sends a code, and for some purposes a link. Whether an address has an
-// account shows neither in the answer nor in what it costs.
-func (svc *Service) createChallenge(ctx context.Context, in challengeInput, r *recency) (answer httpapi.Issued[challengeView], err error) {
 	if !svc.mail.Configured() {
 		return answer, mail.ErrNotConfigured
 	}
 	q := question{purpose: in.Purpose.purpose(), byCode: true, byLink: true}
 	switch q.purpose {
-	case forLogIn, forPasswordReset:
+	case forLogIn, forPasswordReset, forRecovery:
 		if q.purpose == forLogIn && !svc.options.LogInByEmail {
 			return answer, errLogInByEmailDisabled
 		}
 		err = svc.askByAddress(ctx, &q, *in.Email)
 	default:
-		if r == nil {
+		if access.From(ctx).UserID == uuid.Nil {
 			return answer, access.ErrAuthenticationRequired
 		}
-		err = svc.askCaller(ctx, &q, in, r)
+		err = svc.askCaller(ctx, &q, in)
 	}
 	if err != nil {
 		return answer, err
@@ -72,11 +56,14 @@ func (svc *Service) createChallenge(ctx context.Context, in challengeInput, r *r
 func (svc *Service) askByAddress(ctx context.Context, q *question, email field.Email) error {
 	q.email = email.Canonical()
 	q.mail = mail.Mail{Kind: mail.ResetPassword, Locale: request.From(ctx).Locale}
-	if q.purpose == forLogIn {
+	switch q.purpose {
+	case forLogIn:
 		q.mail.Kind = mail.LogInCode
+	case forRecovery:
+		q.mail.Kind, q.byLink = mail.RecoverFactors, false
 	}
 	p, err := svc.store.findByEmail(ctx, q.email)
-	if err != nil || p == nil || p.archived {
+	if err != nil || p == nil || p.archived || q.purpose == forRecovery && !p.enrolled {
 		return err // the mail has no recipient
 	}
 	q.userID = uuid.NullUUID{UUID: p.id, Valid: true}
@@ -85,7 +72,7 @@ func (svc *Service) askByAddress(ctx context.Context, q *question, email field.E
 }
 
 // askCaller completes a question to the caller.
-func (svc *Service) askCaller(ctx context.Context, q *question, in challengeInput, r *recency) error {
+func (svc *Service) askCaller(ctx context.Context, q *question, in challengeInput) error {
 	caller := access.From(ctx)
 	p, err := svc.store.find(ctx, caller.UserID)
 	if err != nil {
@@ -105,7 +92,7 @@ func (svc *Service) askCaller(ctx context.Context, q *question, in challengeInpu
 		}
 		q.mail.Kind, q.byLink = mail.StepUpCode, false
 	case forEmailChange:
-		if err := svc.checkRecent(r); err != nil {
+		if err := svc.gate.CheckRecent(caller); err != nil {
 			return err
 		}
 		to = string(*in.NewEmail)
@@ -126,7 +113,7 @@ func (svc *Service) addressTo(ctx context.Context, q *question, p person, to str
 // sessions and begins none: a second factor is still asked for at the next log-in.
 func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none httpapi.NoContent, err error) {
 	// What is wrong with any account's password costs no attempt.
-	if problem := password.Check(string(in.NewPassword), ""); problem != nil {
+	if problem := svc.rules.Check(ctx, string(in.NewPassword), ""); problem != nil {
 		return none, httpapi.Invalid("body.new_password", problem)
 	}
 	if err := svc.hasher.Ready(); err != nil {
@@ -136,7 +123,7 @@ func (svc *Service) resetPassword(ctx context.Context, in resetInput) (none http
 	if err != nil {
 		return none, err
 	}
-	if problem := password.Check(string(in.NewPassword), c.email); problem != nil {
+	if problem := password.CheckEmail(string(in.NewPassword), c.email); problem != nil {
 		return none, httpapi.Invalid("body.new_password", problem)
 	}
 	p, err := svc.owner(ctx, c)
@@ -247,12 +234,22 @@ func (svc *Service) confirmEmail(ctx context.Context, in confirmEmailInput) (vie
 	})
 }
 
-// stepUp renews the proof of the caller's session, by their password or by a code.
+// stepUp renews the proof of the caller's session: of a person with a second factor by that, of
+// others by their password or by a code (mfa_required).
 func (svc *Service) stepUp(ctx context.Context, in stepUpInput) (view stepUpView, err error) {
 	caller := access.From(ctx)
 	p, err := svc.store.find(ctx, caller.UserID)
 	if err != nil {
 		return view, err
+	}
+	switch f := in.secondFactor(); {
+	case f.assertion != nil:
+		return svc.stepUpByPasskey(ctx, p, caller.SessionID, string(*in.ChallengeToken), f.assertion)
+	case f.method() != "":
+		return svc.stepUpByFactor(ctx, p, caller.SessionID, f)
+	}
+	if p.enrolled { // mutant: step-up-by-one-factor
+		return view, svc.mustStepUpByFactor(ctx, p)
 	}
 	if in.Password != nil {
 		if err := svc.verifyPassword(ctx, p, string(*in.Password)); err != nil {
@@ -277,7 +274,7 @@ func (svc *Service) stepUp(ctx context.Context, in stepUpInput) (view stepUpView
 func (svc *Service) renewed(ctx context.Context, sessionID uuid.UUID, by methods) (stepUpView, error) {
 	now := svc.now()
 	err := svc.sessions.renew(ctx, sessionID, by, now)
-	return stepUpView{ACR: "aal1", AMR: by.list(), AuthenticatedAt: now}, err
+	return stepUpView{ACR: "aal" + strconv.Itoa(by.level()), AMR: by.list(), AuthenticatedAt: now}, err
 }
 
 // verifyPassword verifies the caller's password, with a limit on guesses (wrong_password).
@@ -300,6 +297,8 @@ func (svc *Service) verifyPassword(ctx context.Context, p person, typed string) 
 type undoing struct {
 	Email    string `json:"email"`
 	Verified bool   `json:"verified"`
+	// Began is when the request of the notice began. It removes the factors since then.
+	Began time.Time `json:"began"`
 }
 
 // notify tells a person what happened to their account, within the caller's transaction. p
@@ -326,7 +325,7 @@ func (svc *Service) notify(ctx context.Context, p person, to string, kind mail.K
 	data.Name, data.Client, data.Address = p.name, from.Client, from.Address
 	_, err = svc.ask(ctx, question{
 		id: id, purpose: forDisavowal, userID: uuid.NullUUID{UUID: p.id, Valid: true}, byLink: true,
-		email: reserved, payload: undoing{Email: p.email, Verified: p.verified},
+		email: reserved, payload: undoing{Email: p.email, Verified: p.verified, Began: from.Began},
 		mail: mail.Mail{To: to, Kind: kind, Locale: p.locale, Data: data},
 	})
 	return err
@@ -336,6 +335,9 @@ func (svc *Service) notify(ctx context.Context, p person, to string, kind mail.K
 // with a link to disavow it.
 func (svc *Service) Notify(ctx context.Context, userID uuid.UUID, kind mail.Kind, data mail.Data) error {
 	p, err := svc.store.find(ctx, userID)
+	if errors.Is(err, access.ErrUserNotFound) {
+		return nil // the person was erased: nobody reads it
+	}
 	if err != nil {
 		return err
 	}
@@ -353,6 +355,10 @@ func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.
 	var undo undoing
 	if err := svc.open(c, &undo); err != nil {
 		return none, err
+	}
+	since := undo.Began
+	if since.IsZero() { // a notice of an earlier release, or of a command
+		since = c.expires.Add(-disavowal)
 	}
 	return none, svc.changeAccount(ctx, c, func(ctx context.Context) error {
 		p, err := svc.store.find(ctx, c.userID.UUID) // under the lock: an address may just be changing
@@ -374,7 +380,10 @@ func (svc *Service) disavow(ctx context.Context, in disavowInput) (none httpapi.
 		if err := svc.trail.Record(ctx, audit.Event{Action: audit.ChangeDisavowed, UserID: p.id}); err != nil {
 			return err
 		}
-		return svc.evict(ctx, p.id, "disavowed")
+		if err := svc.users.KeepOwn(ctx, p.id); err != nil { // mutant: disavowed-erasure
+			return err
+		}
+		return svc.evict(ctx, p.id, since, "disavowed")
 	})
 }
 

@@ -5,8 +5,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/request"
+	"guildhall/platform/revocation"
 )
 
 // refresh exchanges a refresh token for its successor (RFC 9700 §4.14.2). If several
@@ -35,7 +38,10 @@ func (svc *Service) refresh(ctx context.Context, presented string, requested uui
 			return view, refused, err
 		}
 		if rotated != nil && rotated.inGoodStanding() {
-			view, err = svc.issueTokens(person{id: rotated.UserID, email: rotated.email, name: rotated.name}, rotated.session)
+			view, err = svc.issueTokens(person{id: rotated.UserID, email: rotated.email, name: rotated.name}, rotated.session, request.From(ctx).Began)
+			if err == nil {
+				err = svc.revokeIfBarred(ctx, rotated.session, rotated.standing)
+			}
 			return view, rotatedSession, err
 		}
 		if rotated != nil { // the new generation is checked below
@@ -56,12 +62,14 @@ func (a *rotation) inGoodStanding() bool {
 // is refused. current is the outcome if the generation is the current one.
 func (svc *Service) refreshSlowly(ctx context.Context, sessionID, userID uuid.UUID, generation int64, requested uuid.NullUUID, current refreshOutcome) (view tokenView, outcome refreshOutcome, err error) {
 	var s session
+	var standing access.Standing
 	err = svc.db.InTx(ctx, func(ctx context.Context) (err error) {
 		s, outcome, err = svc.classify(ctx, sessionID, userID, generation, current)
 		if err != nil || outcome.refusal() != nil {
 			return err // nil for a refusal, so that a revocation commits
 		}
-		good, err := svc.recheckStanding(ctx, &s, requested)
+		var good bool
+		standing, good, err = svc.recheckStanding(ctx, &s, requested)
 		if !good {
 			outcome = refused
 		}
@@ -77,8 +85,26 @@ func (svc *Service) refreshSlowly(ctx context.Context, sessionID, userID uuid.UU
 	if err != nil {
 		return view, outcome, err
 	}
-	view, err = svc.issueTokens(p, s)
+	if view, err = svc.issueTokens(p, s, request.From(ctx).Began); err == nil {
+		err = svc.revokeIfBarred(ctx, s, standing)
+	}
 	return view, outcome, err
+}
+
+// revokeIfBarred revokes the access token that was just issued if the person may not act in its
+// organization at present: the gate refuses it there, and so must programs that verify it
+// themselves. The session keeps the organization, for when a suspension ends.
+func (svc *Service) revokeIfBarred(ctx context.Context, s session, standing access.Standing) error {
+	if !s.OrganizationID.Valid {
+		return nil
+	}
+	if standing.FactorRefusal() != nil { // mutant: revokes-before-factor
+		return svc.trail.Revocations().Add(ctx, revocation.OfSession(s.ID, s.UserID))
+	}
+	if standing.MembershipGood() && !standing.OrganizationSuspended { // mutant: revokes-barred
+		return nil
+	}
+	return svc.trail.Revocations().Add(ctx, revocation.OfMember(s.OrganizationID.UUID, s.UserID))
 }
 
 // classify returns the session and the outcome of presenting this generation of it. It
@@ -115,30 +141,30 @@ func (svc *Service) endReused(ctx context.Context, s *session) error {
 // recheckStanding checks what may have changed since the last refresh: the account, and the
 // membership in the session's organization. If the account may no longer act, it ends the
 // log-in and returns false. If an organization is requested, it refuses one in which the
-// person may not act, and otherwise makes it the session's.
-func (svc *Service) recheckStanding(ctx context.Context, s *session, requested uuid.NullUUID) (bool, error) {
+// person may not act, and otherwise makes it the session's. It returns the standing there.
+func (svc *Service) recheckStanding(ctx context.Context, s *session, requested uuid.NullUUID) (standing access.Standing, good bool, err error) {
 	organizationID := s.OrganizationID
 	if requested.Valid {
 		organizationID = requested
 	}
-	standing, err := svc.gate.Of(ctx, s.UserID, organizationID)
-	if err != nil {
-		return false, err
+	if standing, err = svc.gate.Of(ctx, s.UserID, organizationID); err != nil {
+		return standing, false, err
 	}
+	standing.Strong = s.AAL >= 2
 	if !standing.AccountGood() {
 		_, err := svc.sessions.end(ctx, s.UserID, s.ID, "account_not_in_good_standing")
-		return false, err
+		return standing, false, err
 	}
 	if requested.Valid {
 		if err := refusalWithin(standing); err != nil || s.OrganizationID == requested {
-			return true, err
+			return standing, true, err
 		}
 		s.OrganizationID = requested
-		return true, svc.sessions.setOrganization(ctx, s.ID, requested.UUID)
+		return standing, true, svc.sessions.setOrganization(ctx, s.ID, requested.UUID)
 	}
 	if s.OrganizationID.Valid && !standing.Present() {
 		s.OrganizationID = uuid.NullUUID{}
-		return true, svc.sessions.clearOrganization(ctx, s.ID)
+		return standing, true, svc.sessions.clearOrganization(ctx, s.ID)
 	}
-	return true, nil
+	return standing, true, nil
 }

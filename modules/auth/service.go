@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ import (
 	"guildhall/platform/mail"
 	"guildhall/platform/password"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/request"
 	"guildhall/platform/token"
 )
 
@@ -29,6 +31,12 @@ type Users interface {
 	// ChangeEmail replaces the address of an account, within the caller's transaction. It
 	// refuses an address that has another account (email_taken).
 	ChangeEmail(ctx context.Context, id uuid.UUID, email, canonicalEmail string, verifiedAt *time.Time) error
+	// SetEnrolled records since when a person has a second factor, or that they have none (nil),
+	// within the caller's transaction.
+	SetEnrolled(ctx context.Context, id uuid.UUID, since *time.Time) error
+	// KeepOwn cancels the erasure of an account that seems to be by the person, within the
+	// caller's transaction.
+	KeepOwn(ctx context.Context, id uuid.UUID) error
 }
 
 // Organizations creates organizations.
@@ -63,7 +71,13 @@ type Options struct {
 	ConfirmEmail    bool // an account is created when its address is proved
 	LogInByEmail    bool // a code from a mail is enough to log in
 	LinkBase        string
-	StepUpMaxAge    time.Duration // how long a log-in allows what needs a recent one
+	Product         string        // its name, in authenticator apps
+	RecoveryDelay   time.Duration // until whoever lost every second factor may log in without one
+	PasskeyDomain   string        // of passkeys; empty if there are none
+	PasskeyOrigins  []string
+	Providers       []Provider // other services with which people may log in
+	RedirectURIs    []string   // to which they send people back, exactly
+	AppleCallback   string     // the URL to which Apple sends people back
 	Rotation        bool
 	Grace           time.Duration // how long a superseded refresh token is still accepted
 	SessionLifetime time.Duration
@@ -72,21 +86,33 @@ type Options struct {
 	SessionRetention time.Duration
 }
 
+// Admins are the platform administrators.
+type Admins interface {
+	// Exist reports whether there is one.
+	Exist(ctx context.Context) (bool, error)
+	// GrantFirst makes a person the first one, within the caller's transaction. It reports
+	// whether there was none.
+	GrantFirst(ctx context.Context, userID uuid.UUID) (bool, error)
+}
+
 // Dependencies of a Service. All are required except Limits: nil limits nothing.
 type Dependencies struct {
 	DB            *database.DB
 	Gate          *access.Gate
 	Trail         *audit.Trail
 	Hasher        *password.Hasher
+	Rules         *password.Rules
 	Tokens        *token.Service
 	Sessions      *Sessions
 	Users         Users
 	Organizations Organizations
 	Invitations   Invitations
+	Admins        Admins
 	Limits        *ratelimit.Store
 	Mail          *mail.Outbox
 	Sealer        *keyring.Sealer
 	Meter         Meter
+	Log           *slog.Logger
 	Now           func() time.Time
 }
 
@@ -96,36 +122,48 @@ type Service struct {
 	gate          *access.Gate
 	trail         *audit.Trail
 	hasher        *password.Hasher
+	rules         *password.Rules
 	tokens        *token.Service
 	sessions      *Sessions
 	users         Users
 	organizations Organizations
 	invitations   Invitations
+	admins        Admins
 	mail          *mail.Outbox
 	sealer        *keyring.Sealer // of what is stored with challenges
 	meter         Meter
+	log           *slog.Logger
 	options       Options
 	now           func() time.Time
 	store         *store
 	limits        limits
+	passkeys      *relyingParty // nil if there are none
+	providers     []*provider
 }
 
 // NewService returns the service.
 func NewService(d Dependencies, options Options) *Service {
 	store := newStore(d.DB)
+	providers := make([]*provider, len(options.Providers))
+	for i, p := range options.Providers {
+		providers[i] = newProvider(p, d.Sealer, options.AppleCallback, d.Now)
+	}
 	return &Service{
-		db: d.DB, gate: d.Gate, trail: d.Trail, hasher: d.Hasher, tokens: d.Tokens, sessions: d.Sessions,
-		users: d.Users, organizations: d.Organizations, invitations: d.Invitations, meter: d.Meter, options: options, now: d.Now, store: store,
-		limits: newLimits(d.Limits, store, d.Now), mail: d.Mail, sealer: d.Sealer,
+		db: d.DB, gate: d.Gate, trail: d.Trail, hasher: d.Hasher, rules: d.Rules, tokens: d.Tokens, sessions: d.Sessions,
+		users: d.Users, organizations: d.Organizations, invitations: d.Invitations, admins: d.Admins, meter: d.Meter, options: options, now: d.Now, store: store,
+		limits: newLimits(d.Limits, store, d.Now), mail: d.Mail, sealer: d.Sealer, log: d.Log,
+		passkeys: newRelyingParty(options.PasskeyDomain, options.Product, options.PasskeyOrigins), providers: providers,
 	}
 }
 
-// checkMayActIn refuses an organization in which the person may not act.
-func (svc *Service) checkMayActIn(ctx context.Context, userID, organizationID uuid.UUID) error {
+// checkMayActIn refuses an organization in which the person may not act, by a session that has
+// proved two factors or one.
+func (svc *Service) checkMayActIn(ctx context.Context, userID, organizationID uuid.UUID, strong bool) error {
 	s, err := svc.gate.Of(ctx, userID, uuid.NullUUID{UUID: organizationID, Valid: true})
 	if err != nil {
 		return err
 	}
+	s.Strong = strong
 	return refusalWithin(s)
 }
 
@@ -142,7 +180,7 @@ func refusalWithin(s access.Standing) error {
 	case s.OrganizationSuspended:
 		return access.ErrOrganizationSuspended
 	default:
-		return nil
+		return s.FactorRefusal()
 	}
 }
 
@@ -151,7 +189,7 @@ func refusalWithin(s access.Standing) error {
 // It refuses an organization in which the caller may not act.
 func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tokenView, error) {
 	caller := access.From(ctx)
-	if err := svc.checkMayActIn(ctx, caller.UserID, in.OrganizationID); err != nil {
+	if err := svc.checkMayActIn(ctx, caller.UserID, in.OrganizationID, caller.Standing.Strong); err != nil {
 		return tokenView{}, err
 	}
 	var s session
@@ -168,14 +206,14 @@ func (svc *Service) switchOrganization(ctx context.Context, in switchInput) (tok
 	if err != nil {
 		return tokenView{}, err
 	}
-	return svc.issueTokens(p, s)
+	return svc.issueTokens(p, s, request.From(ctx).Began)
 }
 
 // logOut ends the caller's log-in, or all of their log-ins.
 func (svc *Service) logOut(ctx context.Context, in logOutInput) (httpapi.NoContent, error) {
 	caller := access.From(ctx)
 	if in.All != nil && *in.All {
-		return httpapi.NoContent{}, svc.sessions.EndAll(ctx, caller.UserID, "logged_out_everywhere")
+		return httpapi.NoContent{}, svc.sessions.EndAll(ctx, caller.UserID, loggedOutEverywhere)
 	}
 	_, err := svc.sessions.end(ctx, caller.UserID, caller.SessionID, "logged_out")
 	return httpapi.NoContent{}, err
@@ -183,14 +221,26 @@ func (svc *Service) logOut(ctx context.Context, in logOutInput) (httpapi.NoConte
 
 // listSessions lists the caller's live log-ins.
 func (svc *Service) listSessions(ctx context.Context, in httpapi.PageInput) (page httpapi.Page[sessionView], err error) {
+	return svc.sessionsOf(ctx, access.From(ctx).UserID, in)
+}
+
+// listPersonSessions lists a person's live log-ins. It refuses a person who does not exist
+// (user_not_found).
+func (svc *Service) listPersonSessions(ctx context.Context, in listPersonSessionsInput) (page httpapi.Page[sessionView], err error) {
+	if err := svc.gate.CheckUserExists(ctx, in.UserID); err != nil {
+		return page, err
+	}
+	return svc.sessionsOf(ctx, in.UserID, in.PageInput)
+}
+
+func (svc *Service) sessionsOf(ctx context.Context, userID uuid.UUID, in httpapi.PageInput) (page httpapi.Page[sessionView], err error) {
 	w, err := in.Window()
 	if err != nil {
 		return page, err
 	}
-	caller := access.From(ctx)
-	page, err = svc.pageOfSessions(ctx, caller.UserID, caller.SessionID, w)
+	page, err = svc.pageOfSessions(ctx, userID, access.From(ctx).SessionID, w)
 	if err == nil && w.Count {
-		page.Total, err = svc.sessions.count(ctx, caller.UserID)
+		page.Total, err = svc.sessions.count(ctx, userID)
 	}
 	return page, err
 }
@@ -213,11 +263,48 @@ func (svc *Service) pageOfSessions(ctx context.Context, userID, current uuid.UUI
 // endSession ends one of the caller's log-ins. It refuses a session that is not live or
 // not the caller's (session_not_found).
 func (svc *Service) endSession(ctx context.Context, in sessionPath) (httpapi.NoContent, error) {
-	ended, err := svc.sessions.end(ctx, access.From(ctx).UserID, in.SessionID, "ended_by_the_person")
+	return svc.endSessionOf(ctx, access.From(ctx).UserID, in.SessionID)
+}
+
+// endPersonSession ends one of a person's log-ins. It refuses a person who does not exist
+// (user_not_found), and a session that is not live or not theirs (session_not_found).
+func (svc *Service) endPersonSession(ctx context.Context, in personSessionPath) (none httpapi.NoContent, err error) {
+	if err := svc.gate.CheckUserExists(ctx, in.UserID); err != nil {
+		return none, err
+	}
+	return svc.endSessionOf(ctx, in.UserID, in.SessionID)
+}
+
+func (svc *Service) endSessionOf(ctx context.Context, userID, sessionID uuid.UUID) (httpapi.NoContent, error) {
+	ended, err := svc.sessions.end(ctx, userID, sessionID, endedBy(ctx, userID, "ended_by_the_person"))
 	if err == nil && !ended {
 		err = errSessionNotFound
 	}
 	return httpapi.NoContent{}, err
+}
+
+// endPersonSessions ends all log-ins of a person. It refuses a person who does not exist
+// (user_not_found).
+func (svc *Service) endPersonSessions(ctx context.Context, in personPath) (none httpapi.NoContent, err error) {
+	if err := svc.gate.CheckUserExists(ctx, in.UserID); err != nil {
+		return none, err
+	}
+	return none, svc.sessions.EndAll(ctx, in.UserID, endedBy(ctx, in.UserID, loggedOutEverywhere))
+}
+
+// The reasons why sessions of a person end that several operations give.
+const (
+	loggedOutEverywhere = "logged_out_everywhere"
+	endedByPlatform     = "ended_by_platform"
+)
+
+// endedBy returns the reason if the caller is the person, and otherwise that a platform
+// administrator ends their sessions.
+func endedBy(ctx context.Context, userID uuid.UUID, ifThemselves string) string {
+	if access.From(ctx).UserID == userID {
+		return ifThemselves
+	}
+	return endedByPlatform
 }
 
 // changePassword replaces the caller's password and ends their other sessions. It
@@ -227,7 +314,7 @@ func (svc *Service) changePassword(ctx context.Context, in changePasswordInput) 
 	if err != nil {
 		return none, err
 	}
-	if problem := password.Check(string(in.NewPassword), p.email); problem != nil {
+	if problem := svc.rules.Check(ctx, string(in.NewPassword), p.email); problem != nil {
 		return none, httpapi.Invalid("body.new_password", problem)
 	}
 	if err := svc.verifyPassword(ctx, p, string(in.OldPassword)); err != nil {

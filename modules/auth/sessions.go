@@ -33,7 +33,7 @@ func NewSessions(db *database.DB, trail *audit.Trail, now func() time.Time) *Ses
 		db: db, trail: trail, now: now,
 		rotateSQL: fmt.Sprintf(rotateQuery, longest, "", "", standing),
 		rotateIntoSQL: fmt.Sprintf(rotateQuery, longest, ", organization_id = ?",
-			" AND EXISTS (SELECT 1"+mayActIn(db, "sessions.user_id")+" AND m.organization_id = ?)", standing),
+			" AND EXISTS (SELECT 1"+mayActIn(db, "sessions.user_id")+" AND m.organization_id = ? AND (sessions.aal >= 2 OR NOT "+access.AsksForFactor("m", "k.now")+"))", standing),
 		listSQL: database.InOrder(fmt.Sprintf(listQuery, db.Param("uuid"), db.Param("timestamptz"))),
 	}
 }
@@ -44,7 +44,7 @@ const (
 			superseded = substr(? || CASE WHEN rotated_at < ? THEN '' ELSE superseded END, 1, %d)%s
 		WHERE id = ? AND user_id = ? AND generation = ? AND revoked_at IS NULL AND expires_at > ?%s
 		RETURNING organization_id, expires_at, (%s),
-			(SELECT u.email FROM users u WHERE u.id = sessions.user_id),
+			aal, (SELECT u.email FROM users u WHERE u.id = sessions.user_id),
 			(SELECT p.name FROM user_profile p WHERE p.user_id = sessions.user_id)`
 	// Of each log-in it selects the session that was used last.
 	listQuery = `SELECT page.login_id, s.organization_id, f.created_at, s.rotated_at, s.expires_at, s.address, s.client, page.is_current
@@ -53,15 +53,17 @@ const (
 				MAX(CASE WHEN b.id = k.current THEN 1 ELSE 0 END) OVER (PARTITION BY COALESCE(b.login_id, b.id)) AS is_current,
 				ROW_NUMBER() OVER (PARTITION BY COALESCE(b.login_id, b.id) ORDER BY b.rotated_at DESC, b.id DESC) AS place
 			FROM (SELECT %[1]s AS user_id, %[1]s AS current, %[1]s AS after, %[2]s AS now) k
-			JOIN sessions b ON b.user_id = k.user_id AND COALESCE(b.login_id, b.id) {>} k.after AND b.revoked_at IS NULL AND b.expires_at > k.now
+			JOIN sessions b ON b.user_id = k.user_id AND b.kind = 'log_in' AND COALESCE(b.login_id, b.id) {>} k.after AND b.revoked_at IS NULL AND b.expires_at > k.now
 		) page
 		JOIN sessions s ON s.id = page.id
 		JOIN sessions f ON f.id = page.login_id
 		WHERE page.place = 1
 		ORDER BY page.login_id{order} LIMIT ? OFFSET ?`
+	// API keys stay: the gate asks whether their holders may act.
+	// mutant: log-ins-end-alone
 	endQuery = `UPDATE sessions SET revoked_at = ?, revoked_reason = ?
-		WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?%s
-		RETURNING COALESCE(login_id, id)`
+		WHERE user_id = ? AND kind = 'log_in' AND revoked_at IS NULL AND expires_at > ?%s
+		RETURNING id, COALESCE(login_id, id)`
 )
 
 // mostSessions is how many sessions a log-in may have. A client that switches back and
@@ -71,21 +73,21 @@ const mostSessions = 100
 // longestGrace is the longest grace period that can be configured.
 const longestGrace = time.Minute
 
-// EndAll ends every session of a person, within the caller's transaction, if any.
+// EndAll ends every log-in of a person, but no API key, within the caller's transaction, if any.
 func (k *Sessions) EndAll(ctx context.Context, userID uuid.UUID, reason string) error {
 	_, err := k.revoke(ctx, userID, map[string]string{"reason": reason}, "")
 	return err
 }
 
-// EndAllOfAllUsers ends every session in the database after a restore, and every challenge
+// EndAllOfAllUsers ends every log-in in the database after a restore, and every challenge
 // but the disavowals: the backup does not know which of them ended since.
 func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 	err := k.db.InTx(ctx, func(ctx context.Context) error {
-		ended, err := k.db.Count(ctx, "SELECT COUNT(DISTINCT COALESCE(login_id, id)) FROM sessions WHERE revoked_at IS NULL")
+		ended, err := k.db.Count(ctx, "SELECT COUNT(DISTINCT COALESCE(login_id, id)) FROM sessions WHERE kind = 'log_in' AND revoked_at IS NULL")
 		if err != nil {
 			return err
 		}
-		err = k.db.Conn(ctx).Model(&session{}).Where("revoked_at IS NULL").
+		err = k.db.Conn(ctx).Model(&session{}).Where("kind = 'log_in' AND revoked_at IS NULL").
 			Updates(map[string]any{"revoked_at": k.now(), "revoked_reason": "restored"}).Error
 		if err != nil {
 			return err
@@ -94,7 +96,7 @@ func (k *Sessions) EndAllOfAllUsers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		live, err := k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL")
+		live, err := k.db.Count(ctx, "SELECT COUNT(*) FROM sessions WHERE kind = 'log_in' AND revoked_at IS NULL")
 		if err != nil {
 			return err
 		}
@@ -119,6 +121,12 @@ func (k *Sessions) endOthers(ctx context.Context, userID, kept uuid.UUID, reason
 		return err
 	}
 	_, err = k.revoke(ctx, userID, map[string]string{"reason": reason, "kept_session_id": login.String()}, " AND id <> ?", kept) // mutant: other-branches
+	return err
+}
+
+// End ends the log-in of a session of a person, if it is live.
+func (k *Sessions) End(ctx context.Context, userID, id uuid.UUID, reason string) error {
+	_, err := k.end(ctx, userID, id, reason)
 	return err
 }
 
@@ -158,19 +166,21 @@ func (k *Sessions) revoke(ctx context.Context, userID uuid.UUID, details map[str
 		if err != nil {
 			return err
 		}
-		logins, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
+		logins := map[uuid.UUID]bool{}
+		ids, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) {
+			var login uuid.UUID
+			err = scan(&id, &login)
+			logins[login] = true
+			return id, err
+		})
 		if err != nil {
 			return err
 		}
-		distinct := map[uuid.UUID]bool{}
-		for _, id := range logins {
-			distinct[id] = true
-		}
-		if ended = len(distinct); ended == 0 {
+		if ended = len(logins); ended == 0 {
 			return nil
 		}
 		details["sessions"] = strconv.Itoa(ended)
-		return k.trail.Record(ctx, audit.Event{Action: audit.SessionEnded, UserID: userID, Details: details})
+		return k.trail.Record(ctx, audit.Event{Action: audit.SessionEnded, UserID: userID, Details: details, Sessions: ids})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
@@ -226,8 +236,12 @@ func (k *Sessions) branch(ctx context.Context, userID, from, organizationID uuid
 		return *current, nil
 	}
 	login := current.login()
-	err = k.db.Queue(ctx, `DELETE FROM sessions WHERE login_id = ? AND id NOT IN (SELECT b.id FROM sessions b WHERE b.login_id = ?
-		ORDER BY CASE WHEN b.id = ? THEN 0 ELSE 1 END, b.rotated_at DESC, b.id DESC LIMIT ?)`, login, login, from, mostSessions-2)
+	rows, err := k.db.Rows(ctx, `DELETE FROM sessions WHERE login_id = ? AND id NOT IN (SELECT b.id FROM sessions b WHERE b.login_id = ?
+		ORDER BY CASE WHEN b.id = ? THEN 0 ELSE 1 END, b.rotated_at DESC, b.id DESC LIMIT ?) RETURNING id`, login, login, from, mostSessions-2)
+	if err != nil {
+		return s, fmt.Errorf("delete old branches: %w", err)
+	}
+	deleted, err := database.Collect(rows, func(scan func(...any) error) (id uuid.UUID, err error) { return id, scan(&id) })
 	if err != nil {
 		return s, fmt.Errorf("delete old branches: %w", err)
 	}
@@ -239,7 +253,7 @@ func (k *Sessions) branch(ctx context.Context, userID, from, organizationID uuid
 	if err != nil {
 		return s, fmt.Errorf("begin branch: %w", err)
 	}
-	return s, k.trail.Record(ctx, audit.Event{Action: audit.SessionSwitched, UserID: userID, Details: map[string]string{
+	return s, k.trail.Record(ctx, audit.Event{Action: audit.SessionSwitched, UserID: userID, Sessions: deleted, Details: map[string]string{
 		"session_id": login.String(), "branch_id": s.ID.String(), "organization_id": organizationID.String(),
 	}})
 }
@@ -261,6 +275,15 @@ func (k *Sessions) renew(ctx context.Context, id uuid.UUID, by methods, now time
 	})
 	if err != nil {
 		return fmt.Errorf("renew the proof of a session: %w", err)
+	}
+	return nil
+}
+
+// lower records, within the caller's transaction, that the live log-ins and the API keys of a
+// person count as one factor: they have no second one any more.
+func (k *Sessions) lower(ctx context.Context, userID uuid.UUID) error {
+	if err := k.db.Queue(ctx, "UPDATE sessions SET aal = 1 WHERE user_id = ? AND revoked_at IS NULL", userID); err != nil {
+		return fmt.Errorf("lower the assurance of sessions: %w", err)
 	}
 	return nil
 }
@@ -289,7 +312,7 @@ func (k *Sessions) list(ctx context.Context, userID, current uuid.UUID, w httpap
 
 // count returns the number of a person's live log-ins.
 func (k *Sessions) count(ctx context.Context, userID uuid.UUID) (*int64, error) {
-	return k.db.Count(ctx, "SELECT COUNT(DISTINCT COALESCE(login_id, id)) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
+	return k.db.Count(ctx, "SELECT COUNT(DISTINCT COALESCE(login_id, id)) FROM sessions WHERE user_id = ? AND kind = 'log_in' AND revoked_at IS NULL AND expires_at > ?", userID, k.now())
 }
 
 // rotation is a session in its next generation, with the standing that decides whether it
@@ -320,7 +343,7 @@ func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation 
 	if requested.Valid {
 		args = append(args, moment, requested.UUID)
 	}
-	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.email, &a.name}, query, append(args, moment)...)
+	err := k.db.WriteRow(ctx, []any{&a.OrganizationID, &a.ExpiresAt, &bits, &a.AAL, &a.email, &a.name}, query, append(args, moment)...)
 	if database.IsNotFound(err) {
 		return nil, nil
 	}
@@ -328,13 +351,14 @@ func (k *Sessions) rotate(ctx context.Context, id, userID uuid.UUID, generation 
 		return nil, fmt.Errorf("rotate session: %w", err)
 	}
 	a.ExpiresAt, a.standing = a.ExpiresAt.UTC(), bits.Standing()
+	a.standing.Strong = a.AAL >= 2
 	return &a, nil
 }
 
-// find returns a live session, neither ended nor expired, or nil.
+// find returns a live session of a log-in, neither ended nor expired, or nil.
 func (k *Sessions) find(ctx context.Context, id, userID uuid.UUID) (*session, error) {
 	var s session
-	err := k.db.Conn(ctx).Where("id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?", id, userID, k.now()).Take(&s).Error // mutant: revoked-session
+	err := k.db.Conn(ctx).Where("id = ? AND user_id = ? AND kind = 'log_in' AND revoked_at IS NULL AND expires_at > ?", id, userID, k.now()).Take(&s).Error // mutant: revoked-session
 	if database.IsNotFound(err) {
 		return nil, nil
 	}

@@ -26,11 +26,12 @@ type person struct {
 	locale      string // of mails; empty if unknown
 	verified    bool   // the email address is proved
 	archived    bool
+	enrolled    bool // they have a second factor
 }
 
 func (p person) canonical() string { return field.Login(p.email).CanonicalEmail() }
 
-var personQuery = `SELECT u.id, u.email, p.name, h.password_hash, COALESCE(u.locale, ''), u.email_verified_at IS NOT NULL,
+var personQuery = `SELECT u.id, u.email, p.name, h.password_hash, COALESCE(u.locale, ''), u.email_verified_at IS NOT NULL, u.factor_enrolled_at IS NOT NULL,
 		EXISTS (SELECT 1 FROM user_archives x WHERE x.user_id = u.id AND ` + access.OpenArchive("x") + `) FROM (SELECT %s AS key) k
 	JOIN users u ON u.%s = k.key
 	JOIN user_profile p ON p.user_id = u.id
@@ -60,7 +61,7 @@ func (s *store) find(ctx context.Context, id uuid.UUID) (person, error) {
 }
 
 func (s *store) one(ctx context.Context, query string, key any) (p person, err error) {
-	return p, s.db.Row(ctx, query, key).Scan(&p.id, &p.email, &p.name, &p.hash, &p.locale, &p.verified, &p.archived)
+	return p, s.db.Row(ctx, query, key).Scan(&p.id, &p.email, &p.name, &p.hash, &p.locale, &p.verified, &p.enrolled, &p.archived)
 }
 
 func (s *store) hash(ctx context.Context, userID uuid.UUID) (hash string, err error) {
@@ -85,7 +86,9 @@ type logInState struct {
 	hash      string
 	standing  access.Standing
 	preferred uuid.NullUUID // the organization that becomes active
+	asks      bool          // it asks the person for a second factor
 	known     bool          // the person has logged in with this client before, or never
+	enrolled  bool          // they have a second factor
 }
 
 // versions are the characters of version numbers in a User-Agent.
@@ -112,11 +115,12 @@ func anyVersionSQL(column string) string {
 // logInState reads the state. The caller must have locked the account.
 func (s *store) logInState(ctx context.Context, userID uuid.UUID, client string, now time.Time) (e logInState, err error) {
 	var bits access.Bits
-	err = s.db.Row(ctx, s.logInStateSQL, now, now, anyVersion(client), userID).Scan(&e.hash, &bits, &e.preferred, &e.known)
+	err = s.db.Row(ctx, s.logInStateSQL, now, now, anyVersion(client), now, userID).Scan(&e.hash, &bits, &e.preferred, &e.known, &e.asks)
 	if err != nil {
 		return e, fmt.Errorf("read the state of an account: %w", err)
 	}
 	e.standing = bits.Standing()
+	e.enrolled = e.standing.Enrolled
 	return e, nil
 }
 
@@ -125,22 +129,24 @@ func newStore(db *database.DB) *store {
 		db:         db,
 		byEmailSQL: fmt.Sprintf(personQuery, db.Param("text"), "email_canonical"),
 		byIDSQL:    fmt.Sprintf(personQuery, db.Param("uuid"), "id"),
-		logInStateSQL: "SELECT h.password_hash, (" + access.StandingOf(db, "h.user_id", db.Null("uuid")) + "), (" +
-			preferredOrganization(db) + "), " + isKnownClient + " FROM user_login_password h WHERE h.user_id = ?",
+		logInStateSQL: "SELECT e.password_hash, e.standing, e.organization_id, e.known, " + access.AsksForFactor("e", "e.now") + `
+			FROM (SELECT h.user_id, h.password_hash, (` + access.StandingOf(db, "h.user_id", db.Null("uuid")) + ") AS standing, (" +
+			preferredOrganization(db) + ") AS organization_id, " + isKnownClient + " AS known, " + db.Param("timestamptz") + ` AS now
+				FROM user_login_password h WHERE h.user_id = ?) e`,
 	}
 }
 
 // isKnownClient selects whether one of the last sessions of h.user_id has the parameter's
 // client, in any version, or there are none.
-var isKnownClient = `NOT EXISTS (SELECT 1 FROM sessions d WHERE d.user_id = h.user_id)
-	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id ORDER BY s.rotated_at DESC LIMIT 100) page WHERE ` + anyVersionSQL("page.client") + ` = ?)`
+var isKnownClient = `NOT EXISTS (SELECT 1 FROM sessions d WHERE d.user_id = h.user_id AND d.kind = 'log_in')
+	OR EXISTS (SELECT 1 FROM (SELECT s.client FROM sessions s WHERE s.user_id = h.user_id AND s.kind = 'log_in' ORDER BY s.rotated_at DESC LIMIT 100) page WHERE ` + anyVersionSQL("page.client") + ` = ?)`
 
 // preferredOrganization selects, of the organizations in which h.user_id may act, the last
 // one used, or else the first one joined. Its only parameter is now.
 func preferredOrganization(db *database.DB) string {
 	return "SELECT m.organization_id" + mayActIn(db, "h.user_id") + `
 	ORDER BY CASE WHEN m.organization_id = (SELECT s.organization_id FROM sessions s
-		WHERE s.user_id = k.user_id AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC, s.id DESC LIMIT 1) THEN 0 ELSE 1 END,
+		WHERE s.user_id = k.user_id AND s.kind = 'log_in' AND s.organization_id IS NOT NULL ORDER BY s.rotated_at DESC, s.id DESC LIMIT 1) THEN 0 ELSE 1 END,
 		m.joined_at, m.organization_id
 	LIMIT 1`
 }
@@ -172,7 +178,7 @@ func (s *store) isReserved(ctx context.Context, canonicalEmail string, except uu
 // recentAddresses returns the IP addresses from which the sessions of an account were last
 // used.
 func (s *store) recentAddresses(ctx context.Context, canonicalEmail string) ([]string, error) {
-	rows, err := s.db.Conn(ctx).Raw(`SELECT s.address FROM users u JOIN sessions s ON s.user_id = u.id
+	rows, err := s.db.Conn(ctx).Raw(`SELECT s.address FROM users u JOIN sessions s ON s.user_id = u.id AND s.kind = 'log_in'
 		WHERE u.email_canonical = ? ORDER BY s.rotated_at DESC LIMIT 100`, canonicalEmail).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("find addresses: %w", err)

@@ -14,13 +14,13 @@ import (
 const sweepBatch = 500
 
 // endedSessions selects sessions to delete: those that were revoked, or else expired,
-// before a time. It keeps each person's last session and their last one with an
-// organization, which shows the organization that they used last.
+// before a time. It keeps each person's last log-in and their last one with an
+// organization, which shows the organization that they used last. It keeps no API key.
 // mutant: last-session
 // mutant: revoked-session-retention
 const endedSessions = `SELECT s.id FROM sessions s WHERE COALESCE(s.revoked_at, s.expires_at) < ?
-	AND EXISTS (SELECT 1 FROM sessions later WHERE later.user_id = s.user_id AND later.rotated_at > s.rotated_at
-		AND (later.organization_id IS NOT NULL OR s.organization_id IS NULL))
+	AND (s.kind = 'key' OR EXISTS (SELECT 1 FROM sessions later WHERE later.user_id = s.user_id AND later.kind = 'log_in' AND later.rotated_at > s.rotated_at
+		AND (later.organization_id IS NOT NULL OR s.organization_id IS NULL)))
 	LIMIT ?`
 
 // sweep implements schema.Sweep.

@@ -32,7 +32,8 @@ func (m *Module) Routes(r *httpapi.Router) {
 	admin := access.Org(access.Admin)
 	unusable := httpapi.Refusals(errNotFound, errExpired, errRevoked, errUsed)
 	unacceptable := append(unusable, errAnotherAddress, errNotVerified,
-		access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive)
+		access.ErrOrganizationNotFound, access.ErrOrganizationSuspended, access.ErrMembershipSuspended, access.ErrMembershipInactive,
+		access.ErrStepUpRequired, access.ErrFactorRequired)
 
 	httpapi.Get(r, invitations, admin, m.listInvitations, httpapi.Doc{
 		ID: "listInvitations", Summary: "List invitations", MayLag: true,
@@ -83,7 +84,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Post(r, "/invitations/accept", access.SignedIn(), m.accept, httpapi.Doc{
 		ID: "acceptInvitation", Summary: "Join an organization with an invitation",
-		Description: "The tokens of the answer are for that organization, as those of `/auth/switch-organization`. A member keeps their role. A refusal uses nothing up.\n\n" +
+		Description: "The tokens of the answer are for that organization, as those of `/auth/switch-organization`. A member keeps their role. A refusal uses nothing up. An organization that asks its members for a second factor takes in only a session that has proved one.\n\n" +
 			"A link that only the mail had proves the address. If nobody had proved it before, everything that was set up until then ends, with the password and all sessions, and the tokens are those of a new session: somebody else may have registered the address. " +
 			"A link that a person passed on, and an invitation link, need a confirmed address where mail is configured.",
 		Refusals: unacceptable,

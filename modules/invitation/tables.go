@@ -18,7 +18,10 @@ const sweepBatch = 500
 func (m *Module) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "organization_invitations", Owner: schema.OfOrganization("organization_id"), Tenants: schema.Isolated(), Standing: schema.Unread(),
-		Archive:   schema.NotExported("a link in a mail leads to the server that sent it: invite the people again"),
+		Archive: schema.NotExported("a link in a mail leads to the server that sent it: invite the people again"),
+		Erasure: schema.RowsGo("organization_invitations", "email_canonical = "+schema.OwnAddress),
+		Copy: schema.Copied("invitations", "email_canonical = "+schema.OwnAddress, "organization_id", "email", "role", "delivered", "created_at", "expires_at", "closed_at", "closed_as").
+			Omitting("a secret, and the id of who invited the person", "id", "email_canonical", "token_hash", "invited_by"),
 		Retention: schema.Swept("invitations", "30 days after they were closed or expired", m.sweepInvitations),
 		Sample:    schema.NoSample("nobody would have its link"),
 		Invariants: schema.Require(schema.OneOpen("I17 an address has one open invitation to an organization",
@@ -26,6 +29,8 @@ func (m *Module) Tables() []schema.Table {
 	}, {
 		Name: "invitation_links", Owner: schema.OfOrganization("organization_id"), Tenants: schema.Isolated(), Standing: schema.Unread(),
 		Archive:    schema.NotExported("a link leads to the server that made it: make new ones"),
+		Erasure:    schema.Remains("of a person it has only an id, and links end with the account"),
+		Copy:       schema.NotCopied("a link is the organization's, and its URL a secret"),
 		Retention:  schema.Swept("invitation links", "30 days after they were revoked or expired", m.sweepLinks),
 		Sample:     schema.NoSample("nobody would have its URL"),
 		Invariants: schema.ByConstraints(),

@@ -10,5 +10,6 @@ var (
 	errAlreadyAdmin      = fault.New(fault.Conflict, "already_admin", "This person is already an admin.")
 	errAlreadyOwner      = fault.New(fault.Conflict, "already_owner", "This person already owns the organization.")
 	errOwnerRequired     = fault.New(fault.Conflict, "owner_required", "The owner can't leave or be removed: transfer the ownership first.")
+	errServiceAccount    = fault.New(fault.Conflict, "service_account", "A service account can't own an organization.")
 	errNotInGoodStanding = fault.New(fault.Conflict, "not_in_good_standing", "This person is suspended, inactive or archived.")
 )

@@ -82,6 +82,8 @@ func migrations() []migrate.Migration {
 			migrate.Added("202611290707_membership_searchable", "organization_members", "searchable", "boolean NOT NULL DEFAULT FALSE"),
 			migrate.One("202611290708_membership_not_searchable", "CREATE INDEX organization_members_not_searchable ON organization_members (user_id) WHERE NOT searchable",
 				"DROP INDEX organization_members_not_searchable"),
+			migrate.One("202611291120_membership_by_joining", "CREATE INDEX organization_members_by_joining ON organization_members (organization_id, joined_at, user_id)",
+				"DROP INDEX organization_members_by_joining"),
 		},
 	)
 }

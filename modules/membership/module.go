@@ -52,7 +52,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		ID: "getMember", Summary: "Show a member", Versioned: true, MayLag: true,
 		Refusals: httpapi.Refusals(access.ErrMemberNotFound),
 	})
-	httpapi.Delete(r, organization+"/members/:user_id", member, m.removeMember, httpapi.Doc{
+	httpapi.Delete(r, organization+"/members/:user_id", member.OrLeaving(), m.removeMember, httpapi.Doc{
 		ID: "removeMember", Summary: "Remove a member, or leave", Versioned: true,
 		Description: "Also revokes the admin grant, if any.",
 		Refusals: httpapi.Refusals(access.ErrMemberNotFound, access.ErrInsufficientRole, access.ErrEqualOrHigherRole,
@@ -72,10 +72,10 @@ func (m *Module) Routes(r *httpapi.Router) {
 	httpapi.Get(r, organization+"/owner", member, m.getOwner, httpapi.Doc{
 		ID: "getOwner", Summary: "Show the owner", MayLag: true,
 	})
-	httpapi.Post(r, organization+"/transfer-ownership", owner, m.transferOwnership, httpapi.Doc{
+	httpapi.Post(r, organization+"/transfer-ownership", owner.NotByKey().StepUpByFactor(), m.transferOwnership, httpapi.Doc{
 		ID: "transferOwnership", Summary: "Make another member the owner",
 		Description: "The former owner stays as an admin.",
-		Refusals:    httpapi.Refusals(errNotAMember, errAlreadyOwner, errNotInGoodStanding),
+		Refusals:    httpapi.Refusals(errNotAMember, errAlreadyOwner, errServiceAccount, errNotInGoodStanding),
 	})
 	httpapi.Get(r, organization+"/permissions/me", member, m.getMyPermissions, httpapi.Doc{
 		ID: "getMyPermissions", Summary: "Show what the caller may do",

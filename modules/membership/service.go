@@ -15,6 +15,7 @@ import (
 	"guildhall/platform/lifecycle"
 	"guildhall/platform/mail"
 	"guildhall/platform/ratelimit"
+	"guildhall/platform/roster"
 )
 
 // Users stores the standing of members.
@@ -53,6 +54,7 @@ type Service struct {
 
 	withdrawInvitations WithdrawInvitations
 	notify              Notify
+	removed             Removed
 }
 
 // NewService returns the service. Call Connect before its first use.
@@ -64,9 +66,13 @@ func NewService(d Dependencies) *Service {
 // not make any more, within the caller's transaction. They keep a role, if any.
 type WithdrawInvitations func(ctx context.Context, organizationID uuid.NullUUID, userID uuid.UUID, kept access.Role) error
 
+// Removed ends what a member leaves behind, within the transaction that removes them: API keys
+// and, if it is a program, its account.
+type Removed func(ctx context.Context, organizationID, userID uuid.UUID, isService bool) error
+
 // Connect sets the functions of the services that depend on this one.
-func (svc *Service) Connect(withdraw WithdrawInvitations, notify Notify) {
-	svc.withdrawInvitations, svc.notify = withdraw, notify
+func (svc *Service) Connect(withdraw WithdrawInvitations, notify Notify, removed Removed) {
+	svc.withdrawInvitations, svc.notify, svc.removed = withdraw, notify, removed
 }
 
 // AddOwner makes a person the first member and the owner of a new organization,
@@ -142,6 +148,8 @@ func (svc *Service) add(ctx context.Context, organizationID uuid.UUID, who named
 		return view, err
 	case !locked.Target.AccountExists || locked.Target.AccountArchived:
 		return view, access.ErrUserNotFound
+	case locked.TargetIsService && locked.Target.Role == access.NoRole: // mutant: service-account-elsewhere
+		return view, access.ErrUserNotFound // it is in its own organization only
 	case locked.Target.Role != access.NoRole:
 		return view, errAlreadyMember
 	case who.unverified && svc.mail.Configured(): // mutant: unverified-member
@@ -230,6 +238,9 @@ func (svc *Service) removeMember(ctx context.Context, in memberPath) (none httpa
 		if err := svc.withdrawInvitations(ctx, audit.In(organizationID), userID, access.NoRole); err != nil { // mutant: removed-inviter
 			return err
 		}
+		if err := svc.removed(ctx, organizationID, userID, locked.TargetIsService); err != nil {
+			return err
+		}
 		action := audit.MemberRemoved
 		if oneself {
 			action = audit.MemberLeft
@@ -276,7 +287,11 @@ func (svc *Service) grant(ctx context.Context, organizationID, userID uuid.UUID)
 		return view, err
 	}
 	view.Standing = lifecycle.OfMember(locked.Target)
-	return view, svc.record(ctx, audit.AdminGranted, organizationID, userID, nil)
+	var details map[string]string
+	if locked.Target.AsksAdmins() {
+		details = map[string]string{"second_factor": "required"} // their tokens may say less
+	}
+	return view, svc.record(ctx, audit.AdminGranted, organizationID, userID, details)
 }
 
 // revokeAdmin revokes an admin's grant. It refuses a person without one (admin_not_found).
@@ -328,6 +343,8 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 			return errNotAMember
 		case locked.Target.Role == access.Owner:
 			return errAlreadyOwner
+		case locked.TargetIsService: // mutant: service-account-owner
+			return errServiceAccount
 		case !locked.Target.AccountGood() || !locked.Target.MembershipGood():
 			return errNotInGoodStanding
 		}
@@ -349,18 +366,15 @@ func (svc *Service) transferOwnership(ctx context.Context, in transferInput) (tr
 	return transferView{Message: "Ownership transferred.", OrganizationID: organizationID, OwnerUserID: newOwnerID}, err
 }
 
-// listMembers lists all members, or those who match a search.
+// listMembers lists all members, or a selection of them.
 func (svc *Service) listMembers(ctx context.Context, in listMembersInput) (httpapi.Page[memberView], error) {
-	if in.Search != nil {
-		w, err := in.KeyedWindow()
-		if err != nil {
-			return httpapi.Page[memberView]{}, err
-		}
-		return svc.store.search(ctx, in.OrganizationID, *in.Search, w, svc.now())
-	}
-	w, err := in.Window()
+	selection := in.selection()
+	w, err := selection.Window(in.PageInput)
 	if err != nil {
 		return httpapi.Page[memberView]{}, err
+	}
+	if selection != (roster.Selection{}) {
+		return svc.store.selected(ctx, in.OrganizationID, selection, w, svc.now())
 	}
 	return svc.store.list(ctx, svc.store.membersSQL, "organization_members", in.OrganizationID, w, svc.now())
 }

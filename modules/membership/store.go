@@ -12,13 +12,14 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
-	"guildhall/platform/search"
+	"guildhall/platform/roster"
 )
 
 type store struct {
-	db                              *database.DB
-	ownerSQL, memberSQL             string
-	membersSQL, adminsSQL, foundSQL database.Ordered
+	db                    *database.DB
+	ownerSQL, memberSQL   string
+	ofPage                string // joins what memberColumns needs to a page
+	membersSQL, adminsSQL database.Ordered
 }
 
 // named is a person that a request names.
@@ -41,10 +42,6 @@ func (s *store) named(ctx context.Context, in addInput) (n named, err error) {
 	}
 	return n, nil
 }
-
-// membersTerms is the table of terms by which members are found. The service of users stores
-// them.
-var membersTerms = search.Table{Name: "member_terms", Of: "user_id", Tenant: "organization_id"}
 
 // add adds a member. The caller must have locked the organization and checked that the
 // person is not a member yet, and then call Users.Welcome.
@@ -118,7 +115,7 @@ func (s *store) transfer(ctx context.Context, organizationID, newOwnerID uuid.UU
 
 // These select from m (organization_members).
 var (
-	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at, ` + access.PersonBits
+	memberColumns = `m.user_id, u.email, p.name, p.avatar_url, m.joined_at, ` + access.IsService("m") + ", " + access.PersonBits
 	memberJoins   = `
 JOIN users u ON u.id = m.user_id
 JOIN user_profile p ON p.user_id = m.user_id` + access.PersonJoins
@@ -129,16 +126,15 @@ func newStore(db *database.DB) *store {
 	// of later rows.
 	const pageOf = ` WHERE organization_id = ? AND user_id {>} ? ORDER BY user_id{order} LIMIT ? OFFSET ?) `
 	id, now := db.Param("uuid"), db.Param("timestamptz")
+	ofPage := `
+CROSS JOIN (SELECT ` + now + ` AS now) k
+JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins
 	return &store{
 		db: db,
 		membersSQL: database.InOrder("SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id, joined_at FROM organization_members` + pageOf + `m
 CROSS JOIN (SELECT ` + now + ` AS now) k` + memberJoins + ` ORDER BY m.user_id{order}`),
-		foundSQL: database.InOrder("SELECT " + memberColumns + `, page.term FROM (` + membersTerms.Page() + `) page
-CROSS JOIN (SELECT ` + now + ` AS now) k
-JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY page.term{order}, m.user_id{order}`),
-		adminsSQL: database.InOrder("SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page
-CROSS JOIN (SELECT ` + now + ` AS now) k
-JOIN organization_members m ON m.organization_id = page.organization_id AND m.user_id = page.user_id` + memberJoins + ` ORDER BY m.user_id{order}`),
+		adminsSQL: database.InOrder("SELECT " + memberColumns + ` FROM (SELECT organization_id, user_id FROM organization_admins` + pageOf + `page` + ofPage + ` ORDER BY m.user_id{order}`),
+		ofPage:    ofPage,
 		ownerSQL: "SELECT " + memberColumns + ` FROM (SELECT ` + id + ` AS organization_id, ` + now + ` AS now) k
 JOIN organization_owners o ON o.organization_id = k.organization_id
 JOIN organization_members m ON m.organization_id = o.organization_id AND m.user_id = o.user_id` + memberJoins,
@@ -152,8 +148,9 @@ func scanMember(scan func(...any) error) (v memberView, err error) { return scan
 // scanMemberAnd also scans the columns after those of a member.
 func scanMemberAnd(scan func(...any) error, last ...any) (v memberView, err error) {
 	var bits access.Bits
-	err = scan(append([]any{&v.ID, &v.Email, &v.Name, &v.AvatarURL, &v.JoinedAt, &bits}, last...)...)
+	err = scan(append([]any{&v.ID, &v.Email, &v.Name, &v.AvatarURL, &v.JoinedAt, &v.isService, &bits}, last...)...)
 	s := bits.Standing()
+	v.Kind = access.KindOf(v.isService)
 	v.JoinedAt, v.Role, v.Standing = v.JoinedAt.UTC(), s.Role, lifecycle.OfMember(s)
 	return v, err
 }
@@ -175,33 +172,32 @@ func (s *store) list(ctx context.Context, query database.Ordered, table string, 
 	return page, err
 }
 
-// found is a member and the term by which a search found them.
-type found struct {
-	memberView
-	term string
-}
-
-// search reads one page of the members who match.
-func (s *store) search(ctx context.Context, organizationID uuid.UUID, q search.Query, w httpapi.Window, now time.Time) (page httpapi.Page[memberView], err error) {
-	in := []any{organizationID}
-	rows, err := s.db.Rows(ctx, s.foundSQL.Text(w.Backward), append(append(in, q.Args(w.Key, w.After, w.Backward)...), w.Limit+1, w.Offset, now)...)
+// selected reads one page of a selection of the members.
+func (s *store) selected(ctx context.Context, organizationID uuid.UUID, selection roster.Selection, w httpapi.Window, now time.Time) (page httpapi.Page[memberView], err error) {
+	list, err := selection.Members(s.db, organizationID, w, now)
 	if err != nil {
-		return page, fmt.Errorf("search members: %w", err)
+		return page, err
 	}
-	members, err := database.Collect(rows, func(scan func(...any) error) (f found, err error) {
-		f.memberView, err = scanMemberAnd(scan, &f.term)
-		return f, err
+	query, args := list.Read(memberColumns+", page.term", s.ofPage, now)
+	rows, err := s.db.Rows(ctx, query, args...)
+	if err != nil {
+		return page, fmt.Errorf("list selected members: %w", err)
+	}
+	found, err := database.Collect(rows, func(scan func(...any) error) (v memberView, err error) {
+		var term string
+		v, err = scanMemberAnd(scan, &term)
+		v.term = term
+		return v, err
 	})
 	if err != nil {
-		return page, fmt.Errorf("search members: %w", err)
+		return page, fmt.Errorf("list selected members: %w", err)
 	}
-	keyed := httpapi.NewKeyedPage(members, w, func(f found) field.Cursor { return field.Cursor{Key: f.term, ID: f.ID} })
-	page = httpapi.Page[memberView]{Items: make([]memberView, len(keyed.Items)), Next: keyed.Next, Prev: keyed.Prev}
-	for i, f := range keyed.Items {
-		page.Items[i] = f.memberView
-	}
+	page = httpapi.NewKeyedPage(found, w, func(v memberView) field.Cursor {
+		return list.Position(roster.Item{ID: v.ID, Term: v.term, Joined: v.JoinedAt})
+	})
 	if w.Count {
-		page.Total, err = s.db.Count(ctx, membersTerms.Count(), append(in, q.Args("", uuid.Nil, false)...)...)
+		count, args := list.Count()
+		page.Total, err = s.db.Count(ctx, count, args...)
 	}
 	return page, err
 }

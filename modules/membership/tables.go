@@ -12,6 +12,9 @@ func (*Module) Tables() []schema.Table {
 		Archive: schema.Exported(schema.Line{Type: "member", Key: "user_id", Columns: []column.Column{
 			column.Person("user_id"), column.Past("joined_at"),
 		}}).Omitting("searchable"), // a worker stores the terms
+		Erasure: schema.RowsGo("organization_members", "user_id = "+schema.Person+` AND NOT EXISTS (SELECT 1 FROM organization_owners w
+			WHERE w.organization_id = organization_members.organization_id AND w.user_id = organization_members.user_id)`),
+		Copy:      schema.Copied("memberships", "user_id = "+schema.Person, "organization_id", "joined_at").Omitting("the id of the export, and bookkeeping", "user_id", "searchable"),
 		Retention: schema.Kept("until the person leaves or is removed"),
 		Sample:    schema.Sampled(sampleMembers),
 		Invariants: schema.Require(schema.Invariant{
@@ -23,6 +26,8 @@ func (*Module) Tables() []schema.Table {
 		Archive: schema.Exported(schema.Line{Type: "admin", Key: "user_id", Columns: []column.Column{
 			column.Person("user_id"), column.Past("granted_at"), column.Person("granted_by").OrNull(),
 		}}),
+		Erasure:    schema.RowsGo("organization_admins", "user_id = "+schema.Person),
+		Copy:       schema.Copied("admin_of", "user_id = "+schema.Person, "organization_id", "granted_at").Omitting("the ids of the export, and of another who granted it", "user_id", "granted_by"),
 		Retention:  schema.Kept("until the grant is revoked or the membership ends"),
 		Sample:     schema.Sampled(sampleGrants),
 		Invariants: schema.ByConstraints(),
@@ -33,6 +38,8 @@ func (*Module) Tables() []schema.Table {
 		Archive: schema.Exported(schema.Line{Type: "owner", Columns: []column.Column{
 			column.Person("user_id"), column.Past("since"),
 		}}),
+		Erasure:    schema.Remains("an organization has an owner; it is archived, and the owner only an id"),
+		Copy:       schema.Copied("owner_of", "user_id = "+schema.Person, "organization_id", "since").Omitting("it is the id of the export", "user_id"),
 		Retention:  schema.Kept("until another owns the organization"),
 		Sample:     schema.Sampled(sampleOwners),
 		Invariants: schema.ByConstraints(),

@@ -9,6 +9,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/roster"
 	"guildhall/platform/search"
 )
 
@@ -19,8 +20,12 @@ type memberView struct {
 	AvatarURL *string     `json:"avatar_url" format:"uri" example:"https://example.com/grace.png"`
 	Role      access.Role `json:"role"`
 	JoinedAt  time.Time   `json:"joined_at"`
+	Kind      access.Kind `json:"kind" description:"Whether it is a person or a service account, whose address gets no mail."`
 
 	Standing lifecycle.Standing `json:"standing" description:"Of the account or of the membership: only in good standing can the person act here. Only an account can be archived."`
+
+	term      string // by which a list is sorted
+	isService bool
 }
 
 // grantView is a person's new role in an organization.
@@ -68,7 +73,14 @@ type listInput struct {
 
 type listMembersInput struct {
 	listInput
-	Search *search.Query `query:"q"`
+	Search   *search.Query       `query:"q"`
+	Role     *access.Role        `query:"role" description:"Only those with this role."`
+	Standing *lifecycle.Standing `query:"standing" description:"Only those in this standing."`
+	Sort     *roster.Sort        `query:"sort"`
+}
+
+func (in listMembersInput) selection() roster.Selection {
+	return roster.Selection{Role: in.Role, Standing: in.Standing, Search: in.Search, Sort: in.Sort.OrNone()}
 }
 
 type addInput struct {

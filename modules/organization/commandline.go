@@ -44,8 +44,9 @@ func (c CommandLine) All(ctx context.Context) iter.Seq2[View, error] {
 		if err != nil {
 			return page, err
 		}
-		found, err := c.svc.store.list(ctx, uuid.Nil, true, true, w, c.svc.now())
+		found, err := c.svc.store.listAll(ctx, uuid.Nil, nil, nil, true, w, c.svc.now())
 		for _, o := range found.Items {
+			o.reveal(access.From(ctx))
 			page.Items = append(page.Items, o.organizationView)
 		}
 		page.Next = found.Next
@@ -60,7 +61,7 @@ func (c CommandLine) Of(ctx context.Context, userID uuid.UUID) iter.Seq2[Members
 		if err != nil {
 			return httpapi.Page[Membership]{}, err
 		}
-		return c.svc.store.list(ctx, userID, false, true, w, c.svc.now())
+		return c.svc.store.list(ctx, userID, true, w, c.svc.now())
 	})
 }
 
@@ -72,6 +73,7 @@ func (c CommandLine) Show(ctx context.Context, id uuid.UUID) (d Details, err err
 	if d.View, err = c.svc.store.find(ctx, id, c.svc.now()); err != nil {
 		return d, err
 	}
+	d.reveal(access.From(ctx))
 	if d.Suspension, err = c.svc.suspension(ctx, id); err != nil {
 		return d, err
 	}

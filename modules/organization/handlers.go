@@ -12,7 +12,7 @@ import (
 // the service's method of the same name.
 type handlers struct{ *Service }
 
-func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[membershipView], error) {
+func (h handlers) list(ctx context.Context, in listInput) (page httpapi.Page[membershipView], err error) {
 	window := in.Window
 	if in.Search != nil {
 		window = in.KeyedWindow
@@ -28,9 +28,17 @@ func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[membersh
 	if in.Search != nil && in.Scope == nil {
 		return httpapi.Page[membershipView]{}, httpapi.Invalid("query.q", fault.NeedsScopeAll)
 	}
-	archived := in.IncludeArchived != nil && *in.IncludeArchived
-	if in.Search != nil {
-		return h.store.search(ctx, caller.UserID, *in.Search, archived, w, h.now())
+	if in.Standing != nil && in.Scope == nil {
+		return httpapi.Page[membershipView]{}, httpapi.Invalid("query.standing", fault.NeedsScopeAll)
 	}
-	return h.store.list(ctx, caller.UserID, in.Scope != nil, archived, w, h.now())
+	archived := in.IncludeArchived != nil && *in.IncludeArchived
+	if in.Scope != nil {
+		page, err = h.store.listAll(ctx, caller.UserID, in.Search, in.Standing, archived, w, h.now())
+	} else {
+		page, err = h.store.list(ctx, caller.UserID, archived, w, h.now())
+	}
+	for i := range page.Items {
+		page.Items[i].reveal(caller)
+	}
+	return page, err
 }

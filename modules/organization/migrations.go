@@ -118,6 +118,12 @@ func migrations() []migrate.Migration {
 			organizationsTerms.Created("202611290711_organization_terms", "FOREIGN KEY (organization_id) REFERENCES organizations (id)"),
 			organizationsTerms.Indexed("202611290712_organization_terms_found"),
 			organizationsTerms.Isolated("202611290713_organization_terms_row_security"),
+			migrate.Added("202611291302_organization_external_id", "organizations", "external_id", "text"),
+			migrate.One("202611291303_organization_by_external_id", "CREATE UNIQUE INDEX organizations_by_external_id ON organizations (external_id) WHERE external_id IS NOT NULL",
+				"DROP INDEX organizations_by_external_id"),
+			migrate.Added("202611300301_organization_mfa", "organizations", "mfa", "text NOT NULL DEFAULT 'off' CONSTRAINT organizations_mfa_known CHECK (mfa IN ('off', 'admins', 'everyone'))"),
+			migrate.Added("202611300302_organization_mfa_from", "organizations", "mfa_from", "timestamptz"),
+			migrate.Added("202611300303_organization_mfa_before", "organizations", "mfa_before", "text NOT NULL DEFAULT 'off' CONSTRAINT organizations_mfa_before_known CHECK (mfa_before IN ('off', 'admins', 'everyone'))"),
 		},
 	)
 }

@@ -12,6 +12,8 @@ type organization struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	TermsAt   *time.Time // the UpdatedAt whose terms are stored
+
+	ExternalID *string // the id in the system that the organization was imported from
 }
 
 func (organization) TableName() string { return "organizations" }

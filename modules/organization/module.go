@@ -45,6 +45,11 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "`role` and `joined_at` are null for an organization of which the platform administrator is not a member.",
 		Refusals:    httpapi.Refusals(access.ErrPlatformAdminRequired),
 	})
+	httpapi.Get(r, "/users/:user_id/organizations", access.Self().OrPlatformAdmin(), m.listOf, httpapi.Doc{
+		ID: "listUserOrganizations", Summary: "List the organizations of a person",
+		Description: "With the role and the standing that the person has there.",
+		Refusals:    httpapi.Refusals(access.ErrUserNotFound),
+	})
 	httpapi.Get(r, "/auth/me/organizations", access.SignedIn(), m.listMine, httpapi.Doc{
 		ID: "listMyOrganizations", Summary: "List the organizations one may switch between",
 		Description: "`standing` shows where a switch would be refused.",
@@ -55,6 +60,14 @@ func (m *Module) Routes(r *httpapi.Router) {
 	})
 	httpapi.Patch(r, "/organizations/:organization_id", access.Org(access.Admin), m.rename, httpapi.Doc{
 		ID: "updateOrganization", Summary: "Rename an organization", Versioned: true,
+	})
+	httpapi.Get(r, "/organizations/:organization_id/security", access.Org(access.Member).WhileSuspended().BeforeFactor(), m.security, httpapi.Doc{
+		ID: "getSecurity", Summary: "Show the policy about second factors", Versioned: true,
+	})
+	httpapi.Put(r, "/organizations/:organization_id/security", access.Org(access.Owner).NotByKey().StepUpStrongly(), m.secure, httpapi.Doc{
+		ID: "setSecurity", Summary: "Ask members for a second factor", Versioned: true,
+		Description: "The policy is about what a session has proved, and takes effect with the next request. Whoever it concerns and has proved one factor only is refused in this organization, and in no other: with 401 `step_up_required` if they have a second factor, and with 403 `mfa_enrolment_required` if they have none. A refresh still works; programs that verify tokens themselves and follow the revocations refuse those people, too, but a policy with `from` only once their access tokens have expired.\n\n" +
+			"Service accounts are exempt: nobody logs in to them. A person's API key counts as the session that made it (`key_without_factor`). Platform administrators are not members, and exempt.",
 	})
 	owner := changingStanding()
 	httpapi.Post(r, "/organizations/:organization_id/suspend", owner, m.suspend, httpapi.Doc{
@@ -76,7 +89,7 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "An organization that is not suspended stays as it is: that is 200, too, and not recorded.",
 		Refusals:    httpapi.Refusals(access.ErrSuspendedByPlatform),
 	})
-	httpapi.Post(r, "/organizations/:organization_id/archive", owner.WhileArchived(), m.archive, httpapi.Doc{
+	httpapi.Post(r, "/organizations/:organization_id/archive", owner.WhileArchived().StepUpByFactor(), m.archive, httpapi.Doc{
 		ID: "archiveOrganization", Summary: "Archive an organization", Versioned: true, Refusals: httpapi.Refusals(errAlreadyArchived),
 	})
 	httpapi.Post(r, "/organizations/:organization_id/unarchive", owner.WhileArchived(), m.unarchive, httpapi.Doc{

@@ -78,21 +78,48 @@ func (svc *Service) create(ctx context.Context, in createInput) (created httpapi
 	return created, err
 }
 
+// listOf lists the organizations of a person. It refuses a person who does not exist
+// (user_not_found).
+func (svc *Service) listOf(ctx context.Context, in listOfInput) (page httpapi.Page[userMembershipView], err error) {
+	w, err := in.Window()
+	if err == nil {
+		err = svc.gate.CheckUserExists(ctx, in.UserID)
+	}
+	if err != nil {
+		return page, err
+	}
+	page, err = svc.store.listOf(ctx, in.UserID, in.IncludeArchived != nil && *in.IncludeArchived, w, svc.now())
+	for i := range page.Items {
+		page.Items[i].reveal(access.From(ctx))
+	}
+	return page, err
+}
+
 // listMine lists the organizations that the caller may switch between.
 func (svc *Service) listMine(ctx context.Context, _ struct{}) (choicesView, error) {
-	list, err := svc.store.choices(ctx, access.From(ctx).UserID, svc.now())
+	caller := access.From(ctx)
+	list, err := svc.store.choices(ctx, caller.UserID, svc.now())
+	for i, c := range list {
+		if c.Standing == goodChoice && c.asksForFactor && !caller.Standing.Strong {
+			list[i].Standing = choiceStanding(access.ErrFactorRequired.Code)
+			if caller.Standing.Enrolled {
+				list[i].Standing = choiceStanding(access.ErrStepUpRequired.Code)
+			}
+		}
+	}
 	return choicesView{Organizations: list}, err
 }
 
 // get returns the organization of the path. The gate has read its row.
 func (svc *Service) get(ctx context.Context, in organizationPath, r *shown) (organizationView, error) {
 	caller := access.From(ctx)
-	return svc.withSuspension(ctx, caller, fromGate(in.OrganizationID, r, caller.Standing))
+	return svc.shownTo(ctx, caller, fromGate(in.OrganizationID, r, caller.Standing))
 }
 
-// withSuspension adds the suspension in force if the caller may read its reason: only the
-// organization's admins may.
-func (svc *Service) withSuspension(ctx context.Context, caller access.Caller, v organizationView) (_ organizationView, err error) {
+// shownTo adds what not every caller may read: the external id, and for the organization's
+// admins the suspension in force with its reason.
+func (svc *Service) shownTo(ctx context.Context, caller access.Caller, v organizationView) (_ organizationView, err error) {
+	v.reveal(caller)
 	if v.IsSuspended && caller.May(access.Admin) {
 		v.Suspension, err = svc.suspension(ctx, v.ID)
 	}
@@ -123,7 +150,7 @@ func (svc *Service) change(ctx context.Context, id uuid.UUID, action audit.Actio
 				return view, err
 			}
 			view.Role = locked.Organization.Role.OrNil()
-			return svc.withSuspension(ctx, locked.Caller, view)
+			return svc.shownTo(ctx, locked.Caller, view)
 		}
 		if err := httpapi.CheckVersion(ctx, current); err != nil {
 			return err

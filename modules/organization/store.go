@@ -14,11 +14,11 @@ import (
 )
 
 type store struct {
-	db                                 *database.DB
-	lifecycle                          *lifecycle.Store
-	terms                              *search.Store
-	findSQL, choicesSQL, countFoundSQL string
-	mineSQL, allSQL, foundSQL          database.Ordered
+	db                             *database.DB
+	lifecycle                      *lifecycle.Store
+	terms                          *search.Store
+	findSQL, choicesSQL, ofPageSQL string
+	mineSQL, ofSQL                 database.Ordered
 }
 
 func (s *store) create(ctx context.Context, id, by uuid.UUID, name string, now time.Time) error {

@@ -11,7 +11,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
-	"guildhall/platform/password"
+	"guildhall/platform/roster"
 )
 
 // CommandLine is for commands on the server. It offers what the routes offer to platform
@@ -31,6 +31,9 @@ type Details struct {
 	Suspension              *Suspension `json:"suspension"` // of the account, in force, or nil
 	Archive                 *Archive    `json:"archive"`
 }
+
+// Erasure says when an account will be erased.
+type Erasure = erasureView
 
 // Suspension and Archive are in force.
 type (
@@ -52,7 +55,7 @@ func (c CommandLine) All(ctx context.Context, organizationID uuid.NullUUID) iter
 		if err != nil {
 			return httpapi.Page[listedUserView]{}, err
 		}
-		return c.svc.list(ctx, w, !organizationID.Valid, nil, nil)
+		return c.svc.list(ctx, w, !organizationID.Valid, nil, roster.Selection{})
 	})
 	return func(yield func(View, error) bool) {
 		for v, err := range listed {
@@ -104,10 +107,8 @@ func (c CommandLine) Create(ctx context.Context, n NewUser, then func(context.Co
 	if ctx, err = c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly().WithoutPerson(), access.Request{}); err != nil {
 		return v, err
 	}
-	if n.Password != "" {
-		if problem := password.Check(string(n.Password), string(n.Email)); problem != nil {
-			return v, fmt.Errorf("the password %w", problem)
-		}
+	if problem := c.svc.checkPassword(ctx, n); problem != nil {
+		return v, fmt.Errorf("the password %w", problem)
 	}
 	err = c.svc.create(ctx, n, func(ctx context.Context, view userView) error {
 		v = view
@@ -161,7 +162,27 @@ func (c CommandLine) Archive(ctx context.Context, id uuid.UUID, reason field.Rea
 	return c.svc.archive(ctx, archiveInput{userPath{id}, reason})
 }
 
-// Unarchive restores an account. Its organizations stay archived.
+// Erase archives an account, which is erased after the delay.
+func (c CommandLine) Erase(ctx context.Context, id uuid.UUID) (Erasure, error) {
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.Self().OrPlatformAdmin(), access.Request{User: id})
+	if err != nil {
+		return Erasure{}, err
+	}
+	answer, err := c.svc.requestErasure(ctx, userPath{id})
+	return answer.Body, err
+}
+
+// Export returns what the service holds about a person, as one JSON document.
+func (c CommandLine) Export(ctx context.Context, id uuid.UUID) ([]byte, error) {
+	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.Self().OrPlatformAdmin(), access.Request{User: id})
+	if err != nil {
+		return nil, err
+	}
+	file, err := c.svc.export(ctx, userPath{id})
+	return file.Body, err
+}
+
+// Unarchive restores an account, which then will not be erased. Its organizations stay archived.
 func (c CommandLine) Unarchive(ctx context.Context, id uuid.UUID, reason *field.Reason) (View, error) {
 	ctx, err := c.svc.gate.AdmitCommandLine(ctx, access.PlatformAdminOnly(), access.Request{User: id})
 	if err != nil {

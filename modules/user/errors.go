@@ -21,5 +21,9 @@ var (
 		`This person is not in the active organization: send "scope": "account" to act on the whole account, or name another organization in X-Organization-ID.`)
 	errNoOrganizationToList = fault.New(fault.Forbidden, access.ErrOrganizationRequired.Code,
 		`No organization is active: ask for "scope=all" to list everybody, or name an organization in X-Organization-ID.`)
-	errOwnsOrganization = fault.New(fault.Conflict, "owner_required", "This person owns an organization that others are in: transfer its ownership first.")
+	errServiceAccount    = fault.New(fault.Conflict, "service_account", "This is the account of a program: remove it from its organization instead.")
+	errErased            = fault.New(fault.Conflict, "account_erased", "This account was erased, which can't be undone.")
+	errNotBeingErased    = fault.New(fault.Conflict, "not_being_erased", "Nobody asked for the erasure of this account.")
+	errLastPlatformAdmin = fault.New(fault.Conflict, "last_platform_administrator", "This is the last platform administrator who can log in: name another first.")
+	errOwnsOrganization  = fault.New(fault.Conflict, "owner_required", "This person owns an organization that others are in: transfer its ownership first.")
 )

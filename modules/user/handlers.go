@@ -8,6 +8,7 @@ import (
 	"guildhall/platform/access"
 	"guildhall/platform/fault"
 	"guildhall/platform/httpapi"
+	"guildhall/platform/roster"
 )
 
 // handlers translates requests for the service. A route without a method here is served by
@@ -19,18 +20,15 @@ func (h handlers) getMe(ctx context.Context, _ struct{}, r *self) (meView, error
 }
 
 func (h handlers) list(ctx context.Context, in listInput) (httpapi.Page[listedUserView], error) {
-	window := in.Window
-	if in.Search != nil {
-		window = in.KeyedWindow
-		if len(in.IDs) > 0 {
-			return httpapi.Page[listedUserView]{}, httpapi.Invalid("query.q", fault.IDsAndSearch)
-		}
+	selection := in.selection()
+	if len(in.IDs) > 0 && selection != (roster.Selection{}) {
+		return httpapi.Page[listedUserView]{}, httpapi.Invalid("query.ids", fault.IDsAndSelection)
 	}
-	w, err := window()
+	w, err := selection.Window(in.PageInput)
 	if err != nil {
 		return httpapi.Page[listedUserView]{}, err
 	}
-	return h.Service.list(ctx, w, in.Scope != nil, in.IDs, in.Search)
+	return h.Service.list(ctx, w, in.Scope != nil, in.IDs, selection)
 }
 
 func (h handlers) create(ctx context.Context, in createInput) (created httpapi.Created[userView], err error) {
@@ -43,6 +41,9 @@ func (h handlers) create(ctx context.Context, in createInput) (created httpapi.C
 	}
 	if in.Password != nil {
 		n.Password = *in.Password
+	}
+	if problem := h.checkPassword(ctx, n); problem != nil {
+		return created, httpapi.Invalid("body.password", problem)
 	}
 	err = h.Service.create(ctx, n, func(ctx context.Context, view userView) (err error) {
 		created, err = httpapi.NewCreated(ctx, httpapi.BasePath+"/users/"+view.ID.String(), view)

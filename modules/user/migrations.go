@@ -5,6 +5,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/migrate"
+	"guildhall/platform/roster"
 )
 
 func migrations() []migrate.Migration {
@@ -127,12 +128,26 @@ func migrations() []migrate.Migration {
 			// those that the release before this one writes meanwhile.
 			migrate.Added("202611290700_user_terms_at", "users", "terms_at", "timestamptz"),
 			migrate.One("202611290701_user_without_terms", "CREATE INDEX users_without_terms ON users (id) WHERE "+withoutTerms, "DROP INDEX users_without_terms"),
-			everybodysTerms.Created("202611290702_user_terms", "FOREIGN KEY (user_id) REFERENCES users (id)"),
-			everybodysTerms.Indexed("202611290703_user_terms_found"),
-			membersTerms.Created("202611290704_user_member_terms",
+			roster.EverybodysTerms.Created("202611290702_user_terms", "FOREIGN KEY (user_id) REFERENCES users (id)"),
+			roster.EverybodysTerms.Indexed("202611290703_user_terms_found"),
+			roster.MembersTerms.Created("202611290704_user_member_terms",
 				"FOREIGN KEY (organization_id, user_id) REFERENCES organization_members (organization_id, user_id) ON DELETE CASCADE"),
-			membersTerms.Indexed("202611290705_user_member_terms_found"),
-			membersTerms.Isolated("202611290706_user_member_terms_row_security"),
+			roster.MembersTerms.Indexed("202611290705_user_member_terms_found"),
+			roster.MembersTerms.Isolated("202611290706_user_member_terms_row_security"),
+			migrate.One("202611291122_user_was_inactive", "CREATE INDEX user_active_status_ended ON user_active_status (user_id) WHERE deactivated_at IS NOT NULL",
+				"DROP INDEX user_active_status_ended"),
+			migrate.One("202611291123_user_has_suspension", "CREATE INDEX user_suspensions_open ON user_suspensions (user_id) WHERE lifted_at IS NULL",
+				"DROP INDEX user_suspensions_open"),
+			// A worker stores the terms again, with the whole name.
+			migrate.One("202611291124_user_terms_again", storeAllAgain, storeAllAgain),
+			migrate.Added("202611291300_user_external_id", "users", "external_id", "text"),
+			migrate.One("202611291301_user_by_external_id", "CREATE UNIQUE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL",
+				"DROP INDEX users_by_external_id"),
+			migrate.Added("202611300300_user_factor_enrolled", "users", "factor_enrolled_at", "timestamptz"),
+			migrate.Added("202611301000_user_erase_at", "users", "erase_at", "timestamptz"),
+			migrate.Added("202611301001_user_erased_at", "users", "erased_at", "timestamptz"),
+			migrate.One("202611301002_user_due_for_erasure", "CREATE INDEX users_due_for_erasure ON users (erase_at) WHERE erase_at IS NOT NULL", "DROP INDEX users_due_for_erasure"),
+			migrate.One("202611301003_user_by_erasure", "CREATE INDEX users_by_erasure ON users (erased_at) WHERE erased_at IS NOT NULL", "DROP INDEX users_by_erasure"),
 		},
 	)
 }

@@ -16,6 +16,7 @@ type user struct {
 	EmailVerifiedAt *time.Time // when the person proved that the address is theirs
 	Locale          *string    // the language of mails to them
 	TermsAt         *time.Time // the UpdatedAt whose terms are stored
+	ExternalID      *string    // the id in the system that the person was imported from
 }
 
 func (user) TableName() string { return "users" }

@@ -9,6 +9,7 @@ import (
 	"guildhall/platform/migrate"
 	"guildhall/platform/module"
 	"guildhall/platform/password"
+	"guildhall/platform/ratelimit"
 )
 
 // Module registers the routes and tables of accounts.
@@ -32,7 +33,7 @@ func (*Module) Migrations() []migrate.Migration { return migrations() }
 // Routes implements module.Module.
 func (m *Module) Routes(r *httpapi.Router) {
 	r.Describe("People, their profiles and their standing.")
-	rule, getMe := access.Reading(access.SignedIn().InGoodStanding(), selfRow, m.getMe)
+	rule, getMe := access.Reading(access.SignedIn().InGoodStanding().ByKey(), selfRow, m.getMe)
 	httpapi.Get(r, "/auth/me", rule, getMe, httpapi.Doc{
 		ID: "getMe", Summary: "Show the caller",
 		Description: "`organization` is the active one. It is null if none is active or the membership was lost. If `X-Organization-ID` names a suspended organization, or one where the caller is suspended or inactive, the answer is 403.",
@@ -82,13 +83,30 @@ func (m *Module) Routes(r *httpapi.Router) {
 		Description: "Changes the reason, the end or both. " + lifecycle.AmendmentDescription,
 		Refusals:    httpapi.Refusals(access.ErrOwnStanding, errNotSuspended),
 	})
-	httpapi.Post(r, "/users/:user_id/archive", access.Self().OrPlatformAdmin(), m.archive, httpapi.Doc{
+	httpapi.Post(r, "/users/:user_id/archive", access.Self().OrPlatformAdmin().StepUpByFactor(), m.archive, httpapi.Doc{
 		ID: "archiveUser", Summary: "Archive an account", Versioned: true,
 		Description: "Organizations whose only member is the person are archived too.",
 		Refusals:    httpapi.Refusals(errOwnsOrganization, errAlreadyArchived),
 	})
 	httpapi.Post(r, "/users/:user_id/unarchive", access.PlatformAdminOnly(), m.unarchive, httpapi.Doc{
-		ID: "unarchiveUser", Summary: "Restore an archived account", Versioned: true, Refusals: httpapi.Refusals(errNotArchived),
+		ID: "unarchiveUser", Summary: "Restore an archived account", Versioned: true, Refusals: httpapi.Refusals(errNotArchived, errErased),
+	})
+
+	httpapi.Delete(r, "/users/:user_id", access.Self().OrPlatformAdmin().StepUp(), m.requestErasure, httpapi.Doc{
+		ID: "eraseUser", Summary: "Erase an account", Versioned: true,
+		Description: "Archives the account at once, which ends its sessions, and the organizations whose only member is the person. At `erased_at` (after 14 days; `ERASE_AFTER_DAYS`), everything personal is deleted: only the id stays. " +
+			"Until then a platform administrator can cancel it (`cancelErasure`), and so can the person, by the mail that tells them of it. To ask again changes nothing.",
+		Refusals: httpapi.Refusals(errOwnsOrganization, errErased, errServiceAccount, errLastPlatformAdmin),
+	})
+	httpapi.Post(r, "/users/:user_id/cancel-erasure", access.PlatformAdminOnly(), m.cancelErasure, httpapi.Doc{
+		ID: "cancelErasure", Summary: "Restore an account that will be erased", Versioned: true,
+		Description: "Its organizations stay archived.",
+		Refusals:    httpapi.Refusals(errErased, errNotBeingErased),
+	})
+	httpapi.Get(r, "/users/:user_id/export", access.Self().OrPlatformAdmin().StepUp(), m.export, httpapi.Doc{
+		ID: "exportUser", Summary: "Export what the service holds about a person",
+		Description: "One JSON document, for a file. It has no secrets, and nothing about other people: not their ids, and not the reasons that they gave in confidence.",
+		Refusals:    httpapi.Refusals(access.ErrUserNotFound, ratelimit.Refusal()),
 	})
 
 	const member = "/organizations/:organization_id/members/:user_id"

@@ -46,7 +46,7 @@ func sampleStandings(s seed.Size) []seed.Rows {
 }
 
 // sampleTermsEach is the maximum number of terms of a person in the sample data.
-const sampleTermsEach = 6
+const sampleTermsEach = 7
 
 func sampleTerm(person, i int64) (term string, has bool) {
 	terms := search.TermsOfPerson(seed.PersonName(person), seed.Email(person))

@@ -14,8 +14,10 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
-	"guildhall/platform/password"
-	"guildhall/platform/search"
+	"guildhall/platform/mail"
+	"guildhall/platform/person"
+	"guildhall/platform/ratelimit"
+	"guildhall/platform/roster"
 )
 
 // Sessions ends sessions.
@@ -24,8 +26,10 @@ type Sessions interface {
 	EndAll(ctx context.Context, userID uuid.UUID, reason string) error
 }
 
-// Passwords stores the password of a new account.
+// Passwords judges and stores the password of a new account.
 type Passwords interface {
+	// Check returns what is wrong with a password (a fault.Problem), or nil.
+	Check(ctx context.Context, chosen, email string) error
 	// Hash returns the hash of a password. For an empty one it returns a hash that no
 	// password matches. It is slow.
 	Hash(ctx context.Context, chosen string) (string, error)
@@ -45,14 +49,29 @@ type ArchiveHook func(ctx context.Context, userID uuid.UUID, reason string) erro
 // organization, or in all. It runs in the transaction that changes their standing.
 type WithdrawInvitations func(ctx context.Context, organizationID uuid.NullUUID, userID uuid.UUID, kept access.Role) error
 
-// Dependencies of a Service. All are required.
+// Notify tells a person by mail what was done with their account, within the caller's
+// transaction.
+type Notify func(ctx context.Context, userID uuid.UUID, kind mail.Kind, data mail.Data) error
+
+// Dependencies of a Service. All are required except Limits: nil limits nothing.
 type Dependencies struct {
 	DB        *database.DB
 	Gate      *access.Gate
 	Trail     *audit.Trail
 	Sessions  Sessions
 	Passwords Passwords
+	People    *person.People
+	Admins    *access.PlatformAdmins
+	Limits    *ratelimit.Store
 	Now       func() time.Time
+}
+
+// Options of a Service.
+type Options struct {
+	ErasureDelay time.Duration
+	// Erased is called in each transaction that erases a person, before its commit. It may be
+	// nil.
+	Erased func(context.Context, person.Erased) error
 }
 
 // Service implements the operations of the routes, the command line and other modules.
@@ -62,22 +81,30 @@ type Service struct {
 	trail             *audit.Trail
 	sessions          Sessions
 	passwords         Passwords
+	people            *person.People
+	admins            *access.PlatformAdmins
+	limits            *ratelimit.Store
+	options           Options
 	now               func() time.Time
 	store             *store
 	addToOrganization AddToOrganization
 	beforeArchive     ArchiveHook
 
 	withdrawInvitations WithdrawInvitations
+	notify              Notify
 }
 
 // NewService returns the service. Call Connect before its first use.
-func NewService(d Dependencies) *Service {
-	return &Service{db: d.DB, gate: d.Gate, trail: d.Trail, sessions: d.Sessions, passwords: d.Passwords, now: d.Now, store: newStore(d.DB)}
+func NewService(d Dependencies, o Options) *Service {
+	return &Service{
+		db: d.DB, gate: d.Gate, trail: d.Trail, sessions: d.Sessions, passwords: d.Passwords,
+		people: d.People, admins: d.Admins, limits: d.Limits, options: o, now: d.Now, store: newStore(d.DB),
+	}
 }
 
 // Connect sets the functions of the services that depend on this one.
-func (svc *Service) Connect(add AddToOrganization, beforeArchive ArchiveHook, withdraw WithdrawInvitations) {
-	svc.addToOrganization, svc.beforeArchive, svc.withdrawInvitations = add, beforeArchive, withdraw
+func (svc *Service) Connect(add AddToOrganization, beforeArchive ArchiveHook, withdraw WithdrawInvitations, notify Notify) {
+	svc.addToOrganization, svc.beforeArchive, svc.withdrawInvitations, svc.notify = add, beforeArchive, withdraw, notify
 }
 
 // Register creates the account of a person who registers, in good standing and within the
@@ -110,6 +137,12 @@ func (svc *Service) ChangeEmail(ctx context.Context, id uuid.UUID, email, canoni
 	return svc.trail.Record(ctx, audit.Event{Action: audit.EmailChanged, UserID: id})
 }
 
+// SetEnrolled records since when a person has a second factor, or that they have none (nil),
+// within the caller's transaction.
+func (svc *Service) SetEnrolled(ctx context.Context, id uuid.UUID, since *time.Time) error {
+	return svc.store.setEnrolled(ctx, id, since)
+}
+
 // Welcome gives a person who joins an organization a good standing there, unless they have
 // had a standing in it before. So removing and adding a member does not clear a suspension.
 func (svc *Service) Welcome(ctx context.Context, userID, organizationID uuid.UUID) error {
@@ -121,6 +154,7 @@ func (svc *Service) Welcome(ctx context.Context, userID, organizationID uuid.UUI
 func (svc *Service) get(ctx context.Context, in userPath) (userView, error) {
 	caller := access.From(ctx)
 	v, err := svc.store.find(ctx, in.UserID, caller.OrganizationID, svc.now())
+	v.reveal(caller)
 	if err != nil || !v.IsSuspended {
 		return v, err
 	}
@@ -160,8 +194,8 @@ func (svc *Service) checkVersion(ctx context.Context, id uuid.UUID) error {
 
 // list returns a page of the members of the active organization, or of all accounts. Only
 // platform administrators may list all accounts (operator_required). With ids it returns
-// only these people, and former members too; with q, those who match.
-func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []uuid.UUID, q *search.Query) (page httpapi.Page[listedUserView], err error) {
+// only these people, and former members too; with a selection, those whom it shows.
+func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []uuid.UUID, selection roster.Selection) (page httpapi.Page[listedUserView], err error) {
 	caller := access.From(ctx)
 	if all && !caller.PlatformAdmin {
 		return page, access.ErrPlatformAdminRequired
@@ -176,14 +210,18 @@ func (svc *Service) list(ctx context.Context, w httpapi.Window, all bool, ids []
 	}
 	switch {
 	case len(ids) > 0:
-		return svc.store.listNamed(ctx, organizationID, all, ids, w, svc.now())
-	case q != nil:
-		return svc.store.search(ctx, organizationID, all, *q, w, svc.now())
+		page, err = svc.store.listNamed(ctx, organizationID, all, ids, w, svc.now())
+	case selection != (roster.Selection{}):
+		page, err = svc.store.listSelected(ctx, organizationID, all, selection, w, svc.now())
 	case all:
-		return svc.store.listAll(ctx, organizationID, w, svc.now())
+		page, err = svc.store.listAll(ctx, organizationID, w, svc.now())
 	default:
-		return svc.store.listMembers(ctx, organizationID.UUID, w, svc.now())
+		page, err = svc.store.listMembers(ctx, organizationID.UUID, w, svc.now())
 	}
+	for i := range page.Items {
+		page.Items[i].reveal(caller)
+	}
+	return page, err
 }
 
 // NewUser is an account that a platform administrator creates.
@@ -196,13 +234,9 @@ type NewUser struct {
 }
 
 // create creates an account. In the same transaction it calls then, whose error rolls back
-// everything. It refuses an email address that has an account (email_taken).
+// everything. It refuses an email address that has an account (email_taken). The caller has
+// checked the password.
 func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Context, userView) error) error {
-	if n.Password != "" {
-		if problem := password.Check(string(n.Password), string(n.Email)); problem != nil {
-			return httpapi.Invalid("body.password", problem)
-		}
-	}
 	hash, err := svc.passwords.Hash(ctx, string(n.Password))
 	if err != nil {
 		return err
@@ -229,6 +263,38 @@ func (svc *Service) create(ctx context.Context, n NewUser, then func(context.Con
 		}
 		return then(ctx, view)
 	})
+}
+
+// checkPassword returns what is wrong with the password of a new account, if it has one.
+func (svc *Service) checkPassword(ctx context.Context, n NewUser) error {
+	if n.Password == "" {
+		return nil
+	}
+	return svc.passwords.Check(ctx, string(n.Password), string(n.Email))
+}
+
+// CreateService creates an account without a password for a program, within the caller's
+// transaction. Its address is one that no mail server can have (RFC 2606).
+func (svc *Service) CreateService(ctx context.Context, name string) (uuid.UUID, error) {
+	hash, err := svc.passwords.Hash(ctx, "")
+	if err != nil {
+		return uuid.Nil, err
+	}
+	id := uuid.Must(uuid.NewV7())
+	email := field.ServiceEmail(id.String())
+	if _, err := svc.store.createAs(ctx, id, string(email), email.Canonical(), name, nil, svc.now()); err != nil {
+		return uuid.Nil, err
+	}
+	return id, svc.passwords.Save(ctx, id, hash)
+}
+
+// ArchiveService archives the account of a program that is not needed any more, within the
+// caller's transaction.
+func (svc *Service) ArchiveService(ctx context.Context, id uuid.UUID, reason string) error {
+	if err := svc.store.lifecycle.Archive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {
+		return err
+	}
+	return svc.trail.Record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Salted(audit.ReasonDetails(reason, nil))})
 }
 
 // updateProfile changes the given columns of a person's profile.
@@ -269,16 +335,7 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 		if err := svc.checkVersion(ctx, id); err != nil {
 			return err
 		}
-		if err := svc.store.lifecycle.Archive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {
-			return err
-		}
-		if err := svc.beforeArchive(ctx, id, reason); err != nil {
-			return err
-		}
-		if err := svc.endSessions(ctx, subject{userID: id}, "account_archived"); err != nil {
-			return err
-		}
-		if err := svc.record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Salted(audit.ReasonDetails(reason, nil))}); err != nil {
+		if err := svc.close(ctx, id, reason); err != nil {
 			return err
 		}
 		view, err = svc.get(ctx, userPath{id})
@@ -287,8 +344,28 @@ func (svc *Service) archive(ctx context.Context, in archiveInput) (view userView
 	return view, err
 }
 
-// unarchive restores an archived account. Its organizations stay archived. It refuses an
-// account that is not archived (not_archived).
+// close archives an account that is locked, within the caller's transaction.
+func (svc *Service) close(ctx context.Context, id uuid.UUID, reason string) error {
+	if err := svc.store.lifecycle.Archive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {
+		return err
+	}
+	// An earlier release may have restored an account that was to be erased. This archive is
+	// another one.
+	if err := svc.keep(ctx, id); err != nil { // mutant: erasure-of-former-archive
+		return err
+	}
+	if err := svc.beforeArchive(ctx, id, reason); err != nil {
+		return err
+	}
+	if err := svc.endSessions(ctx, subject{userID: id}, "account_archived"); err != nil {
+		return err
+	}
+	return svc.record(ctx, audit.Event{Action: audit.UserArchived, UserID: id, Details: audit.Salted(audit.ReasonDetails(reason, nil))})
+}
+
+// unarchive restores an archived account, which then will not be erased. Its organizations
+// stay archived. It refuses an account that is not archived (not_archived), and an erased one
+// (account_erased).
 func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view userView, err error) {
 	id, reason := in.UserID, (*string)(in.Reason)
 	err = svc.db.InTx(ctx, func(ctx context.Context) error {
@@ -298,20 +375,28 @@ func (svc *Service) unarchive(ctx context.Context, in unarchiveInput) (view user
 		if err := svc.checkVersion(ctx, id); err != nil {
 			return err
 		}
-		if err := svc.store.lifecycle.Unarchive(ctx, subject{userID: id}.key(), reason, access.From(ctx).By(), svc.now()); err != nil {
-			return err
-		}
-		event := audit.Event{Action: audit.UserUnarchived, UserID: id}
-		if reason != nil {
-			event.Details = audit.Salted(audit.ReasonDetails(*reason, nil))
-		}
-		if err := svc.record(ctx, event); err != nil {
+		if err := svc.reopen(ctx, id, reason, access.From(ctx).By()); err != nil {
 			return err
 		}
 		view, err = svc.get(ctx, userPath{id})
 		return err
 	})
 	return view, err
+}
+
+// reopen restores an archived account that is locked, within the caller's transaction.
+func (svc *Service) reopen(ctx context.Context, id uuid.UUID, reason *string, by uuid.NullUUID) error {
+	if err := svc.keep(ctx, id); err != nil {
+		return err
+	}
+	if err := svc.store.lifecycle.Unarchive(ctx, subject{userID: id}.key(), reason, by, svc.now()); err != nil {
+		return err
+	}
+	event := audit.Event{Action: audit.UserUnarchived, UserID: id}
+	if reason != nil {
+		event.Details = audit.Salted(audit.ReasonDetails(*reason, nil))
+	}
+	return svc.record(ctx, event)
 }
 
 // record records that an account was archived or restored: in its own log and, without

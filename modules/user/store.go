@@ -20,13 +20,17 @@ type store struct {
 	findSQL, namedSQL string
 	allSQL, pagedSQL  database.Ordered
 
+	ofPage string
+
 	terms                        *search.Store
-	foundSQL, foundAllSQL        database.Ordered
 	memberTermsSQL, copyTermsSQL string
 }
 
 func (s *store) create(ctx context.Context, email, canonical, name string, locale *field.Locale, now time.Time) (uuid.UUID, error) {
-	id := uuid.Must(uuid.NewV7())
+	return s.createAs(ctx, uuid.Must(uuid.NewV7()), email, canonical, name, locale, now)
+}
+
+func (s *store) createAs(ctx context.Context, id uuid.UUID, email, canonical, name string, locale *field.Locale, now time.Time) (uuid.UUID, error) {
 	_, err := s.db.Exec(ctx, "INSERT INTO users (id, email, email_canonical, locale, created_at, updated_at, terms_at) VALUES (?, ?, ?, ?, ?, ?, ?)", id, email, canonical, (*string)(locale), now, now, now)
 	if database.IsDuplicate(err) {
 		return uuid.Nil, errEmailTaken
@@ -110,6 +114,13 @@ func (s *store) verify(ctx context.Context, id uuid.UUID, now time.Time) (bool, 
 		return false, fmt.Errorf("verify an address: %w", err)
 	}
 	return n > 0, nil
+}
+
+func (s *store) setEnrolled(ctx context.Context, id uuid.UUID, since *time.Time) error {
+	if err := s.db.Queue(ctx, "UPDATE users SET factor_enrolled_at = ? WHERE id = ?", since, id); err != nil {
+		return fmt.Errorf("record whether a person has a second factor: %w", err)
+	}
+	return nil
 }
 
 // changeEmail replaces the address of an account. verifiedAt is when the person proved the

@@ -14,17 +14,15 @@ import (
 	"guildhall/platform/search"
 )
 
-var (
-	everybodysTerms = search.Table{Name: "user_terms", Of: "user_id"}
-	membersTerms    = search.Table{Name: "member_terms", Of: "user_id", Tenant: "organization_id"}
-)
-
 const (
 	// withoutTerms selects accounts whose terms are not those of their name and address:
 	// what an import or another release wrote. It is the condition of an index.
 	withoutTerms = "terms_at IS NULL OR terms_at <> updated_at"
 	// sameTerms is the value of terms_at in an UPDATE that changes updated_at, but no terms.
 	sameTerms = "CASE WHEN terms_at = updated_at THEN ? ELSE terms_at END"
+
+	// storeAllAgain makes a worker store the terms of everybody.
+	storeAllAgain = "UPDATE users SET terms_at = NULL WHERE terms_at IS NOT NULL"
 
 	copyTerms = "INSERT INTO member_terms (organization_id, user_id, term) SELECT m.organization_id, t.user_id, t.term FROM "
 )
@@ -124,5 +122,5 @@ func (s *store) storeTerms(ctx context.Context, id uuid.UUID) error {
 
 // Workers implements module.WithWorkers.
 func (m *Module) Workers() []module.Worker {
-	return []module.Worker{module.WorkingOff(search.Pause, m.StoreTerms)}
+	return []module.Worker{module.WorkingOff(search.Pause, m.StoreTerms), m.eraser()}
 }

@@ -3,7 +3,6 @@ package user
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/roster"
 	"guildhall/platform/search"
 )
 
@@ -23,7 +23,7 @@ const verified = "u.email_verified_at IS NOT NULL"
 // The columns of a userView and the joins that they need. They use u (users), m (the
 // membership in the viewer's active organization, if any) and k.now.
 var (
-	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, ` + verified + `, u.locale, u.created_at, u.updated_at, ` + access.PersonBits
+	viewColumns = `u.id, u.email, p.name, p.bio, p.avatar_url, ` + verified + `, u.locale, u.external_id, u.erase_at, u.erased_at, u.created_at, u.updated_at, ` + access.PersonBits
 	viewJoins   = `
 JOIN user_profile p ON p.user_id = u.id` + access.PersonJoins
 	oneUser = `
@@ -42,13 +42,8 @@ FROM (SELECT id FROM users WHERE id {>} ? ORDER BY id{order} LIMIT ? OFFSET ?) p
 CROSS JOIN (SELECT %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = page.id
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
-	// memberFound and everybodyFound are the pages of a search.
-	memberFound = `
-FROM (` + membersTerms.Page() + `) m
-CROSS JOIN (SELECT %[2]s AS now) k
-JOIN users u ON u.id = m.user_id`
-	everybodyFound = `
-FROM (` + everybodysTerms.Page() + `) page
+	// ofPage joins what viewColumns needs to a page of selected people.
+	ofPage = `
 CROSS JOIN (SELECT %[1]s AS organization_id, %[2]s AS now) k
 JOIN users u ON u.id = page.user_id
 LEFT JOIN organization_members m ON m.organization_id = k.organization_id AND m.user_id = u.id`
@@ -80,11 +75,10 @@ func newStore(db *database.DB) *store {
 	}
 	return &store{
 		db:             db,
-		terms:          search.NewStore(db, everybodysTerms),
+		terms:          search.NewStore(db, roster.EverybodysTerms),
 		memberTermsSQL: copyTerms + "(SELECT organization_id, user_id FROM organization_members WHERE user_id = ?" + lockMember + ") m JOIN user_terms t ON t.user_id = m.user_id",
 		copyTermsSQL:   copyTerms + "(SELECT " + db.Param("uuid") + " AS organization_id, " + db.Param("uuid") + " AS user_id) m JOIN user_terms t ON t.user_id = m.user_id",
-		foundSQL:       database.InOrder(build("m.term, "+viewColumns, memberFound) + "\nORDER BY m.term{order}, u.id{order}"),
-		foundAllSQL:    database.InOrder(build("page.term, "+viewColumns, everybodyFound) + "\nORDER BY page.term{order}, u.id{order}"),
+		ofPage:         fmt.Sprintf(ofPage, db.Param("uuid"), db.Param("timestamptz")) + viewJoins,
 		lifecycle: lifecycle.NewStore(db, lifecycle.Tables{
 			Activity: "user_active_status", Suspensions: "user_suspensions", Archives: "user_archives", Key: []string{"user_id", "organization_id"},
 			SharesReasons: true, AlreadySuspended: errAlreadySuspended, NotSuspended: errNotSuspended, AlreadyArchived: errAlreadyArchived, NotArchived: errNotArchived,
@@ -99,8 +93,8 @@ func newStore(db *database.DB) *store {
 // scanView scans viewColumns, after the columns that the query selects first.
 func scanView(scan func(...any) error, first ...any) (v userView, err error) {
 	var bits access.Bits
-	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.Verified, &v.Locale, &v.CreatedAt, &v.UpdatedAt, &bits)...)
-	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
+	err = scan(append(first, &v.ID, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.Verified, &v.Locale, &v.externalID, &v.eraseAt, &v.erasedAt, &v.CreatedAt, &v.UpdatedAt, &bits)...)
+	v.CreatedAt, v.UpdatedAt, v.eraseAt, v.erasedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC(), database.InUTC(v.eraseAt), database.InUTC(v.erasedAt)
 	v.setStanding(bits.Standing())
 	return v, err
 }
@@ -135,15 +129,16 @@ type self struct {
 	bio, avatarURL   *string
 	verified         bool
 	locale           *field.Locale
+	externalID       *string
 	created, updated time.Time
 	organization     *string
 }
 
 var selfRow = &access.Row[self]{
-	Columns: "u.email, COALESCE(p.name, ''), p.bio, p.avatar_url, " + verified + ", u.locale, u.created_at, u.updated_at, o.name",
+	Columns: "u.email, COALESCE(p.name, ''), p.bio, p.avatar_url, " + verified + ", u.locale, u.external_id, u.created_at, u.updated_at, o.name",
 	Joins:   "LEFT JOIN user_profile p ON p.user_id = k.user_id",
 	Into: func(r *self) []any {
-		return []any{&r.email, &r.name, &r.bio, &r.avatarURL, &r.verified, &r.locale, &r.created, &r.updated, &r.organization}
+		return []any{&r.email, &r.name, &r.bio, &r.avatarURL, &r.verified, &r.locale, &r.externalID, &r.created, &r.updated, &r.organization}
 	},
 }
 
@@ -152,12 +147,13 @@ func viewOfSelf(c access.Caller, r *self) meView {
 	s := c.Standing
 	me := meView{userView: userView{
 		ID: c.UserID, Email: r.email, Name: r.name, Bio: r.bio, AvatarURL: r.avatarURL,
-		Verified: r.verified, Locale: r.locale, CreatedAt: r.created.UTC(), UpdatedAt: r.updated.UTC(),
+		Verified: r.verified, Locale: r.locale, externalID: r.externalID, CreatedAt: r.created.UTC(), UpdatedAt: r.updated.UTC(),
 	}}
 	if !c.OrganizationID.Valid { // the gate may have read a standing in one that is not active
 		s.Role = access.NoRole
 	}
 	me.setStanding(s)
+	me.reveal(c)
 	me.PlatformAdmin = c.PlatformAdmin
 	if c.Role != access.NoRole && r.organization != nil {
 		me.Organization = &activeOrganizationView{ID: c.OrganizationID.UUID, Name: *r.organization, Role: c.Role, IsSuspended: s.OrganizationSuspended}
@@ -183,19 +179,26 @@ func (s *store) listAll(ctx context.Context, viewedFrom uuid.NullUUID, w httpapi
 	return page, err
 }
 
-// search returns the members who match, or all accounts that do.
-func (s *store) search(ctx context.Context, organizationID uuid.NullUUID, all bool, q search.Query, w httpapi.Window, now time.Time) (page httpapi.Page[listedUserView], err error) {
-	table, query, in, args := membersTerms, s.foundSQL, []any{organizationID.UUID}, []any{w.Limit + 1, w.Offset, now}
+// listSelected returns a page of a selection of the members, or of all accounts.
+func (s *store) listSelected(ctx context.Context, organizationID uuid.NullUUID, all bool, selection roster.Selection, w httpapi.Window, now time.Time) (page httpapi.Page[listedUserView], err error) {
+	var list roster.Page
 	if all {
-		table, query, in, args = everybodysTerms, s.foundAllSQL, nil, []any{w.Limit + 1, w.Offset, organizationID, now}
+		list, err = selection.Everybody(s.db, w, now)
+	} else {
+		list, err = selection.Members(s.db, organizationID.UUID, w, now)
 	}
-	found, err := s.people(ctx, byTerm, query.Text(w.Backward), slices.Concat(in, q.Args(w.Key, w.After, w.Backward), args)...)
 	if err != nil {
 		return page, err
 	}
-	page = httpapi.NewKeyedPage(found, w, func(v listedUserView) field.Cursor { return field.Cursor{Key: v.term, ID: v.ID} })
+	query, args := list.Read("page.term, "+viewColumns, s.ofPage, organizationID, now)
+	found, err := s.people(ctx, byTerm, query, args...)
+	if err != nil {
+		return page, err
+	}
+	page = httpapi.NewKeyedPage(found, w, func(v listedUserView) field.Cursor { return list.Position(roster.Item{ID: v.ID, Term: v.term}) })
 	if w.Count {
-		page.Total, err = s.db.Count(ctx, table.Count(), append(in, q.Args("", uuid.Nil, false)...)...)
+		count, args := list.Count()
+		page.Total, err = s.db.Count(ctx, count, args...)
 	}
 	return page, err
 }

@@ -9,6 +9,7 @@ import (
 	"guildhall/platform/field"
 	"guildhall/platform/httpapi"
 	"guildhall/platform/lifecycle"
+	"guildhall/platform/roster"
 	"guildhall/platform/search"
 )
 
@@ -20,6 +21,7 @@ type userView struct {
 	Name        string        `json:"name" example:"Ada Lovelace"`
 	Bio         *string       `json:"bio" example:"Wrote the first program."`
 	AvatarURL   *string       `json:"avatar_url" format:"uri" example:"https://example.com/ada.png"`
+	ExternalID  *string       `json:"external_id" example:"auth0|5f7c8ec7c33c6c004bbafe82" description:"The id in the system that the person was imported from. Null for callers other than platform administrators."`
 	Verified    bool          `json:"email_verified" example:"true" description:"Whether the person has proved that the email address is theirs."`
 	Locale      *field.Locale `json:"locale" description:"The language of mails to the person; null: that of the request, or the service's."`
 	IsActive    bool          `json:"is_active" example:"true" description:"Whether the account and the membership in the active organization, if any, are active."`
@@ -31,7 +33,35 @@ type userView struct {
 	Role     *access.Role     `json:"role" description:"In the caller's active organization; null if none is active or the person is not a member."`
 	Standing userStandingView `json:"standing"`
 
+	ErasedAt *time.Time `json:"erased_at" description:"When the account will be erased, or was. Null for callers other than platform administrators."`
+
+	externalID        *string // see reveal
+	eraseAt, erasedAt *time.Time
+
 	Suspensions []userSuspensionView `json:"suspensions,omitempty" description:"The suspensions in force whose reasons the caller may see: platform administrators see that of the account, admins that in their active organization. Not in lists."`
+}
+
+// reveal shows the external id to platform administrators.
+func (v *userView) reveal(c access.Caller) {
+	if c.PlatformAdmin { // mutant: external-id-of-person
+		v.ExternalID, v.ErasedAt = v.externalID, v.eraseAt
+		if v.erasedAt != nil {
+			v.ErasedAt = v.erasedAt
+		}
+	}
+}
+
+// erasureView says when an account will be erased.
+type erasureView struct {
+	ErasedAt time.Time `json:"erased_at" description:"When the account will be erased."`
+}
+
+// exportView is what the service holds about a person.
+type exportView struct {
+	UserID     uuid.UUID                   `json:"user_id"`
+	ExportedAt time.Time                   `json:"exported_at"`
+	Data       map[string][]field.Document `json:"data" description:"Lists by what they are of, such as account, profile, sessions, memberships and activity. Later versions add lists and members."`
+	Incomplete []string                    `json:"incomplete" description:"The names of the lists that have only the first 100,000 items."`
 }
 
 // userStandingView says where a person is suspended or inactive.
@@ -94,9 +124,15 @@ func (in memberPath) target() target {
 
 type listInput struct {
 	httpapi.PageInput
-	Scope  *field.All    `query:"scope" description:"All accounts; only for platform administrators."`
-	Search *search.Query `query:"q"`
-	IDs    []uuid.UUID   `query:"ids" maxItems:"100" description:"Only these people. Then former members are listed as well, and whoever acted in the organization; ids of others are ignored."`
+	Scope    *field.All          `query:"scope" description:"All accounts; only for platform administrators."`
+	Search   *search.Query       `query:"q"`
+	Standing *lifecycle.Standing `query:"standing" description:"Only those in this standing: of the account and of the membership in the active organization together or, with scope=all, of the account alone."`
+	Sort     *roster.NameSort    `query:"sort"`
+	IDs      []uuid.UUID         `query:"ids" maxItems:"100" description:"Only these people. Then former members are listed as well, and whoever acted in the organization; ids of others are ignored."`
+}
+
+func (in listInput) selection() roster.Selection {
+	return roster.Selection{Standing: in.Standing, Search: in.Search, Sort: in.Sort.OrNone()}
 }
 
 type createInput struct {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,6 +30,8 @@ type Caller struct {
 	commandLine     bool // a command on the server, without an account
 	asPlatformAdmin bool // the action needs more than any role allows
 
+	byKey bool // the caller presented an API key
+
 	rule    Rule
 	request Request
 	written int64 // the last transaction in which their session wrote
@@ -49,6 +52,13 @@ func (c Caller) Active() (uuid.UUID, error) {
 	}
 	return c.OrganizationID.UUID, nil
 }
+
+// ByKey reports whether the caller presented an API key. SessionID is the key's, and the key
+// acts in OrganizationID alone, without the rights of a platform administrator.
+func (c Caller) ByKey() bool { return c.byKey }
+
+// SessionEnds returns when the caller's session expires.
+func (c Caller) SessionEnds() time.Time { return c.Standing.until }
 
 // By returns the account that acts, or NULL for the command line.
 func (c Caller) By() uuid.NullUUID {

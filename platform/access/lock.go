@@ -16,7 +16,9 @@ type Locked struct {
 	Organization Standing // the caller's standing
 	Target       Standing
 	WasMember    bool // the target is or was a member
-	targetID     uuid.UUID
+	// TargetIsService says that the target is a service account.
+	TargetIsService bool
+	targetID        uuid.UUID
 }
 
 // Lock locks the organization's row for the rest of the transaction and authorizes the
@@ -35,70 +37,82 @@ func (g *Gate) Lock(ctx context.Context, organizationID, targetID uuid.UUID) (Lo
 		return Locked{}, err
 	}
 	id := uuid.NullUUID{UUID: organizationID, Valid: true}
-	standing, target, wasMember, err := g.readBoth(ctx, caller, targetID, id)
+	standing, target, about, err := g.readBoth(ctx, caller, targetID, id)
 	if err != nil {
 		return Locked{}, err
 	}
 	if !standing.SessionLive || !standing.AccountGood() {
 		return Locked{}, ErrInvalidToken
 	}
-	if err := decideOrganization(caller.rule, standing, false); err != nil { // mutant: role-under-lock
+	if caller.byKey { // mutant: key-under-lock
+		standing = standing.ofKey()
+	}
+	if err := decideOrganization(caller.rule.about(caller.UserID, caller.request.User), standing, false); err != nil { // mutant: role-under-lock
 		return Locked{}, err
 	}
 	caller.OrganizationID, caller.PlatformAdmin, caller.Role = id, standing.PlatformAdmin, NoRole
 	if standing.MembershipGood() {
 		caller.Role = standing.Role
 	}
-	return Locked{Caller: caller, Organization: standing, Target: target, WasMember: wasMember, targetID: targetID}, nil
+	return Locked{Caller: caller, Organization: standing, Target: target, WasMember: about.wasMember, TargetIsService: about.isService, targetID: targetID}, nil
 }
 
-// readBoth reads the standing of the caller and of the target, if any, and whether the
-// target is or was a member.
-func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organizationID uuid.NullUUID) (caller, target Standing, wasMember bool, err error) {
+// about is what a standing does not say about a person and an organization.
+type about struct{ wasMember, isService bool }
+
+// readBoth reads the standing of the caller and of the target, if any, and more about the
+// target.
+func (g *Gate) readBoth(ctx context.Context, c Caller, targetID uuid.UUID, organizationID uuid.NullUUID) (caller, target Standing, more about, err error) {
 	if c.commandLine {
 		if caller, err = g.atCommandLine(ctx, organizationID); err == nil && targetID != uuid.Nil {
 			target, err = g.Of(ctx, targetID, organizationID)
 		}
 		if err == nil && targetID != uuid.Nil {
-			wasMember, err = g.WasMember(ctx, targetID, organizationID)
+			more, err = g.about(ctx, targetID, organizationID)
 		}
-		return caller, target, wasMember, err
+		return caller, target, more, err
 	}
 	now := g.now()
 	if targetID == uuid.Nil {
 		caller, err = g.read(ctx, c.UserID, c.SessionID, organizationID, now)
-		return caller, target, false, err
+		return caller, target, more, err
 	}
 	ctx = database.ForAll(database.OnPrimary(ctx)) // of two people
 	rows, err := g.db.Rows(ctx, g.pairSQL, c.UserID, c.SessionID, organizationID, now, targetID, organizationID, now)
 	if err != nil {
-		return caller, target, false, fmt.Errorf("read standings: %w", err)
+		return caller, target, more, fmt.Errorf("read standings: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var isTarget, was bool
-		s, err := scanStanding(rows.Scan, &isTarget, &was)
+		var isTarget bool
+		var a about
+		s, err := scanStanding(rows.Scan, &isTarget, &a.wasMember, &a.isService)
 		if err != nil {
-			return caller, target, false, fmt.Errorf("read standings: %w", err)
+			return caller, target, more, fmt.Errorf("read standings: %w", err)
 		}
 		if isTarget {
-			target, wasMember = s, was
+			target, more = s, a
 		} else {
 			caller = s
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return caller, target, false, fmt.Errorf("read standings: %w", err)
+		return caller, target, more, fmt.Errorf("read standings: %w", err)
 	}
-	return caller, target, wasMember, nil
+	return caller, target, more, nil
 }
 
 // WasMember reports whether a person is or was a member of an organization.
-func (g *Gate) WasMember(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID) (was bool, err error) {
-	if err := g.db.Row(ctx, g.formerSQL, userID, organizationID).Scan(&was); err != nil {
-		return false, fmt.Errorf("find a former membership: %w", err)
+func (g *Gate) WasMember(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID) (bool, error) {
+	a, err := g.about(ctx, userID, organizationID)
+	return a.wasMember, err
+}
+
+func (g *Gate) about(ctx context.Context, userID uuid.UUID, organizationID uuid.NullUUID) (a about, err error) {
+	if err := g.db.Row(ctx, g.formerSQL, userID, organizationID).Scan(&a.wasMember, &a.isService); err != nil {
+		return a, fmt.Errorf("find a former membership: %w", err)
 	}
-	return was, nil
+	return a, nil
 }
 
 // LockOrganization only locks the organization's row for the rest of the transaction, for a

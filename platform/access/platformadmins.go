@@ -14,8 +14,8 @@ import (
 	"guildhall/platform/database"
 )
 
-// platformAdministrator is a person with rights beyond organizations. Only the command
-// line writes this table: no request can grant these rights.
+// platformAdministrator is a person with rights beyond organizations. The command line
+// writes this table, and the one request that has the set-up link of the command line.
 type platformAdministrator struct {
 	UserID    uuid.UUID `gorm:"primaryKey"`
 	GrantedAt time.Time
@@ -23,7 +23,7 @@ type platformAdministrator struct {
 
 func (platformAdministrator) TableName() string { return "platform_administrators" }
 
-// PlatformAdmins manages the platform administrators, for the command line.
+// PlatformAdmins manages the platform administrators. Only the command line changes them.
 type PlatformAdmins struct {
 	db    *database.DB
 	trail *audit.Trail
@@ -45,6 +45,24 @@ func (o *PlatformAdmins) Grant(ctx context.Context, userID uuid.UUID) error {
 		}
 		return o.trail.Record(ctx, audit.Event{Action: audit.PlatformAdminGranted, UserID: userID})
 	})
+}
+
+// Exist reports whether there is a platform administrator.
+func (o *PlatformAdmins) Exist(ctx context.Context) (exist bool, err error) {
+	if err := o.db.Row(ctx, "SELECT EXISTS (SELECT 1 FROM platform_administrators)").Scan(&exist); err != nil {
+		return false, fmt.Errorf("find platform administrators: %w", err)
+	}
+	return exist, nil
+}
+
+// GrantFirst makes a user a platform administrator unless there is one, within the caller's
+// transaction. It reports whether there was none.
+func (o *PlatformAdmins) GrantFirst(ctx context.Context, userID uuid.UUID) (bool, error) {
+	exist, err := o.Exist(database.OnPrimary(ctx))
+	if err != nil || exist {
+		return false, err
+	}
+	return true, o.Grant(ctx, userID)
 }
 
 // ErrLastPlatformAdmin is returned by Revoke for the last platform administrator whose
@@ -71,6 +89,16 @@ func (o *PlatformAdmins) Revoke(ctx context.Context, userID uuid.UUID, force boo
 		return o.trail.Record(ctx, audit.Event{Action: audit.PlatformAdminRevoked, UserID: userID})
 	})
 	return gone > 0, err
+}
+
+// CheckNotLast refuses the last platform administrator whose account may act
+// (ErrLastPlatformAdmin), within the transaction that ends the account.
+func (o *PlatformAdmins) CheckNotLast(ctx context.Context, userID uuid.UUID) error {
+	active, err := o.lockActive(ctx)
+	if err == nil && slices.Equal(active, []uuid.UUID{userID}) {
+		err = ErrLastPlatformAdmin
+	}
+	return err
 }
 
 // activePlatformAdmins finds the platform administrators whose account may act.
@@ -105,19 +133,20 @@ func (o *PlatformAdmins) ids(ctx context.Context, query string, args ...any) ([]
 type PlatformAdmin struct {
 	UserID    uuid.UUID `json:"user_id"`
 	Email     string    `json:"email"`
+	Name      string    `json:"name"`
 	GrantedAt time.Time `json:"granted_at"`
 }
 
 // List returns all platform administrators, the earliest grant first.
 func (o *PlatformAdmins) List(ctx context.Context) ([]PlatformAdmin, error) {
-	rows, err := o.db.Conn(ctx).Raw(`SELECT pa.user_id, u.email, pa.granted_at
-		FROM platform_administrators pa JOIN users u ON u.id = pa.user_id
+	rows, err := o.db.Conn(ctx).Raw(`SELECT pa.user_id, u.email, COALESCE(p.name, ''), pa.granted_at
+		FROM platform_administrators pa JOIN users u ON u.id = pa.user_id LEFT JOIN user_profile p ON p.user_id = pa.user_id
 		ORDER BY pa.granted_at, pa.user_id`).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("list platform administrators: %w", err)
 	}
 	return database.Collect(rows, func(scan func(...any) error) (p PlatformAdmin, err error) {
-		err = scan(&p.UserID, &p.Email, &p.GrantedAt)
+		err = scan(&p.UserID, &p.Email, &p.Name, &p.GrantedAt)
 		p.GrantedAt = p.GrantedAt.UTC()
 		return p, err
 	})

@@ -6,7 +6,11 @@
 // changes a role is authorized again under a lock (Gate.Lock).
 package access
 
-import "github.com/swaggest/jsonschema-go"
+import (
+	"github.com/swaggest/jsonschema-go"
+
+	"guildhall/platform/fault"
+)
 
 // Role of a member in one organization. Each includes the ones before it.
 type Role int8
@@ -33,6 +37,17 @@ func (r Role) String() string {
 
 // MarshalText returns the role's name in the API.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText accepts the role's name in the API.
+func (r *Role) UnmarshalText(text []byte) error {
+	for _, role := range []Role{Owner, Admin, Member} {
+		if string(text) == role.String() {
+			*r = role
+			return nil
+		}
+	}
+	return fault.NotInEnum.Of(Owner.String(), Admin.String(), Member.String())
+}
 
 // OrNil returns the role, or nil for NoRole.
 func (r Role) OrNil() *Role {

@@ -36,16 +36,30 @@ func Reading[T, In, Out any](rule Rule, r *Row[T], handler func(context.Context,
 	}
 }
 
+// queryKey is what the text of the gate's query depends on.
+type queryKey struct {
+	row    row
+	proved bool
+}
+
 // queryOf returns the gate's query for a rule.
 func (g *Gate) queryOf(rule Rule) string {
-	if rule.row == nil {
+	if rule.row == nil && !rule.readsProof() {
 		return g.standingSQL
 	}
-	if known, ok := g.rowSQL.Load(rule.row); ok {
+	key := queryKey{rule.row, rule.readsProof()}
+	if known, ok := g.rowSQL.Load(key); ok {
 		return known.(string)
 	}
-	columns, joins := rule.row.columns()
-	text := g.standing(g.parameterRow(), ", "+columns, joins)
-	g.rowSQL.Store(rule.row, text)
+	var columns, joins string
+	if rule.readsProof() {
+		columns = proofColumns
+	}
+	if rule.row != nil {
+		more, from := rule.row.columns()
+		columns, joins = columns+", "+more, from
+	}
+	text := g.standing(g.parameterRow(), columns, joins)
+	g.rowSQL.Store(key, text)
 	return text
 }

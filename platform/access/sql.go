@@ -32,6 +32,82 @@ LEFT JOIN organization_owners ow ON ow.organization_id = m.organization_id AND o
 LEFT JOIN organization_admins ad ON ad.organization_id = m.organization_id AND ad.user_id = m.user_id`
 )
 
+// TableOf returns the table of those with the role of an owner or admin.
+func TableOf(r Role) string {
+	if r == Owner {
+		return "organization_owners"
+	}
+	return "organization_admins"
+}
+
+// HasRole returns the condition that a person has a role in an organization, for a row of
+// members with organization_id and user_id.
+func HasRole(alias string, r Role) string {
+	in := func(r Role) string {
+		return fmt.Sprintf("EXISTS (SELECT 1 FROM %[2]s r WHERE r.organization_id = %[1]s.organization_id AND r.user_id = %[1]s.user_id)", alias, TableOf(r))
+	}
+	if r == Member {
+		return "NOT " + in(Owner) + " AND NOT " + in(Admin)
+	}
+	return in(r)
+}
+
+// AsksForFactor returns the condition that an organization's policy asks a member for a second
+// factor, for a row with organization_id and user_id. Now is an expression.
+func AsksForFactor(alias, now string) string {
+	has := func(r Role) string {
+		return "EXISTS (SELECT 1 FROM " + TableOf(r) + " r WHERE r.organization_id = o.id AND r.user_id = " + alias + ".user_id)"
+	}
+	policy := policyOf("o", now)
+	return "EXISTS (SELECT 1 FROM organizations o WHERE o.id = " + alias + ".organization_id AND (" +
+		policy + " = 'everyone' OR " + policy + " = 'admins' AND (" + has(Admin) + " OR " + has(Owner) + ")))"
+}
+
+// IsArchived, IsSuspended and IsActive return the conditions that this is so for a row with
+// user_id: for the account or, if the row is of a member and has organization_id, for the
+// account or the membership (for IsActive: for both). Now is an expression.
+func IsArchived(alias string) string {
+	return "EXISTS (SELECT 1 FROM user_archives a WHERE a.user_id = " + alias + ".user_id AND " + OpenArchive("a") + ")"
+}
+
+// IsSuspended is described at IsArchived.
+func IsSuspended(alias string, member bool, now string) string {
+	scope := "x.organization_id IS NULL"
+	if member {
+		scope = "(" + scope + " OR x.organization_id = " + alias + ".organization_id)"
+	}
+	return "EXISTS (SELECT 1 FROM (SELECT " + now + " AS now) k JOIN user_suspensions x ON x.user_id = " + alias + ".user_id AND " + scope + " AND " + OpenSuspension("x", "k.now") + ")"
+}
+
+// HasSuspension returns the condition that the person of a row with user_id has a suspension
+// anywhere that nobody lifted. As WasInactive, it is checked before IsSuspended.
+func HasSuspension(alias string) string {
+	return "EXISTS (SELECT 1 FROM user_suspensions x WHERE x.user_id = " + alias + ".user_id AND x.lifted_at IS NULL)"
+}
+
+// WasInactive returns the condition that the person of a row with user_id was inactive
+// anywhere, or is. There are few, with an index of their own, so it is checked sooner than
+// IsActive.
+func WasInactive(alias string) string {
+	return "EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = " + alias + ".user_id AND a.deactivated_at IS NOT NULL)"
+}
+
+// IsActive is described at IsArchived.
+func IsActive(alias string, member bool) string {
+	is := func(scope string) string {
+		return "EXISTS (SELECT 1 FROM user_active_status a WHERE a.user_id = " + alias + ".user_id AND a.organization_id " + scope + " AND a.deactivated_at IS NULL)"
+	}
+	if member {
+		return is("IS NULL") + " AND " + is("= "+alias+".organization_id")
+	}
+	return is("IS NULL")
+}
+
+// policyOf returns an organization's policy about second factors at a time.
+func policyOf(alias, now string) string {
+	return "(CASE WHEN " + alias + ".mfa_from > " + now + " THEN " + alias + ".mfa_before ELSE " + alias + ".mfa END)"
+}
+
 // Bits is a standing as the database computes it.
 type Bits int64
 
@@ -62,6 +138,12 @@ const (
 	membershipActive
 	membershipSuspended
 	accountExists
+	sessionStrong
+	factorEnrolled
+	ownKey
+	factorOfEveryone
+	factorOfAdmins
+	factorLater
 )
 
 // condition says when a bit is set. It refers to the aliases of standingJoins.
@@ -76,6 +158,9 @@ var (
 		{organizationSuspended, "os.id IS NOT NULL"},
 		{suspendedByPlatform, "os.by_operator"},
 		{organizationArchived, "oa.id IS NOT NULL"},
+		{factorOfEveryone, policyOf("o", "k.now") + " = 'everyone'"},
+		{factorOfAdmins, policyOf("o", "k.now") + " = 'admins'"},
+		{factorLater, "o.mfa_from > k.now"},
 	}
 	ofPerson = []condition{
 		{accountExists, ""}, // otherwise the query returns no row
@@ -90,7 +175,10 @@ var (
 	}
 	ofEverything = slices.Concat([]condition{
 		{sessionLive, "s.id IS NOT NULL"},
+		{sessionStrong, "s.aal >= 2"},
+		{ownKey, "s.created_by = s.user_id"},
 		{isPlatformAdmin, "pa.user_id IS NOT NULL"},
+		{factorEnrolled, "u.factor_enrolled_at IS NOT NULL"},
 	}, ofPerson, ofOrganization)
 )
 

@@ -30,6 +30,15 @@ type Standing struct {
 	MembershipActive      bool
 	MembershipSuspended   bool
 
+	Strong   bool // the session proved two factors (AAL2)
+	Enrolled bool // the person has a second factor
+
+	ownKey           bool // the session is an API key that its holder made
+	factorOfEveryone bool // the organization asks every member for a second factor
+	factorOfAdmins   bool // or its admins and its owner
+	factorLater      bool // or will, at a time that has not come
+
+	proved  time.Time // when the person proved who they are last; only for a rule that asks
 	written int64     // the last transaction in which the session wrote; only with standbys
 	until   time.Time // the end of the session, if it is live
 }
@@ -127,6 +136,12 @@ func (b Bits) Standing() Standing {
 		OrganizationArchived:  has(organizationArchived),
 		MembershipActive:      has(membershipActive),
 		MembershipSuspended:   has(membershipSuspended),
+		Strong:                has(sessionStrong),
+		Enrolled:              has(factorEnrolled),
+		ownKey:                has(ownKey),
+		factorOfEveryone:      has(factorOfEveryone),
+		factorOfAdmins:        has(factorOfAdmins),
+		factorLater:           has(factorLater),
 	}
 	switch {
 	case !has(isMember):

@@ -26,6 +26,7 @@ type standingKey struct {
 	userID, sessionID uuid.UUID
 	organizationID    uuid.NullUUID
 	row               row
+	proved            bool // with the time of the last proof
 }
 
 type cachedStanding struct {
@@ -34,8 +35,11 @@ type cachedStanding struct {
 	read     any // must not be modified
 }
 
+// callers is how many standings are remembered in each of two generations: as many as tokens.
+const callers = 20_480
+
 func newStandingCache(db *database.DB) *standingCache {
-	c := &standingCache{entries: recent.New[standingKey, cachedStanding](8192)}
+	c := &standingCache{entries: recent.New[standingKey, cachedStanding](callers)}
 	c.watch = db.Watch(c.invalidates)
 	return c
 }
@@ -72,7 +76,7 @@ func (c *standingCache) invalidates(w database.Write) bool { // mutant: standing
 // the database.
 func (g *Gate) lookUp(ctx context.Context, rule Rule, claims token.Access, organizationID uuid.NullUUID) (Standing, any, error) {
 	now := g.now()
-	key := standingKey{claims.UserID, claims.SessionID, organizationID, rule.row}
+	key := standingKey{claims.UserID, claims.SessionID, organizationID, rule.row, rule.readsProof()}
 	var epoch int64
 	var met, sure bool
 	if g.cache.watch != nil {
@@ -89,7 +93,12 @@ func (g *Gate) lookUp(ctx context.Context, rule Rule, claims token.Access, organ
 	if rule.row != nil {
 		read, into = rule.row.scan()
 	}
+	var proof proof
+	if rule.readsProof() {
+		into = append(proof.into(), into...)
+	}
 	standing, err := g.query(ctx, g.queryOf(rule), claims.UserID, claims.SessionID, organizationID, now, into...)
+	standing.proved = proof.at()
 	switch {
 	case err != nil || g.cache.watch == nil || !standing.good(organizationID.Valid):
 	case !met: // the first request costs only the query, and not the epoch as well
@@ -107,5 +116,5 @@ const never = -1
 // good reports whether only an invalidating write can change the standing.
 func (s Standing) good(inOrganization bool) bool {
 	return s.SessionLive && s.AccountGood() &&
-		(!inOrganization || s.Present() && s.MembershipGood() && !s.OrganizationSuspended)
+		(!inOrganization || s.Present() && s.MembershipGood() && !s.OrganizationSuspended && !s.factorLater)
 }

@@ -30,12 +30,28 @@ var (
 	UserAmended     = action("user.suspension_changed")
 	UserArchived    = action("user.archived")
 	UserUnarchived  = action("user.unarchived")
-	UserUnlocked    = action("user.unlocked") // the limits on guessing their password were reset
-	ProfileChanged  = action("profile.changed")
-	PasswordChanged = action("password.changed")
-	EmailVerified   = action("email.verified")
-	EmailChanged    = action("email.changed")
-	ChangeDisavowed = action("change.disavowed") // "this wasn't me", from a mail
+	// UserErasureRequested: the account is archived, and will be erased.
+	UserErasureRequested = action("user.erasure_requested")
+	UserErasureCancelled = action("user.erasure_cancelled")
+	UserErased           = action("user.erased")
+	UserUnlocked         = action("user.unlocked") // the limits on guessing their password were reset
+	ProfileChanged       = action("profile.changed")
+	PasswordChanged      = action("password.changed")
+
+	FactorAdded             = action("factor.added")
+	FactorRemoved           = action("factor.removed")
+	FactorsReset            = action("factors.reset")
+	FactorRecoveryStarted   = action("factors.recovery_started")
+	FactorRecoveryCancelled = action("factors.recovery_cancelled")
+	FactorsRecovered        = action("factors.recovered")
+	RecoveryCodesCreated    = action("recovery_codes.created")
+	RecoveryCodeUsed        = action("recovery_code.used")
+	PasskeyRefused          = action("passkey.refused") // its counter went back: it may have been copied
+	IdentityLinked          = action("identity.linked") // an account of a provider, with which the person may log in
+	IdentityUnlinked        = action("identity.unlinked")
+	EmailVerified           = action("email.verified")
+	EmailChanged            = action("email.changed")
+	ChangeDisavowed         = action("change.disavowed") // "this wasn't me", from a mail
 
 	LogInFailed          = action("log_in.failed")
 	SessionStarted       = action("session.started")
@@ -44,6 +60,7 @@ var (
 	RefreshTokenReused   = action("session.refresh_token_reused")
 	OrganizationCreated  = action("organization.created")
 	OrganizationRenamed  = action("organization.renamed")
+	OrganizationSecured  = action("organization.security_changed")
 	OrganizationSuspend  = action("organization.suspended")
 	OrganizationAmended  = action("organization.suspension_changed")
 	OrganizationActivate = action("organization.activated")
@@ -71,12 +88,26 @@ var (
 	// invitations and links that were open.
 	InvitationsWithdrawn = action("invitations.withdrawn")
 
+	ServiceAccountCreated = action("service_account.created")
+	APIKeyCreated         = action("api_key.created")
+	APIKeyRotated         = action("api_key.rotated")
+	APIKeyRevoked         = action("api_key.revoked")
+	APIRegistered         = action("api.registered")
+	APIChanged            = action("api.changed")
+	APIRemoved            = action("api.removed")
+
 	PlatformAdminGranted = action("platform_administrator.granted")
 	PlatformAdminRevoked = action("platform_administrator.revoked")
+
+	SigningKeyCreated = action("signing_key.created") // and perhaps the former ones revoked
 
 	// DatabaseRestored: the database was restored from a backup. Changes after the backup
 	// are lost.
 	DatabaseRestored = action("database.restored")
+
+	// EventsErased: what told of a person was erased from events of this chain, whose numbers
+	// and new hashes the details have.
+	EventsErased = action("events.erased")
 
 	// RowSecurityOn and RowSecurityOff: row-level security, the second isolation of
 	// organizations, was enabled or disabled in the database.

@@ -1,6 +1,6 @@
 // Package audit writes the audit log: who did what, in which role, from where, to whom,
 // in which organization and when. An event is written in the transaction of the change
-// that it records, so that both exist or neither does. It is never changed.
+// that it records, so that both exist or neither does. Only an erasure changes it.
 //
 // Events form hash chains: one per organization, one per account (for events outside of
 // organizations), and one for the rest. The hash of each event covers the event and the
@@ -8,6 +8,8 @@
 // verification detects an event that was changed, removed or inserted. An attacker who
 // can write to the whole database can forge a whole chain: to detect that as well, store
 // the output of `guildhall audit verify` elsewhere.
+//
+// What tells of a person is erased with the person: erase.go.
 package audit
 
 import (
@@ -26,6 +28,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/request"
+	"guildhall/platform/revocation"
 )
 
 // Event is an audit event as a module records it.
@@ -35,6 +38,7 @@ type Event struct {
 	UserID         uuid.UUID         // the person whom it is about, if any
 	Actor          uuid.UUID         // who did it, if the gate authorized no caller: at log-in
 	Details        map[string]string // never a secret, never input that was typed hidden
+	Sessions       []uuid.UUID       // that ended; the log has only their number
 	// First says that this transaction creates the account or organization, so that its
 	// chain begins with this event.
 	First bool
@@ -71,10 +75,11 @@ type Actor struct {
 
 // Trail is the audit log of a database.
 type Trail struct {
-	db       *database.DB
-	now      func() time.Time
-	actor    ActorOf
-	recorded func(Action)
+	db          *database.DB
+	now         func() time.Time
+	actor       ActorOf
+	recorded    func(Action)
+	revocations *revocation.Log
 }
 
 // ActorOf returns the actor of a context, and false if no caller is authenticated.
@@ -82,8 +87,11 @@ type ActorOf func(ctx context.Context) (Actor, bool)
 
 // New returns the audit log of a database.
 func New(db *database.DB, now func() time.Time, actor ActorOf) *Trail {
-	return &Trail{db: db, now: now, actor: actor, recorded: func(Action) {}}
+	return &Trail{db: db, now: now, actor: actor, recorded: func(Action) {}, revocations: revocation.NewLog(db, now)}
 }
+
+// Revocations returns the log to which events write what they revoke.
+func (t *Trail) Revocations() *revocation.Log { return t.revocations }
 
 // OnRecorded sets the function that is called for each event after its commit. Call it
 // before the service starts to serve.
@@ -114,7 +122,7 @@ func (entry) TableName() string { return "audit_events" }
 func maybe(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
 // Record writes an event at the end of the context's transaction, or in a transaction of
-// its own if there is none.
+// its own if there is none, and with it what the event revokes.
 func (t *Trail) Record(ctx context.Context, e Event) error {
 	entry, err := t.entryOf(ctx, e)
 	if err != nil {
@@ -123,7 +131,7 @@ func (t *Trail) Record(ctx context.Context, e Event) error {
 	return t.db.InTx(ctx, func(ctx context.Context) error {
 		t.db.Gather(ctx, t, entry, t.append)
 		t.db.AfterCommit(ctx, func() { t.recorded(e.Action) })
-		return nil
+		return t.revoke(ctx, e)
 	})
 }
 
@@ -241,6 +249,9 @@ func (t *Trail) RecordFirst(ctx context.Context, events []Event) error {
 		entries[i] = x
 		rows, args = append(rows, "(?, ?, ?, ?)"), append(args, x.ChainID, x.Sequence, x.Hash, x.OccurredAt)
 	}
+	if err := t.revoke(ctx, events...); err != nil {
+		return err
+	}
 	err := t.db.Queue(ctx, "INSERT INTO audit_chains (id, sequence, hash, oldest_at) VALUES "+strings.Join(rows, ", "), args...)
 	if err == nil {
 		err = t.insert(ctx, entries)
@@ -256,7 +267,7 @@ func (x *entry) follows(before link) error {
 	switch {
 	case x.Sequence != before.sequence+1:
 		return fmt.Errorf("event %d follows event %d", x.Sequence, before.sequence)
-	case x.hash(before.hash) != x.Hash:
+	case !x.isErased() && x.hash(before.hash) != x.Hash: // Erasures says whether what is left is right
 		return fmt.Errorf("event %d is not what was written", x.Sequence)
 	}
 	return nil

@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -36,21 +38,29 @@ type Recorded struct {
 // HashAfter returns the hash that the event has in a chain after an event with the given
 // hash.
 func (r Recorded) HashAfter(chainID uuid.UUID, before string) string {
-	x := entry{
+	return r.entry(chainID).hash(before)
+}
+
+// CheckAfter returns an error if the event is not the valid successor of another of the chain.
+func (r Recorded) CheckAfter(chainID uuid.UUID, sequence int64, hash string) error {
+	return r.entry(chainID).follows(link{sequence, hash})
+}
+
+func (r Recorded) entry(chainID uuid.UUID) *entry {
+	return &entry{
 		ChainID: chainID, Sequence: r.Sequence, ID: r.ID, OccurredAt: r.OccurredAt, Action: r.Action, OrganizationID: r.OrganizationID,
 		UserID: r.UserID, ActorUserID: r.ActorUserID, ActorRole: r.ActorRole, SessionID: r.SessionID,
-		Address: r.Address, Client: r.Client, RequestID: r.RequestID, Details: r.Details,
+		Address: r.Address, Client: r.Client, RequestID: r.RequestID, Details: r.Details, Hash: r.Hash,
 	}
-	return x.hash(before)
 }
 
 // Filter restricts the events that are read. A zero field does not restrict them.
 type Filter struct {
 	Action       Action
 	Actor        uuid.UUID
+	User         uuid.UUID // the person whom they are about
+	Organization uuid.UUID
 	Since, Until time.Time // since inclusive, until exclusive
-	Before       int64     // sequence: only older ones
-	After        int64     // sequence: only newer ones, and the oldest first
 	Offset       int
 	Limit        int
 }
@@ -65,9 +75,9 @@ func scan(scan func(...any) error) (r Recorded, err error) {
 	return r, err
 }
 
-func (f Filter) where(chainID uuid.UUID) (conditions string, args []any) {
-	all := []string{"chain_id = ?"}
-	args = []any{chainID}
+// where returns the conditions of a statement: the given one, and those of the filter.
+func (f Filter) where(condition string, given ...any) (conditions string, args []any) {
+	all, args := []string{condition}, given
 	add := func(given bool, condition string, arg any) {
 		if given {
 			all, args = append(all, condition), append(args, arg)
@@ -75,24 +85,53 @@ func (f Filter) where(chainID uuid.UUID) (conditions string, args []any) {
 	}
 	add(f.Action != "", "action = ?", string(f.Action))
 	add(f.Actor != uuid.Nil, "actor_user_id = ?", f.Actor)
+	add(f.User != uuid.Nil, "user_id = ?", f.User)
+	add(f.Organization != uuid.Nil, "organization_id = ?", f.Organization)
 	add(!f.Since.IsZero(), "occurred_at >= ?", f.Since)
 	add(!f.Until.IsZero(), "occurred_at < ?", f.Until)
 	return strings.Join(all, " AND "), args
 }
 
-// Read returns events of one chain (an organization's or an account's id), the
-// newest first, except with After.
-func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Recorded, error) {
-	conditions, args := f.where(chainID)
-	if f.Before > 0 {
-		conditions, args = conditions+" AND sequence < ?", append(args, f.Before)
+// Read returns events of one chain (an organization's or an account's id), the newest first.
+// They are older than the event with the sequence number, if it is not 0, or backward the
+// newer ones, the oldest first.
+func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter, sequence int64, backward bool) ([]Recorded, error) {
+	beyond, order := direction(backward)
+	condition, args := "chain_id = ?", []any{chainID}
+	if sequence > 0 {
+		condition, args = condition+" AND sequence "+beyond+" ?", append(args, sequence)
 	}
-	order := "DESC"
-	if f.After > 0 {
-		conditions, args, order = conditions+" AND sequence > ?", append(args, f.After), "ASC"
+	where, args := f.where(condition, args...)
+	return t.read(ctx, where, args, "sequence "+order, f)
+}
+
+// Position is the place of an event among those of all chains.
+type Position struct {
+	At time.Time
+	ID uuid.UUID
+}
+
+// Newest is the position from which all events are older.
+var Newest = Position{time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC), uuid.Max}
+
+// ReadAll returns events of all chains, the newest first. They are older than the position, or
+// backward newer, the oldest first.
+func (t *Trail) ReadAll(ctx context.Context, f Filter, p Position, backward bool) ([]Recorded, error) {
+	beyond, order := direction(backward)
+	where, args := f.where("(occurred_at, id) "+beyond+" (?, ?)", p.At, p.ID)
+	return t.read(ctx, where, args, "occurred_at "+order+", id "+order, f)
+}
+
+func direction(backward bool) (beyond, order string) {
+	if backward {
+		return ">", "ASC"
 	}
-	rows, err := t.db.Conn(ctx).Raw("SELECT "+columns+", "+namesOf+" FROM (SELECT "+columns+" FROM audit_events WHERE "+conditions+
-		" ORDER BY sequence "+order+" LIMIT ? OFFSET ?) page ORDER BY sequence "+order, append(args, f.Limit, f.Offset)...).Rows()
+	return "<", "DESC"
+}
+
+func (t *Trail) read(ctx context.Context, where string, args []any, order string, f Filter) ([]Recorded, error) {
+	rows, err := t.db.Conn(ctx).Raw("SELECT "+columns+", "+namesOf+" FROM (SELECT "+columns+" FROM audit_events WHERE "+where+
+		" ORDER BY "+order+" LIMIT ? OFFSET ?) page ORDER BY "+order, append(args, f.Limit, f.Offset)...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read audit events: %w", err)
 	}
@@ -110,10 +149,16 @@ func (t *Trail) Read(ctx context.Context, chainID uuid.UUID, f Filter) ([]Record
 
 const namesOf = `(SELECT p.name FROM user_profile p WHERE p.user_id = page.user_id), (SELECT p.name FROM user_profile p WHERE p.user_id = page.actor_user_id)`
 
-// Count returns the number of events that the filter selects.
+// Count returns the number of events of a chain that the filter selects.
 func (t *Trail) Count(ctx context.Context, chainID uuid.UUID, f Filter) (*int64, error) {
-	conditions, args := f.where(chainID)
-	return t.db.Count(ctx, "SELECT COUNT(*) FROM audit_events WHERE "+conditions, args...)
+	where, args := f.where("chain_id = ?", chainID)
+	return t.db.Count(ctx, "SELECT COUNT(*) FROM audit_events WHERE "+where, args...)
+}
+
+// CountAll is Count for all chains.
+func (t *Trail) CountAll(ctx context.Context, f Filter) (*int64, error) {
+	where, args := f.where("occurred_at < ?", Newest.At)
+	return t.db.Count(ctx, "SELECT COUNT(*) FROM audit_events WHERE "+where, args...)
 }
 
 // Verified is the result of Verify.
@@ -161,6 +206,7 @@ type verification struct {
 	head     head
 	at       link
 	isBroken bool
+	erasures Erasures
 	heads    []string
 }
 
@@ -180,6 +226,7 @@ func (v *verification) row(rows *sql.Rows) error {
 	if !v.begun || chain != v.chain {
 		v.end()
 		v.chain, v.begun, v.head, v.at, v.isBroken = chain, true, h, h.forgotten(), false // mutant: kept-chain-start
+		v.erasures = Erasures{}
 		v.Chains++
 		v.Forgotten += v.at.sequence
 	}
@@ -190,7 +237,7 @@ func (v *verification) row(rows *sql.Rows) error {
 	x.ChainID, x.Sequence, x.ID, x.OccurredAt, x.Action = chain, sequence.Int64, id.UUID, at.Time, Action(action.String)
 	x.ActorRole, x.Address, x.Client, x.RequestID, x.Details = role.String, address.String, client.String, requestID.String, details.String
 	x.Hash = hash.String
-	if err := x.follows(v.at); err != nil {
+	if err := errors.Join(x.follows(v.at), v.erasures.add(&x)); err != nil {
 		v.broken(err)
 	}
 	v.at = link{x.Sequence, x.Hash}
@@ -209,7 +256,7 @@ func (v *verification) end() {
 	if !v.begun {
 		return
 	}
-	if err := v.head.endsWith(v.at); err != nil {
+	if err := cmp.Or(v.head.endsWith(v.at), v.erasures.Check()); err != nil {
 		v.broken(err)
 	}
 	v.heads = append(v.heads, v.chain.String(), v.head.last.hash)

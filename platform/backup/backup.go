@@ -22,7 +22,9 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/integrity"
 	"guildhall/platform/migrate"
+	"guildhall/platform/person"
 	"guildhall/platform/schema"
+	"guildhall/platform/signing"
 )
 
 // Options are the parameters of a backup.
@@ -63,7 +65,17 @@ func Take(ctx context.Context, o Options, path string) (Taken, error) {
 		t.Path = path + ".unsound"
 		err = fmt.Errorf("%w, %s: %w", ErrUnsound, t.Path, unsound)
 	}
-	return t, errors.Join(err, database.PublishFile(partial, t.Path))
+	return t, errors.Join(err, database.PublishFile(partial, t.Path), noteErased(ctx, o.DB, path))
+}
+
+// noteErased adds whom the database knows as erased to the list beside a backup: an older
+// backup there still has them.
+func noteErased(ctx context.Context, db *database.DB, path string) error {
+	people, err := person.ErasedIn(ctx, db)
+	if err != nil {
+		return err
+	}
+	return NoteErased(filepath.Dir(path), people...) // mutant: erased-beside-backup
 }
 
 // Stream makes a backup in TMPDIR and writes it to out after all of it has been
@@ -136,7 +148,7 @@ func write(ctx context.Context, o Options, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = clone.Copy(ctx, clone.Options{From: o.DB, To: target, Migrations: o.Migrations, Without: access.ServerLocalTables(), Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: o.DB, To: target, Migrations: o.Migrations, Without: access.ServerLocalTables(), Remade: signing.Remade(), Progress: o.Progress})
 	return errors.Join(err, target.Close())
 }
 

@@ -15,6 +15,7 @@ import (
 	"guildhall/platform/integrity"
 	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
+	"guildhall/platform/signing"
 )
 
 // RestoreOptions are the parameters of a restore.
@@ -83,7 +84,7 @@ func ToDatabase(ctx context.Context, o RestoreOptions, target *database.DB) (r R
 		return r, err
 	}
 	defer source.Close()
-	_, err = clone.Copy(ctx, clone.Options{From: source, To: target, Migrations: o.Migrations, Without: access.ServerLocalTables(), Progress: o.Progress})
+	_, err = clone.Copy(ctx, clone.Options{From: source, To: target, Migrations: o.Migrations, Without: access.ServerLocalTables(), Remade: signing.Remade(), Progress: o.Progress})
 	return r, err
 }
 

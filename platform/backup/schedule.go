@@ -31,6 +31,18 @@ type Schedule struct {
 // Failures returns the number of backups that this process failed to make.
 func (s *Schedule) Failures() int64 { return s.failures.Load() }
 
+// Newest returns when the last backup was started, or zero if there is none.
+func (s *Schedule) Newest() time.Time { return Newest(s.Dir, s.Now()) }
+
+// NextAt returns when the next backup is due, which may be past.
+func (s *Schedule) NextAt() time.Time {
+	newest := s.Newest()
+	if newest.IsZero() {
+		return s.Now()
+	}
+	return newest.Add(s.Interval)
+}
+
 const (
 	fileName   = "guildhall-20060102T150405Z.db" // a layout of package time
 	lockName   = ".guildhall-backup.lock"
@@ -82,11 +94,7 @@ func (s *Schedule) try(ctx context.Context) {
 }
 
 func (s *Schedule) untilDue() time.Duration {
-	newest := Newest(s.Dir, s.Now())
-	if newest.IsZero() {
-		return 0
-	}
-	return newest.Add(s.Interval).Sub(s.Now())
+	return s.NextAt().Sub(s.Now())
 }
 
 // once makes the backup that is due, unless another process just did.

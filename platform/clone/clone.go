@@ -28,6 +28,7 @@ type Options struct {
 	From, To   *database.DB
 	Migrations []migrate.Migration // of this version; the source must have them all, and so must the target unless it is empty
 	Without    []string            // tables that are valid only for the server they were written on
+	Remade     []string            // tables that the service fills at its start, and that may have rows in the target
 	Progress   func(Progress)      // called often; may be nil
 }
 
@@ -81,7 +82,7 @@ func Copy(ctx context.Context, o Options) (Result, error) {
 
 func (c *copying) run(ctx context.Context, target *database.Bulk) error {
 	if !c.result.Resumed {
-		if err := target.InTx(ctx, func(ctx context.Context) error { return target.BeginCopy(ctx, c.names()) }); err != nil {
+		if err := target.InTx(ctx, func(ctx context.Context) error { return target.BeginCopy(ctx, c.names(), c.Remade...) }); err != nil {
 			return fmt.Errorf("prepare the target: %w", err)
 		}
 	}

@@ -45,6 +45,9 @@ func (c *Config) Check() []Finding {
 		c.checkProxies(),
 		c.checkPrivateAddress(),
 		c.checkMail(),
+		c.checkPages(),
+		c.checkPasskeys(),
+		c.checkProviders(),
 		choose("RATE_LIMIT_ENABLED", c.RateLimitEnabled, "is on", "is off: the number of password guesses is not limited"),
 		c.checkConfirmation(),
 		note("ENABLE_REGISTRATION", c.EnableRegistration, "is on: anyone can create an account", "is off"),
@@ -115,6 +118,20 @@ func (c *Config) checkReplicas() Finding {
 		}
 	}
 	return Finding{OK: true, Name: name, Message: fmt.Sprintf("lists %d standby(s)", len(c.DatabaseReplicaURLs))}
+}
+
+// checkPages warns about pages whose cookie a browser would send without encryption.
+func (c *Config) checkPages() Finding {
+	const name = "PUBLIC_URL"
+	switch {
+	case !c.AccountPages && !c.Console:
+		return Finding{OK: true, Name: name, Message: "concerns no pages: they are off"}
+	case c.PublicURL == "":
+		return Finding{OK: true, Warn: true, Name: name, Message: "is not set: the pages' cookie is not Secure, and the pages work only at the root of a host. Set it, or turn the pages off (ACCOUNT_PAGES, CONSOLE)"}
+	case !strings.HasPrefix(c.PublicURL, "https://"):
+		return Finding{OK: true, Warn: true, Name: name, Message: "is not https: the pages' cookie is not Secure"}
+	}
+	return Finding{OK: true, Name: name, Message: "is https: the pages' cookie is Secure"}
 }
 
 func (c *Config) checkOrigins() Finding {

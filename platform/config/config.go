@@ -41,6 +41,8 @@ type Config struct {
 	JWTRefreshSecretKey Secret
 	RetiredSecretKeys   []Secret // of access tokens: they verify but no longer sign
 	RetiredRefreshKeys  []Secret
+	JWTAlgorithm        string        // of new keys of access tokens
+	SigningKeyRotation  time.Duration // 0: by command only
 	JWTIssuer           string
 	JWTAudience         string
 	AccessTokenTTL      time.Duration
@@ -52,13 +54,24 @@ type Config struct {
 	ConfirmEmail            bool // an account is created when its address is proved
 	LogInByEmail            bool
 	AccountPages            bool // pages for people, at /account
+	Console                 bool // pages for administrators, at /console
+	ProductName             string
+	ThemeDir                string
+	PageLinks               []string // Text=https://…
 	StepUpMaxAge            time.Duration
+	FactorRecoveryDelay     time.Duration
+	ErasureDelay            time.Duration
+	APIKeyPrefix            string
+	APIKeyLongest           time.Duration // 0: any
+	RevocationPoll          time.Duration // 0 only in tests
 	CORSOrigins             []string
 	TrustedProxies          []string // IP addresses and CIDR ranges
 	RateLimitEnabled        bool
+	PasswordBreachedFile    string // empty if there is none
 	PasswordHashParameters  password.Parameters
 	PasswordHashConcurrency int // 0 for as many as cores and memory allow
 	PasswordHashQueue       int
+	PasswordImportKeys      map[string]Secret // of other systems, whose hashes name them
 
 	SessionRetention     time.Duration // after a session ended
 	IdempotencyRetention time.Duration
@@ -66,7 +79,12 @@ type Config struct {
 
 	PublicURL string // of the service, as people reach it; empty if not set
 	AppURL    string // of the product's front end; empty if not set
-	Mail      Mail
+	// Of passkeys; see Passkeys.
+	WebAuthnRPID    string
+	WebAuthnOrigins []string
+	RedirectURIs    []string // of clients, to which providers send people back
+	Providers       []Provider
+	Mail            Mail
 
 	BackupDir      string // empty if no backups are scheduled
 	BackupInterval time.Duration

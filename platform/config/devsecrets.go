@@ -17,7 +17,20 @@ import (
 // those stored in DATA_DIR by an earlier start, or to new ones, which it stores there.
 // Outside development it does nothing, because Load has refused missing secrets.
 // Processes that start at the same time get the same secrets.
-func (c *Config) EnsureDevSecrets() error {
+func (c *Config) EnsureDevSecrets() error { return c.devSecrets(keptSecret) }
+
+// UseDevSecrets is EnsureDevSecrets for commands beside the service: it makes no secrets.
+func (c *Config) UseDevSecrets() error {
+	return c.devSecrets(func(path string) (Secret, error) {
+		secret, err := readSecret(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil
+		}
+		return secret, err
+	})
+}
+
+func (c *Config) devSecrets(of func(path string) (Secret, error)) error {
 	if !c.Development() {
 		return nil
 	}
@@ -28,14 +41,15 @@ func (c *Config) EnsureDevSecrets() error {
 		if *target != "" {
 			continue
 		}
-		kept, err := keptSecret(filepath.Join(c.DataDir, strings.ToLower(name)))
+		kept, err := of(filepath.Join(c.DataDir, strings.ToLower(name)))
 		if err != nil {
 			return fmt.Errorf("%s for development: %w", name, err)
 		}
-		*target = kept
-		c.setSource(name, sourceMade)
+		if *target = kept; kept != "" {
+			c.setSource(name, sourceMade)
+		}
 	}
-	if c.sameSecrets() {
+	if c.JWTSecretKey != "" && c.sameSecrets() {
 		return fmt.Errorf("the JWT secrets in %s are the same: delete one", c.DataDir)
 	}
 	return nil

@@ -76,7 +76,7 @@ func wrapping(text string) string {
 // forgives reports whether white space around a value is ignored.
 func forgives(v value) bool {
 	switch v := v.(type) {
-	case word, list, replicaURLs:
+	case word, list, replicaURLs, providers:
 		return true
 	case secrets:
 		return len(*v.retired) > 0

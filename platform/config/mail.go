@@ -31,16 +31,20 @@ const (
 	smtp    = "smtp"
 )
 
-// LinkBase returns the URL to which paths of links in mails are appended.
-func (c *Config) LinkBase() string {
-	switch {
-	case c.AppURL != "":
-		return c.AppURL
-	case c.PublicURL != "":
-		return c.PublicURL
-	default: // in development
+// PageBase returns the URL of the service's own pages; empty if it is unknown.
+func (c *Config) PageBase() string {
+	if c.PublicURL == "" && c.Development() {
 		return fmt.Sprintf("http://localhost:%d", c.Port)
 	}
+	return c.PublicURL
+}
+
+// LinkBase returns the URL to which paths of links in mails are appended.
+func (c *Config) LinkBase() string {
+	if c.AppURL != "" {
+		return c.AppURL
+	}
+	return c.PageBase()
 }
 
 // validateMail reports settings that prevent mail from being sent.
@@ -152,6 +156,16 @@ func bareMailAddress(s string) error {
 func inASCII(address string) error {
 	if strings.ContainsFunc(address, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return errors.New("is an address with other letters than those of ASCII: write the domain as A-labels (xn--…)")
+	}
+	return nil
+}
+
+// pageLink checks a link: a text, and where it leads.
+func pageLink(s string) error {
+	text, target, found := strings.Cut(s, "=")
+	u, err := url.Parse(target)
+	if !found || strings.TrimSpace(text) == "" || err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return errors.New("must be a text, =, and a URL, such as Terms=https://example.com/terms")
 	}
 	return nil
 }

@@ -5,6 +5,24 @@ import (
 	"testing"
 )
 
+func TestNamedSecrets(t *testing.T) {
+	cfg := mustLoad(t, Options{Environ: []string{`PASSWORD_IMPORT_KEYS={"rails":"a pepper","firebase":"c2lnbmVy"}`}})
+	if cfg.PasswordImportKeys["rails"].Reveal() != "a pepper" || len(cfg.PasswordImportKeys) != 2 {
+		t.Errorf("%d keys", len(cfg.PasswordImportKeys))
+	}
+	for _, s := range cfg.Masked() {
+		if s.Name == "PASSWORD_IMPORT_KEYS" && s.Value != `{"firebase":"********","rails":"********"}` {
+			t.Error(s.Value)
+		}
+	}
+	for _, bad := range []string{"pepper", `["pepper"]`, `{"rails":"pepper"`, "null", `{"rails":""}`, `{"Rails":"pepper"}`, `{"rails":{"key":"pepper"}}`} {
+		_, err := Load(Options{Dir: t.TempDir(), Environ: []string{"PASSWORD_IMPORT_KEYS=" + bad}})
+		if err == nil || !strings.Contains(err.Error(), "PASSWORD_IMPORT_KEYS: ") || strings.Contains(err.Error(), "pepper") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
 func TestSettingsOfMail(t *testing.T) {
 	const server, sender = "SMTP_HOST=smtp.example.com", "MAIL_FROM=Example <accounts@example.com>"
 	for given, problem := range map[string]string{

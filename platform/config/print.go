@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Setting is one setting in printable form.
@@ -19,9 +20,20 @@ func (c *Config) Masked() []Setting {
 	table := keys()
 	settings := make([]Setting, 0, len(table))
 	for _, k := range table {
-		settings = append(settings, Setting{k.name, k.bind(c).masked(), c.source(k.name)})
+		value := k.bind(c).masked()
+		if c.isSecret(value) {
+			value = mask
+		}
+		settings = append(settings, Setting{k.name, value, c.source(k.name)})
 	}
 	return settings
+}
+
+// isSecret reports whether the value of another setting is a secret, too: some mail providers
+// take one token as the user name and as the password.
+func (c *Config) isSecret(value string) bool {
+	all := slices.Concat(c.accessKeys(), c.refreshKeys(), []Secret{c.Mail.Password})
+	return value != "" && slices.Contains(all, Secret(value)) // mutant: secret-user-name
 }
 
 // Print writes all settings with secrets masked, one per line.

@@ -35,6 +35,8 @@ func (c *Config) validate(problems *Problems) {
 		problems.add("DATABASE_REPLICA_URLS", "is for PostgreSQL, and DATABASE_URL is SQLite")
 	}
 	c.validateMail(problems)
+	c.validatePasskeys(problems)
+	c.validateProviders(problems, weak)
 	for _, origin := range c.CORSOrigins {
 		if fault := originFault(origin); fault != "" {
 			weak("CORS_ORIGINS", "%q %s", databaseurl.Mask(origin), fault)

@@ -13,6 +13,7 @@ import (
 
 	"guildhall/platform/databaseurl"
 	"guildhall/platform/password"
+	"guildhall/platform/token"
 )
 
 // value is the typed side of a setting: a pointer to a field of Config, and how to
@@ -85,6 +86,25 @@ func (s secrets) parse(text string) error {
 	}
 	*s.target, *s.retired = several[0], several[1:]
 	return nil
+}
+
+// namedSecrets are a JSON object of names and secrets.
+type namedSecrets struct{ target *map[string]Secret }
+
+func (n namedSecrets) kind() string   { return "string" }
+func (n namedSecrets) masked() string { return jsonText(*n.target) }
+
+func (n namedSecrets) parse(text string) error {
+	var all map[string]Secret
+	if json.Unmarshal([]byte(text), &all) != nil || all == nil { // the error would quote a secret
+		return errors.New("is not a JSON object of names and secrets")
+	}
+	keys := password.Keys{}
+	for name, secret := range all {
+		keys[name] = secret.Reveal()
+	}
+	*n.target = all
+	return keys.Check()
 }
 
 type boolean struct{ target *bool }
@@ -206,7 +226,7 @@ func splitList(text string) ([]string, error) {
 	return items, nil
 }
 
-func jsonText(items []string) string {
+func jsonText[T []string | map[string]Secret | []Provider](items T) string {
 	b, _ := json.Marshal(items) // strings can always be marshalled
 	return string(b)
 }
@@ -220,6 +240,13 @@ func oneOf(words ...string) func(string) error {
 		}
 		return nil
 	}
+}
+
+func keyPrefix(s string) error {
+	if !token.IsKeyPrefix(s) {
+		return errors.New("is not a lower-case letter and 1 to 14 lower-case letters or digits, or begins with gh")
+	}
+	return nil
 }
 
 func oneWord(s string) error {
@@ -267,19 +294,19 @@ func (h hostPort) parse(s string) error {
 	return nil
 }
 
-// directory is a path, or none.
-type directory struct{ target *string }
+// path is one of a directory or of a file, or none.
+type path struct{ target *string }
 
-func (d directory) kind() string { return "string" }
+func (p path) kind() string { return "string" }
 
-func (d directory) masked() string { return hostPort(d).masked() }
+func (p path) masked() string { return hostPort(p).masked() }
 
-func (d directory) parse(s string) error {
+func (p path) parse(s string) error {
 	if s == none {
-		*d.target = ""
+		*p.target = ""
 		return nil
 	}
-	return text{d.target, anything}.parse(s)
+	return text{p.target, anything}.parse(s)
 }
 
 func isHostName(s string) bool {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -73,6 +74,9 @@ func yamlText(kind string, raw any) (string, error) {
 	case string:
 		return v, nil
 	case []any:
+		if kind == objects {
+			return objectsText(v)
+		}
 		if kind != "list" {
 			return "", errors.New("is a list")
 		}
@@ -88,12 +92,21 @@ func yamlText(kind string, raw any) (string, error) {
 	case map[string]any, map[any]any:
 		return "", errors.New("has nested settings")
 	}
-	if kind == "string" || kind == "list" {
+	if kind == "string" || kind == "list" || kind == objects {
 		// At this point 0123 and 1e9 have been converted to numbers: a secret would not
 		// be what the file contains.
 		return "", errors.New("has to be in quotes")
 	}
 	return fmt.Sprint(raw), nil
+}
+
+// objectsText converts a list of objects to JSON.
+func objectsText(items []any) (string, error) {
+	text, err := json.Marshal(items)
+	if err != nil {
+		return "", errors.New("has an item that is no object of names and texts")
+	}
+	return string(text), nil
 }
 
 // faultyLine keeps only the line number of an error of the YAML decoder: the rest may

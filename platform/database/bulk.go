@@ -66,41 +66,14 @@ func (b *Bulk) InTx(ctx context.Context, fn func(context.Context) error) error {
 
 // Insert adds rows. Their values have the types that EachRow passes on.
 func (b *Bulk) Insert(ctx context.Context, t Table, rows [][]any) error {
-	insert := b.insertSQLite
+	var err error
 	if b.db.driver == Postgres {
-		insert = b.copyFrom
+		err = b.copyFrom(ctx, t, rows)
+	} else {
+		err = insertValues(ctx, b.tx, t, rows, "")
 	}
-	if err := insert(ctx, t, rows); err != nil {
-		return fmt.Errorf("write %s: %w", t.Name, err)
-	}
-	return nil
-}
-
-// rowsAtOnce is the number of rows in one INSERT on SQLite. More rows gain nothing.
-const rowsAtOnce = 64
-
-func (b *Bulk) insertSQLite(ctx context.Context, t Table, rows [][]any) error {
-	into := "INSERT INTO " + t.Name + " " + tuple(t.ColumnNames()) + " VALUES "
-	one := places(len(t.Columns))
-	values := func(rows int) string { return into + strings.TrimSuffix(strings.Repeat(one+", ", rows), ", ") }
-	many, err := b.tx.PrepareContext(ctx, values(rowsAtOnce)) //nolint:sqlclosecheck // by the transaction
 	if err != nil {
-		return err
-	}
-	args := make([]any, 0, rowsAtOnce*len(t.Columns))
-	for chunk := range slices.Chunk(rows, rowsAtOnce) {
-		args = args[:0]
-		for _, row := range chunk {
-			args = append(args, row...)
-		}
-		if len(chunk) == rowsAtOnce {
-			_, err = many.ExecContext(ctx, args...)
-		} else {
-			_, err = b.tx.ExecContext(ctx, values(len(chunk)), args...)
-		}
-		if err != nil {
-			return err
-		}
+		return fmt.Errorf("write %s: %w", t.Name, err)
 	}
 	return nil
 }

@@ -53,14 +53,19 @@ const (
 
 // BeginCopy marks the database as half copied. It drops what would block or slow down
 // filling these tables: indexes, foreign keys, triggers and row-level security. Only
-// the tables' owner may call it, in a transaction. It refuses tables that are not
-// empty, and checks that under a lock that excludes other writers. From then on the
+// the tables' owner may call it, in a transaction. It empties those that are remade at each
+// start, refuses others that are not empty, and checks that under a lock that excludes other writers. From then on the
 // tables refuse all other writers.
-func (b *Bulk) BeginCopy(ctx context.Context, tables []string) error {
+func (b *Bulk) BeginCopy(ctx context.Context, tables []string, remade ...string) error {
 	query, list := sqliteAside, strings.Join(tables, ", ")
 	if b.db.driver == Postgres {
 		query = postgresAside
 		if err := b.exec(ctx, "LOCK TABLE "+list+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+	}
+	for _, t := range remade {
+		if err := b.exec(ctx, "DELETE FROM "+t); err != nil { //nolint:gosec // a table of the schema
 			return err
 		}
 	}

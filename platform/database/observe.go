@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -87,6 +88,34 @@ func (d *DB) Standbys() (all, inUse int) {
 		}
 	}
 	return len(d.standbys.all), inUse
+}
+
+// ServerVersion returns the version of SQLite, or of the server. It asks the server, which may
+// have been upgraded since this process started.
+func (d *DB) ServerVersion(ctx context.Context) (version string, err error) {
+	if d.driver == SQLite {
+		return SQLiteVersion(), nil
+	}
+	if err := d.Row(ctx, "SELECT COALESCE(current_setting('server_version', true), '')").Scan(&version); err != nil {
+		return "", fmt.Errorf("ask the database for its version: %w", err)
+	}
+	return version, nil
+}
+
+// Size returns the size of the database in bytes, with its indexes. It is 0 if several servers
+// share the database, none of which knows it.
+func (d *DB) Size(ctx context.Context) (size int64, err error) {
+	if d.driver == SQLite {
+		f, err := d.Files(ctx)
+		return f.Database, err
+	}
+	if d.engine.MigratesInSteps() {
+		return 0, nil
+	}
+	if err := d.Row(ctx, "SELECT pg_database_size(current_database())").Scan(&size); err != nil {
+		return 0, fmt.Errorf("ask the database for its size: %w", err)
+	}
+	return size, nil
 }
 
 // Files are the sizes of SQLite's files, in bytes.

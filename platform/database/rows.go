@@ -154,3 +154,11 @@ func Collect[T any](rows *sql.Rows, one func(scan func(...any) error) (T, error)
 	}
 	return list, rows.Err()
 }
+
+// InUTC returns the time of a column, in UTC, or nil if the column has none.
+func InUTC(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return new(t.UTC())
+}

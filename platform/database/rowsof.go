@@ -33,6 +33,17 @@ func (d *DB) EachRow(ctx context.Context, t Table, inOrder bool, take func(row [
 	return eachRow(rows, t, take)
 }
 
+// SomeRows passes on the rows of a table that satisfy a condition, in the order of the key and
+// at most so many, as EachRow does.
+func (d *DB) SomeRows(ctx context.Context, t Table, where string, args []any, most int, take func(row []any) error) error {
+	query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d", d.selected(t), t.Name, where, strings.Join(t.Key, ", "), most)
+	rows, err := d.Conn(ctx).Raw(query, args...).Rows()
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.Name, err)
+	}
+	return eachRow(rows, t, take)
+}
+
 // selected returns the columns of a SELECT. It reads times from SQLite as text: the
 // driver would return the year 1 for a time that it can't parse.
 func (d *DB) selected(t Table) string {

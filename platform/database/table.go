@@ -68,7 +68,9 @@ func (t Table) keyIndexes() []int {
 func (t Table) KeyOf(row []any) []any {
 	var key []any
 	for _, i := range t.keyIndexes() {
-		key = append(key, row[i])
+		if i >= 0 { // the row may be without it
+			key = append(key, row[i])
+		}
 	}
 	return key
 }

@@ -147,7 +147,7 @@ func (d postgresDialect) writable(ctx context.Context) error {
 		d.reconnect()
 	}
 	if err != nil {
-		return err
+		return d.explain(ctx, err)
 	}
 	switch {
 	case standby:

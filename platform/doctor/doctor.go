@@ -12,6 +12,7 @@ import (
 	"guildhall/platform/mail"
 	"guildhall/platform/migrate"
 	"guildhall/platform/schema"
+	"guildhall/platform/signing"
 )
 
 // Level is the severity of a finding.
@@ -48,6 +49,7 @@ type Options struct {
 	Tables     []schema.Table
 	Invariants []schema.Invariant
 	Mail       *mail.Outbox
+	Keys       *signing.Store
 	Now        func() time.Time
 }
 
@@ -58,12 +60,15 @@ func Examine(ctx context.Context, o Options) []Finding {
 	if usable {
 		findings = append(findings, o.data(ctx)...)
 		findings = append(findings, o.clock(ctx), o.mail(ctx))
+		findings = append(findings, o.keys(ctx)...)
+		findings = append(findings, o.passkeys(ctx), o.providers(ctx))
 	}
 	if o.DB.Driver() == database.SQLite {
 		findings = append(findings, o.file()...)
 	} else {
 		findings = append(findings, o.server(ctx)...)
 	}
+	findings = append(findings, o.breachedPasswords()...)
 	return append(findings, o.backups()...)
 }
 

@@ -13,6 +13,7 @@ import (
 	usage "github.com/shirou/gopsutil/v4/disk"
 
 	"guildhall/platform/backup"
+	"guildhall/platform/password"
 )
 
 // logWarning is a size of the write-ahead log that checkpoints normally prevent: they
@@ -66,6 +67,23 @@ func disk(name, dir string, database int64) Finding {
 		return Finding{Warn, name, message, "free space for a copy of the database: a migration makes one first"}
 	}
 	return Finding{OK, name, message, ""}
+}
+
+// breachedPasswords examines the list of breached passwords, if there is one.
+func (o Options) breachedPasswords() []Finding {
+	const name = "breached passwords"
+	path := o.Config.PasswordBreachedFile
+	if path == "" {
+		return nil
+	}
+	if err := password.CheckBreachedFile(path); err != nil {
+		return []Finding{{Fail, name, err.Error(), "until then, only the built-in list of common passwords is refused, and the service does not start again"}}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return []Finding{unknown(name, err)}
+	}
+	return []Finding{{OK, name, fmt.Sprintf("%s of %s has %s", path, info.ModTime().UTC().Format(time.DateOnly), bytes(info.Size())), ""}}
 }
 
 func (o Options) backups() []Finding {

@@ -4,6 +4,7 @@
 package fault
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -44,9 +45,20 @@ type Error struct {
 	Detail     string        // one plain sentence, safe for the client
 	Fields     []Field       // the invalid values, if any
 	MaxAge     time.Duration // how recent the log-in has to be (RFC 9470), for Unauthenticated
+	ACR        string        // what the log-in has to prove (RFC 9470), for Unauthenticated
+	Challenge  *Challenge    // with what to go on, if something more has to be proved
 	RetryAfter time.Duration // when to retry, for TooManyRequests and Unavailable
 
 	cause error
+}
+
+// Challenge is what a client needs to prove more. It is part of the answer.
+type Challenge struct {
+	Token     string   `json:"challenge_token,omitempty" example:"kVv3WmRyV4tM4pQBr2mlQZrKjJ0yQh2Wk1h2xJwqv4E" description:"Only with mfa_required: for grant_type=challenge at /auth/token."`
+	ExpiresIn int      `json:"expires_in,omitempty" example:"300" description:"Only with mfa_required: seconds until the challenge_token expires."`
+	Methods   []string `json:"methods,omitempty" example:"[\"otp\"]" description:"Only with mfa_required: with which members it can be answered, where passkey stands for credential."`
+	// PublicKey is JSON for navigator.credentials.get.
+	PublicKey json.RawMessage `json:"public_key,omitempty" description:"Only with mfa_required, of a person who has a passkey: the options for navigator.credentials.get, as PublicKeyCredential.parseRequestOptionsFromJSON takes them."`
 }
 
 // New declares an error.
@@ -87,6 +99,20 @@ func (e *Error) WithFields(fields ...Field) *Error {
 func (e *Error) WithMaxAge(d time.Duration) *Error {
 	c := *e
 	c.MaxAge = d
+	return &c
+}
+
+// WithACR returns a copy with what the log-in has to prove.
+func (e *Error) WithACR(acr string) *Error {
+	c := *e
+	c.ACR = acr
+	return &c
+}
+
+// WithChallenge returns a copy with what the client needs to go on.
+func (e *Error) WithChallenge(with Challenge) *Error {
+	c := *e
+	c.Challenge = &with
 	return &c
 }
 

@@ -12,7 +12,7 @@ import (
 type Code string
 
 func (c *Code) UnmarshalText(text []byte) error {
-	digits := strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(strings.TrimSpace(string(text)))
+	digits := unspaced.Replace(strings.TrimSpace(string(text)))
 	if len(digits) != 8 || strings.Trim(digits, "0123456789") != "" {
 		return fault.NotACode
 	}

@@ -55,6 +55,18 @@ func (Email) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
+// serviceDomain is the domain of service accounts' addresses. No mail server has it (RFC 2606).
+const serviceDomain = "@service.invalid"
+
+// ServiceEmail returns the address of a service account.
+func ServiceEmail(id string) Email { return Email(id + serviceDomain) }
+
+// ErasedEmail returns the address of an account that was erased.
+func ErasedEmail(id string) Email { return Email("erased-" + id + "@erased.invalid") }
+
+// IsService reports whether an address is that of a service account, which gets no mail.
+func (e Email) IsService() bool { return strings.HasSuffix(e.Canonical(), serviceDomain) }
+
 // CanonicalEmail returns the form of the email address that a log-in looks up.
 func (l Login) CanonicalEmail() string { return canonicalEmail(string(l)) }
 

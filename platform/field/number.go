@@ -2,6 +2,7 @@ package field
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/swaggest/jsonschema-go"
 
@@ -44,6 +45,75 @@ func (Uses) Number() {}
 func (Uses) InlineJSONSchema() {}
 
 func (Uses) JSONSchema() (jsonschema.Schema, error) { return wholeNumberSchema(maxUses), nil }
+
+// maxOverlap is how long an API key may work after its rotation.
+const maxOverlap = 30 * 24 * time.Hour
+
+// Overlap is how long what was replaced still works: 0 to 2,592,000 seconds.
+type Overlap int
+
+func (o *Overlap) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		*o = 0
+		return nil
+	}
+	n, err := wholeNumber(text, int(maxOverlap/time.Second))
+	if err != nil {
+		return fault.NotInRange.From(0).To(int64(maxOverlap / time.Second))
+	}
+	*o = Overlap(n)
+	return nil
+}
+
+// Duration returns the overlap, or a day if none was given.
+func (o *Overlap) Duration() time.Duration {
+	if o == nil {
+		return 24 * time.Hour
+	}
+	return time.Duration(*o) * time.Second
+}
+
+// Number says that it is a number in JSON.
+func (Overlap) Number() {}
+
+func (Overlap) InlineJSONSchema() {}
+
+func (Overlap) JSONSchema() (jsonschema.Schema, error) {
+	s := wholeNumberSchema(maxOverlap.Seconds())
+	s.WithMinimum(0)
+	return s, nil
+}
+
+// maxWait is how long a request may wait for something new, in seconds.
+const maxWait = 15
+
+// Wait is how long a request waits for something new: 0 to 15 seconds.
+type Wait int
+
+func (w *Wait) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 31) // not Atoi, which accepts a sign
+	if err != nil || n > maxWait {
+		return fault.NotInRange.From(0).To(maxWait)
+	}
+	*w = Wait(n)
+	return nil
+}
+
+// Duration returns the time, or none if none was given.
+func (w *Wait) Duration() time.Duration {
+	if w == nil {
+		return 0
+	}
+	return time.Duration(*w) * time.Second
+}
+
+func (Wait) InlineJSONSchema() {}
+
+func (Wait) JSONSchema() (jsonschema.Schema, error) {
+	s := wholeNumberSchema(maxWait)
+	s.WithMinimum(0).WithDefault(0)
+	return s, nil
+}
 
 // wholeNumber reads 1 to most, without a sign.
 func wholeNumber(text []byte, most int) (int, error) {

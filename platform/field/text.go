@@ -19,6 +19,8 @@ var (
 	reasonLimits = limits{1, 1000, true, lines}
 	avatarLimits = limits{1, 2048, false, anything}
 	loginLimits  = limits{1, 1024, false, anything}
+
+	externalIDLimits = limits{1, 255, true, line}
 )
 
 // Name of a person or an organization: 1 to 255 characters after trimming, on one
@@ -113,6 +115,19 @@ func (AvatarURL) JSONSchema() (jsonschema.Schema, error) {
 	return s, nil
 }
 
+// ExternalID is the id of a person or an organization in another system: 1 to 255
+// characters on one line. It is compared byte by byte, so it must be given as it is stored.
+type ExternalID string
+
+func (e *ExternalID) UnmarshalText(text []byte) error {
+	s, err := externalIDLimits.parse(text)
+	if err == nil && s != string(text) {
+		err = fault.Unacceptable
+	}
+	*e = ExternalID(s)
+	return err
+}
+
 // Login is the user name at log-in. Any readable text is looked up, so that a malformed
 // address gets the same answer as an unknown one.
 type Login string
@@ -183,7 +198,7 @@ func (NewPassword) InlineJSONSchema() {}
 func (NewPassword) JSONSchema() (jsonschema.Schema, error) {
 	s := stringSchema()
 	s.WithMinLength(MinPassword).WithMaxLength(MaxPassword).WithFormat("password").
-		WithDescription("At least 8 characters (code points in NFC), at most 1,024 bytes; not a common password and not the email address.")
+		WithDescription("At least 8 characters (code points in NFC), at most 1,024 bytes; neither common, nor in the configured list of breached passwords, nor the email address.")
 	return s, nil
 }
 

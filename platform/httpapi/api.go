@@ -46,6 +46,9 @@ type Options struct {
 	CORSOrigins    []string
 	TrustedProxies []string
 	LogAddresses   bool // log the client's address with each request
+	// Metadata is the URL of the document that says whose tokens the API takes; empty if there
+	// is none.
+	Metadata string
 	// Ready returns why the service can't serve, or nil if it can.
 	Ready func(context.Context) error
 }
@@ -55,6 +58,7 @@ type API struct {
 	gate     *access.Gate
 	trail    *audit.Trail
 	keys     *idempotency.Keys
+	now      func() time.Time
 	refusals *ratelimit.Limiter // limits the refusals in the audit log
 	log      *slog.Logger
 	measure  *telemetry.Telemetry
@@ -63,7 +67,9 @@ type API struct {
 	version  string
 	ready    func(context.Context) error
 
+	start        string // where a browser begins; empty without a page
 	logAddresses bool
+	metadata     string // see Options
 
 	engine     *gin.Engine
 	handler    http.Handler
@@ -78,9 +84,9 @@ type API struct {
 func New(o Options) (*API, error) {
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
-		gate: o.Gate, trail: o.Trail, keys: o.Keys, log: o.Log, measure: o.Telemetry, version: o.Version,
+		gate: o.Gate, trail: o.Trail, keys: o.Keys, now: o.Now, log: o.Log, measure: o.Telemetry, version: o.Version,
 		refusals: ratelimit.NewLimiter(ratelimit.Policy{Name: "refusals", Burst: 60, Interval: time.Minute, Silent: true}, o.Now),
-		ready:    o.Ready, logAddresses: o.LogAddresses,
+		ready:    o.Ready, logAddresses: o.LogAddresses, metadata: o.Metadata,
 		engine: gin.New(), tags: map[string]string{},
 	}
 	a.proxies.trusted, a.proxies.log = request.PeersOf(o.TrustedProxies), o.Log
@@ -116,13 +122,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Router is a module's view of the API.
 type Router struct {
-	api *API
-	tag string
+	api  *API
+	tag  string
+	base string // the prefix of the paths
 }
 
 // For returns the router on which a module declares its routes. The module's name is the
 // tag of its routes in the OpenAPI document.
-func (a *API) For(module string) *Router { return &Router{api: a, tag: module} }
+func (a *API) For(module string) *Router { return &Router{api: a, tag: module, base: BasePath} }
+
+// AtRoot returns the router for routes that are not below BasePath, because a standard or a
+// proxy expects them elsewhere.
+func (r *Router) AtRoot() *Router { return &Router{api: r.api, tag: r.tag} }
 
 // Describe sets the description of the module's routes, one sentence.
 func (r *Router) Describe(text string) { r.api.tags[r.tag] = text }
@@ -136,12 +147,25 @@ type Route struct {
 // Routes returns the route table in the order of declaration.
 func (a *API) Routes() []Route { return append([]Route(nil), a.routes...) }
 
+// Operations returns the ids of all operations.
+func (a *API) Operations() []string {
+	ids := make([]string, len(a.operations))
+	for i, o := range a.operations {
+		ids[i] = o.doc.ID
+	}
+	return ids
+}
+
 // Mount serves the GET requests of a path, and of those below it, with a handler that is
 // not part of the API.
 func (a *API) Mount(path string, h http.Handler) {
 	a.engine.GET(path, gin.WrapH(h))
 	a.engine.GET(path+"/*rest", gin.WrapH(h))
 }
+
+// MountDocument serves the GET requests of a path with a handler that is not part of the
+// API.
+func (a *API) MountDocument(path string, h http.Handler) { a.engine.GET(path, gin.WrapH(h)) }
 
 // Drain makes /readyz answer 503, so that a proxy sends no more requests. From then on
 // every response closes its connection.
@@ -167,11 +191,11 @@ func allow(methods string, browsers bool) string {
 func (a *API) mountRoot(debug bool) {
 	links := map[string]string{"name": "guildhall", "api": BasePath, "openapi": "/openapi.json"}
 	if debug {
-		links["docs"] = "/docs"
+		links["docs"], a.start = "/docs", "/docs"
 	}
 	a.engine.GET("/", func(c *gin.Context) {
-		if debug && strings.Contains(c.GetHeader("Accept"), "text/html") {
-			c.Redirect(http.StatusFound, "/docs")
+		if a.start != "" && strings.Contains(c.GetHeader("Accept"), "text/html") {
+			c.Redirect(http.StatusFound, a.start)
 			return
 		}
 		_ = writeJSON(c, http.StatusOK, links)

@@ -21,7 +21,7 @@ func corsFor(origins []string) *cors.Cors {
 			return listed && len(r.Header["Origin"]) == 1 && len(r.Header["Access-Control-Request-Method"]) <= 1 &&
 				areHeaderNames(r.Header["Access-Control-Request-Headers"]), nil // the library sets Vary already
 		},
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"*"}, // the response lists the headers of the preflight
 		ExposedHeaders: []string{replayedHeader, "ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"},
 		MaxAge:         600, // seconds

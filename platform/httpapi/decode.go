@@ -50,7 +50,7 @@ type conditional interface {
 
 // planInput panics at start-up for a field that no request could set.
 func planInput(t reflect.Type, method string, accepts accepted) input {
-	in := input{accepted: accepts, takesBody: method == http.MethodPost || method == http.MethodPatch}
+	in := input{accepted: accepts, takesBody: method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch}
 	_, in.bodyRequired = reflect.New(t).Interface().(conditional)
 	in.path, in.query, in.body = fieldsOf(t, "path"), fieldsOf(t, "query"), fieldsOf(t, "json")
 	in.bodyRequired = in.bodyRequired || slices.ContainsFunc(in.body, func(f inputField) bool { return f.required })
@@ -298,8 +298,19 @@ func isNumber(t reflect.Type) bool {
 	return is
 }
 
+// object is a value that is an object in JSON, such as field.Document.
+type object interface{ Object() }
+
+func isDocument(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	_, is := reflect.New(t).Interface().(object)
+	return is
+}
+
 // setJSON sets one value from a member of the body. All values of the API are strings,
-// booleans and whole numbers, and arrays of them and of objects.
+// booleans and whole numbers, and arrays of them and of objects, except for a field.Document.
 func setJSON(v reflect.Value, raw jsontext.Value) error {
 	if n, ok := v.Addr().Interface().(nullable); ok {
 		if raw.Kind() == 'n' {
@@ -315,6 +326,12 @@ func setJSON(v reflect.Value, raw jsontext.Value) error {
 		return setText(v, string(raw))
 	}
 	if isNumber(v.Type()) { // which refuses the text of any other value
+		return setText(v, string(raw))
+	}
+	if isDocument(v.Type()) {
+		if raw.Kind() != '{' {
+			return fault.NotAnObject
+		}
 		return setText(v, string(raw))
 	}
 	if raw.Kind() != '"' {

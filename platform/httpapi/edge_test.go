@@ -258,7 +258,7 @@ func TestClipKeepsWholeCharacters(t *testing.T) {
 // TestProblems: every kind has a status, every response has all members, and an unexpected
 // error reveals no details.
 func TestProblems(t *testing.T) {
-	a, err := New(Options{Log: slog.New(slog.DiscardHandler)})
+	a, err := New(Options{Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

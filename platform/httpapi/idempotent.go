@@ -60,8 +60,11 @@ func (a *API) serveIdempotent(ctx context.Context, c *gin.Context, body []byte, 
 	if len(values) > 1 || !idempotencyKey.MatchString(values[0]) {
 		return Invalid("header."+idempotencyKeyHeader, fault.NotAKey)
 	}
-	caller := access.From(ctx).UserID.String() // the zero UUID without a caller
+	caller := callerID(ctx)
 	attempt, before, err := a.keys.Begin(ctx, caller, strings.Trim(values[0], `"`), fingerprint(c.Request, body))
+	if idempotency.ErrUnreadable.Is(err) { // the operator may want to know
+		a.log.LogAttrs(ctx, slog.LevelWarn, "a stored answer is lost", slog.Any("cause", err))
+	}
 	if err != nil {
 		return err
 	}
@@ -83,6 +86,16 @@ func (a *API) serveIdempotent(ctx context.Context, c *gin.Context, body []byte, 
 	}
 	a.release(ctx, attempt)
 	return err
+}
+
+// callerID returns whose Idempotency-Key it is: the person's or the API key's, which has other
+// rights than its holder. Without a caller it is the zero UUID.
+func callerID(ctx context.Context) string {
+	caller := access.From(ctx)
+	if caller.ByKey() {
+		return caller.SessionID.String()
+	}
+	return caller.UserID.String()
 }
 
 // release releases the key, even if the client has disconnected or the request timed out.

@@ -75,7 +75,7 @@ func withoutTrailingSlash(next http.Handler) http.Handler {
 func (a *API) observe(c *gin.Context) {
 	start := time.Now()
 	route := a.measureOf(c)
-	ctx := route.Begin(withInfo(c), c.Request, c.Writer.Header())
+	ctx := route.Begin(a.withInfo(c), c.Request, c.Writer.Header())
 	c.Request = c.Request.WithContext(ctx)
 	a.proxies.note(c.Request)
 	c.Next()

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -128,7 +129,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 	})})
 	for name, h := range map[string]openapi31.Header{
 		requestIDHeader:    header("Identifies the request in the log.", "string"),
-		"Location":         header("The path of the created resource.", "string"),
+		"Location":         header("The path of the created resource, or in a 303 the URL to go on to.", "string"),
 		"ETag":             header("The version that the answer shows (RFC 9110 §8.8.3), for If-Match and If-None-Match.", "string"),
 		"Link":             header("`rel=\"next\"` if more items follow and, on a page by cursor, `rel=\"prev\"` if others are before it (RFC 8288).", "string"),
 		"X-Total-Count":    header("The total number of items, with `count=true`.", "integer"),
@@ -166,6 +167,10 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 	id.AddType(jsonschema.String)
 	id.WithFormat("uuid").WithExamples("0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70")
 	b.reflector.AddTypeMapping(uuid.UUID{}, id)
+	document := jsonschema.Schema{}
+	document.AddType(jsonschema.Object)
+	document.WithAdditionalProperties(*new(jsonschema.SchemaOrBool).WithTypeBoolean(true))
+	b.reflector.AddTypeMapping(json.RawMessage{}, document)
 	idOrNull := jsonschema.Schema{}
 	idOrNull.WithAnyOf(new(jsonschema.Schema).WithRef("#/components/schemas/UUID").ToSchemaOrBool(), jsonschema.Null.ToSchemaOrBool())
 	b.reflector.AddTypeMapping(uuid.NullUUID{}, idOrNull)
@@ -173,7 +178,7 @@ func newBuilder(version string, tags map[string]string, replay time.Duration) *b
 		jsonschema.InterceptDefName(func(t reflect.Type, _ string) string { return b.name(t) }),
 		jsonschema.InterceptProp(describePresence),
 		jsonschema.InterceptNullability(func(p jsonschema.InterceptNullabilityParams) {
-			if kind := p.Type.Kind(); kind == reflect.Slice || kind == reflect.Map { // [] or {}, never null
+			if kind := p.Type.Kind(); kind == reflect.Slice || kind == reflect.Map || isDocument(p.Type) { // [] or {}, never null
 				p.Schema.RemoveType(jsonschema.Null)
 			}
 		}),
@@ -293,13 +298,17 @@ func (b *builder) add(op operation) error {
 		delete(b.tags, op.tag)
 		b.reflector.Spec.Tags = append(b.reflector.Spec.Tags, openapi31.Tag{Name: op.tag, Description: &text})
 	}
-	oc, err := b.reflector.NewOperationContext(op.method, BasePath+bracePath(op.path))
+	oc, err := b.reflector.NewOperationContext(op.method, bracePath(op.path))
 	if err != nil {
 		return err
 	}
 	o := oc.(openapi31.OperationExposer).Operation()
 	o.WithID(op.doc.ID).WithTags(op.tag).WithSummary(op.doc.Summary)
-	text := "**Who:** " + op.rule.String() + "."
+	text := "**Who:** " + op.rule.String()
+	if keys := op.rule.Keys(); keys != "" {
+		text += ", " + keys
+	}
+	text += "."
 	if op.doc.Description != "" {
 		text += "\n\n" + op.doc.Description
 	}
@@ -310,6 +319,8 @@ func (b *builder) add(op operation) error {
 	oc.AddReqStructure(op.input)
 	o.Security = []map[string][]string{{}} // no credential is needed
 	switch {
+	case op.doc.ForProxy:
+		o.Security = []map[string][]string{{"bearer": {}}}
 	case op.rule.Recognizes():
 		o.Security = append(o.Security, map[string][]string{"bearer": {}}, map[string][]string{"password": {}})
 	case !op.rule.IsPublic():
@@ -324,7 +335,7 @@ func (b *builder) add(op operation) error {
 	if err := b.reflector.AddOperation(oc); err != nil {
 		return err
 	}
-	return b.reflector.Spec.SetupOperation(op.method, BasePath+bracePath(op.path), func(o *openapi31.Operation) error {
+	return b.reflector.Spec.SetupOperation(op.method, bracePath(op.path), func(o *openapi31.Operation) error {
 		b.finishRequest(o, op)
 		finishResponses(o, op, status)
 		return nil
@@ -354,9 +365,10 @@ func (b *builder) finishRequest(o *openapi31.Operation, op operation) {
 	body.WithRequired(op.in.bodyRequired)
 	schemas := b.reflector.Spec.Components.Schemas
 	name := upperFirst(op.doc.ID) + "Request"
-	if op.doc.Form { // in which unknown parameters are ignored (RFC 6749 §3.2)
+	if op.in.accepted.form { // in which unknown parameters are ignored (RFC 6749 §3.2)
 		form := upperFirst(op.doc.ID) + "Form"
 		schemas[form] = maps.Clone(schemas[name])
+		inForm(schemas[form], op.in.body)
 		body.Content[formMedia] = openapi31.MediaType{Schema: map[string]any{"$ref": "#/components/schemas/" + form}}
 	}
 	schemas[name]["additionalProperties"] = false
@@ -378,6 +390,21 @@ func (b *builder) finishRequest(o *openapi31.Operation, op operation) {
 	}
 }
 
+// inForm describes the objects of a body as a form has them: as their text.
+func inForm(schema map[string]any, fields []inputField) {
+	members := maps.Clone(schema["properties"].(map[string]any))
+	for _, f := range fields {
+		if !isDocument(f.typ) {
+			continue
+		}
+		text := maps.Clone(members[f.name].(map[string]any))
+		text["type"], text["contentMediaType"] = "string", "application/json"
+		delete(text, "additionalProperties")
+		members[f.name] = text
+	}
+	schema["properties"] = members
+}
+
 func finishResponses(o *openapi31.Operation, op operation, status int) {
 	responses := o.ResponsesEns().MapOfResponseOrReferenceValues
 	ok := responses[strconv.Itoa(status)].Response
@@ -394,6 +421,8 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 		}
 	}
 	switch op.output.(type) {
+	case SeeOther:
+		ok.Headers = headerRefs(requestIDHeader, "Location")
 	case creation:
 		ok.Headers = headerRefs(requestIDHeader, "Location", replayedHeader)
 	case paged:
@@ -409,17 +438,17 @@ func finishResponses(o *openapi31.Operation, op operation, status int) {
 	}
 	byStatus := map[int][]*fault.Error{}
 	for _, f := range op.refusals() {
-		s := statusOf[f.Kind]
+		s := op.doc.status(f)
 		if !slices.ContainsFunc(byStatus[s], func(g *fault.Error) bool { return g.Code == f.Code }) {
 			byStatus[s] = append(byStatus[s], f)
 		}
 	}
 	for status, refusals := range byStatus {
-		responses[strconv.Itoa(status)] = openapi31.ResponseOrReference{Response: problemResponse(status, refusals, op.doc.Form)}
+		responses[strconv.Itoa(status)] = openapi31.ResponseOrReference{Response: problemResponse(status, refusals, op.doc.errors())}
 	}
 }
 
-func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.Response {
+func problemResponse(status int, refusals []*fault.Error, as errorForms) *openapi31.Response {
 	r := &openapi31.Response{Headers: headerRefs(requestIDHeader, "Content-Language")}
 	switch status {
 	case http.StatusUnauthorized:
@@ -440,15 +469,18 @@ func problemResponse(status int, refusals []*fault.Error, form bool) *openapi31.
 			return openapi31.ExampleOrReference{Example: &openapi31.Example{Summary: new(inEnglish.detail(f)), Value: &value}}
 		}
 		const id = "0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70"
-		examples[f.Code], tokenExamples[f.Code] = example(problemOf(f, id, inEnglish)), example(tokenProblemOf(f, id, inEnglish))
+		examples[f.Code], tokenExamples[f.Code] = example(problemOf(f, status, id, inEnglish)), example(tokenProblemOf(f, status, id, inEnglish))
 	}
 	sort.Strings(codes)
 	r.Description = http.StatusText(status) + ": " + strings.Join(codes, ", ") + "."
-	r.Content = map[string]openapi31.MediaType{"application/problem+json": {
-		Schema:   map[string]any{"$ref": "#/components/schemas/Problem"},
-		Examples: examples,
-	}}
-	if form {
+	r.Content = map[string]openapi31.MediaType{}
+	if as.problem {
+		r.Content["application/problem+json"] = openapi31.MediaType{
+			Schema:   map[string]any{"$ref": "#/components/schemas/Problem"},
+			Examples: examples,
+		}
+	}
+	if as.oauth {
 		r.Content["application/json"] = openapi31.MediaType{
 			Schema:   map[string]any{"$ref": "#/components/schemas/TokenProblem"},
 			Examples: tokenExamples,
@@ -470,7 +502,7 @@ func (op operation) refusals() []*fault.Error {
 		list = append(list, errMalformedBody, tooLarge, unsupported(op.in.accepted))
 	}
 	if _, creates := op.output.(creation); creates {
-		list = append(list, idempotency.ErrInProgress, idempotency.ErrReused)
+		list = append(list, idempotency.ErrInProgress, idempotency.ErrUnreadable, idempotency.ErrReused)
 	}
 	switch {
 	case op.doc.Versioned && op.method != http.MethodGet:
@@ -494,6 +526,13 @@ func success(output any) (int, any) {
 	switch o := output.(type) {
 	case NoContent:
 		return http.StatusNoContent, nil
+	case SeeOther:
+		return http.StatusSeeOther, nil
+	case acceptance:
+		return http.StatusAccepted, o.accepted()
+	case download:
+		_, _, shape := o.download()
+		return http.StatusOK, shape
 	case issue:
 		return http.StatusCreated, o.issued()
 	case creation:

@@ -24,7 +24,7 @@ func orderPaths(document []byte, operations []operation) ([]byte, error) {
 	}
 	place := map[string]int{}
 	for i, op := range operations {
-		if path := BasePath + bracePath(op.path); place[path] == 0 {
+		if path := bracePath(op.path); place[path] == 0 {
 			place[path] = i + 1
 		}
 	}

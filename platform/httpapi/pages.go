@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -23,11 +25,31 @@ func claimsOf(ctx context.Context) (token.Access, bool) {
 	return claims, ok
 }
 
+type operationsKey struct{}
+
+// Only returns a context for requests that this process makes to its own API, which may call
+// these operations and no others.
+func Only(ctx context.Context, operations []string) context.Context {
+	return context.WithValue(ctx, operationsKey{}, operations)
+}
+
+// checkDeclared refuses an operation that the page behind a request does not declare.
+func checkDeclared(ctx context.Context, operation string) error {
+	declared, ofPage := ctx.Value(operationsKey{}).([]string)
+	if ofPage && !slices.Contains(declared, operation) { // mutant: page-operations
+		return fmt.Errorf("a page called %s, which it does not declare", operation)
+	}
+	return nil
+}
+
 // identifies reports whether a request says who makes it.
 func identifies(r *http.Request) bool {
 	_, known := claimsOf(r.Context())
 	return known || len(r.Header.Values("Authorization")) > 0
 }
+
+// BeginAt leads a browser from the root to a page.
+func (a *API) BeginAt(path string) { a.start = path }
 
 // MountPages serves a path, and everything below it, with a handler of pages.
 func (a *API) MountPages(path string, h http.Handler) {

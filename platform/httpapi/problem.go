@@ -77,6 +77,7 @@ type problem struct {
 	Code      string       `json:"code" example:"validation_failed" description:"Stable: programs can switch on it."`
 	RequestID string       `json:"request_id" example:"0193e3a8-5b7c-7d2e-9f10-2b3c4d5e6f70" description:"As in X-Request-ID."`
 	Errors    []fieldError `json:"errors,omitempty" description:"The invalid values, if any."`
+	*fault.Challenge
 }
 
 // fieldError describes one invalid value.
@@ -87,8 +88,7 @@ type fieldError struct {
 	Params   *fault.Params `json:"params,omitempty" description:"The limits that the value exceeds, or the values that are accepted."`
 }
 
-func problemOf(f *fault.Error, requestID string, t *tongue) problem {
-	status := statusOf[f.Kind]
+func problemOf(f *fault.Error, status int, requestID string, t *tongue) problem {
 	p := problem{
 		Type:      "urn:guildhall:problem:" + f.Code,
 		Title:     t.text(http.StatusText(status)),
@@ -96,6 +96,7 @@ func problemOf(f *fault.Error, requestID string, t *tongue) problem {
 		Detail:    t.detail(f),
 		Code:      f.Code,
 		RequestID: requestID,
+		Challenge: f.Challenge,
 	}
 	for _, bad := range f.Fields {
 		e := fieldError{Location: bad.Location, Code: bad.Problem.Code, Message: t.sentence(bad)}
@@ -152,6 +153,10 @@ func codeOf(err error) string {
 }
 
 func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
+	doc := docOf(c)
+	if doc.ForProxy {
+		f = forProxy(f)
+	}
 	h := c.Writer.Header()
 	for _, stale := range []string{"Location", "Link", "X-Total-Count"} {
 		h.Del(stale)
@@ -159,10 +164,11 @@ func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
 	t := tongueOf(c.Request.Header)
 	h.Set("Content-Language", t.tag)
 	h.Add("Vary", "Accept-Language")
-	var answer any = problemOf(f, requestID(c), t)
-	media, challenge := "application/problem+json", bearerChallenge
+	status := doc.status(f)
+	var answer any = problemOf(f, status, requestID(c), t)
+	media, challenge := "application/problem+json", a.bearerChallenge
 	if c.GetBool(oauthKey) {
-		answer = tokenProblemOf(f, requestID(c), t)
+		answer = tokenProblemOf(f, status, requestID(c), t)
 		media, challenge = "application/json", oauthChallenge
 	}
 	h.Set("Content-Type", media)
@@ -177,18 +183,44 @@ func (a *API) writeProblem(c *gin.Context, f *fault.Error) {
 		panic(err)
 	}
 	c.Set(codeKey, f.Code)
-	c.Writer.WriteHeader(statusOf[f.Kind])
+	c.Writer.WriteHeader(status)
 	_, _ = c.Writer.Write(body)
 	c.Abort()
 }
 
+// docKey has the Doc of the request's route.
+const docKey = "guildhall.doc"
+
+func docOf(c *gin.Context) *Doc {
+	if doc, ok := c.Get(docKey); ok {
+		return doc.(*Doc)
+	}
+	return &Doc{}
+}
+
 const realm = `Bearer realm="guildhall"`
+
+// bearerChallenge adds the address of the document that says whose tokens the API takes
+// (RFC 9728 §5.1).
+func (a *API) bearerChallenge(f *fault.Error) string {
+	if a.metadata == "" {
+		return bearerChallenge(f)
+	}
+	return bearerChallenge(f) + `, resource_metadata="` + a.metadata + `"`
+}
 
 // bearerChallenge returns the challenge that RFC 6750 §3 requires in every 401. It has an
 // error code only if a credential was sent.
 func bearerChallenge(f *fault.Error) string {
-	if f.MaxAge > 0 {
-		return fmt.Sprintf(`%s, error="insufficient_user_authentication", error_description="%s", max_age="%d"`, realm, strings.TrimSuffix(f.Detail, "."), int(f.MaxAge.Seconds()))
+	if f.MaxAge > 0 || f.ACR != "" {
+		challenge := realm + `, error="insufficient_user_authentication", error_description="` + strings.TrimSuffix(f.Detail, ".") + `"`
+		if f.ACR != "" {
+			challenge += `, acr_values="` + f.ACR + `"`
+		}
+		if f.MaxAge > 0 {
+			challenge += fmt.Sprintf(`, max_age="%d"`, int(f.MaxAge.Seconds()))
+		}
+		return challenge
 	}
 	if !strings.Contains(f.Code, "token") {
 		return realm

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"mime"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -163,6 +164,30 @@ func (i Issued[T]) issued() any { return i.Body }
 
 type issue interface{ issued() any }
 
+// Accepted answers 202: what the request asks for happens later.
+type Accepted[T any] struct{ Body T }
+
+func (a Accepted[T]) accepted() any { return a.Body }
+
+type acceptance interface{ accepted() any }
+
+// SeeOther answers 303: the browser goes on to another page.
+type SeeOther struct{ URL string }
+
+// Download answers 200 with a JSON document, which has the shape of T, for a file.
+type Download[T any] struct {
+	Name string // of the file
+	Body []byte
+}
+
+func (d Download[T]) download() (name string, body []byte, shape any) {
+	return d.Name, d.Body, *new(T)
+}
+
+type download interface {
+	download() (name string, body []byte, shape any)
+}
+
 // MaybeCreated is Created, or 202 with what the client needs to complete the creation.
 type MaybeCreated[T, P any] struct {
 	Created[T]
@@ -200,8 +225,20 @@ func respond(c *gin.Context, output any, versioned bool) error {
 	switch o := output.(type) {
 	case issue:
 		return writeJSON(c, http.StatusCreated, o.issued())
+	case acceptance:
+		return writeJSON(c, http.StatusAccepted, o.accepted())
+	case download:
+		name, body, _ := o.download()
+		c.Header("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+		write(c, http.StatusOK, body)
+		return nil
 	case NoContent:
 		c.Status(http.StatusNoContent)
+		c.Writer.WriteHeaderNow()
+		return nil
+	case SeeOther:
+		c.Header("Location", o.URL)
+		c.Status(http.StatusSeeOther)
 		c.Writer.WriteHeaderNow()
 		return nil
 	case creation:

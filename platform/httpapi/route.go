@@ -25,10 +25,30 @@ type Doc struct {
 	Description string         // optional, Markdown
 	Refusals    []*fault.Error // those of the module; the kernel adds its own
 	Form        bool           // the body may be a form instead of JSON; then errors are those of OAuth
+	OAuth       bool           // an endpoint for programs that OAuth describes: errors are always those of OAuth, and ClientFrom has the client's credentials
+	ForProxy    bool           // a proxy asks: every refusal is 401 or 403
 	CSV         bool           // the body may be text/csv instead of JSON: its rows are the items of the input's list of objects
 	Large       bool           // the body may have 512 KiB
 	MayLag      bool           // a standby may answer: the response does not show the caller's own standing
 	Versioned   bool           // answers have an ETag; the handler of a change calls CheckVersion
+}
+
+// errors returns the forms that the route's errors may have.
+func (d Doc) errors() errorForms { return errorForms{problem: !d.OAuth, oauth: d.Form || d.OAuth} }
+
+// errorForms are a problem (RFC 9457) and an error of OAuth (RFC 6749 §5.2).
+type errorForms struct{ problem, oauth bool }
+
+// status returns the status of an error of the route.
+func (d Doc) status(f *fault.Error) int {
+	switch {
+	case d.ForProxy:
+		return statusOf[forProxy(f).Kind]
+	case d.OAuth:
+		return oauthStatus(f)
+	default:
+		return statusOf[f.Kind]
+	}
 }
 
 // Refusals returns the list of errors that a route may answer, for its Doc.
@@ -52,6 +72,11 @@ func Post[I, O any](r *Router, path string, rule access.Rule, h func(context.Con
 	handle(r, http.MethodPost, path, rule, h, doc)
 }
 
+// Put registers a PUT route, like Get.
+func Put[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
+	handle(r, http.MethodPut, path, rule, h, doc)
+}
+
 // Patch registers a PATCH route, like Get.
 func Patch[I, O any](r *Router, path string, rule access.Rule, h func(context.Context, I) (O, error), doc Doc) {
 	handle(r, http.MethodPatch, path, rule, h, doc)
@@ -72,23 +97,30 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 	if doc.MayLag && (method != http.MethodGet || rule.IsPublic()) {
 		panic(fmt.Sprintf("httpapi: %s %s can't lag", method, path))
 	}
-	a, in := r.api, planInput(reflect.TypeFor[I](), method, accepted{form: doc.Form, csv: doc.CSV, large: doc.Large})
+	a, in := r.api, planInput(reflect.TypeFor[I](), method, accepted{form: doc.Form || doc.OAuth, csv: doc.CSV, large: doc.Large})
 	if doc.MayLag {
 		h = mayLag(a.gate, h)
 	}
 	names := paramNames(path)
-	a.routes = append(a.routes, Route{Method: method, Path: BasePath + path, Rule: rule})
+	a.routes = append(a.routes, Route{Method: method, Path: r.base + path, Rule: rule})
 	a.operations = append(a.operations, operation{
-		method: method, path: path, rule: rule, doc: doc, tag: r.tag, in: in,
+		method: method, path: r.base + path, rule: rule, doc: doc, tag: r.tag, in: in,
 		input: new(I), output: *new(O),
 	})
 	gate := a.measure.Gate(rule.String())
-	a.engine.Handle(method, BasePath+path, func(c *gin.Context) {
-		if doc.Form && isForm(c.Request.Header) {
+	a.engine.Handle(method, r.base+path, func(c *gin.Context) {
+		if doc.OAuth || doc.Form && isForm(c.Request.Header) {
 			c.Set(oauthKey, true)
+		}
+		if doc.OAuth || doc.ForProxy {
+			c.Set(docKey, &doc)
 		}
 		ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
 		defer cancel()
+		if err := checkDeclared(ctx, doc.ID); err != nil {
+			a.refuse(c, err)
+			return
+		}
 		if !rule.IsPublic() || rule.Recognizes() && identifies(c.Request) {
 			looking := gate.Begin(ctx)
 			caller, err := a.admit(looking, c, rule, names)
@@ -100,12 +132,19 @@ func handle[I, O any](r *Router, method, path string, rule access.Rule, h handle
 				return
 			}
 		}
+		if rule.IsPublic() && !rule.TakesKeys() && a.gate.IsKey(bearer(c.Request.Header)) {
+			a.refuse(c, access.ErrKeyNotAllowed)
+			return
+		}
 		if method != http.MethodGet {
 			if !doc.Versioned && len(c.Request.Header.Values("If-Match")) > 0 {
 				a.refuse(c, errNoVersions)
 				return
 			}
 			ctx = withPrecondition(ctx, c.Request.Header)
+		}
+		if doc.OAuth || doc.ForProxy {
+			ctx = withClient(ctx, c.Request.Header)
 		}
 		if err := serve(ctx, a, c, &in, h, doc.Versioned); err != nil {
 			a.recordForbidden(ctx, rule, doc.ID, err)
@@ -142,9 +181,9 @@ func serve[I, O any](ctx context.Context, a *API, c *gin.Context, in *input, h h
 }
 
 // withInfo returns the request's context with the request.Info for modules.
-func withInfo(c *gin.Context) context.Context {
+func (a *API) withInfo(c *gin.Context) context.Context {
 	return request.With(c.Request.Context(), request.Info{
-		ID: requestID(c), Address: c.ClientIP(), Client: c.Request.UserAgent(), Locale: localeOf(c.Request.Header),
+		ID: requestID(c), Address: c.ClientIP(), Client: c.Request.UserAgent(), Locale: localeOf(c.Request.Header), Began: a.now(),
 	}, c.Writer.Header())
 }
 
@@ -172,18 +211,19 @@ func (a *API) admit(ctx context.Context, c *gin.Context, rule access.Rule, names
 	claims, known := claimsOf(ctx)
 	if !known {
 		var err error
-		if claims, err = a.gate.Authenticate(bearer(c.Request.Header)); err != nil {
+		if claims, err = a.gate.Authenticate(ctx, bearer(c.Request.Header)); err != nil {
 			return access.Caller{}, err
 		}
 	}
 	request, err := gateRequest(c, names)
 	if err != nil {
 		// A caller without a live session must not see what is wrong with an id.
-		if _, refused := a.gate.Admit(ctx, access.SignedIn(), claims, access.Request{}); refused != nil {
+		if _, refused := a.gate.Admit(ctx, access.SignedIn().ByKey(), claims, access.Request{}); refused != nil {
 			return access.Caller{}, refused
 		}
 		return access.Caller{}, err
 	}
+	request.Reads = c.Request.Method == http.MethodGet
 	caller, err := a.gate.Admit(ctx, rule, claims, request)
 	if err != nil {
 		return caller, err

@@ -32,6 +32,7 @@ const (
 // Refusals of a request with an Idempotency-Key.
 var (
 	ErrInProgress = fault.New(fault.Conflict, "request_in_progress", "A request with this Idempotency-Key is still being carried out.").WithRetryAfter(time.Second)
+	ErrUnreadable = fault.New(fault.Conflict, "idempotent_answer_lost", "The first request with this Idempotency-Key succeeded, but its answer can't be read any more. See what it created, or send another key.")
 	ErrReused     = fault.New(fault.Invalid, "idempotency_key_reused", "This Idempotency-Key was sent with another request before.")
 )
 
@@ -164,7 +165,7 @@ func (k *Keys) seal(id string, answer Answer) (string, error) {
 func (k *Keys) open(id, sealed string) (*Answer, error) {
 	text, err := k.sealer.Open(sealed, id)
 	if err != nil {
-		return nil, fmt.Errorf("decrypt a stored response (was JWT_REFRESH_SECRET_KEY changed?): %w", err)
+		return nil, ErrUnreadable.WithCause(fmt.Errorf("decrypt a stored response (was JWT_REFRESH_SECRET_KEY changed?): %w", err))
 	}
 	var answer Answer
 	return &answer, json.Unmarshal(text, &answer)

@@ -45,6 +45,9 @@ func (k *Keyring) Sealer(purpose string) (*Sealer, error) {
 	return s, nil
 }
 
+// HasRetired reports whether there are secrets that open and do not seal any more.
+func (s *Sealer) HasRetired() bool { return len(s.ciphers) > 1 }
+
 // ErrNotSealed is returned for text that no secret of the keyring sealed for this
 // purpose and place.
 var ErrNotSealed = errors.New("encrypted with another secret, or modified since")
@@ -62,17 +65,34 @@ func (s *Sealer) Seal(text []byte, place string) (string, error) {
 
 // Open decrypts what Seal returned for the place. Anything else is ErrNotSealed.
 func (s *Sealer) Open(sealed, place string) ([]byte, error) {
+	text, _, err := s.open(sealed, place)
+	return text, err
+}
+
+// Renew seals again what a retired secret has sealed. changed is false if that was the
+// current one.
+func (s *Sealer) Renew(sealed, place string) (renewed string, changed bool, err error) {
+	text, by, err := s.open(sealed, place)
+	if err != nil || by == 0 {
+		return sealed, false, err
+	}
+	renewed, err = s.Seal(text, place)
+	return renewed, err == nil, err
+}
+
+// open also returns the index of the secret that sealed it.
+func (s *Sealer) open(sealed, place string) (text []byte, by int, err error) {
 	raw, err := base64.RawStdEncoding.DecodeString(sealed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotSealed, err)
+		return nil, 0, fmt.Errorf("%w: %w", ErrNotSealed, err)
 	}
-	for _, aead := range s.ciphers {
+	for i, aead := range s.ciphers {
 		if len(raw) < aead.NonceSize() {
-			return nil, ErrNotSealed
+			return nil, 0, ErrNotSealed
 		}
 		if text, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], []byte(place)); err == nil {
-			return text, nil
+			return text, i, nil
 		}
 	}
-	return nil, ErrNotSealed
+	return nil, 0, ErrNotSealed
 }

@@ -48,7 +48,7 @@ func (s *Store) History(ctx context.Context, subject Subject, w httpapi.Window, 
 	}
 	found, err := database.Collect(rows, func(scan func(...any) error) (r SuspensionRecord, err error) {
 		err = scan(&r.ID, &r.Reason, &r.reasonShared, &r.SuspendedAt, &r.SuspendedBy, &r.SuspendedUntil, &r.LiftedAt, &r.LiftedBy)
-		r.SuspendedAt, r.SuspendedUntil, r.LiftedAt = r.SuspendedAt.UTC(), inUTC(r.SuspendedUntil), inUTC(r.LiftedAt)
+		r.SuspendedAt, r.SuspendedUntil, r.LiftedAt = r.SuspendedAt.UTC(), database.InUTC(r.SuspendedUntil), database.InUTC(r.LiftedAt)
 		if r.LiftedAt == nil && r.SuspendedUntil != nil && !r.SuspendedUntil.After(now) {
 			r.LiftedAt = r.SuspendedUntil
 		}
@@ -126,11 +126,4 @@ func (n Suspension) until() (end time.Time) {
 		end = n.SuspendedUntil.UTC()
 	}
 	return end
-}
-
-func inUTC(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	return new(t.UTC())
 }

@@ -187,7 +187,7 @@ func (s *Store) Suspension(ctx context.Context, subject Subject, now time.Time) 
 	if err != nil {
 		return nil, fmt.Errorf("find in %s: %w", s.tables.Suspensions, err)
 	}
-	found.SuspendedAt, found.SuspendedUntil = found.SuspendedAt.UTC(), inUTC(found.SuspendedUntil)
+	found.SuspendedAt, found.SuspendedUntil = found.SuspendedAt.UTC(), database.InUTC(found.SuspendedUntil)
 	return &found, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/swaggest/jsonschema-go"
 
 	"guildhall/platform/access"
+	"guildhall/platform/database"
 	"guildhall/platform/field"
 )
 
@@ -21,6 +22,28 @@ const (
 // JSONSchema lists the values for the OpenAPI document.
 func (Standing) JSONSchema() (jsonschema.Schema, error) {
 	return field.OpenEnum(Good, Suspended, Inactive, Archived), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Standing) UnmarshalText(text []byte) error {
+	return field.Choose(s, text, Good, Suspended, Inactive, Archived)
+}
+
+// Is returns the condition that a row with user_id is of an account in this standing, as
+// OfAccount returns it, or of a member with organization_id, as OfMember does. Each of its
+// parameters is now.
+func (s Standing) Is(db *database.DB, alias string, member bool) string {
+	archived, suspended, active := access.IsArchived(alias), access.IsSuspended(alias, member, db.Param("timestamptz")), access.IsActive(alias, member)
+	switch s {
+	case Archived:
+		return archived
+	case Suspended:
+		return access.HasSuspension(alias) + " AND " + suspended + " AND NOT " + archived
+	case Inactive:
+		return access.WasInactive(alias) + " AND NOT (" + active + ") AND NOT " + suspended + " AND NOT " + archived
+	default:
+		return active + " AND NOT " + suspended + " AND NOT " + archived
+	}
 }
 
 // OfAccount returns the standing of an account.

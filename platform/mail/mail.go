@@ -4,6 +4,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/fault"
+	"guildhall/platform/field"
 	"guildhall/platform/keyring"
 	"guildhall/platform/ratelimit"
 )
@@ -52,11 +54,15 @@ type Data struct {
 	Reason       string    `json:"reason,omitempty"`
 	Email        string    `json:"email,omitempty"` // another address than the recipient's
 	Code         string    `json:"code,omitempty"`
+	Factor       string    `json:"factor,omitempty"`   // the name of a second factor
+	Provider     string    `json:"provider,omitempty"` // the name of another service with which people log in
+	Left         int       `json:"left,omitempty"`     // how many recovery codes are unused
 	Link         string    `json:"link,omitempty"`
 	Client       string    `json:"client,omitempty"`  // the User-Agent
 	Address      string    `json:"address,omitempty"` // the IP address
 	At           time.Time `json:"at"`
 	Expires      time.Time `json:"expires"`
+	Due          time.Time `json:"due,omitzero"` // when what it tells of happens
 }
 
 // Options of an Outbox.
@@ -93,17 +99,23 @@ func NewOutbox(db *database.DB, ring *keyring.Keyring, o Options) (*Outbox, erro
 	return &Outbox{db: db, sealer: sealer, options: o, from: from, now: o.Now, wake: make(chan struct{}, 1)}, nil
 }
 
+// Transport returns how mails leave the service.
+func (o *Outbox) Transport() Transport { return cmp.Or(o.options.Transport, None) }
+
 // Configured reports whether mail can be sent.
-func (o *Outbox) Configured() bool { return o.options.Transport != None && o.options.Transport != "" }
+func (o *Outbox) Configured() bool { return o.Transport() != None }
 
 // InMailbox reports whether mails are shown in the development mailbox, and not sent.
 func (o *Outbox) InMailbox() bool { return o.options.Transport == Mailbox }
 
 // Send stores a mail, within the caller's transaction if there is one. It refuses if no
-// mail can be sent (mail_not_configured).
+// mail can be sent (mail_not_configured). A service account gets none.
 func (o *Outbox) Send(ctx context.Context, m Mail) error {
 	if !o.Configured() {
 		return ErrNotConfigured
+	}
+	if field.Email(m.To).IsService() { // mutant: mail-to-service
+		m.To = ""
 	}
 	id, now := uuid.Must(uuid.NewV7()), o.now()
 	payload, err := o.seal(id, m.Data)

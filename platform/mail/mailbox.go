@@ -90,6 +90,14 @@ func findAll(pattern *regexp.Regexp, text string) []string {
 	return found
 }
 
+// MailboxPath returns the path of the mailbox, or nothing if mails are sent.
+func (o *Outbox) MailboxPath() string {
+	if !o.InMailbox() {
+		return ""
+	}
+	return MailboxPath
+}
+
 // MailboxHandler serves the mailbox: a list, each mail, and the same as JSON. It answers
 // only programs and browsers on this machine.
 func (o *Outbox) MailboxHandler() (http.Handler, error) {

@@ -50,8 +50,11 @@ func Migrations() []migrate.Migration {
 func (o *Outbox) Tables() []schema.Table {
 	return []schema.Table{{
 		Name: "mail_outbox", Owner: schema.Unowned("a mail may go to somebody without an account"), Standing: schema.Unread(),
-		Tenants:   schema.Shared("workers send the mails of all organizations; contents are encrypted"),
-		Archive:   schema.NotExported("another server must not send the mails again"),
+		Tenants: schema.Shared("workers send the mails of all organizations; contents are encrypted"),
+		Archive: schema.NotExported("another server must not send the mails again"),
+		Erasure: schema.RowsGo("mail_outbox", "lower(recipient) = "+schema.OwnAddress+" OR state <> 'pending' AND lower(recipient) = "+schema.Address),
+		Copy: schema.Copied("mails", "lower(recipient) = "+schema.OwnAddress, "kind", "locale", "state", "created_at", "attempts").
+			Omitting("the content is encrypted until it is sent, and then deleted; the rest is how it is sent", "id", "recipient", "payload", "not_after", "next_at", "lease", "last_code"),
 		Retention: schema.Swept("mails", "14 days after they were written", o.sweep),
 		Sample:    schema.NoSample("the sample data sends no mail"),
 		Invariants: schema.Require(schema.Invariant{
@@ -63,6 +66,8 @@ func (o *Outbox) Tables() []schema.Table {
 		Name: "mail_suppressions", Owner: schema.Unowned("an address may have no account"), Standing: schema.Unread(),
 		Tenants:    schema.Shared("an address is undeliverable for all organizations"),
 		Archive:    schema.NotExported("another server may deliver what this one can't"),
+		Erasure:    schema.RowsGo("mail_suppressions", "address = "+schema.Address),
+		Copy:       schema.Copied("undeliverable", "address = "+schema.OwnAddress, "address", "code", "created_at"),
 		Retention:  schema.Kept("until `guildhall mail allow ADDRESS`"),
 		Sample:     schema.NoSample("the sample data sends no mail"),
 		Invariants: schema.ByConstraints(),

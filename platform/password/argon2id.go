@@ -5,9 +5,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	argon2d "github.com/go-crypt/x/argon2"
 	"golang.org/x/crypto/argon2"
 )
 
@@ -32,11 +34,11 @@ const (
 // limits allow the common defaults: RFC 9106's second (64 MiB, 3 passes, 4 lanes) and
 // passlib's (100 MiB, 2 passes, 8 lanes).
 const (
-	maxMemory  = 128 << 10 // KiB
-	maxPasses  = 10
+	maxMemory  = 256 << 10 // KiB
+	maxPasses  = 64
 	maxLanes   = 16
-	maxWork    = 512 << 10 // KiB × passes, about fifteen times the default's
-	maxEncoded = 256       // bytes of the whole string
+	maxWork    = 1280 << 10 // KiB × passes: two seconds, at 1.5 µs each
+	maxEncoded = 512        // bytes of the whole string
 )
 
 // Parameters are those of argon2id (RFC 9106 §3.1).
@@ -77,12 +79,18 @@ func (p Parameters) derive(password string, salt []byte, length int) []byte {
 	return argon2.IDKey([]byte(password), salt, p.Passes, p.Memory, p.Lanes, uint32(length)) //nolint:gosec // at most 64
 }
 
-// unusable returns a hash that no password matches.
+// unusable returns a hash that no password matches: no key derives as nothing but zeros.
 func (p Parameters) unusable() argon2idHash {
 	h := argon2idHash{p, make([]byte, saltLength), make([]byte, keyLength)}
 	_, _ = rand.Read(h.salt) // never fails: it crashes the program instead
-	_, _ = rand.Read(h.key)
 	return h
+}
+
+// IsUnusable reports whether a hash is of an account without a password. It does not know those
+// of an earlier release, which are random.
+func IsUnusable(encoded string) bool {
+	h, err := parseArgon2id(encoded)
+	return err == nil && !slices.ContainsFunc(h.key, func(b byte) bool { return b != 0 })
 }
 
 func (a argon2idHash) matches(password string) bool {
@@ -110,15 +118,18 @@ func (a argon2idHash) encode() string {
 		base64.RawStdEncoding.EncodeToString(a.salt), base64.RawStdEncoding.EncodeToString(a.key))
 }
 
+const argon2idPrefix = "$argon2id$v=19$"
+
 // parseArgon2id accepts exactly the form that encode returns, with any parameters within
 // the limits. It refuses a string that could be read in two ways.
 func parseArgon2id(encoded string) (argon2idHash, error) {
-	if len(encoded) > maxEncoded {
-		return argon2idHash{}, fmt.Errorf("%w: too long", errUnreadable)
-	}
-	rest, ok := strings.CutPrefix(encoded, "$argon2id$v=19$")
+	return parseArgon2(encoded, argon2idPrefix)
+}
+
+func parseArgon2(encoded, prefix string) (argon2idHash, error) {
+	rest, ok := strings.CutPrefix(encoded, prefix)
 	if !ok {
-		return argon2idHash{}, fmt.Errorf("%w: neither bcrypt nor argon2id version 19", errUnreadable)
+		return argon2idHash{}, fmt.Errorf("%w: not version 19 of argon2", errUnreadable)
 	}
 	parts := strings.Split(rest, "$")
 	if len(parts) != 3 {
@@ -138,6 +149,33 @@ func parseArgon2id(encoded string) (argon2idHash, error) {
 	}
 	return argon2idHash{p, salt, key}, nil
 }
+
+// otherArgon2 is a hash by argon2i or argon2d. Its fields are those of argon2id.
+type otherArgon2 struct {
+	argon2idHash
+	compute func(password, salt []byte, passes, memory uint32, lanes uint8, length uint32) []byte
+}
+
+func parseOtherArgon2(encoded string) (storedHash, error) {
+	o := otherArgon2{compute: argon2.Key}
+	prefix := "$argon2i$v=19$"
+	if strings.HasPrefix(encoded, "$argon2d$") {
+		prefix = "$argon2d$v=19$"
+		o.compute = func(password, salt []byte, passes, memory uint32, lanes uint8, length uint32) []byte {
+			return argon2d.DKey(password, salt, passes, memory, uint32(lanes), length)
+		}
+	}
+	var err error
+	o.argon2idHash, err = parseArgon2(encoded, prefix)
+	return o, err
+}
+
+func (o otherArgon2) matches(password string) bool {
+	key := o.compute([]byte(password), o.salt, o.Passes, o.Memory, o.Lanes, uint32(len(o.key))) //nolint:gosec // at most 64
+	return subtle.ConstantTimeCompare(key, o.key) == 1
+}
+
+func (otherArgon2) outdated(Parameters) bool { return true }
 
 func parseParameters(s string) (Parameters, error) {
 	fields := strings.Split(s, ",")

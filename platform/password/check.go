@@ -15,29 +15,16 @@ import (
 //go:embed common.txt
 var common string
 
-// Check returns what is wrong with a new password (a fault.Problem), or nil if it is
-// acceptable. The email is the account's. It refuses a password that is too short or
-// too long, a common one, and the email address. It has no composition rules (NIST SP
-// 800-63B §3.1.1.2).
-func Check(password, email string) error {
-	if err := new(field.NewPassword).UnmarshalText([]byte(password)); err != nil {
-		return err
-	}
-	if isEmail(password, email) {
-		return fault.EmailAsPassword
-	}
-	if isCommon(password) {
-		return fault.CommonPassword
-	}
-	return nil
-}
-
-// isEmail needs no minimum length for the local part: a password that is too short was
-// refused before.
-func isEmail(password, email string) bool {
+// CheckEmail returns the problem of a password that is the email address of its account, or
+// nil. It needs no minimum length for the local part: Rules refuse a password that is too
+// short.
+func CheckEmail(password, email string) error {
 	email = field.Login(email).CanonicalEmail()
 	local, _, _ := strings.Cut(email, "@")
-	return strings.EqualFold(password, local) || strings.EqualFold(field.Login(password).CanonicalEmail(), email)
+	if strings.EqualFold(password, local) || strings.EqualFold(field.Login(password).CanonicalEmail(), email) {
+		return fault.EmailAsPassword
+	}
+	return nil
 }
 
 func isCommon(password string) bool {

@@ -11,8 +11,9 @@ func TestCheck(t *testing.T) {
 		short = "must have at least 8 characters."
 		long  = "must have at most 1,024 bytes."
 		email = "must not be the email address, nor the part of it before the @."
-		guess = "must not be a common password that others would guess."
+		guess = "must not be a password that is common or known from a data breach: others would guess it."
 	)
+	rules := NewRules(RulesOptions{})
 	for _, c := range []struct{ password, email, problem string }{
 		{"correct horse battery", "ada@example.com", ""},
 		{"        ", "ada@example.com", ""},
@@ -41,7 +42,7 @@ func TestCheck(t *testing.T) {
 		{"password\npassword1", "", ""},
 	} {
 		got := ""
-		if err := Check(c.password, c.email); err != nil {
+		if err := rules.Check(t.Context(), c.password, c.email); err != nil {
 			got = err.Error()
 		}
 		if got != c.problem {
@@ -87,8 +88,9 @@ func found(lines []string, word string) bool {
 }
 
 func BenchmarkCheck(b *testing.B) {
+	rules := NewRules(RulesOptions{})
 	b.ReportAllocs()
 	for b.Loop() {
-		_ = Check("correct horse battery", "ada@example.com")
+		_ = rules.Check(b.Context(), "correct horse battery", "ada@example.com")
 	}
 }

@@ -1,4 +1,4 @@
-// Package password hashes and verifies passwords, and refuses common ones.
+// Package password hashes and verifies passwords, and refuses common and breached ones.
 //
 // A hash deliberately costs tens of milliseconds of a core and megabytes of memory. So
 // that attackers can't exhaust the server (OWASP), the number of concurrent hashes is
@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -26,6 +27,8 @@ type Options struct {
 	// Queue is how many callers may wait for a turn; the next is refused.
 	// 0: 32 for each that runs, about a second of waiting. Negative: none.
 	Queue int
+	// Keys are the secrets of other systems that some imported hashes name.
+	Keys Keys
 	// Timed is called after each hash with the time of the call and how long it waited
 	// for its turn. It may be nil.
 	Timed func(ctx context.Context, asked time.Time, waited time.Duration)
@@ -35,6 +38,7 @@ type Options struct {
 // should have one, because each Hasher has its own limits.
 type Hasher struct {
 	parameters Parameters
+	keys       Keys
 	turns      *turns
 	absent     string // the hash that VerifyAbsent compares with
 }
@@ -52,7 +56,7 @@ func New(o Options) *Hasher {
 	}
 	turns := newTurns(o.Concurrency, max(o.Queue, 0))
 	turns.timed = o.Timed
-	return &Hasher{parameters: o.Parameters, turns: turns, absent: o.Parameters.unusable().encode()}
+	return &Hasher{parameters: o.Parameters, keys: o.Keys, turns: turns, absent: o.Parameters.unusable().encode()}
 }
 
 // affordable returns how many hashes may run at once, given the number of cores and the
@@ -77,17 +81,16 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return encoded, nil
 }
 
-// Verify reports whether the password matches a stored hash: an argon2id hash with
-// parameters within the limits, or a bcrypt hash of the former service. renew asks the
-// caller to store a new Hash of this password, because the stored one has other
-// parameters than Hash uses now. renew is true only if ok is. A stored hash that can't be
-// parsed is an error.
+// Verify reports whether the password matches a stored hash: one that Hash returned, or
+// that Import did. renew asks the caller to store a new Hash of this password, because the
+// stored one is of another kind or has other parameters than Hash uses now. renew is true
+// only if ok is. A stored hash that can't be parsed is an error.
 //
 // bcrypt uses only the first 72 bytes of a password, and the former service silently
 // truncated longer ones. Such a password is accepted if its first 72 bytes match. From
 // the renewal on, all bytes count.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, renew bool, err error) {
-	stored, err := parse(encoded)
+	stored, err := parse(encoded, h.keys)
 	if err != nil {
 		return false, false, err
 	}
@@ -102,7 +105,7 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (ok, rene
 // response time does not reveal whether it exists (ASVS 6.3.8). It returns an error only
 // if hashing was not possible.
 //
-// An account with a bcrypt hash, or a hash with other parameters, takes a different time
+// An account with an imported hash, or a hash with other parameters, takes a different time
 // until its first log-in renews the hash.
 func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 	_, _, err := h.Verify(ctx, h.absent, password)
@@ -118,9 +121,9 @@ func (h *Hasher) Unusable() string { return h.parameters.unusable().encode() }
 func HashWithSalt(password string, salt []byte) string { return Default.hash(password, salt).encode() }
 
 // Readable returns an error for a hash that Verify would refuse, because it can't be
-// parsed or costs too much.
-func Readable(encoded string) error {
-	_, err := parse(encoded)
+// parsed, costs too much, or needs a key that is not here.
+func (h *Hasher) Readable(encoded string) error {
+	_, err := parse(encoded, h.keys)
 	return err
 }
 
@@ -156,9 +159,21 @@ type storedHash interface {
 // hash.
 var errUnreadable = errors.New("unreadable password hash")
 
-func parse(encoded string) (storedHash, error) {
-	if strings.HasPrefix(encoded, "$2") {
-		return parseBcrypt(encoded)
+func parse(encoded string, keys Keys) (storedHash, error) {
+	if len(encoded) > maxEncoded {
+		return nil, fmt.Errorf("%w: too long", errUnreadable)
 	}
-	return parseArgon2id(encoded)
+	switch {
+	case strings.HasPrefix(encoded, argon2idPrefix):
+		return parseArgon2id(encoded)
+	case strings.HasPrefix(encoded, "$argon2i$"), strings.HasPrefix(encoded, "$argon2d$"):
+		return parseOtherArgon2(encoded)
+	case strings.HasPrefix(encoded, "$2"), strings.HasPrefix(encoded, wordPressPrefix), strings.HasPrefix(encoded, "$bcrypt-"):
+		return parseBcryptKind(encoded, keys)
+	}
+	i, err := parseImported(encoded, keys)
+	if err == nil && i.tooFast() { // mutant: fast-hash
+		err = fmt.Errorf("%w: a fast hash, and no argon2id over it", errUnreadable)
+	}
+	return i, err
 }

@@ -24,23 +24,26 @@ type turns struct {
 	places  chan struct{} // one is taken by each caller that runs or waits
 	running atomic.Int64
 	refused atomic.Int64
-	quiet   *time.Timer
 	timed   func(ctx context.Context, asked time.Time, waited time.Duration) // may be nil
 }
 
-// quietAfter is how long the hasher must be idle before its memory is returned to the
-// operating system. The garbage collector alone would keep a burst's memory for minutes.
+// quietAfter is how long no password must have been hashed before the memory is returned to
+// the operating system. The garbage collector alone would keep a burst's memory for minutes.
 const quietAfter = 2 * time.Second
 
+// quiet is one of the process, because the memory is. Only a hash sets it.
+var quiet = func() *time.Timer {
+	t := time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	t.Stop()
+	return t
+}()
+
 func newTurns(running, waiting int) *turns { // mutant: hash-queue
-	t := &turns{
+	return &turns{
 		size:   int64(running),
 		free:   semaphore.NewWeighted(int64(running)),
 		places: make(chan struct{}, running+waiting),
-		quiet:  time.AfterFunc(time.Hour, debug.FreeOSMemory),
 	}
-	t.quiet.Stop()
-	return t
 }
 
 // take runs work when n turns are free. Work that needs more turns than exist takes all
@@ -64,7 +67,7 @@ func (t *turns) take(ctx context.Context, n int, work func()) error {
 
 	t.running.Add(1)
 	defer t.running.Add(-1)
-	defer t.quiet.Reset(quietAfter)
+	defer quiet.Reset(quietAfter)
 	work()
 	if t.timed != nil {
 		t.timed(ctx, asked, waited)

@@ -69,6 +69,17 @@ func (l *Limiter) Allow(ctx context.Context, key string) error {
 	return nil
 }
 
+// Exhausted reports whether Allow would refuse the key now. It counts nothing.
+func (l *Limiter) Exhausted(key string) bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	return l.of(key, now).TokensAt(now) < 1
+}
+
 func (l *Limiter) of(key string, now time.Time) *rate.Limiter {
 	if k, known := l.keys[key]; known {
 		return k

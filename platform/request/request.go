@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -15,6 +16,7 @@ type Info struct {
 	Address string // of the client: the peer's, or the one that a trusted proxy reports
 	Client  string // the User-Agent, at most 255 characters
 	Locale  string // the language that the client prefers, of those that there are; empty if it names none
+	Began   time.Time
 
 	header http.Header
 }

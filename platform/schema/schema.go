@@ -22,6 +22,8 @@ type Table struct {
 	Tenants    Tenants    // what isolates the rows of organizations
 	Standing   Standing   // which writes may change a standing
 	Archive    Archive    // whether and how the archive of an organization contains it
+	Erasure    Erasure    // what the erasure of a person does with what it holds about them
+	Copy       Copy       // what the export of a person has of it
 	Retention  Retention  // which rows are deleted, and when
 	Invariants Invariants // what its rows must satisfy
 	Sample     Sample     // what `guildhall seed` puts into it
@@ -84,7 +86,7 @@ func (s Standing) KeptByUpdate(column string) bool {
 // Check refuses incomplete declarations and tables that are declared twice.
 func Check(tables []Table) error {
 	var faults []error
-	seen, lines := map[string]bool{}, map[string]bool{}
+	seen, lines, copies := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, t := range tables {
 		fault := t.fault()
 		l, isLine := t.Archive.Line()
@@ -93,11 +95,13 @@ func Check(tables []Table) error {
 			fault = "is declared twice"
 		case isLine && lines[l.Type]:
 			fault = "has the same type of line as another table"
+		case t.Copy.name != "" && copies[t.Copy.name]:
+			fault = "has the same name in the export of a person as another table"
 		}
 		if fault != "" {
 			faults = append(faults, fmt.Errorf("schema: table %q %s", t.Name, fault))
 		}
-		seen[t.Name], lines[l.Type] = true, true
+		seen[t.Name], lines[l.Type], copies[t.Copy.name] = true, true, true
 	}
 	return errors.Join(faults...)
 }
@@ -122,6 +126,10 @@ func (t Table) fault() string {
 		return "is exported, but has no column of the organization"
 	case l.Optional && l.Key == "":
 		return "has an optional line without a key, although exactly one line is required"
+	case !t.Erasure.isDeclared():
+		return "has no Erasure"
+	case !t.Copy.isDeclared():
+		return "has no Copy"
 	case t.Retention.how == "":
 		return "has no Retention"
 	case !t.Invariants.said:

@@ -60,20 +60,28 @@ func (Query) JSONSchema() (jsonschema.Schema, error) {
 // greater, and both databases compare bytes.
 func end(word string) string { return word + string(utf8.MaxRune) }
 
+// beside returns the arguments for the terms beside a position that begin with a word.
+func beside(word, term string, id uuid.UUID, back bool) []any {
+	first, last := word, end(word)
+	switch { // the position of another search, or none
+	case term == "" && back, term > last:
+		term, id = last, uuid.Nil
+	case term < first:
+		term, id = first, uuid.Nil
+	}
+	if back {
+		return []any{term, id, first}
+	}
+	return []any{term, id, last}
+}
+
+// NameArgs returns the arguments of Table.ByName for what is beside a position.
+func NameArgs(term string, id uuid.UUID, back bool) []any { return beside(wholeName, term, id, back) }
+
 // Args returns the arguments of Matching for what is beside a position, after the
 // organization if the table has that column.
 func (q Query) Args(term string, id uuid.UUID, back bool) []any {
-	first, last := q.words[0], end(q.words[0])
-	switch { // the position of another search, or none
-	case term < first:
-		term, id = first, uuid.Nil
-	case term > last:
-		term, id = last, uuid.Nil
-	}
-	args := []any{term, id, last, first}
-	if back {
-		args = []any{term, id, first, first}
-	}
+	args := append(beside(q.words[0], term, id, back), q.words[0])
 	for _, word := range q.words[1:] {
 		args = append(args, word, end(word))
 	}

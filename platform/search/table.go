@@ -15,8 +15,8 @@ type Table struct {
 	Tenant string // the column with the organization in which it is found; "" without one
 }
 
-// key returns the columns that say what is found, and where.
-func (t Table) key() []string {
+// Key returns the columns that say what is found, and where.
+func (t Table) Key() []string {
 	if t.Tenant == "" {
 		return []string{t.Of}
 	}
@@ -38,7 +38,7 @@ func (t Table) Created(id, foreignKey string) migrate.Migration {
 				term text%s NOT NULL,
 				PRIMARY KEY (%s, term),
 				%s
-			)%s`, t.Name, strings.Join(t.key(), " uuid NOT NULL,\n\t\t\t\t"), collation, strings.Join(t.key(), ", "), foreignKey, clustered)}
+			)%s`, t.Name, strings.Join(t.Key(), " uuid NOT NULL,\n\t\t\t\t"), collation, strings.Join(t.Key(), ", "), foreignKey, clustered)}
 		},
 		Down: func(database.Driver) []string { return []string{"DROP TABLE " + t.Name} },
 	}
@@ -69,9 +69,10 @@ func (t Table) Isolated(id string) migrate.Migration {
 	}
 }
 
-// Matching returns a query for what matches, and by which term, with the arguments that Query.Args
-// returns, after the organization, and marks for database.InOrder. The caller adds the order: the term, and then the id. What has several matching
-// terms is found by the first.
+// Matching returns a query for what matches, and by which term, with the arguments that
+// Query.Args returns, after the organization, and marks for database.InOrder. The caller adds
+// the order: the term, and then the id. What has several matching terms is found by the
+// first.
 func (t Table) Matching() string {
 	tenant, same := "", ""
 	if t.Tenant != "" {
@@ -79,17 +80,17 @@ func (t Table) Matching() string {
 	}
 	// The LIMIT keeps PostgreSQL from joining all terms.
 	has := "EXISTS (SELECT 1 FROM " + t.Name + " x WHERE " + same + "x." + t.Of + " = t." + t.Of + " AND x.term >= ? AND x.term < "
-	return "SELECT t." + strings.Join(t.key(), ", t.") + ", t.term FROM " + t.Name + " t WHERE " + tenant + "(t.term, t." + t.Of + ") {>} (?, ?) AND t.term {<} ?" +
+	return "SELECT t." + strings.Join(t.Key(), ", t.") + ", t.term FROM " + t.Name + " t WHERE " + tenant + "(t.term, t." + t.Of + ") {>} (?, ?) AND t.term {<} ?" +
 		" AND NOT " + has + "t.term LIMIT 1 OFFSET 0)" +
 		strings.Repeat(" AND "+has+"? LIMIT 1 OFFSET 0)", mostWords-1)
 }
 
-// Count returns the query that counts what matches.
-func (t Table) Count() string {
-	return database.InOrder("SELECT COUNT(*) FROM (" + t.Matching() + ") found").Text(false)
-}
-
-// Page is Matching with the order of a page and its limits, which are the last arguments.
-func (t Table) Page() string {
-	return t.Matching() + " ORDER BY t.term{order}, t." + t.Of + "{order} LIMIT ? OFFSET ?"
+// ByName returns the query for all that have a term of their name, in place of Matching, with
+// the arguments that NameArgs returns, after the organization.
+func (t Table) ByName() string {
+	tenant := ""
+	if t.Tenant != "" {
+		tenant = "t." + t.Tenant + " = ? AND "
+	}
+	return "SELECT t." + strings.Join(t.Key(), ", t.") + ", t.term FROM " + t.Name + " t WHERE " + tenant + "(t.term, t." + t.Of + ") {>} (?, ?) AND t.term {<} ?"
 }

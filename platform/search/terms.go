@@ -21,10 +21,13 @@ const (
 	mostTerms = 20
 )
 
+// wholeName begins the term by which a person is sorted. No word of a search begins with it.
+const wholeName = " "
+
 // TermsOfPerson returns the terms by which a person is found: the words of their name and
-// the parts of their address.
+// the parts of their address. One is the whole name, by which lists of people are sorted.
 func TermsOfPerson(name, email string) []string {
-	terms := TermsOfName(name)
+	terms := append(TermsOfName(name), wholeName+cut(fold(name)))
 	email = fold(email)
 	_, domain, _ := strings.Cut(email, "@")
 	return distinct(append(terms, append(parts(strings.TrimSuffix(email, domain)), cut(email), cut(domain))...))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"guildhall/platform/access"
 	"guildhall/platform/database"
 	"guildhall/platform/request"
 	"guildhall/platform/telemetry"
@@ -26,7 +27,7 @@ func measuring(t *testing.T, metrics bool) (allocations float64) {
 	asked, answer := httptest.NewRequest(http.MethodGet, "/api/v1/auth/me", nil), http.Header{}
 	asked.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	outside := request.With(t.Context(), request.Info{ID: "an id"}, answer)
-	began := time.Now()
+	began, outcomes := time.Now(), access.KeyOutcomes()
 	statement := func(ctx context.Context) {
 		if measure != nil { // as the database calls it
 			measure.Statement(ctx, database.SQLite, "\nSELECT 1", began, nil)
@@ -40,6 +41,8 @@ func measuring(t *testing.T, metrics bool) (allocations float64) {
 		statement(ctx)
 		route.End(ctx, http.StatusNotFound, "user_not_found", time.Millisecond)
 		measure.LoggedIn("ok")
+		measure.KeyPresented(outcomes[0])
+		measure.Introspected(true)
 		measure.Hashed(ctx, began, time.Millisecond)
 	}
 	once()

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"guildhall/platform/access"
 	"guildhall/platform/audit"
 )
 
@@ -28,10 +29,36 @@ func (t *Telemetry) Mailed(result string) {
 	}
 }
 
+// LookedUpPassword counts a search for a new password in the list of breached ones, by its
+// result: clear, breached or failed.
+func (t *Telemetry) LookedUpPassword(result string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.breached.WithLabelValues(result).Inc()
+	}
+}
+
 // Refreshed counts a refresh token that was presented, by its result.
 func (t *Telemetry) Refreshed(result string) {
 	if t != nil && t.metrics != nil {
 		t.metrics.refreshes.WithLabelValues(result).Inc()
+	}
+}
+
+// KeyPresented counts an API key that was presented, by what became of it.
+func (t *Telemetry) KeyPresented(outcome access.KeyOutcome) {
+	if t != nil && t.metrics != nil {
+		t.metrics.keys[outcome].Inc()
+	}
+}
+
+// Introspected counts an introspection, by whether the token was active.
+func (t *Telemetry) Introspected(active bool) {
+	switch {
+	case t == nil || t.metrics == nil:
+	case active:
+		t.metrics.active.Inc()
+	default:
+		t.metrics.inactive.Inc()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"guildhall/platform/access"
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
 )
@@ -32,8 +33,12 @@ type metrics struct {
 	logIns       *prometheus.CounterVec
 	mails        *prometheus.CounterVec
 	refreshes    *prometheus.CounterVec
+	keys         map[access.KeyOutcome]prometheus.Counter
+	active       prometheus.Counter // introspections of a token that is
+	inactive     prometheus.Counter // and of one that is not
 	events       *prometheus.CounterVec
 	limited      *prometheus.CounterVec
+	breached     *prometheus.CounterVec
 	hashTime     prometheus.Observer
 	hashWait     prometheus.Observer
 	statements   [len(kinds)]prometheus.Observer
@@ -61,10 +66,18 @@ func newMetrics(r *prometheus.Registry, version string) *metrics {
 		refreshes:    count("refreshes_total", "Refresh tokens presented: rotated, kept, repeated, reused, refused or failed.", "result"),
 		events:       count("audit_events_total", "Events committed to the audit log.", "action"),
 		limited:      count("rate_limit_refusals_total", "Requests refused by a rate limit.", "policy"),
+		breached:     count("breached_password_lookups_total", "New passwords looked up in the list of breached ones: clear, breached or failed.", "result"),
 		hashTime:     measure("password_hash_duration_seconds", "Time to compute a password's hash.", ofHashes).WithLabelValues(),
 		hashWait:     measure("password_hash_wait_seconds", "Time a password waited for its turn.", ofHashes).WithLabelValues(),
+		keys:         map[access.KeyOutcome]prometheus.Counter{},
 		transactions: map[database.Outcome]prometheus.Observer{},
 	}
+	keys := count("api_keys_presented_total", "API keys presented: admitted, or why they were refused.", "outcome")
+	for _, outcome := range access.KeyOutcomes() {
+		m.keys[outcome] = keys.WithLabelValues(string(outcome))
+	}
+	introspections := count("introspections_total", "Introspections answered: of a token that is active for the API that asks, or inactive.", "result")
+	m.active, m.inactive = introspections.WithLabelValues("active"), introspections.WithLabelValues("inactive")
 	statements := measure("database_statement_duration_seconds", "Time until a statement's rows could be read.", ofStatements, "kind")
 	for i, kind := range kinds {
 		m.statements[i] = statements.WithLabelValues(kind)
@@ -75,6 +88,9 @@ func newMetrics(r *prometheus.Registry, version string) *metrics {
 	}
 	for _, result := range []string{"sent", "retried", "refused", "expired"} {
 		m.mails.WithLabelValues(result)
+	}
+	for _, result := range []string{"clear", "breached", "failed"} {
+		m.breached.WithLabelValues(result)
 	}
 	for _, action := range audit.Actions() { // so that the first event of an action shows as an increase
 		m.events.WithLabelValues(string(action))

@@ -17,6 +17,7 @@ import (
 	"guildhall/platform/database"
 	"guildhall/platform/password"
 	"guildhall/platform/request"
+	"guildhall/platform/revocation"
 )
 
 // Options are what to measure and how to label it.
@@ -89,6 +90,13 @@ func (t *Telemetry) WatchBackups(newest func() time.Time, failures func() int64,
 func (t *Telemetry) WatchMail(state func(context.Context) (pending int64, oldest time.Duration, err error)) {
 	if t != nil && t.metrics != nil {
 		t.registry.MustRegister(newMailQueue(state))
+	}
+}
+
+// WatchRevocations adds the metrics of the feed of revocations.
+func (t *Telemetry) WatchRevocations(f *revocation.Feed) {
+	if t != nil && t.metrics != nil {
+		watchRevocations(t.registry, f)
 	}
 }
 

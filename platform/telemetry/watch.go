@@ -11,6 +11,7 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/password"
+	"guildhall/platform/revocation"
 )
 
 func watchPools(r *prometheus.Registry, db *database.DB) {
@@ -53,6 +54,26 @@ func watchHasher(r *prometheus.Registry, hasher *password.Hasher) {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Name: "password_hashes_rejected_total", Help: "Requests refused because too many waited to hash.",
 		}, func() float64 { return float64(hasher.Stats().Rejected) }),
+	)
+}
+
+func watchRevocations(r *prometheus.Registry, f *revocation.Feed) {
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: "revocation", Name: "readers_waiting", Help: "Requests that wait for revocations.",
+		}, func() float64 { return float64(f.Stats().Waiting) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: "revocation", Name: "marks", Help: "Revocations in memory: those that still matter, if anybody has read them.",
+		}, func() float64 { return float64(f.Stats().Marks) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: "revocation", Name: "lag_seconds", Help: "Time since this process last looked for revocations of others, 0 if no reader wants it to.",
+		}, func() float64 { return f.Stats().Lag.Seconds() }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "revocation", Name: "poll_failures_total", Help: "Failures to read the revocations of other processes.",
+		}, func() float64 { return float64(f.Stats().Failures) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "revocation", Name: "readers_refused_total", Help: "Requests refused because too many waited for revocations.",
+		}, func() float64 { return float64(f.Stats().Refused) }),
 	)
 }
 

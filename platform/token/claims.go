@@ -36,6 +36,9 @@ func (c common) identity() (user, session uuid.UUID, err error) {
 	if c.ID == "" {
 		return uuid.Nil, uuid.Nil, errors.New("no jti")
 	}
+	if c.Issuer == "" { // a kind of token may have any other
+		return uuid.Nil, uuid.Nil, errors.New("no iss")
+	}
 	if user, err = parseID(c.Subject); err != nil {
 		return uuid.Nil, uuid.Nil, errors.New("sub is not an id")
 	}
@@ -52,6 +55,9 @@ func (c common) identity() (user, session uuid.UUID, err error) {
 type accessClaims struct {
 	common
 	OrganizationID *string `json:"organization_id,omitempty"`
+	ClientID       string  `json:"client_id,omitempty"` // none in tokens of earlier releases
+	Scope          string  `json:"scope,omitempty"`
+	Role           string  `json:"role,omitempty"`
 }
 
 func (c *accessClaims) UnmarshalJSON(text []byte) error {

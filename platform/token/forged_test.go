@@ -177,7 +177,7 @@ func TestIssuedTokensFit(t *testing.T) {
 	}
 	ids := map[string]bool{}
 	for range 100 {
-		text, expires, err := s.IssueAccess(someone, session, uuid.NullUUID{}, now.Add(time.Nanosecond))
+		text, expires, err := s.Issue(Grant{UserID: someone, SessionID: session, NotAfter: now.Add(time.Nanosecond)})
 		if err != nil || expires.After(now.Add(time.Nanosecond)) {
 			t.Fatal(expires, err)
 		}
@@ -188,7 +188,7 @@ func TestIssuedTokensFit(t *testing.T) {
 		ids[got.ID] = true
 	}
 	another := New(Config{AccessKey: accessKey, RefreshKey: refreshKey, Issuer: "another", Audience: "guildhall", AccessTTL: time.Minute, Now: func() time.Time { return now }})
-	text, _, err := another.IssueAccess(someone, session, uuid.NullUUID{}, now.Add(time.Hour))
+	text, _, err := another.Issue(Grant{UserID: someone, SessionID: session, NotAfter: now.Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestIssuedTokensFit(t *testing.T) {
 func FuzzParseRaw(f *testing.F) {
 	now := start
 	s := newService(&now)
-	access, _, err := s.IssueAccess(someone, session, uuid.NullUUID{UUID: session, Valid: true}, start.Add(time.Hour))
+	access, _, err := s.Issue(Grant{UserID: someone, SessionID: session, OrganizationID: uuid.NullUUID{UUID: session, Valid: true}, NotAfter: start.Add(time.Hour)})
 	if err != nil {
 		f.Fatal(err)
 	}

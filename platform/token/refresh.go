@@ -35,7 +35,7 @@ func (s *Service) IssueRefresh(userID, sessionID uuid.UUID, generation int64, is
 		return "", errors.New("issue refresh token: it expires before it is issued")
 	}
 	session := sessionID.String()
-	return s.sign(s.refresh, &refreshClaims{
+	return s.refresh.sign(&refreshClaims{
 		common: common{
 			Issuer:    s.issuer,
 			Audience:  s.audience,
@@ -54,7 +54,7 @@ func (s *Service) IssueRefresh(userID, sessionID uuid.UUID, generation int64, is
 // any token that is not valid.
 func (s *Service) ParseRefresh(token string) (Refresh, error) {
 	var c refreshClaims
-	if err := s.read(s.refresh, token, &c); err != nil {
+	if err := s.read(s.refresh, s.refresh.keys.Load(), token, &c); err != nil {
 		return Refresh{}, invalid(err)
 	}
 	user, session, err := c.identity()

@@ -62,7 +62,7 @@ func TestParsedClaimsAreThoseIssued(t *testing.T) {
 	now := start
 	s := newService(&now)
 	organization := uuid.NullUUID{UUID: uuid.New(), Valid: true}
-	text, expires, err := s.IssueAccess(someone, session, organization, start.Add(time.Hour))
+	text, expires, err := s.Issue(Grant{UserID: someone, SessionID: session, OrganizationID: organization, NotAfter: start.Add(time.Hour)})
 	if err != nil || !expires.Equal(start.Add(30*time.Minute)) {
 		t.Fatal(expires, err)
 	}
@@ -70,10 +70,10 @@ func TestParsedClaimsAreThoseIssued(t *testing.T) {
 	if err != nil || got.UserID != someone || got.SessionID != session || got.OrganizationID != organization || !got.ExpiresAt.Equal(expires) || got.ID == "" {
 		t.Errorf("%+v %v", got, err)
 	}
-	if _, expires, err = s.IssueAccess(someone, session, organization, start.Add(time.Minute)); err != nil || !expires.Equal(start.Add(time.Minute)) {
+	if _, expires, err = s.Issue(Grant{UserID: someone, SessionID: session, OrganizationID: organization, NotAfter: start.Add(time.Minute)}); err != nil || !expires.Equal(start.Add(time.Minute)) {
 		t.Errorf("it outlives its session: %v %v", expires, err)
 	}
-	if _, _, err := s.IssueAccess(someone, session, organization, start); err == nil {
+	if _, _, err := s.Issue(Grant{UserID: someone, SessionID: session, OrganizationID: organization, NotAfter: start}); err == nil {
 		t.Error("issued for a session that has ended")
 	}
 	first, err := s.IssueRefresh(someone, session, 3, start, start.Add(time.Hour))
@@ -162,7 +162,7 @@ func TestForgedTokens(t *testing.T) {
 			t.Errorf("%s: %v", header, err)
 		}
 	}
-	access, _, err := s.IssueAccess(someone, session, uuid.NullUUID{}, start.Add(time.Hour))
+	access, _, err := s.Issue(Grant{UserID: someone, SessionID: session, NotAfter: start.Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,10 +188,16 @@ func TestNothingIsIssuedForANilID(t *testing.T) {
 	s := newService(&now)
 	end := start.Add(time.Hour)
 	for _, c := range []func() error{
-		func() error { _, _, err := s.IssueAccess(uuid.Nil, session, uuid.NullUUID{}, end); return err },
-		func() error { _, _, err := s.IssueAccess(someone, uuid.Nil, uuid.NullUUID{}, end); return err },
 		func() error {
-			_, _, err := s.IssueAccess(someone, session, uuid.NullUUID{Valid: true}, end)
+			_, _, err := s.Issue(Grant{UserID: uuid.Nil, SessionID: session, NotAfter: end})
+			return err
+		},
+		func() error {
+			_, _, err := s.Issue(Grant{UserID: someone, SessionID: uuid.Nil, NotAfter: end})
+			return err
+		},
+		func() error {
+			_, _, err := s.Issue(Grant{UserID: someone, SessionID: session, OrganizationID: uuid.NullUUID{Valid: true}, NotAfter: end})
 			return err
 		},
 		func() error { _, err := s.IssueRefresh(uuid.Nil, session, 1, start, end); return err },
@@ -234,7 +240,7 @@ func BenchmarkParseAccess(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.parseAccess(text); err != nil {
+				if _, err := s.verifyAccess(s.access, s.access.keys.Load(), text); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -18,6 +18,7 @@ import (
 	"guildhall/modules/user"         //nolint:depguard // its lines are what is tested
 	"guildhall/platform/audit"
 	"guildhall/platform/database"
+	"guildhall/platform/password"
 	"guildhall/platform/schema"
 )
 
@@ -90,7 +91,7 @@ func packed(content string) []byte {
 
 // theLines are the lines that the modules declare, without a database.
 func theLines() []shape {
-	return lines(slices.Concat((*user.Module)(nil).Tables(), (*organization.Module)(nil).Tables(), (*membership.Module)(nil).Tables()), nil)
+	return lines(slices.Concat((*user.Module)(nil).Tables(), (*organization.Module)(nil).Tables(), (*membership.Module)(nil).Tables()), nil, password.New(password.Options{}))
 }
 
 func readAll(archive []byte) (entries []entry, err error) {
@@ -184,6 +185,8 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		{"an id twice", "line 6: two of the people have the id " + ada, replace(3, eve, ada)},
 		{"people out of order", "line 3: email ada@example.com is repeated or out of order", swap(2)},
 		{"an expensive hash", "line 2: password_hash: must be a password hash that", replace(2, `"password_hash":null`, `"password_hash":"$argon2id$v=19$m=4194304,t=9,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`)},
+		{"a fast hash", "line 2: password_hash: must be a password hash that", replace(2, `"password_hash":null`, `"password_hash":"$digest$h=md5,o=ps$$iOTd0kAtktUOGHnW7Nn/1A"`)},
+		{"a hash that needs a key", "line 2: password_hash: must be a password hash that", replace(2, `"password_hash":null`, `"password_hash":"$bcrypt-pepper$k=rails$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"`)},
 		{"a hash that was not announced", "line 2: password_hash: the first line says that the archive has none", func(l []string) []string {
 			l[0] = strings.Replace(l[0], `"password_hashes":true`, `"password_hashes":false`, 1)
 			return replace(2, `"password_hash":null`, `"password_hash":"$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"`)(l)

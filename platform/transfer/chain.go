@@ -13,6 +13,7 @@ type chain struct {
 	sequence int64
 	hash     string
 	oldestAt time.Time // the time of the oldest event in the archive
+	erasures audit.Erasures
 }
 
 // beginChain continues after the events that retention has deleted. The first event's
@@ -40,11 +41,11 @@ func (r *reading) link(e entry) error {
 		SessionID: maybe(e.id("session_id")), Address: e.text("address"), Client: e.text("client"), RequestID: e.text("request_id"),
 		Details: e.text("details"), Hash: e.text("hash"),
 	}
-	if recorded.Sequence != r.chain.sequence+1 {
-		return wrong("event %d follows event %d", recorded.Sequence, r.chain.sequence)
+	if err := recorded.CheckAfter(r.organizationID, r.chain.sequence, r.chain.hash); err != nil { // mutant: archive-chain
+		return wrong("%v", err)
 	}
-	if recorded.HashAfter(r.organizationID, r.chain.hash) != recorded.Hash { // mutant: archive-chain
-		return wrong("event %d is not what was written", recorded.Sequence)
+	if err := r.chain.erasures.Add(r.organizationID, recorded); err != nil {
+		return wrong("%v", err)
 	}
 	if r.count(eventLine) == 1 {
 		r.chain.oldestAt = recorded.OccurredAt

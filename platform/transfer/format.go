@@ -70,14 +70,14 @@ func once(line string, columns ...column.Column) shape {
 }
 
 // lines returns all types, in their order.
-func lines(tables []schema.Table, keys []database.ForeignKey) []shape {
+func lines(tables []schema.Table, keys []database.ForeignKey, hasher *password.Hasher) []shape {
 	shapes := []shape{
 		once(archiveLine, column.Word("format"), column.Number("version"), column.Past("exported_at"), column.Text("guildhall", 255),
 			column.ID("organization_id"), column.Flag("password_hashes")),
 		{Line: schema.Line{Type: personLine, Key: "email", Columns: []column.Column{
 			column.ID("id"), column.Of[field.Email]("email"), column.Written("name", 1, 255),
 			column.Written("bio", 0, 2000).OrNull(), column.Of[field.AvatarURL]("avatar_url").OrNull(),
-			column.Past("created_at"), column.Past("updated_at"), passwordHash("password_hash").OrNull(),
+			column.Past("created_at"), column.Past("updated_at"), passwordHash("password_hash", hasher).OrNull(),
 		}}},
 	}
 	shapes = append(shapes, declared(tables, keys)...)
@@ -127,9 +127,9 @@ func declared(tables []schema.Table, keys []database.ForeignKey) []shape {
 	return ordered
 }
 
-func passwordHash(name string) column.Column {
+func passwordHash(name string, hasher *password.Hasher) column.Column {
 	return column.OfText(name, func(s string) (any, error) {
-		if err := password.Readable(s); err != nil {
+		if err := hasher.Readable(s); err != nil {
 			return nil, fault.Wrong("must be a password hash that this server can verify.")
 		}
 		return s, nil

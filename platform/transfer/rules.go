@@ -64,6 +64,9 @@ func (r *reading) checkRules(e entry) error {
 	case eventLine:
 		return r.link(e)
 	case endLine:
+		if err := r.chain.erasures.Check(); err != nil { // mutant: archive-erasures
+			return wrong("%v", err)
+		}
 		return r.end(e)
 	}
 	return nil

@@ -41,7 +41,7 @@ func New(db *database.DB, trail *audit.Trail, hasher *password.Hasher, now func(
 // lines returns the types of lines that an archive of this version has.
 func (t *Transfer) lines(ctx context.Context) ([]shape, error) {
 	keys, err := t.db.ForeignKeys(ctx)
-	return lines(t.tables, keys), err
+	return lines(t.tables, keys, t.hasher), err
 }
 
 // ErrNoOrganization means that no organization has this id or name.

@@ -1,19 +1,14 @@
 package web
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"guildhall/platform/httpapi"
 	"guildhall/platform/request"
 	"guildhall/platform/token"
 )
@@ -31,11 +26,18 @@ type Request struct {
 	Locale string
 	Form   url.Values // of a POST
 
-	site     *Site
-	words    *words
-	w        http.ResponseWriter
-	session  token.Access
-	signedIn bool
+	site        *Site
+	words       *words
+	brand       Brand
+	operations  []string // that the page may call
+	w           http.ResponseWriter
+	status      int // of the page
+	session     token.Access
+	former      token.Access // before AsNobody
+	signedIn    bool
+	returned    bool // from another service, to which this browser was sent
+	me          *Me
+	memberships []Membership
 }
 
 // identify reads the cookie, and the language that the browser prefers.
@@ -57,15 +59,22 @@ func (r *Request) readForm() error {
 	}
 	r.Body = http.MaxBytesReader(r.w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		return &Problem{Status: http.StatusBadRequest, Detail: r.text("unreadable")}
+		return &Problem{Status: http.StatusBadRequest, Detail: r.Text("unreadable")}
 	}
 	r.Form = r.PostForm
+	// Without a script, the token of a link has to be pasted with its link.
+	if pasted := r.Form.Get("pasted"); pasted != "" && r.Form.Get("link_token") == "" {
+		if _, secret, found := strings.Cut(pasted, "link_token="); found {
+			pasted = secret
+		}
+		r.Form.Set("link_token", strings.TrimSpace(pasted))
+	}
 	return nil
 }
 
-// text returns a text of the request's language.
-func (r *Request) text(key string) string {
-	text, err := r.words.texts[r.Locale].of(key)
+// Text returns a text of the request's language.
+func (r *Request) Text(key string, args ...any) string {
+	text, err := r.words.texts[r.Locale].of(key, args...)
 	if err != nil {
 		r.site.options.Log.ErrorContext(r.Context(), "a page lacks a text", "cause", err)
 		return key
@@ -73,29 +82,87 @@ func (r *Request) text(key string) string {
 	return text
 }
 
+// Now is the clock of the service.
+func (r *Request) Now() time.Time { return r.site.options.Now() }
+
 // SignedIn reports whether the browser has a session. Only a call says whether it is live.
 func (r *Request) SignedIn() bool { return r.signedIn }
 
-// Show writes a page.
-func (r *Request) Show(name string, p Page) error {
-	status := http.StatusOK
-	if p.Problem != nil {
-		status = p.Problem.Status
-	}
-	p.R, p.Title = r, r.text(p.Title)
-	if p.Done != "" {
-		p.Done = r.text(p.Done)
-	}
-	return r.write(status, name, p)
+// Me is the person who is logged in.
+type Me struct {
+	ID, Name, Email string
+	Bio             *string
+	Avatar          *string `json:"avatar_url"`
+	Locale          *string
+	Verified        bool `json:"email_verified"`
+	PlatformAdmin   bool `json:"is_platform_administrator"`
 }
 
-// ShowProblem writes a form again, with what was wrong with it. It returns any other error.
-func (r *Request) ShowProblem(err error, name string, p Page) error {
-	if !errors.As(err, &p.Problem) || p.Problem.Status >= http.StatusInternalServerError || p.Problem.Code == endedSession {
-		return err
-	}
-	return r.Show(name, p)
+// Membership is an organization of the person.
+type Membership struct{ ID, Name, Role, Standing string }
+
+// AsksForProof reports whether the organization asks the person for a second factor that this
+// session has not proved.
+func (m Membership) AsksForProof() bool {
+	return m.Standing == stepUpRequired || m.Standing == factorRequired
 }
+
+// ownOperations are called for every page: by the layout, and by endFormer.
+var ownOperations = []string{"getMe", "listMyOrganizations", "logOut"}
+
+// Me returns the person who is logged in. It refuses a session that has ended.
+func (r *Request) Me() (*Me, error) {
+	if !r.signedIn {
+		return nil, ErrSignIn
+	}
+	if r.me == nil {
+		var me Me
+		if err := r.Call(http.MethodGet, "/auth/me", nil, &me); err != nil {
+			return nil, err
+		}
+		if r.me = &me; me.Locale != nil && slices.Contains(Locales, *me.Locale) {
+			r.Locale = *me.Locale
+		}
+	}
+	return r.me, nil
+}
+
+// Memberships returns the organizations of the person.
+func (r *Request) Memberships() ([]Membership, error) {
+	if r.memberships == nil && r.signedIn {
+		var answer struct{ Organizations []Membership }
+		if err := r.Call(http.MethodGet, "/auth/me/organizations", nil, &answer); err != nil {
+			return nil, err
+		}
+		r.memberships = answer.Organizations
+	}
+	return r.memberships, nil
+}
+
+// Outcome returns the key of the text about what has just been done, if the address names
+// one of these words, and a page of ours led there. A link from elsewhere could say that
+// something was done, and have it undone.
+func (r *Request) Outcome(known ...string) string {
+	if !r.fromHere() { // mutant: foreign-outcome
+		return ""
+	}
+	if word := r.URL.Query().Get("done"); slices.Contains(known, word) {
+		return "done_" + word
+	}
+	return ""
+}
+
+// Address returns the address of a page of ours, for a link.
+func (r *Request) Address(path string) string { return r.site.Address(path) }
+
+// Start is the path where people begin.
+func (r *Request) Start() string { return r.site.Start() }
+
+// HasAccount reports whether the pages of accounts are on.
+func (r *Request) HasAccount() bool { return r.site.HasAccount() }
+
+// HasConsole reports whether the console is on.
+func (r *Request) HasConsole() bool { return r.site.HasConsole() }
 
 // Redirect answers a form that did something: the browser gets another page.
 func (r *Request) Redirect(to string) error {
@@ -104,25 +171,32 @@ func (r *Request) Redirect(to string) error {
 }
 
 // Next returns the page to go on to after the log-in: one of ours, on this host, or the
-// start.
+// start. It names no outcome, because nothing was done.
 func (r *Request) Next(wanted string) string {
-	const start = "/account"
 	u, err := url.Parse(wanted)
 	if err != nil {
-		return start
+		return r.site.Start()
 	}
 	clean := path.Clean(u.Path)
-	if clean != start && !strings.HasPrefix(clean, start+"/") { // mutant: open-redirect
-		return start
+	within := func(area string) bool { return clean == area || strings.HasPrefix(clean, area+"/") }
+	if !slices.ContainsFunc(r.site.areas(), within) { // mutant: open-redirect
+		return r.site.Start()
 	}
-	return (&url.URL{Path: clean, RawQuery: u.RawQuery}).String()
+	query := u.Query()
+	query.Del("done")
+	return (&url.URL{Path: clean, RawQuery: query.Encode()}).String()
 }
 
 // fail shows what went wrong.
 func (r *Request) fail(err error) {
+	if asked := proofAsked(err); asked != nil && r.signedIn {
+		if err = r.askForProof(asked); err == nil {
+			return
+		}
+	}
 	var p *Problem
 	switch {
-	case errors.Is(err, ErrSignIn), errors.As(err, &p) && p.Code == endedSession:
+	case errors.Is(err, ErrSignIn), errors.As(err, &p) && p.ended():
 		r.End()
 		to := "/account/log-in"
 		if r.Method == http.MethodGet {
@@ -133,7 +207,7 @@ func (r *Request) fail(err error) {
 	case !errors.As(err, &p):
 		id := r.w.Header().Get("X-Request-Id")
 		r.site.options.Log.ErrorContext(r.Context(), "a page failed", "cause", err, "request_id", id)
-		p = &Problem{Status: http.StatusInternalServerError, Detail: r.text("failed"), RequestID: id}
+		p = &Problem{Status: http.StatusInternalServerError, Detail: r.Text("failed"), RequestID: id}
 	}
 	if err := r.Show("message", Page{Title: "not_done", Problem: p}); err != nil {
 		r.site.options.Log.ErrorContext(r.Context(), "a page failed", "cause", err)
@@ -141,149 +215,16 @@ func (r *Request) fail(err error) {
 	}
 }
 
-// endedSession is the code of a refusal because the session has ended.
-const endedSession = "invalid_token"
-
-// Problem is a refusal by the API (RFC 9457), in the language of the page.
-type Problem struct {
-	Status     int
-	Detail     string
-	Code       string
-	RequestID  string `json:"request_id"`
-	RetryAfter int    `json:"-"` // seconds
-	Errors     []struct{ Location, Message string }
-}
-
-func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
-
-// Field returns what is wrong with a field of a form.
-func (p *Problem) Field(name string) string {
-	if p == nil {
-		return ""
-	}
-	for _, e := range p.Errors {
-		if e.Location == "body."+name {
-			return e.Message
+// notFound is the page at an address that has none.
+func notFound(r *Request) error {
+	// A form that was shown in the answer to another has no page of its own: after a reload, the
+	// person begins with the one above it.
+	if r.Method == http.MethodGet && r.site.answers(http.MethodPost, r.URL.Path) {
+		above := path.Dir(r.URL.Path)
+		for above != "/" && !r.site.answers(http.MethodGet, above) {
+			above = path.Dir(above)
 		}
+		return r.Redirect(above)
 	}
-	return ""
-}
-
-// IsGeneral reports whether the problem is not about fields, beside which it would stand.
-func (p *Problem) IsGeneral() bool { return len(p.Errors) == 0 }
-
-// answer is what the API answers.
-type answer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
-
-// Call calls the API on behalf of whoever looks at the page, from their address and with the
-// page's request id. A refusal is a *Problem.
-func (r *Request) Call(method, path string, body, into any) error {
-	var payload []byte
-	if body != nil {
-		var err error
-		if payload, err = json.Marshal(body); err != nil {
-			return fmt.Errorf("call %s: %w", path, err)
-		}
-	}
-	ctx := r.Context()
-	if r.signedIn {
-		ctx = httpapi.As(ctx, r.session)
-	}
-	call, err := http.NewRequestWithContext(ctx, method, httpapi.BasePath+path, bytes.NewReader(payload))
-	if err != nil {
-		return fmt.Errorf("call %s: %w", path, err)
-	}
-	call.RemoteAddr = r.RemoteAddr
-	for _, name := range []string{"User-Agent", "X-Forwarded-For"} {
-		if values := r.Header.Values(name); len(values) > 0 {
-			call.Header[name] = slices.Clone(values)
-		}
-	}
-	call.Header.Set("Accept-Language", r.Locale)
-	call.Header.Set("X-Request-Id", r.w.Header().Get("X-Request-Id"))
-	if body != nil {
-		call.Header.Set("Content-Type", "application/json")
-	}
-	a := &answer{header: http.Header{}, status: http.StatusOK}
-	r.site.api.ServeHTTP(a, call)
-	if a.status >= http.StatusBadRequest {
-		p := &Problem{Status: a.status}
-		if err := json.Unmarshal(a.body.Bytes(), p); err != nil {
-			return fmt.Errorf("call %s: %d: %w", path, a.status, err)
-		}
-		p.RetryAfter, _ = strconv.Atoi(a.header.Get("Retry-After"))
-		return p
-	}
-	if into == nil || a.body.Len() == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(a.body.Bytes(), into); err != nil {
-		return fmt.Errorf("call %s: %w", path, err)
-	}
-	return nil
-}
-
-const (
-	idle    = 8 * time.Hour    // after which the cookie expires
-	renewal = 10 * time.Minute // after which a request gets a new one
-)
-
-func (s *Site) cookieName() string {
-	if s.secure {
-		return "__Host-guildhall" // only this host can set it, for all paths
-	}
-	return "guildhall"
-}
-
-// Begin makes the session of the tokens the browser's. The tokens themselves are dropped: no
-// script and no page gets them.
-func (r *Request) Begin(t token.Token) error {
-	session, err := r.site.options.Tokens.ParseAccess(t.AccessToken)
-	if err != nil {
-		return err
-	}
-	r.session, r.signedIn = session, true
-	return r.setCookie()
-}
-
-// prolong renews the cookie of somebody who is using the pages.
-func (r *Request) prolong() {
-	if r.site.options.Now().Sub(r.session.IssuedAt) > renewal {
-		if err := r.setCookie(); err != nil {
-			r.site.options.Log.ErrorContext(r.Context(), "a browser session was not prolonged", "cause", err)
-		}
-	}
-}
-
-func (r *Request) setCookie() error {
-	s := r.site
-	until := s.options.Now().Add(idle)
-	value, err := s.options.Tokens.IssueBrowser(r.session.UserID, r.session.SessionID, until)
-	if err != nil {
-		return err
-	}
-	http.SetCookie(r.w, s.cookie(value, int(idle.Seconds())))
-	return nil
-}
-
-// AsNobody makes the further calls of this request those of somebody who is not logged in.
-func (r *Request) AsNobody() { r.session, r.signedIn = token.Access{}, false }
-
-// End removes the cookie, when the session has ended.
-func (r *Request) End() {
-	r.AsNobody()
-	http.SetCookie(r.w, r.site.cookie("", -1))
-}
-
-// cookie is Lax, because a Strict one would be missing on the way from a mail.
-func (s *Site) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{Name: s.cookieName(), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure wherever PUBLIC_URL is https
+	return &Problem{Status: http.StatusNotFound, Detail: r.Text("no_page")}
 }

@@ -21,7 +21,8 @@ const (
 // several workers.
 type operation struct {
 	name    string
-	target  float64 // minimum share of the limit's requests per second, with 16 connections
+	target  float64 // minimum share of the limit's requests per second, with 16 connections; or of than's
+	than    string  // the operation of the same server to compare it with, if it is measured on that alone
 	hashing bool    // slow on purpose, and bounded by argon2id alone
 	alone   string  // the only server to measure it on
 	growth  bool    // whether the table of growth has it
@@ -29,14 +30,19 @@ type operation struct {
 }
 
 const (
+	whoAmI   = "who am I"
 	argon2id = "argon2id alone"
 	byOffset = "members, deep, by offset"
 )
 
 func operations() []operation {
 	return []operation{
-		{name: "who am I", target: 0.70, growth: true, steps: reading(mePath)},
+		{name: whoAmI, target: 0.70, growth: true, steps: reading(mePath)},
 		{name: "who am I, of strangers", target: 0.90, steps: asStrangers},
+		{name: "who am I, by API key", alone: guildhall, than: whoAmI, target: 0.90, steps: byKey},
+		{name: "who am I, 20,000 in turn", alone: guildhall, than: whoAmI, target: 0.80, steps: inTurn},
+		{name: "introspection", alone: guildhall, than: whoAmI, target: 0.80, steps: introspecting},
+		{name: "forward-auth", alone: guildhall, than: whoAmI, target: 0.70, steps: forwarding},
 		{name: "organization", target: 0.70, growth: true, steps: reading(organizationPath)},
 		{name: "members, first 100", target: 0.70, growth: true, steps: reading(firstPage)},
 		{name: "members, deep", target: 0.70, growth: true, steps: reading(deepPage)},

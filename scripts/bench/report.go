@@ -83,21 +83,24 @@ func (f results) generator() float64 {
 	return median(all)
 }
 
-// line is a line of the main table: an operation, and the operation of the limit to compare
-// it with.
+// line is a line of the main table: an operation, and the operation of a server, mostly the
+// limit, to compare it with.
 type line struct {
 	name, operation, against string
 	target                   float64
+	server                   string
 }
 
 func (r report) lines() (all []line) {
 	for _, o := range r.operations {
 		switch {
+		case o.than != "":
+			all = append(all, line{o.name + ", to " + o.than, o.name, o.than, o.target, guildhall})
 		case o.alone != "":
 		case o.hashing:
-			all = append(all, line{o.name, o.name, o.name, 0}, line{o.name + ", to " + argon2id, o.name, argon2id, o.target})
+			all = append(all, line{o.name, o.name, o.name, 0, limit}, line{o.name + ", to " + argon2id, o.name, argon2id, o.target, limit})
 		default:
-			all = append(all, line{o.name, o.name, o.name, o.target})
+			all = append(all, line{o.name, o.name, o.name, o.target, limit})
 		}
 	}
 	return all
@@ -122,7 +125,7 @@ func (r report) writeRates(out io.Writer, found results) {
 			return found.samples[where{operation, users, n, server}]
 		}
 		for _, n := range r.connections {
-			ours, theirs := place(l.operation, n, guildhall), place(l.against, n, limit)
+			ours, theirs := place(l.operation, n, guildhall), place(l.against, n, l.server)
 			all := ratios(ours, theirs, perSecond)
 			cells = append(cells, number(medianOf(ours, perSecond)), number(medianOf(theirs, perSecond)), percent(all))
 			if n == growthConnections && l.target > 0 && len(all) > 0 {
@@ -137,7 +140,7 @@ func (r report) writeRates(out io.Writer, found results) {
 			if n == 1 {
 				continue
 			}
-			ours, theirs := place(l.operation, n, guildhall), place(l.against, n, limit)
+			ours, theirs := place(l.operation, n, guildhall), place(l.against, n, l.server)
 			cells = append(cells, latencies(ours), latencies(theirs))
 			if all := ratios(ours, theirs, slowest); n == slowestAt && len(all) > 0 && l.against == l.operation {
 				target = join(target, fmt.Sprintf("p99 ≤ %g ×", mostOfSlowest))

@@ -130,7 +130,7 @@ func (b *bench) prepare(ctx context.Context, from store, dir string, users int64
 		return p, 0, err
 	}
 	b.say("%d users seeded in %s", users, time.Since(begun).Round(100*time.Millisecond))
-	asked, err := findStrangers(ctx, url)
+	asked, key, err := findStrangers(ctx, url)
 	if err != nil {
 		return p, 0, err
 	}
@@ -139,7 +139,7 @@ func (b *bench) prepare(ctx context.Context, from store, dir string, users int64
 		return p, 0, err
 	}
 	for _, s := range []*server{
-		{name: guildhall, binary: b.guildhall, url: url}, {name: limit, binary: b.limit, url: other},
+		{name: guildhall, binary: b.guildhall, url: url}, {name: limit, binary: b.limit, url: other, settings: []string{"STRANGERS_KEY=" + key}},
 	} {
 		s.strangers.requests = asked
 		s.size, s.dir, s.references = p.size, filepath.Join(dir, name+" "+s.name), map[string][]byte{}
@@ -159,6 +159,11 @@ func (b *bench) prepare(ctx context.Context, from store, dir string, users int64
 		}
 		if err := s.findPages(ctx); err != nil {
 			return p, 0, err
+		}
+		if s.name == guildhall {
+			if err := s.registerAPI(ctx); err != nil {
+				return p, 0, err
+			}
 		}
 	}
 	for _, s := range p.both() {

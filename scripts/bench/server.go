@@ -37,6 +37,7 @@ type server struct {
 	strangers  strangers
 	pages      []string // deep in the list of the largest organization
 	references map[string][]byte
+	apiKey     string // of the registered API; only guildhall has one
 }
 
 // The secrets of both servers. findStrangers signs tokens with them as well.

@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -12,6 +16,8 @@ import (
 
 	"guildhall/platform/database"
 	"guildhall/platform/databaseurl"
+	"guildhall/platform/keyring"
+	"guildhall/platform/signing"
 	"guildhall/platform/token"
 )
 
@@ -24,13 +30,15 @@ const mostStrangers = 50_000
 type strangers struct {
 	requests [][]byte
 	next     atomic.Int64
+	turn     atomic.Int64 // of those that ask in turn
 }
 
-// findStrangers reactivates the sample data's sessions in a database that is not in use.
-func findStrangers(ctx context.Context, url string) ([][]byte, error) {
+// findStrangers reactivates the sample data's sessions in a database that is not in use. It
+// also returns the public key of their tokens, an uncompressed point in hexadecimal.
+func findStrangers(ctx context.Context, url string) (requests [][]byte, key string, err error) {
 	db, err := database.Open(ctx, database.Options{URL: databaseurl.Must(url), MaxConnections: 1})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer db.Close()
 	ends := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Microsecond)
@@ -41,31 +49,54 @@ func findStrangers(ctx context.Context, url string) ([][]byte, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("revive sessions: %w", err)
+		return nil, "", fmt.Errorf("revive sessions: %w", err)
+	}
+	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+	tokens := token.New(token.Config{
+		AccessKey: []byte(accessSecret), RefreshKey: []byte(refreshSecret),
+		Issuer: "guildhall", Audience: "guildhall", AccessTTL: 24 * time.Hour, Now: now,
+	})
+	// With the key of the database, as the server has it.
+	keys, err := signing.New(signing.Options{
+		DB: db, Ring: keyring.New([]byte(accessSecret)), Secrets: []token.Key{token.Secret([]byte(accessSecret))}, Tokens: tokens, Now: now,
+		AccessTTL: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if err := keys.Prepare(ctx); err != nil {
+		return nil, "", err
 	}
 	rows, err := db.Rows(ctx, "SELECT id, user_id, organization_id FROM sessions WHERE id IN "+them, mostStrangers)
 	if err != nil {
-		return nil, fmt.Errorf("read sessions: %w", err)
+		return nil, "", fmt.Errorf("read sessions: %w", err)
 	}
 	defer rows.Close()
-	tokens := token.New(token.Config{
-		AccessKey: []byte(accessSecret), RefreshKey: []byte(refreshSecret),
-		Issuer: "guildhall", Audience: "guildhall", AccessTTL: 24 * time.Hour, Now: time.Now,
-	})
-	var requests [][]byte
 	for rows.Next() {
 		var session, user uuid.UUID
 		var organization sql.Null[uuid.UUID]
 		if err := rows.Scan(&session, &user, &organization); err != nil {
-			return nil, fmt.Errorf("read sessions: %w", err)
+			return nil, "", fmt.Errorf("read sessions: %w", err)
 		}
-		access, _, err := tokens.IssueAccess(user, session, uuid.NullUUID{UUID: organization.V, Valid: organization.Valid}, ends)
+		access, _, err := tokens.Issue(token.Grant{UserID: user, SessionID: session, OrganizationID: uuid.NullUUID{UUID: organization.V, Valid: organization.Valid}, NotAfter: ends})
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		requests = append(requests, request(http.MethodGet, api+"/auth/me", access, nil))
 	}
-	return requests, rows.Err()
+	published, err := keys.Published()
+	if err != nil {
+		return nil, "", err
+	}
+	for _, one := range published.Keys {
+		x, errX := base64.RawURLEncoding.DecodeString(one.X)
+		y, errY := base64.RawURLEncoding.DecodeString(one.Y)
+		if err := errors.Join(errX, errY); err != nil {
+			return nil, "", err
+		}
+		key = "04" + hex.EncodeToString(x) + hex.EncodeToString(y)
+	}
+	return requests, key, rows.Err()
 }
 
 // asStrangers makes each request as a different user.

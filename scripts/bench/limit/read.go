@@ -32,6 +32,10 @@ type me struct {
 	Name         string           `json:"name"`
 	Bio          *string          `json:"bio"`
 	AvatarURL    *string          `json:"avatar_url"`
+	ExternalID   *string          `json:"external_id"`
+	Verified     bool             `json:"email_verified"`
+	Locale       *string          `json:"locale"`
+	Operator     bool             `json:"is_platform_administrator"`
 	IsActive     bool             `json:"is_active"`
 	IsSuspended  bool             `json:"is_suspended"`
 	IsArchived   bool             `json:"is_archived"`
@@ -52,13 +56,13 @@ func (s *server) me(c *gin.Context) {
 	var organization *string
 	v := me{ID: who.Subject, IsActive: true}
 	err = s.statements["me"].QueryRowContext(background, who.Subject, who.SessionID, who.OrganizationID, now()).
-		Scan(&bits, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.CreatedAt, &v.UpdatedAt, &organization)
+		Scan(&bits, &v.Email, &v.Name, &v.Bio, &v.AvatarURL, &v.Verified, &v.Locale, &v.CreatedAt, &v.UpdatedAt, &organization)
 	if err != nil || !signedIn(bits) {
 		refuse(c, orRefused(err))
 		return
 	}
 	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
-	v.Standing.Account = accountStanding(bits)
+	v.Standing.Account, v.Operator = accountStanding(bits), bits&operator != 0
 	if organization != nil && bits&isMember != 0 {
 		mine, there := role(bits), membershipStanding(bits)
 		v.Role, v.Standing.Organization = &mine, &there
@@ -80,6 +84,7 @@ type organization struct {
 	IsActive    bool      `json:"is_active"`
 	IsSuspended bool      `json:"is_suspended"`
 	IsArchived  bool      `json:"is_archived"`
+	ExternalID  *string   `json:"external_id"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 	Role        string    `json:"role"`
@@ -119,6 +124,7 @@ type listedMember struct {
 	AvatarURL *string   `json:"avatar_url"`
 	Role      string    `json:"role"`
 	JoinedAt  time.Time `json:"joined_at"`
+	Kind      string    `json:"kind"`
 	Standing  string    `json:"standing"`
 }
 
@@ -147,11 +153,15 @@ func (s *server) members(c *gin.Context) {
 	for rows.Next() {
 		var m listedMember
 		var bits int
-		if err := rows.Scan(&m.ID, &m.Email, &m.Name, &m.AvatarURL, &m.JoinedAt, &bits); err != nil {
+		var isService bool
+		if err := rows.Scan(&m.ID, &m.Email, &m.Name, &m.AvatarURL, &m.JoinedAt, &bits, &isService); err != nil {
 			refuse(c, err)
 			return
 		}
 		m.Role, m.JoinedAt, m.Standing = role(bits), m.JoinedAt.UTC(), memberStanding(bits)
+		if m.Kind = "person"; isService {
+			m.Kind = "service"
+		}
 		list = append(list, m)
 	}
 	if err := rows.Err(); err != nil {

@@ -108,7 +108,7 @@ func memberStanding(bits int) string {
 func texts(postgres bool) map[string]string {
 	all := map[string]string{
 		"standing": "SELECT " + standing + parameters + joins,
-		"me": "SELECT " + standing + ", u.email, p.name, p.bio, p.avatar_url, u.created_at, u.updated_at, o.name" +
+		"me": "SELECT " + standing + ", u.email, p.name, p.bio, p.avatar_url, u.email_verified_at IS NOT NULL, u.locale, u.created_at, u.updated_at, o.name" +
 			parameters + joins + " JOIN user_profile p ON p.user_id = k.user_id",
 		"organization": "SELECT " + standing + ", o.name, o.created_at, o.updated_at, sa.id IS NOT NULL" + parameters + joins +
 			" LEFT JOIN organization_active_status sa ON sa.organization_id = k.organization_id AND sa.deactivated_at IS NULL",
@@ -116,7 +116,7 @@ func texts(postgres bool) map[string]string {
 			(CASE WHEN ow.user_id IS NOT NULL THEN 2048 WHEN ad.user_id IS NOT NULL THEN 1024 ELSE 512 END)
 			+ (CASE WHEN ua.id IS NULL THEN 0 ELSE 2 END) + (CASE WHEN us.id IS NULL THEN 0 ELSE 4 END)
 			+ (CASE WHEN ux.id IS NULL THEN 0 ELSE 8 END) + (CASE WHEN ma.id IS NULL THEN 0 ELSE 4096 END)
-			+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END)
+			+ (CASE WHEN ms.id IS NULL THEN 0 ELSE 8192 END), EXISTS (SELECT 1 FROM service_accounts sv WHERE sv.user_id = m.user_id)
 			FROM (SELECT organization_id, user_id, joined_at FROM organization_members
 				WHERE organization_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3 OFFSET $4) m
 			CROSS JOIN (SELECT $5::timestamptz AS now) k

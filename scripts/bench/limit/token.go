@@ -1,6 +1,10 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"os"
@@ -19,17 +23,30 @@ type claims struct {
 	Generation     int64   `json:"generation,omitempty"`
 }
 
+// Access tokens are signed with ES256, as guildhall's are: those of strangers with the key of
+// its database, and those of this server with one of its own.
 var (
-	accessKey  = []byte(os.Getenv("JWT_SECRET_KEY"))
-	refreshKey = []byte(os.Getenv("JWT_REFRESH_SECRET_KEY"))
-	parser     = jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer("guildhall"), jwt.WithAudience("guildhall"),
+	accessKey    = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	strangersKey = must(ecdsa.ParseUncompressedPublicKey(elliptic.P256(), must(hex.DecodeString(os.Getenv("STRANGERS_KEY")))))
+	refreshKey   = []byte(os.Getenv("JWT_REFRESH_SECRET_KEY"))
+	parser       = jwt.NewParser(jwt.WithValidMethods([]string{"HS256", "ES256"}), jwt.WithIssuer("guildhall"), jwt.WithAudience("guildhall"),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(30*time.Second), jwt.WithStrictDecoding())
 )
 
-func parse(token, typ string, key []byte) (c claims, err error) {
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func parse(token, typ string, key any) (c claims, err error) {
 	_, err = parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
 		if t.Header["typ"] != typ {
 			return nil, errors.New("another kind of token")
+		}
+		if _, named := t.Header["kid"]; named {
+			return strangersKey, nil
 		}
 		return key, nil
 	})
@@ -43,15 +60,15 @@ func bearer(r *http.Request) (claims, error) {
 	if !ok {
 		return claims{}, errRefused
 	}
-	c, err := parse(token, "at+jwt", accessKey)
+	c, err := parse(token, "at+jwt", &accessKey.PublicKey)
 	if err != nil {
 		return c, errRefused
 	}
 	return c, nil
 }
 
-func sign(c claims, typ string, key []byte) (string, error) {
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+func sign(c claims, typ string, method jwt.SigningMethod, key any) (string, error) {
+	t := jwt.NewWithClaims(method, c)
 	t.Header["typ"] = typ
 	return t.SignedString(key)
 }
@@ -94,12 +111,12 @@ func (s session) issue() (t tokens, err error) {
 		UserID: s.UserID, OrganizationID: s.OrganizationID, Email: s.Email, Name: s.Name,
 		TokenType: "bearer", ExpiresIn: int(until.Sub(at).Seconds()),
 	}
-	t.AccessToken, err = sign(claims{RegisteredClaims: common(uuid.NewString(), at, until), SessionID: s.ID, OrganizationID: s.OrganizationID}, "at+jwt", accessKey)
+	t.AccessToken, err = sign(claims{RegisteredClaims: common(uuid.NewString(), at, until), SessionID: s.ID, OrganizationID: s.OrganizationID}, "at+jwt", jwt.SigningMethodES256, accessKey)
 	if err != nil {
 		return t, err
 	}
 	t.RefreshToken, err = sign(claims{
 		RegisteredClaims: common(s.ID+"."+strconv.FormatInt(s.Generation, 10), s.RotatedAt, s.Expires), SessionID: s.ID, Generation: s.Generation,
-	}, "rt+jwt", refreshKey)
+	}, "rt+jwt", jwt.SigningMethodHS256, refreshKey)
 	return t, err
 }

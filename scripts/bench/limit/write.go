@@ -60,9 +60,10 @@ func (s *server) rotate(c *gin.Context, claims claims) (v session, err error) {
 				return err
 			}
 			var created, updated time.Time
-			var bio, avatar, organization *string
+			var bio, avatar, locale, organization *string
+			var verified bool
 			return tx.Stmt(s.written["me"]).QueryRow(v.UserID, v.ID, v.OrganizationID, at).
-				Scan(&bits, &v.Email, &v.Name, &bio, &avatar, &created, &updated, &organization)
+				Scan(&bits, &v.Email, &v.Name, &bio, &avatar, &verified, &locale, &created, &updated, &organization)
 		})
 	}
 	if err != nil {
