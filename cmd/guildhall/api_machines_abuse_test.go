@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -301,11 +300,11 @@ func TestNoKeyIsAnywhere(t *testing.T) {
 				}
 			}
 		} else {
-			dump, err := exec.Command(platformtest.Program(t, "pg_dump"), databaseURL).Output()
-			if err != nil {
-				t.Fatal(err)
+			for _, table := range s.table("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()") {
+				for _, row := range s.table("SELECT CAST(t AS text) FROM " + table[0] + " t") {
+					places["the database"] += row[0] + "\n"
+				}
 			}
-			places["a dump"] = string(dump)
 		}
 		for place, content := range places {
 			if len(content) < 20 {
