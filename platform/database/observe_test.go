@@ -2,7 +2,9 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -75,8 +77,8 @@ func TestObserverGetsNoValues(t *testing.T) {
 	})
 }
 
-// TestWriteAheadLogIsTruncated down to a limit when the log restarts, and to nothing
-// when there are no writes. A reader neither waits nor is waited for.
+// TestWriteAheadLogIsTruncated when it is large, and when there are no writes. A reader
+// neither waits nor is waited for.
 func TestWriteAheadLogIsTruncated(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -123,9 +125,10 @@ func TestWriteAheadLogIsTruncated(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(2) // the first ends with a checkpoint, the second restarts the log
-	if f, err := db.Files(ctx); err != nil || f.WAL != 16*megabyte {
-		t.Errorf("begun anew: %+v, %v", f, err)
+	if f := checkpoint(); f.WAL != 0 {
+		t.Errorf("large, without a reader: %+v", f)
 	}
+	write(1)
 	if f := checkpoint(); f.WAL == 0 {
 		t.Error("a log that was just written to is checkpointed")
 	}
@@ -138,9 +141,66 @@ func TestWriteAheadLogIsTruncated(t *testing.T) {
 		t.Errorf("quiet: %+v, before %+v", f, before)
 	}
 	write(1)
-	if n, err := db.Count(ctx, "SELECT COUNT(*) FROM t"); err != nil || *n != 35 {
+	if n, err := db.Count(ctx, "SELECT COUNT(*) FROM t"); err != nil || *n != 36 {
 		t.Errorf("%d rows, %v", *n, err)
 	}
+}
+
+// TestLitestreamReadsALogThatRestarted: what it has not read yet stays in the file of the log.
+func TestLitestreamReadsALogThatRestarted(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	file := platformtest.SQLiteURL(t)
+	db := open(t, file)
+	exec := func(statement string, args ...any) {
+		t.Helper()
+		if err := db.InTx(ctx, func(ctx context.Context) error { return db.Conn(ctx).Exec(statement, args...).Error }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool, err := sql.Open("sqlite3", strings.TrimPrefix(file, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	other, err := pool.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	litestream := func(statement string) {
+		t.Helper()
+		if _, err := other.ExecContext(ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	litestream("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+	litestream("CREATE TABLE _litestream_lock (id INTEGER)")
+	exec("CREATE TABLE t (text text)")
+	litestream("BEGIN; SELECT COUNT(*) FROM _litestream_seq")
+	for range 20 {
+		exec("INSERT INTO t (text) VALUES (?)", strings.Repeat("x", 1<<20))
+	}
+	litestream("ROLLBACK; PRAGMA wal_checkpoint(PASSIVE)")
+
+	stays := func(when string) {
+		t.Helper()
+		log, err := os.Stat(strings.TrimPrefix(file, "sqlite://") + "-wal")
+		if err != nil || log.Size() < 20<<20 {
+			t.Errorf("%s: %v, %v", when, log, err)
+		}
+	}
+	exec("INSERT INTO t (text) VALUES ('x')")
+	stays("after the restart")
+	for range 3 {
+		if err := db.CheckpointIdle(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stays("when nothing was written")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stays("after the service")
 }
 
 // TestTheFilesOfSQLite writes until the log has been checkpointed and restarted.

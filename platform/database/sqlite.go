@@ -63,9 +63,7 @@ func (d sqliteDialect) check(ctx context.Context) error {
 // reads without end, as Litestream does.
 func (d sqliteDialect) close() error {
 	d.watch.close()
-	checkpoint := func() {
-		_, _ = d.writePool.ExecContext(context.Background(), "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
-	}
+	checkpoint := func() { _ = truncateLog(context.Background(), d.writePool) }
 	if d.opened.replaced.Load() { // SQLite would remove the log by its name, which may be another file's
 		checkpoint()
 		return nil

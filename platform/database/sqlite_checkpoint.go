@@ -2,18 +2,19 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 )
 
-// logLimit is the size that the file of the write-ahead log keeps when the log
-// restarts. Checkpoints begin at 4 MB, so the log exceeds this limit only if something
-// keeps them from finishing. Without a limit the file would stay that large.
+// logLimit is the size of the write-ahead log's file from which it is truncated although
+// others write. Checkpoints begin at 4 MB, so the log exceeds this limit only if something
+// kept them from finishing. Without a limit the file would stay that large.
 const logLimit = 16 << 20
 
-// CheckpointIdle checkpoints SQLite's write-ahead log and truncates its file, if
-// nothing was written since the last call. It is called at intervals. No request waits
-// for it: it copies what it can while others write, locks only for the rest, and skips
+// CheckpointIdle checkpoints SQLite's write-ahead log and truncates its file, if it exceeds
+// logLimit or nothing was written since the last call. It is called at intervals. No request
+// waits for it: it copies what it can while others write, locks only for the rest, and skips
 // the rest while others read.
 func (d *DB) CheckpointIdle(ctx context.Context) error {
 	if d.driver != SQLite || d.InPlace() != nil {
@@ -26,7 +27,8 @@ func (d *DB) CheckpointIdle(ctx context.Context) error {
 		return nil
 	}
 	d.idleLog = log
-	if before == nil || before.Size() != log.Size() || !before.ModTime().Equal(log.ModTime()) {
+	idle := before != nil && before.Size() == log.Size() && before.ModTime().Equal(log.ModTime())
+	if !idle && log.Size() <= logLimit {
 		return nil
 	}
 	pool := d.openSQLitePool("_foreign_keys=on")
@@ -36,10 +38,31 @@ func (d *DB) CheckpointIdle(ctx context.Context) error {
 		return fmt.Errorf("checkpoint the log: %w", err)
 	}
 	defer conn.Close()
-	for _, statement := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)"} {
+	for _, statement := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(PASSIVE)"} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil && !isRetryable(err) {
 			return fmt.Errorf("checkpoint the log: %w", err)
 		}
+	}
+	return truncateLog(ctx, conn)
+}
+
+// truncateLog does nothing if others use the log, or if Litestream replicates the file.
+// Litestream lets go of the log for the moment in which it makes a checkpoint, and reads what
+// was written in that moment from the file, even after the log restarted. From a truncated
+// file it would miss that without notice, and the replica would be damaged. For the same
+// reason there is no PRAGMA journal_size_limit.
+func truncateLog(ctx context.Context, db interface {
+	ExecContext(context.Context, string, ...any) (sql.Result, error)
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+},
+) error {
+	var replicated bool
+	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name IN "+litestreamTables+")").Scan(&replicated)
+	if err == nil && !replicated {
+		_, err = db.ExecContext(ctx, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
+	}
+	if err != nil && !isRetryable(err) {
+		return fmt.Errorf("truncate the log: %w", err)
 	}
 	return nil
 }

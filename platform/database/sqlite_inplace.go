@@ -124,10 +124,7 @@ type sqliteConnector struct {
 }
 
 func (c sqliteConnector) Driver() driver.Driver {
-	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
-		_, err := conn.Exec(fmt.Sprintf("PRAGMA journal_size_limit = %d", logLimit), nil)
-		return err
-	}}
+	return &sqlite3.SQLiteDriver{}
 }
 
 func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
