@@ -246,6 +246,23 @@ func TestARequestThatTakesTooLong(t *testing.T) {
 	})
 }
 
+// TestAClientThatLeaves is no failure of the service: it is neither an error in the log nor a
+// 5xx in the metrics, from which the alerts are made.
+func TestAClientThatLeaves(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		ada := s.person("Ada")
+		gone, leave := context.WithCancel(context.Background())
+		leave()
+		s.ctx = gone
+		ada.patch(ada.org(""), body("name", "x"))
+		s.ctx = context.Background()
+		if log := s.log.String(); strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, `"status":499`) {
+			t.Errorf("the log:\n%s", log)
+		}
+		ada.patch(ada.org(""), body("name", "x")).is(200)
+	})
+}
+
 func TestCORSIsByExactOrigin(t *testing.T) {
 	t.Parallel()
 	s := start(t, platformtest.SQLiteURL(t))

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -69,6 +71,14 @@ func withoutTrailingSlash(next http.Handler) http.Handler {
 	})
 }
 
+// statusClientLeft is what nginx logs for a request whose client went away. Nobody reads the
+// answer, and it is no failure of the service.
+const statusClientLeft = 499
+
+// clientLeft says whether the client of a request went away. A request that took too long
+// has another error.
+func clientLeft(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
 // observe measures a request and logs it. It never logs a token, a password, an email or a
 // body. It logs the route instead of the path, which may contain anything. Other log lines
 // of the request have its id, from the context.
@@ -80,8 +90,12 @@ func (a *API) observe(c *gin.Context) {
 	a.proxies.note(c.Request)
 	c.Next()
 	took := time.Since(start)
-	route.End(ctx, c.Writer.Status(), c.GetString(codeKey), took)
-	level, failed := slog.LevelInfo, c.Writer.Status() >= http.StatusInternalServerError
+	status := c.Writer.Status()
+	if status >= http.StatusInternalServerError && clientLeft(ctx) {
+		status = statusClientLeft
+	}
+	route.End(ctx, status, c.GetString(codeKey), took)
+	level, failed := slog.LevelInfo, status >= http.StatusInternalServerError
 	probe := c.FullPath() == livePath || c.FullPath() == readyPath // every few seconds
 	switch {
 	case probe && (!failed || a.draining.Load()): // a failed probe is expected while draining
@@ -95,7 +109,7 @@ func (a *API) observe(c *gin.Context) {
 	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("method", c.Request.Method),
 		slog.String("route", c.FullPath()),
-		slog.Int("status", c.Writer.Status()),
+		slog.Int("status", status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	)
 	if address := request.From(ctx).Address; a.logAddresses && address != "" {

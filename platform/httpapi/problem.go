@@ -121,7 +121,11 @@ func (a *API) refuse(c *gin.Context, err error) {
 		if !errors.Is(cause, err) { // otherwise the cause may have more details
 			cause = err
 		}
-		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed",
+		level := slog.LevelError
+		if ctx := c.Request.Context(); clientLeft(ctx) && errors.Is(err, context.Canceled) {
+			level = slog.LevelDebug
+		}
+		a.log.LogAttrs(c.Request.Context(), level, "request failed",
 			slog.String("code", f.Code), slog.Any("cause", cause))
 	} else if cause != nil {
 		a.log.LogAttrs(c.Request.Context(), slog.LevelDebug, "request refused",
