@@ -75,16 +75,20 @@ func (w *world) passkeys() error {
 		ada.seeing("My laptop", "Passkey", "10 of them are left."), ada.checking("account-passkeys"),
 		ada.pressing("Set up a passkey"), ada.pressing("Continue"), ada.seeing("There is a passkey for this account on that device already."), ada.checking("passkey-exists"),
 		ada.pressing("Cancel"), ada.pressing("Rename"), ada.filling("Name", "Difference engine"), ada.pressing("Save"), ada.seeing("The second factor is renamed.", "Difference engine"),
-		ada.inMenu("A Ada"), ada.pressing("Log out"), ada.seeing("Log in"),
+		ignored, ada.inMenu("A Ada"), ada.pressing("Log out"), ada.seeing("Log in"),
 
-		ignored, ada.pressing("Log in with a passkey"), ada.seeing("asks for your passkey"), ada.checking("log-in-by-passkey"),
+		ada.pressing("Log in with a passkey"), ada.seeing("asks for your passkey"), ada.checking("log-in-by-passkey"),
 		unknown, ada.pressing("Use a passkey"), ada.seeing("That was cancelled, or took too long."), ada.checking("log-in-by-passkey-cancelled"),
 		known, ada.pressing("Use a passkey"), ada.seeing("ada@example.com"),
-		ada.inMenu("A Ada"), ada.pressing("Log out"), ada.pressing("Log in with a passkey"), ada.seeing("ada@example.com"),
+		ignored, ada.inMenu("A Ada"), ada.pressing("Log out"), ada.pressing("Log in with a passkey"), ada.seeing("asks for your passkey"),
+		known, ada.pressing("Use a passkey"), ada.seeing("ada@example.com"),
+		// The browser offers it at the address, and the virtual authenticator accepts at once.
+		ignored, ada.inMenu("A Ada"), ada.pressing("Log out"), ada.seeing("Forgot your password?"),
+		known, ada.opening("/account/log-in"), ada.seeing("ada@example.com"),
 
-		ada.inMenu("A Ada"), ada.pressing("Log out"), ada.seeing("Log in"),
+		ignored, ada.inMenu("A Ada"), ada.pressing("Log out"), ada.seeing("Log in"),
 		ada.filling("Email address", ada.email()), ada.filling("Password", secret), ada.pressing("Log in"), ada.seeing("One more proof is needed"), ada.checking("log-in-second-passkey"),
-		ada.pressing("Use a recovery code instead"), ada.seeing("6 groups of 4"), ada.pressing("Use a passkey instead"), ada.seeing("ada@example.com"),
+		known, ada.pressing("Use a recovery code instead"), ada.seeing("6 groups of 4"), ada.pressing("Use a passkey instead"), ada.seeing("ada@example.com"),
 	); err != nil {
 		return err
 	}
@@ -104,7 +108,8 @@ func (w *world) passkeys() error {
 		ignored, ada.pressing("Use a passkey"), ada.seeing("If it does not, press the button."), ada.checking("confirm-passkey"),
 		known, ada.pressing("Use a passkey"), ada.seeing("Remove Difference engine?"), ada.checking("remove-passkey"),
 		ada.pressing("Remove"), ada.seeing("The second factor is removed.", "with your password alone"),
-		ada.inMenu("A Ada"), ada.pressing("Log out"), ada.pressing("Log in with a passkey"), ada.seeing("The passkey was not accepted"), ada.checking("log-in-by-passkey-refused"),
+		ignored, ada.inMenu("A Ada"), ada.pressing("Log out"), ada.seeing("Forgot your password?"),
+		known, ada.opening("/account/log-in"), ada.seeing("The passkey was not accepted"), ada.checking("log-in-by-passkey-refused"),
 	)
 }
 

@@ -167,11 +167,11 @@ document.addEventListener("click", async (click) => {
 const unpack = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const pack = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
-async function passkey(kind, asked, signal) {
+async function passkey(kind, asked, signal, mediation) {
   asked.challenge = unpack(asked.challenge);
   if (asked.user) asked.user.id = unpack(asked.user.id);
   for (const known of [...asked.allowCredentials ?? [], ...asked.excludeCredentials ?? []]) known.id = unpack(known.id);
-  const made = await navigator.credentials[kind]({ publicKey: asked, signal });
+  const made = await navigator.credentials[kind]({ publicKey: asked, signal, mediation });
   const response = { transports: made.response.getTransports?.() };
   for (const part of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
     if (made.response[part]) response[part] = pack(made.response[part]);
@@ -203,6 +203,33 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     ask();
   });
   if ("start" in form.dataset || !supported) ask();
+}
+
+// A browser offers its passkeys at the address of the log-in, among the passwords that it keeps. The button
+// leads to the form that asks for one; here that form is fetched, and again when its challenge has ended.
+async function offerPasskeys(button, address) {
+  if (!await self.PublicKeyCredential?.isConditionalMediationAvailable?.()) return;
+  let offered, until = 0;
+  const offer = async () => {
+    if (Date.now() < until) return;
+    until = Date.now() + 4 * 60_000;
+    offered?.abort();
+    const { signal } = offered = new AbortController();
+    try {
+      const page = await load(button.action, { method: "POST", body: new URLSearchParams(new FormData(button)), signal });
+      const form = page.querySelector("form[data-passkey]");
+      form.elements.credential.value = JSON.stringify(await passkey("get", JSON.parse(form.dataset.options), signal, "conditional"));
+      form.hidden = true;
+      document.body.append(form);
+      form.submit();
+    } catch {} // the button and the password are there
+  };
+  address.addEventListener("focus", offer);
+  if (document.activeElement === address) offer();
+}
+for (const button of document.querySelectorAll("form[data-passkey-log-in]")) {
+  const address = document.querySelector("[autocomplete~=webauthn]");
+  if (address) offerPasskeys(button, address);
 }
 
 // No form is sent twice.
