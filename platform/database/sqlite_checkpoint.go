@@ -58,7 +58,7 @@ func truncateLog(ctx context.Context, db interface {
 ) error {
 	var replicated bool
 	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name IN "+litestreamTables+")").Scan(&replicated)
-	if err == nil && !replicated {
+	if err == nil && !replicated { // mutant: litestream-log
 		_, err = db.ExecContext(ctx, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
 	}
 	if err != nil && !isRetryable(err) {
