@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"guildhall/platform/config"
 )
@@ -334,10 +338,45 @@ func TestErasureOnce(t *testing.T) {
 			})
 		}
 		work.Wait()
+		services, _ := wire(s.kernel)
+		var ids []uuid.UUID // they were erased before a backup that is restored
+		for _, a := range due {
+			ids = append(ids, uuid.MustParse(a.id))
+		}
+		if again, err := services.users.EraseAgain(s.ctx, ids); err != nil || again != 0 {
+			t.Errorf("%d erased again, %v", again, err)
+		}
 		for _, a := range due {
 			if n := s.count("SELECT COUNT(*) FROM audit_events WHERE action = 'user.erased' AND user_id = ? AND organization_id IS NULL", a.id); n != 1 {
 				t.Errorf("%d events", n)
 			}
+		}
+	})
+}
+
+// TestErasureIsPutOff while a worker is about to erase: it has found the person, and waits for
+// the account.
+func TestErasureIsPutOff(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		grace := s.person("Grace")
+		grace.asksForErasure()
+		s.later(erasureDelay + time.Hour)
+		worker := make(chan error, 1)
+		err := s.kernel.DB.InTx(everything, func(ctx context.Context) error {
+			// The person cancels, and asks again.
+			if err := s.kernel.DB.Conn(ctx).Exec("UPDATE users SET erase_at = ? WHERE id = ?", s.kernel.Now().Add(erasureDelay), grace.id).Error; err != nil {
+				return err
+			}
+			services, _ := wire(s.kernel)
+			go func() { _, err := services.users.EraseDue(s.ctx); worker <- err }()
+			time.Sleep(200 * time.Millisecond) // it waits after this, or is late and finds nobody
+			return nil
+		})
+		if err := errors.Join(err, <-worker); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.count("SELECT COUNT(*) FROM users WHERE id = ? AND erased_at IS NULL", grace.id); n != 1 {
+			t.Error("the person was erased before the time")
 		}
 	})
 }

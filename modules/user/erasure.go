@@ -168,7 +168,7 @@ func (svc *Service) EraseDue(ctx context.Context) (more bool, err error) {
 	}
 	var failures []error // of one person, which must not keep the others
 	for _, id := range ids {
-		if err := svc.erase(ctx, id, true); err != nil {
+		if _, err := svc.erase(ctx, id, true); err != nil {
 			failures = append(failures, fmt.Errorf("erase %s: %w", id, err))
 		}
 	}
@@ -179,28 +179,26 @@ func (svc *Service) EraseDue(ctx context.Context) (more bool, err error) {
 // erasure. It returns how many of them the database has.
 func (svc *Service) EraseAgain(ctx context.Context, ids []uuid.UUID) (erased int, err error) {
 	for _, id := range ids {
-		switch e, err := svc.store.erasing(ctx, id); {
-		case errors.Is(err, access.ErrUserNotFound):
-			continue // they registered after the backup
-		case err != nil:
-			return erased, err
-		case e.done != nil:
-			continue
-		}
-		if err := svc.erase(ctx, id, false); err != nil {
+		was, err := svc.erase(ctx, id, false)
+		if err != nil {
 			return erased, fmt.Errorf("erase %s: %w", id, err)
 		}
-		erased++
+		if was {
+			erased++
+		}
 	}
 	return erased, nil
 }
 
-// erase erases a person in one transaction. If it must be due, it leaves people alone whose
-// erasure was cancelled, or done by another process.
-func (svc *Service) erase(ctx context.Context, id uuid.UUID, mustBeDue bool) error {
-	return svc.db.InTx(database.ForAll(ctx), func(ctx context.Context) error {
+// erase erases a person in one transaction, and says whether it did. If it must be due, it
+// leaves people alone whose erasure was cancelled, or done by another process.
+func (svc *Service) erase(ctx context.Context, id uuid.UUID, mustBeDue bool) (erased bool, err error) {
+	err = svc.db.InTx(database.ForAll(ctx), func(ctx context.Context) error {
+		erased = false
 		e, err := svc.erasing(ctx, id)
 		switch {
+		case !mustBeDue && errors.Is(err, access.ErrUserNotFound): // they registered after the backup
+			return nil
 		case err != nil:
 			return err
 		case e.done != nil: // mutant: erased-once
@@ -210,6 +208,7 @@ func (svc *Service) erase(ctx context.Context, id uuid.UUID, mustBeDue bool) err
 		case mustBeDue && e.archive == nil: // an earlier release restored it
 			return svc.keep(ctx, id)
 		}
+		erased = true
 		if err := svc.end(ctx, e); err != nil {
 			return err
 		}
@@ -226,6 +225,7 @@ func (svc *Service) erase(ctx context.Context, id uuid.UUID, mustBeDue bool) err
 		}
 		return svc.store.anonymise(ctx, id)
 	})
+	return erased, err
 }
 
 // end ends what an account can do, also that of a person whom a restored backup has brought
