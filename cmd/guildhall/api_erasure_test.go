@@ -386,6 +386,9 @@ func TestExport(t *testing.T) {
 		root, owner := s.operator("Rootsecret"), s.verifiedPerson("Owner")
 		m := s.marks("Quillmark21", root, owner)
 		other := s.marks("Featherby22", root, owner)
+		for _, act := range []string{"deactivate", "activate"} { // what an admin did from somewhere
+			s.from("203.0.113.99:1", "POST", "/api/v1"+owner.org("/members/"+m.id+"/"+act), body(), "Authorization", "Bearer "+owner.access, "User-Agent", "Foreign browser").is(200)
+		}
 		a := m.get("/users/" + m.id + "/export").is(200)
 		if d := a.header.Get("Content-Disposition"); d != "attachment; filename=export-"+m.id+".json" {
 			t.Errorf("Content-Disposition: %s", d)
@@ -418,7 +421,7 @@ func TestExport(t *testing.T) {
 		}
 		// What others told each other, what is secret, and what others are.
 		foreign := append(other.texts(), other.id, m.word+" confidential", m.word+" archived", m.word+" came back", "secret credential", m.word+" credential", "$argon2",
-			root.id, root.email, "Rootsecret", owner.id, owner.email, "@friends.example")
+			root.id, root.email, "Rootsecret", owner.id, owner.email, "@friends.example", "203.0.113.99", "Foreign browser")
 		for _, text := range foreign {
 			if at := strings.Index(string(a.body), text); at >= 0 {
 				t.Errorf("the export has %q: …%s…", text, a.body[max(0, at-200):min(len(a.body), at+60)])

@@ -70,7 +70,7 @@ func (w *world) providers() error {
 		return err
 	}
 	if err := steps(
-		ada.pressing("I have kept them"), ada.inMenu("A Ada"), ada.pressing("Log out"),
+		ada.pressing("I have kept them"), ada.seeing("10 of them are left."), ada.inMenu("A Ada"), ada.pressing("Log out"),
 		ada.pressing("Continue with Corp"), ada.elsewhereAs(hers), ada.seeing("One more proof is needed"), ada.checking("provider-second-factor"),
 		func() error { return ada.fill("Code from the app", otp(app, 0)) }, ada.pressing("Log in"), ada.seeing("Ada's Organization"),
 		ada.opening("/account/identities"), ada.pressing("Unlink"), ada.seeing("Unlink Corp?"), ada.pressing("Unlink"), ada.seeing("It does not log in to your account any more."), ada.checking("unlinked"),
