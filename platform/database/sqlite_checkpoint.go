@@ -38,19 +38,17 @@ func (d *DB) CheckpointIdle(ctx context.Context) error {
 		return fmt.Errorf("checkpoint the log: %w", err)
 	}
 	defer conn.Close()
-	for _, statement := range []string{"PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(PASSIVE)"} {
-		if _, err := conn.ExecContext(ctx, statement); err != nil && !isRetryable(err) {
-			return fmt.Errorf("checkpoint the log: %w", err)
-		}
+	if _, err := conn.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && !isRetryable(err) { // never waits
+		return fmt.Errorf("checkpoint the log: %w", err)
 	}
 	return truncateLog(ctx, conn)
 }
 
 // truncateLog does nothing if others use the log, or if Litestream replicates the file.
-// Litestream lets go of the log for the moment in which it makes a checkpoint, and reads what
-// was written in that moment from the file, even after the log restarted. From a truncated
-// file it would miss that without notice, and the replica would be damaged. For the same
-// reason there is no PRAGMA journal_size_limit.
+// Litestream lets go of the log for the moment of each of its checkpoints, and may read what was
+// written in that moment only after the log restarted. It would not notice that a truncation took
+// that away, and the replica would be damaged. For the same reason there is no PRAGMA
+// journal_size_limit.
 func truncateLog(ctx context.Context, db interface {
 	ExecContext(context.Context, string, ...any) (sql.Result, error)
 	QueryRowContext(context.Context, string, ...any) *sql.Row
