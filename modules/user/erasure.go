@@ -179,11 +179,11 @@ func (svc *Service) EraseDue(ctx context.Context) (more bool, err error) {
 // erasure. It returns how many of them the database has.
 func (svc *Service) EraseAgain(ctx context.Context, ids []uuid.UUID) (erased int, err error) {
 	for _, id := range ids {
-		was, err := svc.erase(ctx, id, false)
+		did, err := svc.erase(ctx, id, false)
 		if err != nil {
 			return erased, fmt.Errorf("erase %s: %w", id, err)
 		}
-		if was {
+		if did {
 			erased++
 		}
 	}
