@@ -187,15 +187,7 @@ func (svc *Service) renameFactor(ctx context.Context, in renameFactorInput) (vie
 // to log in (last_log_in_method). With the last factor, the recovery codes end, and the session has
 // proved one factor only. Every other session ends.
 func (svc *Service) removeFactor(ctx context.Context, in factorPath) (none httpapi.NoContent, err error) {
-	caller := access.From(ctx)
-	p, err := svc.store.find(ctx, caller.UserID)
-	if err != nil {
-		return none, err
-	}
-	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
-		if err := svc.gate.LockUser(ctx, p.id); err != nil {
-			return err
-		}
+	return none, svc.changingOneself(ctx, func(ctx context.Context, p person) error {
 		have, err := svc.store.factors(ctx, p.id)
 		if err != nil {
 			return err
@@ -215,7 +207,7 @@ func (svc *Service) removeFactor(ctx context.Context, in factorPath) (none httpa
 		if err := svc.trail.Record(ctx, audit.Event{Action: audit.FactorRemoved, UserID: p.id, Details: map[string]string{"method": have[i].kind.method()}}); err != nil {
 			return err
 		}
-		if err := svc.sessions.endOthers(ctx, p.id, caller.SessionID, "factor_removed"); err != nil {
+		if err := svc.sessions.endOthers(ctx, p.id, access.From(ctx).SessionID, "factor_removed"); err != nil {
 			return err
 		}
 		if len(have) == 1 {
@@ -255,14 +247,7 @@ func (svc *Service) removeFactorsSince(ctx context.Context, userID uuid.UUID, si
 // renewRecoveryCodes replaces the caller's recovery codes. It refuses to a person without a
 // factor (no_factor).
 func (svc *Service) renewRecoveryCodes(ctx context.Context, _ struct{}) (answer httpapi.Issued[recoveryCodesView], err error) {
-	p, err := svc.store.find(ctx, access.From(ctx).UserID)
-	if err != nil {
-		return answer, err
-	}
-	return answer, svc.db.InTx(ctx, func(ctx context.Context) error {
-		if err := svc.gate.LockUser(ctx, p.id); err != nil {
-			return err
-		}
+	return answer, svc.changingOneself(ctx, func(ctx context.Context, p person) error {
 		enrolled, err := svc.store.enrolled(ctx, p.id)
 		if err != nil {
 			return err

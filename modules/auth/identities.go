@@ -273,14 +273,7 @@ func (svc *Service) addIdentity(ctx context.Context, in addIdentityInput) (answe
 	if err != nil {
 		return answer, err
 	}
-	p, err := svc.store.find(ctx, access.From(ctx).UserID)
-	if err != nil {
-		return answer, err
-	}
-	return answer, svc.db.InTx(ctx, func(ctx context.Context) error {
-		if err := svc.gate.LockUser(ctx, p.id); err != nil {
-			return err
-		}
+	return answer, svc.changingOneself(ctx, func(ctx context.Context, p person) error {
 		// The challenge ended before the provider was asked, so no challenge that ends with
 		// the session protects the account from whoever was put out of it meanwhile.
 		switch s, err := svc.sessions.find(ctx, access.From(ctx).SessionID, p.id); {
@@ -298,15 +291,7 @@ func (svc *Service) addIdentity(ctx context.Context, in addIdentityInput) (answe
 // removeIdentity unlinks an account elsewhere (identity_not_found). It refuses to take the last
 // way to log in (last_log_in_method). Every other session ends.
 func (svc *Service) removeIdentity(ctx context.Context, in identityPath) (none httpapi.NoContent, err error) {
-	caller := access.From(ctx)
-	p, err := svc.store.find(ctx, caller.UserID)
-	if err != nil {
-		return none, err
-	}
-	return none, svc.db.InTx(ctx, func(ctx context.Context) error {
-		if err := svc.gate.LockUser(ctx, p.id); err != nil { // mutant: unlink-lock
-			return err
-		}
+	return none, svc.changingOneself(ctx, func(ctx context.Context, p person) error {
 		have, err := svc.store.identities(ctx, p.id)
 		if err != nil {
 			return err
@@ -324,7 +309,7 @@ func (svc *Service) removeIdentity(ctx context.Context, in identityPath) (none h
 		if err := svc.trail.Record(ctx, audit.Event{Action: audit.IdentityUnlinked, UserID: p.id, Details: map[string]string{"provider": have[at].provider}}); err != nil {
 			return err
 		}
-		if err := svc.sessions.endOthers(ctx, p.id, caller.SessionID, "identity_unlinked"); err != nil {
+		if err := svc.sessions.endOthers(ctx, p.id, access.From(ctx).SessionID, "identity_unlinked"); err != nil {
 			return err
 		}
 		return svc.notify(ctx, p, p.email, mail.IdentityUnlinked, mail.Data{Provider: svc.providerName(have[at].provider)})

@@ -350,3 +350,18 @@ func (svc *Service) changePassword(ctx context.Context, in changePasswordInput) 
 		return svc.notify(ctx, p, p.email, mail.PasswordChanged, mail.Data{})
 	})
 }
+
+// changingOneself runs a change of how the caller proves who they are, in a transaction that has
+// their account locked.
+func (svc *Service) changingOneself(ctx context.Context, change func(ctx context.Context, p person) error) error {
+	p, err := svc.store.find(ctx, access.From(ctx).UserID)
+	if err != nil {
+		return err
+	}
+	return svc.db.InTx(ctx, func(ctx context.Context) error {
+		if err := svc.gate.LockUser(ctx, p.id); err != nil { // mutant: unlink-lock
+			return err
+		}
+		return change(ctx, p)
+	})
+}
